@@ -1,0 +1,20 @@
+/* What the exchange types promise (spec 3.1.3), computed from the options: which queue must get whose
+ * messages. */
+#ifndef BENCH_ROUTING_H
+#define BENCH_ROUTING_H
+
+#include "options.h"
+
+/* False for exchange types we know nothing about; then loss cannot be judged. */
+bool routing_known(const struct options *o);
+/* True when the messages of that producer must reach that queue; both count from 0. */
+bool routing_matches(const struct options *o, uint64_t producer, uint64_t queue);
+/* Topic patterns: words with dots between, * is any one word, # any number of them. */
+bool routing_topic_matches(const char *pattern, const char *key);
+/* Consumers share out the queues in turn, so the first ones have consumers. */
+static inline uint64_t routing_queues_consumed(const struct options *o)
+{
+    return o->consumers < o->queues ? o->consumers : o->queues;
+}
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * A hash table of nodes that live inside what they name. It grows a few buckets at a time, with each change, so that no
+ * single insertion costs more because there are many. Not thread-safe: each agent has its own.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+struct map_node {
+    struct map_node *next;
+    uint64_t hash;
+};
+
+struct map {
+    struct map_node **buckets; /* 1 << bits of them */
+    struct map_node **old;     /* the smaller table it grows out of, NULL when that is done */
+    size_t moved;              /* buckets of old that are empty for good */
+    size_t count;
+    unsigned bits;
+};
+
+/* Whether the node is the one that key names. */
+typedef bool map_equal(const struct map_node *node, const void *key);
+
+void map_init(struct map *map);
+/* Frees the table, not the nodes. */
+void map_free(struct map *map);
+struct map_node *map_find(const struct map *map, uint64_t hash, map_equal *equal, const void *key);
+/* node must not be in any map; two nodes may have the same hash. */
+void map_add(struct map *map, struct map_node *node, uint64_t hash);
+/* node must be in the map. */
+void map_remove(struct map *map, struct map_node *node);
+/* Calls visit for every node, in no order; visit may remove (and free) the node it is given, nothing else. */
+void map_each(struct map *map, void (*visit)(struct map_node *node, void *owner), void *owner);
+
+/* A hash of bytes, the same on every run and machine (queues are placed by it). */
+uint64_t hash_bytes(struct span bytes, uint64_t seed);
+
+/* A well-mixed hash of an id. */
+static inline uint64_t hash_id(uint64_t id)
+{
+    id ^= id >> 32;
+    id *= 0xd6e8feb86659fd93u;
+    id ^= id >> 32;
+    id *= 0xd6e8feb86659fd93u;
+    return id ^ id >> 32;
+}
+
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))

@@ -1,0 +1,45 @@
+#include "bill.h"
+
+#include <stdio.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/ring.h"
+
+enum { TEXT_BYTES = 32 };
+
+/* "2.5 GiB" */
+static const char *text(uint64_t bytes, char out[TEXT_BYTES])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    unsigned unit = 0;
+    for (; value >= 1024 && unit < 4; unit++)
+        value /= 1024;
+    snprintf(out, TEXT_BYTES, value < 10 && unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return out;
+}
+
+static uint64_t line(const char *what, uint64_t count, uint64_t each)
+{
+    char total[TEXT_BYTES], one[TEXT_BYTES];
+    log_line(LOG_INFO, "memory", "%-44s %9s = %6llu x %s", what, text(count * each, total),
+             (unsigned long long)count, text(each, one));
+    return count * each;
+}
+
+void bill_print(const struct config *config, const struct placement *placement, unsigned ring_count,
+                uint64_t buffer_bytes)
+{
+    char total[TEXT_BYTES];
+    uint64_t sum = 0, frame = config->amqp_frame_max;
+    sum += line("messages, in log pages (memory.budget)", placement->routers,
+                config->memory_budget / placement->routers);
+    sum += line("receive chunks", (uint64_t)placement->fronts * RX_CHUNKS, RX_CHUNK_BYTES);
+    sum += line("bodies in parts, open transactions", placement->fronts, buffer_bytes);
+    sum += line("rings between agents", ring_count, (uint64_t)RING_SLOTS * RING_ENTRY_BYTES);
+    sum += line("frames begun by connections, not complete", config->connections_max, frame);
+    sum += line("output waiting for connections", config->connections_max, OUTPUT_HIGH_BYTES);
+    log_line(LOG_INFO, "memory", "%-44s %9s if every connection does its worst at once", "total",
+             text(sum, total));
+}

@@ -1,0 +1,46 @@
+/* A consumer of a channel, from basic.consume until the router says that it is gone. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "codec/amqp/channel.h"
+
+struct exclusive_queue;
+
+/* Owned by its connection (amqp.consumers). */
+struct consumer {
+    struct map_node by_tag; /* in amqp.consumer_tags */
+    struct consumer *next, *prev; /* of the channel */
+    struct channel *channel;
+    struct consumer *next_in_debt;
+    struct exclusive_queue *exclusive; /* that it consumes from, or NULL */
+    uint64_t handle;                   /* in amqp.consumers; the tag in DELIVER */
+    uint64_t id;                       /* the router's name for it, 0 until it has answered */
+    uint32_t router;
+    uint32_t window; /* bytes it may be sent ahead */
+    uint32_t debt;   /* bytes sent and not yet given back to its window */
+    bool no_ack, in_debt, paused, cancelling, direct_reply;
+    uint16_t prefix_len;
+    uint8_t prefix[];   /* basic.deliver's ids and the consumer tag, as on the wire */
+};
+
+/* The consumer of that tag (the client's) or NULL. */
+struct consumer *consumer_find(const struct amqp *c, const struct channel *ch, struct span tag);
+struct span consumer_tag(const struct consumer *consumer);
+/* NULL: told the client what is wrong. */
+struct consumer *consumer_new(struct amqp *c, struct channel *ch, struct span tag);
+void consumer_free(struct amqp *c, struct consumer *consumer);
+/* Makes the consumer's op: its name, window and prefetch. */
+void consumer_op(struct amqp *c, struct consumer *consumer, struct op *op);
+
+/* May be sent more, or not: basic.qos global and channel.flow. */
+void consumer_pause(struct amqp *c, struct consumer *consumer);
+void consumers_resume(struct amqp *c, struct channel *ch);
+/* Gives windows back. */
+void consumers_credit(struct amqp *c);
+
+/* DELIVER and CANCEL (deliver.c). */
+void deliver(struct amqp *c, unsigned router, const struct event_deliver *event);
+void consumer_cancelled(struct amqp *c, const struct event_cancel *event);

@@ -1,0 +1,235 @@
+/*
+ * The negotiation (section 2.2.4 of the specification's introduction):
+ *
+ *   client: "AMQP" 0 0 9 1     server: connection.start
+ *   client: start-ok           server: tune (or close, when the login is refused)
+ *   client: tune-ok, open      server: open-ok
+ */
+#include "base/check.h"
+#include "codec/amqp/connection.h"
+#include "codec/amqp/handlers.h"
+#include "router/table.h"
+
+#ifndef GANNET_VERSION
+#define GANNET_VERSION "0.1.0"
+#endif
+
+static const uint8_t header[8] = {'A', 'M', 'Q', 'P', 0, 0, 9, 1};
+
+/* ---- connection.start ------------------------------------------------------------------------------ */
+
+/* What this broker really does. */
+static const char *const capabilities[] = {
+    "publisher_confirms",   "exchange_exchange_bindings", "basic.nack",       "consumer_cancel_notify",
+    "connection.blocked",   "authentication_failure_close", "per_consumer_qos", "direct_reply_to",
+};
+
+static const char *const properties[][2] = {
+    {"product", "Gannet"},
+    {"version", GANNET_VERSION},
+    {"platform", "Linux"},
+    {"information", "a durable AMQP 0-9-1 broker"},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static uint8_t *put_text(uint8_t *p, const char *name, const char *text)
+{
+    p = put_str(p, span_str(name));
+    *p++ = 'S';
+    p = put_be32(p, (uint32_t)strlen(text));
+    return put_span(p, span_str(text));
+}
+
+/* The table's length stands before it, and is only known after. */
+static uint8_t *put_capabilities(uint8_t *p)
+{
+    p = put_str(p, span_str("capabilities"));
+    *p++ = 'F';
+    uint8_t *length = p;
+    p += 4;
+    for (size_t i = 0; i < COUNT(capabilities); i++) {
+        p = put_str(p, span_str(capabilities[i]));
+        *p++ = 't';
+        *p++ = 1;
+    }
+    put_be32(length, (uint32_t)(p - length - 4));
+    return p;
+}
+
+static void send_start(struct amqp *c)
+{
+    uint8_t table[1024], *p = table;
+    for (size_t i = 0; i < COUNT(properties); i++)
+        p = put_text(p, properties[i][0], properties[i][1]);
+    p = put_capabilities(p);
+    CHECK((size_t)(p - table) <= sizeof table);
+    SEND(c, 0, CONNECTION_START, .version_major = num(0), .version_minor = num(9),
+         .server_properties = str(span_of(table, (size_t)(p - table))),
+         .mechanisms = str(span_str("PLAIN AMQPLAIN")), .locales = str(span_str("en_US")));
+}
+
+size_t protocol_header(struct amqp *c, struct span bytes)
+{
+    size_t n = bytes.len < sizeof header ? bytes.len : sizeof header;
+    if (memcmp(bytes.at, header, n) != 0) {
+        host_write(c->host, span_of(header, sizeof header));
+        amqp_drop(c, "it doesn't begin with AMQP 0-9-1's protocol header");
+        return bytes.len;
+    }
+    if (n < sizeof header)
+        return 0;
+    send_start(c);
+    c->phase = PHASE_START;
+    return sizeof header;
+}
+
+/* ---- connection.start-ok ------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *name;
+    uint8_t bit;
+} capable[] = {
+    {"consumer_cancel_notify", CAPABLE_CANCEL_NOTIFY},
+    {"connection.blocked", CAPABLE_BLOCKED},
+    {"authentication_failure_close", CAPABLE_AUTH_FAILURE_CLOSE},
+};
+
+static uint8_t read_capabilities(struct span client)
+{
+    struct field field;
+    uint8_t bits = 0;
+    if (!table_find(client, "capabilities", &field) || field.type != 'F')
+        return 0;
+    struct span table = field.value;
+    for (size_t i = 0; i < COUNT(capable); i++) {
+        bool on;
+        if (table_find(table, capable[i].name, &field) && field_bool(&field, &on) && on)
+            bits |= capable[i].bit;
+    }
+    return bits;
+}
+
+/* RFC 4616: authorization identity, NUL, user, NUL, password. */
+static bool plain(struct span response, struct span *user, struct span *password)
+{
+    const uint8_t *end = response.at + response.len;
+    const uint8_t *first = response.len ? memchr(response.at, 0, response.len) : NULL;
+    if (!first)
+        return false;
+    const uint8_t *second = memchr(first + 1, 0, (size_t)(end - first - 1));
+    if (!second)
+        return false;
+    *user = span_of(first + 1, (size_t)(second - first - 1));
+    *password = span_of(second + 1, (size_t)(end - second - 1));
+    return true;
+}
+
+/* A table without its length: LOGIN, PASSWORD. */
+static bool amqplain(struct span response, struct span *user, struct span *password)
+{
+    struct field login, secret;
+    if (!table_check(response) || !table_find(response, "LOGIN", &login) || login.type != 'S' ||
+        !table_find(response, "PASSWORD", &secret) || secret.type != 'S')
+        return false;
+    *user = login.value;
+    *password = secret.value;
+    return true;
+}
+
+static bool login(struct amqp *c, const struct args_CONNECTION_START_OK *m)
+{
+    struct span user, password;
+    bool read = span_is(m->mechanism.s, "PLAIN") ? plain(m->response.s, &user, &password)
+                                                 : amqplain(m->response.s, &user, &password);
+    if (!read || user.len > NAME_MAX_BYTES || !host_login(c->host, user, password))
+        return false;
+    name_set(&c->user, user);
+    return true;
+}
+
+static void refuse_login(struct amqp *c, struct span mechanism)
+{
+    if (c->capabilities & CAPABLE_AUTH_FAILURE_CLOSE)
+        c->phase = PHASE_TUNE; /* from where on a failure is said */
+    amqp_fail_method(c, NULL, METHOD_NONE, ERR_ACCESS_REFUSED,
+                "Login was refused using authentication mechanism %.*s. For details see the broker logfile.",
+                TEXT_OF(mechanism));
+}
+
+static void describe(struct amqp *c, struct span client)
+{
+    struct field name;
+    if (!table_find(client, "connection_name", &name) || name.type != 'S')
+        if (!table_find(client, "product", &name) || name.type != 'S')
+            name.value = (struct span){0};
+    host_describe(c->host, "AMQP 0-9-1", name_span(&c->user), (struct span){0}, name.value);
+}
+
+bool on_connection_start_ok(struct amqp *c, struct channel *ch, const union value *args)
+{
+    const struct args_CONNECTION_START_OK *m = (const void *)args;
+    const struct host_options *options = c->options;
+    c->capabilities = read_capabilities(m->client_properties.s);
+    if (!span_is(m->mechanism.s, "PLAIN") && !span_is(m->mechanism.s, "AMQPLAIN")) {
+        amqp_fail(c, ch, ERR_COMMAND_INVALID, "unknown authentication mechanism '%.*s'", TEXT_OF(m->mechanism.s));
+    } else if (!login(c, m)) {
+        refuse_login(c, m->mechanism.s);
+    } else {
+        describe(c, m->client_properties.s);
+        SEND(c, 0, CONNECTION_TUNE, .channel_max = num(options->channel_max), .frame_max = num(options->frame_max),
+             .heartbeat = num(options->heartbeat_s));
+        c->phase = PHASE_TUNE;
+    }
+    return true;
+}
+
+/* ---- connection.tune-ok --------------------------------------------------------------------------------- */
+
+/* What the client asks for: 0 means "as you like". False: told it that it is too much or too little. */
+static bool agree(struct amqp *c, const char *what, uint64_t asked, uint32_t low, uint32_t high, uint32_t *agreed)
+{
+    *agreed = asked ? (uint32_t)asked : high;
+    if (*agreed > high)
+        amqp_fail(c, NULL, ERR_NOT_ALLOWED, "negotiated %s = %u is higher than the maximum allowed value (%u)", what,
+             *agreed, high);
+    else if (*agreed < low)
+        amqp_fail(c, NULL, ERR_NOT_ALLOWED, "negotiated %s = %u is lower than the minimum allowed value (%u)", what, *agreed,
+             low);
+    else
+        return true;
+    return false;
+}
+
+bool on_connection_tune_ok(struct amqp *c, struct channel *ch, const union value *args)
+{
+    (void)ch;
+    const struct args_CONNECTION_TUNE_OK *m = (const void *)args;
+    const struct host_options *options = c->options;
+    uint32_t frame_max, channel_max;
+    if (!agree(c, "frame_max", m->frame_max.n, FRAME_MAX_MIN, options->frame_max, &frame_max) ||
+        !agree(c, "channel_max", m->channel_max.n, 1, options->channel_max, &channel_max))
+        return true;
+    c->frame_max = frame_max;
+    c->channel_max = (uint16_t)channel_max;
+    c->heartbeat_s = (uint16_t)m->heartbeat.n;
+    c->phase = PHASE_OPEN;
+    return true;
+}
+
+/* ---- connection.open ------------------------------------------------------------------------------------ */
+
+bool on_connection_open(struct amqp *c, struct channel *ch, const union value *args)
+{
+    const struct args_CONNECTION_OPEN *m = (const void *)args;
+    c->vhost = host_vhost(c->host, name_span(&c->user), m->virtual_host.s);
+    if (!c->vhost) {
+        amqp_fail(c, ch, ERR_NOT_ALLOWED, "vhost %.*s not found", TEXT_OF(m->virtual_host.s));
+        return true;
+    }
+    name_set(&c->vhost_name, m->virtual_host.s);
+    SEND(c, 0, CONNECTION_OPEN_OK);
+    c->phase = PHASE_RUNNING;
+    heartbeat_start(c);
+    return true;
+}

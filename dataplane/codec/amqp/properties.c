@@ -1,0 +1,75 @@
+#include "codec/amqp/properties.h"
+
+#include "router/table.h"
+
+/* Flags that name no property: the last two bits, one of which would announce more flags (there are none). */
+#define HAS_UNKNOWN 3u
+
+static bool skip(struct span *in, size_t n)
+{
+    if (in->len < n)
+        return false;
+    in->at += n;
+    in->len -= n;
+    return true;
+}
+
+static bool take_str(struct span *in, struct span *s)
+{
+    if (!in->len || in->len < 1u + in->at[0])
+        return false;
+    *s = span_of(in->at + 1, in->at[0]);
+    return skip(in, 1 + s->len);
+}
+
+static bool take_table(struct span *in, struct span *table)
+{
+    if (in->len < 4)
+        return false;
+    *table = span_of(in->at + 4, get_be32(in->at));
+    return skip(in, 4) && skip(in, table->len) && table_check(*table);
+}
+
+/* Those before the delivery mode. */
+static bool read_first(struct span *in, struct properties *p)
+{
+    struct span s;
+    return (!(p->flags & HAS_CONTENT_TYPE) || take_str(in, &s)) &&
+           (!(p->flags & HAS_CONTENT_ENCODING) || take_str(in, &s)) && 
+           (!(p->flags & HAS_HEADERS) || take_table(in, &p->headers));
+}
+
+/* Those behind the delivery mode. */
+static bool read_last(struct span *in, struct properties *p)
+{
+    struct span s;
+    return (!(p->flags & HAS_PRIORITY) || skip(in, 1)) && (!(p->flags & HAS_CORRELATION_ID) || take_str(in, &s)) &&
+           (!(p->flags & HAS_REPLY_TO) || take_str(in, &p->reply_to)) &&
+           (!(p->flags & HAS_EXPIRATION) || take_str(in, &p->expiration)) &&
+           (!(p->flags & HAS_MESSAGE_ID) || take_str(in, &s)) && (!(p->flags & HAS_TIMESTAMP) || skip(in, 8)) &&
+           (!(p->flags & HAS_TYPE) || take_str(in, &s)) && (!(p->flags & HAS_USER_ID) || take_str(in, &p->user_id)) &&
+           (!(p->flags & HAS_APP_ID) || take_str(in, &s)) && (!(p->flags & HAS_CLUSTER_ID) || take_str(in, &s));
+}
+
+bool properties_read(struct span bytes, struct properties *p)
+{
+    if (bytes.len < 2)
+        return false;
+    p->flags = get_be16(bytes.at);
+    p->delivery_mode = 0;
+    p->headers = span_of(bytes.at, 0);
+    bytes = span_of(bytes.at + 2, bytes.len - 2);
+    if (p->flags & HAS_UNKNOWN)
+        return false;
+    if (p->flags & (HAS_CONTENT_TYPE | HAS_CONTENT_ENCODING | HAS_HEADERS) && !read_first(&bytes, p))
+        return false;
+    if (p->flags & HAS_DELIVERY_MODE) {
+        if (!bytes.len)
+            return false;
+        p->delivery_mode = bytes.at[0];
+        skip(&bytes, 1);
+    }
+    if (p->flags & (HAS_DELIVERY_MODE - 1) && !read_last(&bytes, p))
+        return false;
+    return bytes.len == 0;
+}

@@ -1,0 +1,8 @@
+/* The codecs there are; a listener's tag is an index into this table. */
+#pragma once
+
+#include "codec/codec.h"
+
+enum { CODEC_AMQP, CODECS };
+
+extern const struct codec *const codecs[CODECS];

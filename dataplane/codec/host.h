@@ -1,0 +1,118 @@
+/*
+ * What a front offers its codecs: output, the way to the routers, the table of exchanges, time and chance. Implemented
+ * by dataplane/host.c; tests/unit has a fake. A `struct host` is one connection. All calls are made on the front's
+ * thread, from within a codec's callbacks.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "router/command.h"
+
+struct host;
+
+/* ---- the connection ---------------------------------------------------------------------------- */
+
+/* Its id in commands and events: never reused. */
+uint64_t host_conn(const struct host *host);
+unsigned host_front(const struct host *host);
+/* The peer's address as text, for the log. */
+const char *host_peer(const struct host *host);
+bool host_peer_is_loopback(const struct host *host);
+/* Nanoseconds of a clock that only goes forward. */
+uint64_t host_now(const struct host *host);
+uint64_t host_random(struct host *host);
+/* tick() is called once at or after this time; a later call replaces it; 0 for never. */
+void host_wake_at(struct host *host, uint64_t now_ns);
+/* One line in the log, with the peer named in front of it. */
+void host_log(struct host *host, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Closes the stream when all output is sent, or after a few seconds; input is ignored from now on. */
+void host_close(struct host *host);
+
+/* What the configuration says. */
+struct host_options {
+    uint32_t frame_max;        /* AMQP: bytes */
+    uint16_t channel_max;
+    uint16_t heartbeat_s;
+    uint32_t handshake_ms;     /* a connection not open by then is closed */
+    uint32_t max_message_size; /* bytes of body */
+    uint32_t consumers_max;    /* per channel */
+};
+const struct host_options *host_options(const struct host *host);
+
+/* Whether the user may log in from this peer with this password. */
+bool host_login(struct host *host, struct span user, struct span password);
+/* The id of a virtual host that exists and that the user may use, else 0. */
+uint32_t host_vhost(struct host *host, struct span user, struct span name);
+
+/* What status commands show of the connection; strings are copied. */
+void host_describe(struct host *host, const char *protocol, struct span user, struct span vhost, struct span client);
+
+/* ---- output ------------------------------------------------------------------------------------- */
+
+/* Room for `bytes` (at most 64 KiB) of output in one piece, behind all that was committed. Valid until the next host call.
+ * Never NULL: back-pressure works through windows and host_backlog. */
+uint8_t *host_reserve(struct host *host, size_t bytes);
+/* Makes the first `bytes` of the last reservation output. */
+void host_commit(struct host *host, size_t bytes);
+/* Copies bytes into the output, any length. */
+void host_write(struct host *host, struct span bytes);
+/* Bytes of a pinned page become output without a copy; the host sends DONE for (router, page) when they are out. */
+void host_lend(struct host *host, unsigned router, uint64_t page, struct span bytes);
+/* Output not yet taken by the transport, in bytes. */
+size_t host_backlog(const struct host *host);
+
+/* ---- to the routers ----------------------------------------------------------------------------- */
+
+/* A row of the front's table of exchanges; stays valid until the callback returns. */
+struct exchange_row {
+    uint64_t id;
+    uint64_t interest;
+    uint32_t vhost;
+    bool internal;
+    bool is_default;
+};
+
+/* NULL: there is none of that name. */
+const struct exchange_row *host_exchange(struct host *host, uint32_t vhost, struct span name);
+/* Changes whenever any row does: for whoever keeps a row over callbacks, by its address. */
+uint64_t host_exchange_version(const struct host *host);
+
+/*
+ * Sends a publish to every router that must see it. The caller fills in everything but kind, exchange, SHARED and
+ * KEEPER. owned: a buffer of host_buffer() that holds the bytes, freed by the host when they are copied, or NULL when
+ * they stand in the input.
+ * Returns the number of routers it went to (1 and up): so many CONFIRMs come if PUBLISH_CONFIRM or SHARED and MANDATORY
+ * are set. Returns 0 when it must wait: nothing was sent, `owned` is still the caller's; the codec then returns from
+ * input() with this publish unused, and input() is called again when it may go on.
+ */
+unsigned host_publish(struct host *host, const struct exchange_row *exchange, struct command_publish *publish, void *owned);
+/* The routers that the last host_publish went to, a bit each: whoever publishes in parts keeps it for host_part. */
+uint64_t host_published_to(const struct host *host);
+/* More of the body of a publish sent with MORE, to the routers it went to. Returns false when it must wait, as above.
+ * An ABORT never waits. */
+bool host_part(struct host *host, uint64_t routers, struct command_part *part, void *owned);
+
+/* Memory for the bodies that are put together from several frames, and for transactions. NULL: the front's bound is met. */
+uint8_t *host_buffer(struct host *host, size_t bytes);
+void host_buffer_free(struct host *host, uint8_t *buffer);
+
+void host_settle(struct host *host, unsigned router, uint64_t queue, uint64_t seq, uint32_t count, enum settle how,
+                 uint64_t consumer);
+void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags);
+/* The message of a DELIVER or RETURN (or a part) has been looked at for the last time. */
+void host_done(struct host *host, unsigned router, uint64_t page);
+
+/* A fresh op, zeroed, with front and conn filled in. */
+struct op *host_op(struct host *host);
+/* Hands the op to the router that its kind and name (or consumer's router) say; it comes back by event(). */
+void host_send_op(struct host *host, struct op *op);
+/* The same to a router by number: OP_CANCEL, OP_BARRIER. */
+void host_send_op_to(struct host *host, unsigned router, struct op *op);
+void host_free_op(struct host *host, struct op *op);
+/* The router that owns a queue, and how many routers there are. */
+unsigned host_router_of(const struct host *host, uint32_t vhost, struct span queue);
+unsigned host_routers(const struct host *host);

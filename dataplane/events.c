@@ -1,0 +1,142 @@
+/*
+ * Routers' events: each goes to its connection's codec. If the connection is gone, the front answers itself: a delivery is given
+ * back, and what an op has just made for the connection is taken away again.
+ */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "front_inside.h"
+
+enum { EVENTS_AT_ONCE = 64 };
+
+static void free_parts(struct front *front, unsigned router, struct parts *parts)
+{
+    for (uint32_t i = 0; parts && i < parts->n; i++)
+        front_done(front, router, parts->part[i].page);
+    free(parts);
+}
+
+static void give_back(struct front *front, unsigned router, const struct event_deliver *d)
+{
+    if (d->kind == EVENT_DELIVER)
+        front_command(front, router)->settle = (struct command_settle){
+            .kind = COMMAND_SETTLE, .how = SETTLE_UNSEEN, .count = 1, .queue = d->queue, .seq = d->seq};
+    front_done(front, router, d->page);
+    free_parts(front, router, d->parts);
+}
+
+/* The op came back for a connection that is gone. */
+static void undo_op(struct front *front, unsigned router, struct op *op)
+{
+    bool consumed = op->kind == OP_CONSUME && op->error == ERR_NONE;
+    bool declared = op->kind == OP_QUEUE_DECLARE && op->error == ERR_NONE && (op->flags & OP_EXCLUSIVE);
+    if (!consumed && !declared) {
+        front_free_op(front, op);
+        return;
+    }
+    op->kind = consumed ? OP_CANCEL : OP_QUEUE_DELETE;
+    op->flags = consumed ? 0 : OP_OF_OWNER;
+    front_command(front, router)->op = (struct command_op){.kind = COMMAND_OP, .op = op};
+}
+
+static void undo(struct front *front, unsigned router, const union event *event)
+{
+    if (event->kind == EVENT_DELIVER || event->kind == EVENT_RETURN)
+        give_back(front, router, &event->deliver);
+    else if (event->kind == EVENT_OP)
+        undo_op(front, router, event->op.op);
+}
+
+static void front_on_exchange(struct front *front, unsigned router, struct exchange_update *update)
+{
+    exchange_table_apply(&front->exchanges, update);
+    front_command(front, router)->known = (struct command_known){.kind = COMMAND_KNOWN, .update = update->update};
+    free(update);
+}
+
+static uint64_t conn_of(const union event *event)
+{
+    switch ((enum event_kind)event->kind) {
+    case EVENT_DELIVER:
+    case EVENT_RETURN:
+        return event->deliver.conn;
+    case EVENT_CONFIRM:
+        return event->confirm.conn;
+    case EVENT_CANCEL:
+        return event->cancel.conn;
+    case EVENT_OP:
+        return event->op.op->conn;
+    default:
+        UNREACHABLE();
+    }
+}
+
+static void front_on_event(struct front *front, unsigned router, const union event *event)
+{
+    if (event->kind == EVENT_EXCHANGE) {
+        front_on_exchange(front, router, event->exchange.update);
+        return;
+    }
+    if (event->kind == EVENT_GATE) {
+        front->gate[router] = event->gate.shut;
+        front->gates_changed = true;
+        return;
+    }
+    struct host *host = slots_get(&front->conns, conn_of(event));
+    if (!host) {
+        undo(front, router, event);
+        return;
+    }
+    host->codec->event(host->state, host, router, event);
+    front_touch(host);
+    if (event->kind != EVENT_OP)
+        return;
+    host->ops--;
+    if (host->op_paused) {
+        host->op_paused = false;
+        front_resume(host);
+    }
+}
+
+unsigned front_take_events(struct front *front)
+{
+    union event events[EVENTS_AT_ONCE];
+    unsigned work = 0;
+    for (unsigned r = 0; r < front->options.routers; r++) {
+        unsigned n, total = 0;
+        while (total < RING_SLOTS / 2 && (n = ring_take(front->options.from_router[r], events, EVENTS_AT_ONCE))) {
+            for (unsigned i = 0; i < n; i++)
+                front_on_event(front, r, &events[i]);
+            total += n;
+        }
+        work += total;
+    }
+    return work;
+}
+
+/* Commands that no router took, events that nobody will hear: what they own is freed. */
+static void free_event(const union event *event)
+{
+    if (event->kind == EVENT_DELIVER || event->kind == EVENT_RETURN)
+        free(event->deliver.parts);
+    if (event->kind == EVENT_EXCHANGE)
+        free(event->exchange.update);
+}
+
+void front_drain(struct front *front)
+{
+    union event event;
+    union command command;
+    for (unsigned r = 0; r < front->options.routers; r++) {
+        while (ring_take(front->options.from_router[r], &event, 1)) {
+            if (event.kind == EVENT_OP)
+                front_free_op(front, event.op.op);
+            else
+                free_event(&event);
+        }
+        link_flush(&front->router[r]);
+        while (ring_take(front->options.to_router[r], &command, 1))
+            if (command.kind == COMMAND_OP)
+                front_free_op(front, command.op.op);
+    }
+}

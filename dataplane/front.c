@@ -1,0 +1,499 @@
+/*
+ * The front's turn:
+ *   front_take_events → routers' events become output
+ *   transport poll → accepted, data: input becomes commands; closed
+ *   timers
+ *   flush → what was touched writes its collected answers, output goes to the transport, commands go to the rings
+ */
+#include "front.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "codec/codecs.h"
+#include "front_inside.h"
+
+enum { LINGER_S = 5 };
+#define SECOND_NS UINT64_C(1000000000)
+
+/* ---- commands ------------------------------------------------------------------------------------- */
+
+union command *front_command(struct front *front, unsigned router)
+{
+    front->sent[router]++;
+    return link_add(&front->router[router]);
+}
+
+void front_done(struct front *front, unsigned router, uint64_t page)
+{
+    struct link *link = &front->router[router];
+    if (link->batched) {
+        struct command_done *last = &((union command *)(void *)&link->batch[link->batched - 1])->done;
+        if (last->kind == COMMAND_DONE && last->page == page) {
+            last->count++;
+            return;
+        }
+    }
+    front_command(front, router)->done = (struct command_done){.kind = COMMAND_DONE, .count = 1, .page = page};
+}
+
+void front_free_op(struct front *front, struct op *op)
+{
+    free((void *)(uintptr_t)op->arguments.at);
+    free(op->list);
+    op->next = front->ops;
+    front->ops = op;
+}
+
+static uint64_t taken(const struct front *front, unsigned router)
+{
+    const struct link *link = &front->router[router];
+    return front->sent[router] - link->batched - (link->late_to - link->late_from) - ring_waiting(link->ring);
+}
+
+static bool all_taken(const struct front *front, const struct lent_row *row)
+{
+    for (unsigned r = 0; r < front->options.routers; r++)
+        if (taken(front, r) < row->sent[r])
+            return false;
+    return true;
+}
+
+/* Receive buffers and bodies whose commands every router has taken may be used again. */
+static void take_back_lent(struct front *front)
+{
+    for (struct lent_row *row; (row = lent_oldest(&front->lent)) && all_taken(front, row);) {
+        if (row->buffer) {
+            size_t *length = (size_t *)(void *)row->buffer - 1;
+            front->buffer_bytes -= *length;
+            free(length);
+        } else {
+            front->transport->ops->rx_release(front->transport, row->epoch);
+        }
+        lent_drop_oldest(&front->lent);
+    }
+}
+
+/* ---- connections ---------------------------------------------------------------------------------- */
+
+void front_touch(struct host *host)
+{
+    struct front *front = host->front;
+    if (host->dirty)
+        return;
+    host->dirty = true;
+    host->dirty_next = front->dirty;
+    front->dirty = host;
+}
+
+static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer, const char *local)
+{
+    struct front *front = owner;
+    (void)local;
+    if (front->stopping || front->stats.connections >= front->options.connections_max) {
+        log_line(LOG_WARNING, "front", "%s: refused: there are %u connections already (connections_max)", peer,
+                 front->options.connections_max);
+        return NULL;
+    }
+    const struct codec *codec = codecs[tag];
+    struct host *host = calloc(1, sizeof *host);
+    CHECK(host);
+    host->state = calloc(1, codec->state_bytes);
+    CHECK(host->state);
+    host->front = front;
+    host->stream = stream;
+    host->codec = codec;
+    host->id = slots_add(&front->conns, host);
+    snprintf(host->peer, sizeof host->peer, "%s", peer);
+    front->stats.connections++;
+    front->stats.accepted++;
+    codec->open(host->state, host);
+    front_touch(host);
+    return host;
+}
+
+static void page_out(void *front, unsigned router, uint64_t page)
+{
+    front_done(front, router, page);
+}
+
+static void unlist(struct host *host)
+{
+    struct front *front = host->front;
+    struct host **at = &front->dirty;
+    while (*at && *at != host)
+        at = &(*at)->dirty_next;
+    if (*at)
+        *at = host->dirty_next;
+    at = &front->parked;
+    while (*at && *at != host)
+        at = &(*at)->parked_next;
+    if (*at) {
+        *at = host->parked_next;
+        if (front->parked_end == &host->parked_next)
+            front->parked_end = at;
+    }
+}
+
+/* The stream is gone, the transport knows nothing of it any more. */
+static void forget(struct host *host)
+{
+    struct front *front = host->front;
+    host->codec->gone(host->state, host);
+    unlist(host);
+    timer_cancel(&front->timers, &host->wake);
+    timer_cancel(&front->lingers, &host->linger);
+    output_free(&host->output, &front->pool, page_out, front);
+    slots_remove(&front->conns, host->id);
+    front->stats.connections--;
+    free(host->state);
+    free(host);
+}
+
+static void on_closed(void *owner, void *user, int error)
+{
+    struct host *host = user;
+    (void)owner;
+    if (!host->closing)
+        host_log(host, "connection lost: %s", error ? strerror(error) : "closed by the peer");
+    forget(host);
+}
+
+/* ---- input ---------------------------------------------------------------------------------------- */
+
+static void park(struct host *host)
+{
+    struct front *front = host->front;
+    host->parked_next = NULL;
+    *front->parked_end = host;
+    front->parked_end = &host->parked_next;
+    front->stats.parked++;
+    front->transport->ops->pause(front->transport, host->stream);
+    if (host->waits == WAIT_GATE && !host->told_blocked) {
+        host->told_blocked = true;
+        host->codec->blocked(host->state, host, "low on disk or memory");
+    }
+}
+
+/* Why there is no more to be had from this stream now. */
+static void hold(struct host *host)
+{
+    struct transport *t = host->front->transport;
+    if (host->waits)
+        park(host);
+    if (host->ops && host->rest && !host->op_paused) {
+        host->op_paused = true;
+        t->ops->pause(t, host->stream);
+    }
+    if (host->output.unsent > OUTPUT_HIGH_BYTES && !host->output_paused) {
+        host->output_paused = true;
+        t->ops->pause(t, host->stream);
+    }
+}
+
+/* A new receive buffer: the one before is released when all that pointed into it is taken. */
+static void next_epoch(struct front *front, uint64_t epoch)
+{
+    if (front->epoch != epoch && front->epoch) {
+        struct lent_row *row = lent_add(&front->lent);
+        row->epoch = epoch - 1;
+        memcpy(row->sent, front->sent, sizeof row->sent[0] * front->options.routers);
+    }
+    front->epoch = epoch;
+}
+
+static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch)
+{
+    struct front *front = owner;
+    struct host *host = user;
+    next_epoch(front, epoch);
+    if (host->closing)
+        return bytes.len;
+    if (host->waits || host->op_paused)
+        return 0;
+    size_t used = host->codec->input(host->state, host, bytes);
+    front->stats.bytes_in += used;
+    host->rest = used < bytes.len;
+    front_touch(host);
+    hold(host);
+    return used;
+}
+
+void front_resume(struct host *host)
+{
+    struct transport *t = host->front->transport;
+    if (!host->waits && !host->op_paused && !host->output_paused && !host->stream_closing)
+        t->ops->resume(t, host->stream);
+}
+
+static bool gates_open(const struct front *front)
+{
+    for (unsigned r = 0; r < front->options.routers; r++)
+        if (front->gate[r])
+            return false;
+    return true;
+}
+
+/* Publishes that waited for a ring or a gate try again. */
+static unsigned unpark(struct front *front)
+{
+    unsigned n = 0;
+    struct host *host = front->parked, *next;
+    bool gates = gates_open(front) || front->gates_changed;
+    front->parked = NULL;
+    front->parked_end = &front->parked;
+    front->gates_changed = false;
+    for (; host; host = next) {
+        next = host->parked_next;
+        if (host->waits == WAIT_GATE && !gates) {
+            host->parked_next = NULL;
+            *front->parked_end = host;
+            front->parked_end = &host->parked_next;
+            continue;
+        }
+        if (host->told_blocked) {
+            host->told_blocked = false;
+            host->codec->blocked(host->state, host, NULL);
+        }
+        host->waits = WAIT_NOTHING;
+        front_resume(host);
+        front_touch(host);
+        n++;
+    }
+    return n;
+}
+
+/* ---- output --------------------------------------------------------------------------------------- */
+
+static void send_output(struct host *host)
+{
+    struct front *front = host->front;
+    struct transport *t = front->transport;
+    struct iovec iov[OUTPUT_IOVS];
+    while (host->output.unsent) {
+        int n = output_next(&host->output, iov);
+        size_t offered = 0;
+        for (int i = 0; i < n; i++)
+            offered += iov[i].iov_len;
+        size_t took = t->ops->send(t, host->stream, iov, n);
+        front->stats.bytes_out += took;
+        output_taken(&host->output, took);
+        output_released(&host->output, &front->pool, t->ops->released(t, host->stream), page_out, front);
+        if (took < offered)
+            break;
+    }
+}
+
+static void begin_close(struct host *host)
+{
+    struct transport *t = host->front->transport;
+    host->stream_closing = true;
+    timer_cancel(&host->front->timers, &host->wake);
+    t->ops->close(t, host->stream);
+}
+
+static void after_output(struct host *host)
+{
+    struct front *front = host->front;
+    if (host->output.unsent <= OUTPUT_HIGH_BYTES / 2) {
+        host->codec->drained(host->state, host);
+        if (host->output_paused) {
+            host->output_paused = false;
+            front_resume(host);
+        }
+    }
+    if (!host->closing || host->stream_closing)
+        return;
+    if (host->output.unsent == 0)
+        begin_close(host);
+    else if (!host->linger.place)
+        timer_set(&front->lingers, &host->linger, front->now_ns + LINGER_S * SECOND_NS);
+}
+
+static void on_writable(void *owner, void *user)
+{
+    (void)owner;
+    front_touch(user);
+}
+
+static unsigned flush(struct front *front)
+{
+    unsigned n = 0;
+    while (front->dirty) {
+        struct host *host = front->dirty;
+        front->dirty = host->dirty_next;
+        if (!host->stream_closing) {
+            host->codec->flush(host->state, host);
+            send_output(host);
+            after_output(host);
+        }
+        host->dirty = false;
+        n++;
+    }
+    for (unsigned r = 0; r < front->options.routers; r++)
+        n += link_flush(&front->router[r]);
+    return n;
+}
+
+/* ---- time ----------------------------------------------------------------------------------------- */
+
+static void drop(struct host *host)
+{
+    struct transport *t = host->front->transport;
+    host_log(host, "closed: the peer doesn't take what it is sent");
+    t->ops->abort(t, host->stream);
+    forget(host);
+}
+
+static unsigned run_timers(struct front *front)
+{
+    unsigned n = 0;
+    struct timer *timer;
+    for (; (timer = timer_due(&front->timers, front->now_ns)); n++) {
+        struct host *host = container_of(timer, struct host, wake);
+        host->codec->tick(host->state, host);
+        front_touch(host);
+    }
+    for (; (timer = timer_due(&front->lingers, front->now_ns)); n++)
+        drop(container_of(timer, struct host, linger));
+    return n;
+}
+
+uint64_t front_deadline(const struct front *front)
+{
+    uint64_t wake = timers_next(&front->timers), linger = timers_next(&front->lingers);
+    return wake < linger ? wake : linger;
+}
+
+/* ---- status --------------------------------------------------------------------------------------- */
+
+void front_want_list(struct front *front)
+{
+    front->list_wanted = true;
+}
+
+char *front_take_list(struct front *front)
+{
+    return atomic_exchange(&front->list, NULL);
+}
+
+static void make_list(struct front *front)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return;
+    for (uint32_t i = 0; i < front->conns.count; i++) {
+        const struct host *h = front->conns.slot[i].thing;
+        if (h)
+            fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", h->peer, h->codec->name, h->about.user, h->about.vhost,
+                    h->about.client, h->waits ? "blocked" : h->closing ? "closing" : "running");
+    }
+    fclose(out);
+    free(atomic_exchange(&front->list, text));
+}
+
+const struct front_stats *front_stats(const struct front *front)
+{
+    return &front->stats;
+}
+
+/* ---- the turn ------------------------------------------------------------------------------------- */
+
+unsigned front_poll(struct front *front, uint64_t now_ns)
+{
+    front->now_ns = now_ns;
+    unsigned work = front_take_events(front);
+    if (front->parked)
+        work += unpark(front);
+    work += front->transport->ops->poll(front->transport, now_ns);
+    work += run_timers(front);
+    work += flush(front);
+    take_back_lent(front);
+    if (front->list_wanted) {
+        front->list_wanted = false;
+        make_list(front);
+    }
+    return work;
+}
+
+/* ---- making and ending one ------------------------------------------------------------------------ */
+
+struct front *front_new(const struct front_options *options)
+{
+    struct front *front = calloc(1, sizeof *front);
+    CHECK(front);
+    front->options = *options;
+    front->parked_end = &front->parked;
+    front->pool.most = 64;
+    prng_seed(&front->prng, options->seed);
+    exchange_table_init(&front->exchanges);
+    for (unsigned r = 0; r < options->routers; r++)
+        link_init(&front->router[r], options->to_router[r]);
+    return front;
+}
+
+struct transport_user front_transport_user(struct front *front)
+{
+    return (struct transport_user){
+        .owner = front, .accepted = on_accepted, .data = on_data, .writable = on_writable, .closed = on_closed};
+}
+
+void front_attach(struct front *front, struct transport *transport)
+{
+    front->transport = transport;
+}
+
+void front_stop(struct front *front, const char *why)
+{
+    front->stopping = true;
+    front->transport->ops->stop_listening(front->transport);
+    for (uint32_t i = 0; i < front->conns.count; i++) {
+        struct host *host = front->conns.slot[i].thing;
+        if (host && !host->closing) {
+            host->codec->shutdown(host->state, host, why);
+            front_touch(host);
+        }
+    }
+}
+
+bool front_stopped(const struct front *front)
+{
+    for (unsigned r = 0; r < front->options.routers; r++)
+        if (!link_empty(&front->router[r]) || ring_waiting(front->router[r].ring))
+            return false;
+    return front->stats.connections == 0;
+}
+
+static void free_lent_buffers(struct front *front)
+{
+    for (struct lent_row *row; (row = lent_oldest(&front->lent)); lent_drop_oldest(&front->lent))
+        if (row->buffer)
+            free((size_t *)(void *)row->buffer - 1);
+    lent_free(&front->lent);
+}
+
+void front_free(struct front *front)
+{
+    for (uint32_t i = 0; i < front->conns.count; i++)
+        if (front->conns.slot[i].thing)
+            forget(front->conns.slot[i].thing);
+    if (front->transport)
+        front->transport->ops->free(front->transport);
+    front_drain(front);
+    free_lent_buffers(front);
+    for (struct op *op; (op = front->ops); free(op))
+        front->ops = op->next;
+    for (unsigned r = 0; r < front->options.routers; r++)
+        link_free(&front->router[r]);
+    output_pool_free(&front->pool);
+    exchange_table_free(&front->exchanges);
+    slots_free(&front->conns);
+    timers_free(&front->timers);
+    timers_free(&front->lingers);
+    free(front->list);
+    free(front);
+}

@@ -1,0 +1,56 @@
+/*
+ * A front: one core's connections. Bytes from the transport become commands to the routers, the routers'
+ * events become bytes. What dies with a connection lives here. Used by one thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/limits.h"
+#include "codec/codec.h"
+#include "codec/host.h"
+#include "transport/transport.h"
+
+struct access;
+struct front;
+
+struct front_options {
+    unsigned index, routers;
+    struct ring *to_router[ROUTERS_MAX], *from_router[ROUTERS_MAX];
+    const struct access *access;
+    struct host_options host;
+    uint32_t connections_max;
+    uint64_t buffer_bytes; /* bound of host_buffer memory: bodies being put together and open transactions */
+    uint64_t seed;         /* for host_random */
+};
+
+struct front *front_new(const struct front_options *options);
+void front_free(struct front *front);
+
+/* What the transport calls up into; the transport is made with it and then given to the front, which frees
+ * it. The tag of a listener is the index of its codec in `codecs` (codec/codecs.h). */
+struct transport_user front_transport_user(struct front *front);
+void front_attach(struct front *front, struct transport *transport);
+
+/* One turn; never blocks. Returns the work found. */
+unsigned front_poll(struct front *front, uint64_t now_ns);
+/* When poll wants to be called again though nothing arrives; UINT64_MAX for never. */
+uint64_t front_deadline(const struct front *front);
+
+/* A clean end: no new connections, every open one is told why and closed. */
+void front_stop(struct front *front, const char *why);
+/* Whether that is done: no connection is left, nothing is on its way to the routers. */
+bool front_stopped(const struct front *front);
+
+/* A snapshot of the connections as text, one line each (name, protocol, user, vhost, channels ...), malloc'd.
+ * On the front's thread only: asked for by front_want_list, from any thread, and picked up by front_take_list
+ * when it is there, else NULL. */
+void front_want_list(struct front *front);
+char *front_take_list(struct front *front);
+
+struct front_stats {
+    uint64_t connections, accepted, bytes_in, bytes_out, parked;
+};
+const struct front_stats *front_stats(const struct front *front);

@@ -1,0 +1,81 @@
+/* The inside of a front and of a connection, for front.c, host.c and events.c. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/link.h"
+#include "base/prng.h"
+#include "base/slots.h"
+#include "base/timer.h"
+#include "exchange_table.h"
+#include "front.h"
+#include "lent.h"
+#include "output.h"
+#include "router/access.h"
+
+enum wait {
+    WAIT_NOTHING,
+    WAIT_RING, /* a router's ring is full */
+    WAIT_GATE, /* a router has shut its gate */
+};
+
+/* A connection. Owned by its front; freed when its stream is gone. */
+struct host {
+    struct front *front;
+    uint64_t id;     /* in commands and events */
+    uint64_t stream; /* the transport's name for it */
+    const struct codec *codec;
+    void *state; /* the codec's */
+    struct output output;
+    struct timer wake, linger;
+    struct host *dirty_next; /* of those to be flushed at the end of the turn */
+    struct host *parked_next;
+    unsigned ops;    /* requests that have not come back */
+    uint8_t waits;   /* enum wait: input has stopped at a publish that can't be sent yet */
+    bool dirty, told_blocked, op_paused, output_paused, rest, closing, stream_closing;
+    char peer[ADDRESS_TEXT];
+    struct { /* for status commands */
+        char protocol[16], user[64], vhost[64], client[128];
+    } about;
+};
+
+struct front {
+    struct front_options options;
+    struct transport *transport;
+    uint64_t now_ns;
+    struct prng prng;
+    struct slots conns;
+    struct link router[ROUTERS_MAX];
+    uint64_t sent[ROUTERS_MAX]; /* commands ever given to the link */
+    struct lent lent;
+    uint64_t epoch;        /* of the receive buffer in use */
+    uint64_t buffer_bytes; /* of host_buffer memory in use */
+    struct exchange_table exchanges;
+    uint8_t gate[ROUTERS_MAX]; /* GATE_* that are shut, by router */
+    bool gates_changed;
+    struct output_pool pool;
+    struct timers timers, lingers; /* of codecs' wake; of connections that are to be closed when their output is out */
+    struct host *dirty;
+    struct host *parked, **parked_end;
+    uint64_t published_to;
+    struct op *ops; /* free ones, linked by next */
+    bool stopping;
+    _Atomic bool list_wanted;
+    _Atomic(char *) list;
+    struct front_stats stats;
+};
+
+/* A command to be filled in; it goes with the next flush. */
+union command *front_command(struct front *front, unsigned router);
+/* Marks the connection for the end of the turn. */
+void front_touch(struct host *host);
+/* The front asks itself: a request whose answer the front handles. */
+void front_free_op(struct front *front, struct op *op);
+/* Lets input go on: the transport gives what is left again. */
+void front_resume(struct host *host);
+void front_done(struct front *front, unsigned router, uint64_t page);
+
+/* events.c */
+unsigned front_take_events(struct front *front);
+/* Frees what is left in the rings at the end. */
+void front_drain(struct front *front);

@@ -1,0 +1,264 @@
+/*
+ * The start: data directory → placement → recovery (broker_new) → every exchange known everywhere →
+ * transports listen → workers run → ready.
+ */
+#include "gannetd.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "bill.h"
+#include "codec/codecs.h"
+#include "control.h"
+#include "data_dir.h"
+#include "journal/storage.h"
+#include "journal/storage_uring.h"
+#include "machine.h"
+#include "router/access.h"
+#include "transport/socket.h"
+#include "transport/transport_uring.h"
+
+enum {
+    DESCRIPTORS_OF_OWN = 256, /* journals, rings, listeners, the control socket */
+    READY_MS = 10000,         /* the agents exchange a few messages: more is a bug */
+    STOP_CLIENTS_MS = 10000,  /* a clean end waits so long for clients to close */
+    STOP_STEP_MS = 60000,     /* and so long for the disk */
+};
+
+static bool in_list(const struct text_list *list, const char *text)
+{
+    for (unsigned i = 0; i < list->count; i++)
+        if (strcmp(list->item[i], text) == 0)
+            return true;
+    return false;
+}
+
+/* ---- start ------------------------------------------------------------------------------------------ */
+
+/* Before recovery, which may take a while, is it worth it? */
+static bool addresses_free(const struct config *config, char *error, size_t error_size)
+{
+    for (unsigned i = 0; i < config->listeners_amqp.count; i++)
+        if (socket_in_use(config->listeners_amqp.item[i])) {
+            snprintf(error, error_size, "cannot listen on %s: another program does (see ss -ltnp)",
+                     config->listeners_amqp.item[i]);
+            return false;
+        }
+    return true;
+}
+
+static void bound_connections(struct gannetd *g)
+{
+    uint64_t descriptors = machine_raise_descriptors();
+    g->connections_max = (uint32_t)g->config->connections_max;
+    if (descriptors >= g->connections_max + (uint64_t)DESCRIPTORS_OF_OWN)
+        return;
+    g->connections_max = descriptors > 2 * DESCRIPTORS_OF_OWN ? (uint32_t)descriptors - DESCRIPTORS_OF_OWN
+                                                              : DESCRIPTORS_OF_OWN;
+    log_line(LOG_WARNING, "main",
+             "connections_max is lowered to %u: the process may open %llu descriptors (ulimit -n)",
+             g->connections_max, (unsigned long long)descriptors);
+}
+
+static bool open_data(struct gannetd *g, char *error, size_t error_size)
+{
+    const struct config *config = g->config;
+    g->lock = data_dir_open(config->data_dir, error, error_size);
+    if (g->lock < 0)
+        return false;
+    if (!placement_make(&g->placement, config, machine_cpus(), machine_may_use,
+                        data_dir_routers(config->data_dir), error, error_size))
+        return false;
+    for (unsigned i = 0; i < g->placement.routers; i++) {
+        g->storage[i] = storage_uring_new(config->data_dir, i, error, error_size);
+        if (!g->storage[i])
+            return false;
+    }
+    return true;
+}
+
+static struct broker_options broker_options(const struct gannetd *g)
+{
+    const struct config *config = g->config;
+    struct broker_options options = {
+        .fronts = g->placement.fronts,
+        .routers = g->placement.routers,
+        .access = g->access,
+        .host = {.frame_max = (uint32_t)config->amqp_frame_max,
+                 .channel_max = (uint16_t)config->amqp_channel_max,
+                 .heartbeat_s = (uint16_t)((config->amqp_heartbeat + 999) / 1000),
+                 .handshake_ms = (uint32_t)config->handshake_timeout,
+                 .max_message_size = (uint32_t)config->max_message_size,
+                 .consumers_max = (uint32_t)config->consumers_max},
+        .connections_max = g->connections_max,
+        .memory_budget = config->memory_budget,
+        .disk_free_limit = config->disk_free_limit,
+        .seed = g->seed,
+    };
+    memcpy(options.storage, g->storage, sizeof options.storage);
+    return options;
+}
+
+static bool make_broker(struct gannetd *g, char *error, size_t error_size)
+{
+    const struct config *config = g->config;
+    g->access = access_new((const char *const *)config->vhosts.item, config->vhosts.count,
+                           config->default_user, config->default_pass,
+                           in_list(&config->loopback_users, config->default_user), error, error_size);
+    if (!g->access)
+        return false;
+    const struct broker_options options = broker_options(g);
+    g->broker = broker_new(&options, error, error_size);
+    return g->broker;
+}
+
+/* port: of the address, as the first front got it; the others share it. */
+static bool listen_on(struct gannetd *g, unsigned front, const char *address, uint16_t *port, char *error,
+                      size_t error_size)
+{
+    char same[ADDRESS_TEXT];
+    const char *colon = strrchr(address, ':');
+    struct transport *transport = g->transport[front];
+    if (front > 0)
+        snprintf(same, sizeof same, "%.*s:%u", (int)(colon - address), address, *port);
+    if (transport->ops->listen(transport, front > 0 ? same : address, CODEC_AMQP, port, error, error_size) <
+        0)
+        return false;
+    if (front == 0)
+        log_line(LOG_INFO, "main", "%s listens on %.*s:%u", codecs[CODEC_AMQP]->name, (int)(colon - address),
+                 address, *port);
+    return true;
+}
+
+static bool attach_transports(struct gannetd *g, char *error, size_t error_size)
+{
+    static char agents[FRONTS_MAX][16];
+    for (unsigned i = 0; i < g->placement.fronts; i++) {
+        struct front *front = g->broker->front[i];
+        snprintf(agents[i], sizeof agents[i], "front %u", i);
+        const struct transport_uring_options options = {
+            .agent = agents[i], .shared = g->placement.fronts > 1, .streams_max = g->connections_max};
+        g->transport[i] = transport_uring_new(&options, front_transport_user(front), error, error_size);
+        if (!g->transport[i])
+            return false;
+        front_attach(front, g->transport[i]);
+    }
+    return true;
+}
+
+/* The table of exchanges goes from the registrar to everybody before anybody may publish. */
+static bool make_ready(struct gannetd *g, char *error, size_t error_size)
+{
+    uint64_t until_ns = g->clock_ns() + READY_MS * 1000000ull;
+    while (!broker_ready(g->broker)) {
+        uint64_t now_ns = g->clock_ns();
+        broker_poll(g->broker, now_ns);
+        if (now_ns > until_ns) {
+            snprintf(error, error_size,
+                     "the agents did not get ready; this is a bug in Gannet, please report it");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool listen_everywhere(struct gannetd *g, char *error, size_t error_size)
+{
+    const struct text_list *addresses = &g->config->listeners_amqp;
+    for (unsigned a = 0; a < addresses->count; a++) {
+        uint16_t port = 0;
+        for (unsigned i = 0; i < g->placement.fronts; i++)
+            if (!listen_on(g, i, addresses->item[a], &port, error, error_size))
+                return false;
+    }
+    return true;
+}
+
+static bool run_workers(struct gannetd *g, char *error, size_t error_size)
+{
+    const struct worker_options options = {.broker = g->broker,
+                                           .storage = g->storage,
+                                           .transport = g->transport,
+                                           .placement = &g->placement,
+                                           .busy_poll = g->config->busy_poll,
+                                           .clock_ns = g->clock_ns};
+    g->workers = workers_new(&options);
+    return workers_start(g->workers, error, error_size);
+}
+
+bool gannetd_start(struct gannetd *g, char *error, size_t error_size)
+{
+    bound_connections(g);
+    if (!addresses_free(g->config, error, error_size) || !open_data(g, error, error_size) ||
+        !make_broker(g, error, error_size) || !attach_transports(g, error, error_size) ||
+        !make_ready(g, error, error_size) || !listen_everywhere(g, error, error_size) ||
+        !run_workers(g, error, error_size))
+        return false;
+    g->control = control_new(g, error, error_size);
+    if (!g->control)
+        return false;
+    bill_print(g->config, &g->placement, g->broker->ring_count, g->broker->buffer_bytes);
+    sd_notifyf(0, "READY=1\nSTATUS=%u fronts, %u routers, %u threads", g->placement.fronts,
+               g->placement.routers, g->placement.threads);
+    return true;
+}
+
+/* ---- reload ----------------------------------------------------------------------------------------- */
+
+static void apply(const struct gannetd *g, const struct config *new)
+{
+    unsigned next = 0;
+    for (const char *key; (key = config_changed(g->config, new, next, &next));)
+        log_line(LOG_WARNING, "main", "%s has changed; that counts from the next start on", key);
+    log_set_level(new->log_level);
+    log_line(LOG_INFO, "main", "the configuration has been read again");
+}
+
+void gannetd_reload(struct gannetd *g)
+{
+    struct config new;
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(g->clock_ns() / 1000));
+    if (command_line_config(g->line, &new, machine_memory()))
+        apply(g, &new);
+    else
+        log_line(LOG_ERROR, "main", "the configuration has errors, the old one goes on");
+    config_free(&new);
+    sd_notify(0, "READY=1");
+}
+
+/* ---- end -------------------------------------------------------------------------------------------- */
+
+/* Returns false when it took too long. */
+static bool step(struct gannetd *g, enum worker_step step, unsigned most_ms, bool (*hurry)(void))
+{
+    uint64_t until_ns = g->clock_ns() + most_ms * 1000000ull;
+    workers_ask(g->workers, step, "CONNECTION_FORCED - broker is shutting down");
+    while (!workers_reached(g->workers, step)) {
+        if (g->clock_ns() > until_ns || hurry())
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+    }
+    return true;
+}
+
+bool gannetd_stop(struct gannetd *g, bool (*hurry)(void))
+{
+    sd_notify(0, "STOPPING=1");
+    log_line(LOG_INFO, "main", "ending: clients are told");
+    control_free(g->control);
+    if (!step(g, STEP_FRONTS, STOP_CLIENTS_MS, hurry))
+        log_line(LOG_WARNING, "main", "some clients did not close in time");
+    bool clean = step(g, STEP_ROUTERS, STOP_STEP_MS, hurry) && step(g, STEP_JOURNALS, STOP_STEP_MS, hurry);
+    if (!clean)
+        log_line(LOG_ERROR, "main", "the journals did not come to rest; what was not confirmed may be lost");
+    workers_ask(g->workers, STEP_END, "");
+    workers_free(g->workers);
+    broker_free(g->broker);
+    for (unsigned i = 0; i < g->placement.routers; i++)
+        g->storage[i]->table->close(g->storage[i]);
+    access_free(g->access);
+    return clean;
+}

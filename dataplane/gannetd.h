@@ -1,0 +1,40 @@
+/* The broker as a process: how its parts are put together at start, run, and taken apart. Main thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker.h"
+#include "command_line.h"
+#include "config.h"
+#include "placement.h"
+#include "worker.h"
+
+struct access;
+struct control;
+struct storage;
+
+struct gannetd {
+    const struct command_line *line;
+    struct config *config;
+    uint64_t (*clock_ns)(void);
+    uint64_t seed;
+    int lock;
+    uint32_t connections_max; /* connections_max, or what the descriptors allow if that is less */
+    struct placement placement;
+    struct access *access;
+    struct storage *storage[ROUTERS_MAX];
+    struct broker *broker;
+    struct transport *transport[FRONTS_MAX];
+    struct workers *workers;
+    struct control *control;
+};
+
+/* Returns false with one sentence in error: then the process is to end, and the kernel frees what was made.
+ */
+bool gannetd_start(struct gannetd *gannetd, char *error, size_t error_size);
+/* SIGHUP. */
+void gannetd_reload(struct gannetd *gannetd);
+/* A clean end: clients are told, everything accepted is made safe. hurry: asked from time to time whether to
+ * give up waiting. Returns whether it was clean. */
+bool gannetd_stop(struct gannetd *gannetd, bool (*hurry)(void));

@@ -1,0 +1,311 @@
+/* What a front offers its codecs (codec/host.h). */
+#include "codec/host.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "front_inside.h"
+#include "router/message.h"
+
+/* ---- the connection ------------------------------------------------------------------------------ */
+
+uint64_t host_conn(const struct host *host)
+{
+    return host->id;
+}
+
+unsigned host_front(const struct host *host)
+{
+    return host->front->options.index;
+}
+
+const char *host_peer(const struct host *host)
+{
+    return host->peer;
+}
+
+bool host_peer_is_loopback(const struct host *host)
+{
+    return strncmp(host->peer, "127.", 4) == 0 || strncmp(host->peer, "[::1]", 5) == 0 ||
+           strncmp(host->peer, "[::ffff:127.", 12) == 0;
+}
+
+uint64_t host_now(const struct host *host)
+{
+    return host->front->now_ns;
+}
+
+uint64_t host_random(struct host *host)
+{
+    return prng_next(&host->front->prng);
+}
+
+void host_wake_at(struct host *host, uint64_t now_ns)
+{
+    if (now_ns)
+        timer_set(&host->front->timers, &host->wake, now_ns);
+    else
+        timer_cancel(&host->front->timers, &host->wake);
+}
+
+void host_log(struct host *host, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    log_line(LOG_INFO, "front", "%s: %s", host->peer, text);
+}
+
+void host_close(struct host *host)
+{
+    host->closing = true;
+    front_touch(host);
+}
+
+const struct host_options *host_options(const struct host *host)
+{
+    return &host->front->options.host;
+}
+
+bool host_login(struct host *host, struct span user, struct span password)
+{
+    return access_login(host->front->options.access, user, password, host_peer_is_loopback(host));
+}
+
+uint32_t host_vhost(struct host *host, struct span user, struct span name)
+{
+    (void)user; /* the one user may use every virtual host */
+    return access_vhost(host->front->options.access, name);
+}
+
+static void describe(char *to, size_t size, struct span from)
+{
+    snprintf(to, size, "%.*s", (int)from.len, (const char *)from.at);
+    for (; *to; to++)
+        if ((unsigned char)*to < ' ')
+            *to = ' '; /* it is printed with tabs between */
+}
+
+void host_describe(struct host *host, const char *protocol, struct span user, struct span vhost, struct span client)
+{
+    describe(host->about.protocol, sizeof host->about.protocol, span_str(protocol));
+    describe(host->about.user, sizeof host->about.user, user);
+    describe(host->about.vhost, sizeof host->about.vhost, vhost);
+    describe(host->about.client, sizeof host->about.client, client);
+}
+
+/* ---- output -------------------------------------------------------------------------------------- */
+
+uint8_t *host_reserve(struct host *host, size_t bytes)
+{
+    return output_reserve(&host->output, &host->front->pool, bytes);
+}
+
+void host_commit(struct host *host, size_t bytes)
+{
+    output_commit(&host->output, bytes);
+    front_touch(host);
+}
+
+void host_write(struct host *host, struct span bytes)
+{
+    while (bytes.len) {
+        size_t n = bytes.len < OUTPUT_CHUNK_BYTES ? bytes.len : OUTPUT_CHUNK_BYTES;
+        memcpy(host_reserve(host, n), bytes.at, n);
+        host_commit(host, n);
+        bytes = span_of(bytes.at + n, bytes.len - n);
+    }
+}
+
+void host_lend(struct host *host, unsigned router, uint64_t page, struct span bytes)
+{
+    if (bytes.len == 0) {
+        front_done(host->front, router, page);
+        return;
+    }
+    output_lend(&host->output, router, page, bytes);
+    front_touch(host);
+}
+
+size_t host_backlog(const struct host *host)
+{
+    return host->output.unsent;
+}
+
+/* ---- publishing ---------------------------------------------------------------------------------- */
+
+const struct exchange_row *host_exchange(struct host *host, uint32_t vhost, struct span name)
+{
+    return exchange_table_find(&host->front->exchanges, vhost, name);
+}
+
+uint64_t host_exchange_version(const struct host *host)
+{
+    return host->front->exchanges.version;
+}
+
+/* Whether a command can go to all of the routers at once. */
+static bool can_send(struct host *host, uint64_t routers, uint8_t flags)
+{
+    struct front *front = host->front;
+    uint8_t shut = GATE_ALL | (flags & PUBLISH_PERSISTENT ? GATE_DURABLE : 0);
+    for (uint64_t left = routers; left; left &= left - 1) {
+        unsigned r = (unsigned)__builtin_ctzll(left);
+        if (front->gate[r] & shut)
+            host->waits = WAIT_GATE;
+        else if (!link_open(&front->router[r], 1))
+            host->waits = WAIT_RING;
+    }
+    return host->waits == WAIT_NOTHING;
+}
+
+static void lend_buffer(struct front *front, uint8_t *buffer)
+{
+    struct lent_row *row = lent_add(&front->lent);
+    row->buffer = buffer;
+    memcpy(row->sent, front->sent, sizeof row->sent[0] * front->options.routers);
+}
+
+static uint64_t routers_for(const struct host *host, const struct exchange_row *exchange,
+                            const struct command_publish *publish)
+{
+    if (host->front->options.routers == 1)
+        return 1;
+    if (exchange->is_default)
+        return UINT64_C(1) << host_router_of(host, exchange->vhost, span_of(publish->bytes, publish->key_len));
+    return exchange->interest ? exchange->interest : 1;
+}
+
+unsigned host_publish(struct host *host, const struct exchange_row *exchange, struct command_publish *publish, void *owned)
+{
+    struct front *front = host->front;
+    uint64_t routers = routers_for(host, exchange, publish);
+    unsigned count = (unsigned)__builtin_popcountll(routers);
+    if (!can_send(host, routers, publish->flags))
+        return 0;
+    publish->kind = COMMAND_PUBLISH;
+    publish->exchange = exchange->id;
+    publish->flags |= count > 1 ? PUBLISH_SHARED | PUBLISH_KEEPER : 0;
+    for (uint64_t left = routers; left; left &= left - 1) {
+        front_command(front, (unsigned)__builtin_ctzll(left))->publish = *publish;
+        publish->flags &= (uint8_t)~PUBLISH_KEEPER;
+    }
+    front->published_to = routers;
+    if (owned)
+        lend_buffer(front, owned);
+    return count;
+}
+
+uint64_t host_published_to(const struct host *host)
+{
+    return host->front->published_to;
+}
+
+bool host_part(struct host *host, uint64_t routers, struct command_part *part, void *owned)
+{
+    struct front *front = host->front;
+    bool abort = part->flags & PART_ABORT;
+    if (!abort && !can_send(host, routers, 0))
+        return false;
+    part->kind = COMMAND_PART;
+    for (uint64_t left = routers; left; left &= left - 1)
+        front_command(front, (unsigned)__builtin_ctzll(left))->part = *part;
+    if (owned)
+        lend_buffer(front, owned);
+    return true;
+}
+
+/* The length stands before the buffer. */
+uint8_t *host_buffer(struct host *host, size_t bytes)
+{
+    struct front *front = host->front;
+    if (front->buffer_bytes + bytes > front->options.buffer_bytes)
+        return NULL;
+    size_t *buffer = malloc(sizeof *buffer + bytes);
+    CHECK(buffer);
+    *buffer = bytes;
+    front->buffer_bytes += bytes;
+    return (uint8_t *)(buffer + 1);
+}
+
+static void free_buffer(struct front *front, uint8_t *buffer)
+{
+    size_t *length = (size_t *)(void *)buffer - 1;
+    front->buffer_bytes -= *length;
+    free(length);
+}
+
+void host_buffer_free(struct host *host, uint8_t *buffer)
+{
+    free_buffer(host->front, buffer);
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------ */
+
+void host_settle(struct host *host, unsigned router, uint64_t queue, uint64_t seq, uint32_t count, enum settle how,
+                 uint64_t consumer)
+{
+    front_command(host->front, router)->settle = (struct command_settle){
+        .kind = COMMAND_SETTLE, .how = (uint8_t)how, .count = count, .queue = queue, .seq = seq, .consumer = consumer};
+}
+
+void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags)
+{
+    front_command(host->front, router)->credit =
+        (struct command_credit){.kind = COMMAND_CREDIT, .flags = flags, .bytes = bytes, .consumer = consumer};
+}
+
+void host_done(struct host *host, unsigned router, uint64_t page)
+{
+    front_done(host->front, router, page);
+}
+
+struct op *host_op(struct host *host)
+{
+    struct front *front = host->front;
+    struct op *op = front->ops;
+    if (op)
+        front->ops = op->next;
+    else
+        op = malloc(sizeof *op);
+    CHECK(op);
+    memset(op, 0, sizeof *op);
+    op->front = front->options.index;
+    op->conn = host->id;
+    return op;
+}
+
+void host_send_op_to(struct host *host, unsigned router, struct op *op)
+{
+    host->ops++;
+    front_command(host->front, router)->op = (struct command_op){.kind = COMMAND_OP, .op = op};
+}
+
+void host_send_op(struct host *host, struct op *op)
+{
+    unsigned router = 0;
+    if (op->kind > OP_EXCHANGE_UNBIND)
+        router = host_router_of(host, op->vhost, name_span(&op->name));
+    host_send_op_to(host, router, op);
+}
+
+void host_free_op(struct host *host, struct op *op)
+{
+    front_free_op(host->front, op);
+}
+
+unsigned host_router_of(const struct host *host, uint32_t vhost, struct span queue)
+{
+    unsigned routers = host->front->options.routers;
+    return routers == 1 ? 0 : (unsigned)((hash_bytes(queue, vhost) >> 32) % routers);
+}
+
+unsigned host_routers(const struct host *host)
+{
+    return host->front->options.routers;
+}

@@ -1,0 +1,29 @@
+/*
+ * What a front has lent to routers until they have taken the commands that point into it: receive buffers (by epoch) and buffers
+ * of bodies put together from several frames. A FIFO: each row holds how many commands each router must have taken.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/limits.h"
+
+struct lent_row {
+    uint8_t *buffer; /* to be freed, or NULL: */
+    uint64_t epoch;  /* to be released */
+    uint64_t sent[ROUTERS_MAX]; /* commands sent to each router by then */
+};
+
+struct lent {
+    struct lent_row *rows; /* a ring */
+    size_t mask, head, count;
+};
+
+void lent_free(struct lent *lent);
+/* A row to be filled in. */
+struct lent_row *lent_add(struct lent *lent);
+/* The oldest row, NULL if there is none. */
+struct lent_row *lent_oldest(struct lent *lent);
+void lent_drop_oldest(struct lent *lent);

@@ -1,0 +1,63 @@
+/*
+ * What a connection has still to send: pieces in order, each either in a chunk of the front's own or lent from a log page. Chunks
+ * come from a pool of the front and go back as soon as what is in them is out, so an idle connection has none.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/span.h"
+
+#define OUTPUT_CHUNK_BYTES (64u * 1024u)
+#define OUTPUT_IOVS        64u
+
+struct output_chunk {
+    struct output_chunk *next; /* in the pool */
+    uint32_t used;
+    uint32_t pieces; /* that point into it; with the open one counted as well */
+    uint8_t bytes[OUTPUT_CHUNK_BYTES];
+};
+
+struct output_pool {
+    struct output_chunk *free;
+    unsigned count, most; /* chunks kept for use again */
+};
+
+struct piece {
+    const uint8_t *at;
+    size_t len;
+    struct output_chunk *chunk; /* NULL: of a page, */
+    uint64_t page;              /* this one, */
+    unsigned router;            /* of this router */
+};
+
+struct output {
+    struct piece *pieces; /* a ring */
+    size_t mask, head, count;
+    struct output_chunk *open;
+    size_t next;        /* the piece to send next, from head, */
+    size_t next_offset; /* and the bytes of it that are sent */
+    size_t unsent;      /* bytes not yet taken by the transport */
+    uint64_t freed;     /* bytes of pieces that are gone */
+};
+
+/* Called for every piece of a page that is out. */
+typedef void output_page_out(void *owner, unsigned router, uint64_t page);
+
+void output_free(struct output *output, struct output_pool *pool, output_page_out *out, void *owner);
+void output_pool_free(struct output_pool *pool);
+
+/* Room for bytes (at most OUTPUT_CHUNK_BYTES) in one piece. */
+uint8_t *output_reserve(struct output *output, struct output_pool *pool, size_t bytes);
+void output_commit(struct output *output, size_t bytes);
+void output_lend(struct output *output, unsigned router, uint64_t page, struct span bytes);
+
+/* What is to be sent next, at most OUTPUT_IOVS pieces; returns how many. */
+int output_next(const struct output *output, struct iovec *iov);
+/* The transport has taken so many bytes. */
+void output_taken(struct output *output, size_t bytes);
+/* The transport is through with so many bytes in all, since the beginning. */
+void output_released(struct output *output, struct output_pool *pool, uint64_t bytes, output_page_out *out, void *owner);

@@ -1,0 +1,29 @@
+/* What the transport over kernel sockets does with one descriptor, apart from waiting for it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* A non-blocking TCP listener on the address; TCP_NODELAY and SO_KEEPALIVE pass on to what it accepts.
+ * shared: others may listen there too. Returns the descriptor, with the port in *port, or -1 with one
+ * sentence in error. */
+int socket_listen(const char *address, bool shared, uint16_t *port, char *error, size_t error_size);
+/* Whether somebody listens on the address already: two processes may share a port in silence. At start only.
+ */
+bool socket_in_use(const char *address);
+/* Sends what goes without waiting. Returns the bytes taken; *error: 0 if all were, EAGAIN or a real error if
+ * not. */
+size_t socket_send(int fd, const struct iovec *iov, int n, int *error);
+/* Receives without waiting. Returns 0 at the peer's end, -1 with errno. */
+ssize_t socket_receive(int fd, void *at, size_t room);
+/* Throws away up to `most` received bytes, without copying them. Returns as socket_receive. */
+ssize_t socket_discard(int fd, size_t most);
+/* The error that ended the connection (an errno), taken from the socket; ECONNRESET if it tells none. */
+int socket_error(int fd);
+/* The addresses of both ends as text, each of ADDRESS_TEXT bytes. */
+void socket_names(int fd, char *peer, char *local);
+/* Closes. reset: what was not sent yet is forgotten and the peer gets a reset. */
+void socket_close(int fd, bool reset);

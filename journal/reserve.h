@@ -1,0 +1,51 @@
+/*
+ * The reserve: segment files made ready ahead of the writer, so that it never waits for one to be created, and so that there
+ * are some left for acknowledgements when the disk is full. They carry the numbers that follow the current segment's;
+ * a retired segment is renamed to the next number wanted, or removed when there are enough.
+ *
+ * Part of a journal, on its thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/limits.h"
+
+#define RESERVE_SEGMENTS 2u /* left when the disk is full; one more is wanted otherwise */
+#define RESERVE_MOST     5u /* a retired segment beyond this is removed */
+
+struct storage;
+
+struct retired {
+    uint64_t segment;
+    uint64_t barrier; /* LSN: what led to the retirement is safe when this is */
+};
+
+enum reserve_task { RESERVE_RESTS, RESERVE_CREATES, RESERVE_RECYCLES, RESERVE_REMOVES };
+
+struct reserve {
+    struct storage *storage;
+    uint64_t token;         /* of the task under way */
+    uint64_t leave_free;    /* bytes, on the file system */
+    uint64_t current;       /* the segment of the newest WRITE */
+    uint64_t ready;         /* segments up to this one have their files */
+    enum reserve_task task; /* one at a time; RECYCLES and REMOVES are about the oldest retired segment */
+    bool full;              /* the next segment could not be prepared */
+    uint64_t create_ns;     /* when to try to create one again */
+    uint64_t retry_ns;      /* when to try anything again */
+    uint32_t error;         /* errno, for good: the disk failed, rather than being full */
+    struct retired retired[RING_SLOTS];
+    unsigned first, count; /* of retired, a ring */
+};
+
+/* lsn: where the log goes on. May block: at start. Finds out whether the disk is full. */
+void reserve_init(struct reserve *reserve, struct storage *storage, uint64_t token, uint64_t lsn, uint64_t leave_free);
+/* Whether reserve_retire can take another. */
+bool reserve_takes(const struct reserve *reserve);
+void reserve_retire(struct reserve *reserve, uint64_t segment, uint64_t barrier);
+/* Asks for what is wanted next. safe: LSN; checkpoint: LSN of the newest that a header on stable storage names: a segment
+ * behind it would be missed by a replay. Returns the work found. */
+unsigned reserve_poll(struct reserve *reserve, uint64_t safe, uint64_t checkpoint, uint64_t now_ns);
+/* The storage has answered. */
+void reserve_on_done(struct reserve *reserve, uint32_t error, uint64_t now_ns);

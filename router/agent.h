@@ -1,0 +1,88 @@
+/* The inside of a router, for the files of this folder that are parts of it. */
+#pragma once
+
+#include "base/map.h"
+#include "base/slots.h"
+#include "router/access.h"
+#include "router/catalog.h"
+#include "router/checkpoint.h"
+#include "router/command.h"
+#include "router/confirm.h"
+#include "router/exchange.h"
+#include "base/link.h"
+#include "router/message.h"
+#include "router/peer.h"
+#include "router/persist.h"
+#include "router/queue.h"
+#include "router/publish.h"
+#include "router/registrar.h"
+#include "router/router.h"
+#include "router/store.h"
+
+struct router {
+    struct router_options options;
+    struct store store;
+    struct catalog catalog;
+    struct slots queues, consumers; /* by the handles in commands and events */
+    struct link front[FRONTS_MAX];
+    struct link peer[ROUTERS_MAX];
+    struct match match;
+    struct destination *one; /* the match of a publish to the default exchange */
+    uint32_t written;        /* length of the last message record */
+    struct map large;           /* struct large by position */
+    struct map open;            /* struct open_message by front, connection and channel */
+    struct confirms confirms;   /* publishes that wait for the disk */
+    struct op *waiting, **waiting_end; /* ops that wait for the disk or for others to know (ops.c) */
+    struct queue *run, **run_end;      /* runnable queues */
+    struct registrar registrar; /* router 0 only */
+    uint64_t told, known; /* changes that others must know: how many so far, and how many they know */
+    struct settled {
+        uint32_t queue;
+        uint32_t count;
+        uint64_t seq;
+    } settled; /* acknowledgements not yet in a record */
+    struct checkpoint checkpoint;
+    uint64_t checkpoint_from; /* LSN from which the log since the last one is counted */
+    uint8_t gate;                       /* GATE_* as the fronts know it */
+    bool recovering, clean; /* reading the journal back; its last record said that the end was clean */
+    bool stopping, stopped, told_failed;
+    struct router_stats stats;
+};
+
+static inline bool is_registrar(const struct router *router)
+{
+    return router->options.index == 0;
+}
+
+static inline union event *router_event(struct router *router, unsigned front)
+{
+    return link_add(&router->front[front]);
+}
+
+/* The virtual host's name, for texts. */
+const char *router_vhost_name(const struct router *router, uint32_t vhost);
+
+/* ---- ops.c: every op that comes back ------------------------------------------------------------- */
+
+void router_on_op(struct router *router, struct op *op);
+/* Sends the op back when what was appended so far is safe and what was told so far is known. */
+void router_answer(struct router *router, struct op *op);
+/* Sends it back now. */
+void router_answer_now(struct router *router, struct op *op);
+/* Sends back with an error: the text as printf makes it. */
+void router_refuse(struct router *router, struct op *op, enum error error, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Sends back those that have waited long enough. Returns how many. */
+unsigned router_answer_waiting(struct router *router);
+/* Makes the queue's waiting getters and consumers go on. */
+void router_wake(struct router *router, struct waiter *waiters);
+/* Forgets the queue, with a record of it if it is durable. */
+void router_delete_queue(struct router *router, struct queue *queue);
+
+/* list.c */
+void list_queues(struct router *router, struct op *op);
+
+/* ---- publish.c ----------------------------------------------------------------------------------- */
+
+void router_on_publish(struct router *router, unsigned front, const struct command_publish *publish);
+void router_on_part(struct router *router, unsigned front, const struct command_part *part);

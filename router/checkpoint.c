@@ -1,0 +1,204 @@
+#include "router/checkpoint.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "router/agent.h"
+#include "router/large.h"
+
+#ifndef GANNET_TINY
+enum { ENTRIES_AT_ONCE = 4096, SEGMENTS_BETWEEN = 8 };
+#else
+enum { ENTRIES_AT_ONCE = 4, SEGMENTS_BETWEEN = 2 };
+#endif
+
+static_assert(sizeof(struct record_entries) + ENTRIES_AT_ONCE * sizeof(struct saved_entry) + 2 * BLOCK_BYTES <= PAGE_BYTES,
+              "a range of entries fits a page");
+
+/* ---- exchanges, queues, bindings ----------------------------------------------------------------- */
+
+static void save_exchange(struct map_node *node, void *owner)
+{
+    struct router *router = owner;
+    struct catalog_exchange *e = container_of(node, struct catalog_exchange, by_name);
+    bool counted = !(e->exchange.id >> 63); /* the others exist by themselves */
+    if (e->durable && counted && is_registrar(router))
+        persist_exchange(router, e);
+}
+
+static void save_queue(struct map_node *node, void *owner)
+{
+    struct queue *queue = container_of(node, struct queue, by_name);
+    if (queue->number)
+        persist_queue(owner, queue);
+}
+
+static void save_bindings(struct map_node *node, void *owner)
+{
+    struct router *router = owner;
+    struct catalog_exchange *e = container_of(node, struct catalog_exchange, by_name);
+    for (struct binding *b = e->exchange.bindings; b; b = b->on_exchange) {
+        bool linked = b->destination->exchange != NULL;
+        if (b->durable && (!linked || is_registrar(router)))
+            persist_binding(router, b, linked ? RECORD_LINKED : RECORD_BOUND);
+    }
+}
+
+static void save_large(struct map_node *node, void *owner)
+{
+    struct router *router = owner;
+    const struct large *large = container_of(node, struct large, by_position);
+    if (large->position & POSITION_TRANSIENT)
+        return;
+    persist_settled_flush(router);
+    size_t parts = large->parts * sizeof(struct part);
+    struct record_large *r = (struct record_large *)store_begin(&router->store, true, sizeof *r + parts);
+    r->record.type = RECORD_LARGE;
+    r->position = large->position;
+    r->parts = large->parts;
+    r->unused = 0;
+    memcpy(r + 1, large->part, parts);
+    store_end(&router->store);
+}
+
+static void begin(struct router *router, bool last)
+{
+    struct checkpoint *c = &router->checkpoint;
+    *c = (struct checkpoint){.running = true, .last = last, .seq = 0};
+    persist_settled_flush(router);
+    struct record_checkpoint *r = (struct record_checkpoint *)store_begin(&router->store, true, sizeof *r);
+    r->record.type = RECORD_CHECKPOINT;
+    r->exchange_next = router->catalog.exchange_next;
+    r->queue_next = router->catalog.queue_next;
+    r->unused = 0;
+    uint64_t lsn = store_end(&router->store);
+    c->from = lsn / SEGMENT_BYTES * SEGMENT_BYTES + BLOCK_BYTES;
+    map_each(&router->catalog.exchanges, save_exchange, router);
+    map_each(&router->catalog.queues, save_queue, router);
+    map_each(&router->catalog.exchanges, save_bindings, router);
+    map_each(&router->large, save_large, router);
+}
+
+/* ---- entries ------------------------------------------------------------------------------------- */
+
+static struct saved_entry saved(uint64_t seq, const struct entry *entry)
+{
+    struct saved_entry s = {.seq = seq, .body = entry->body, .share = entry->share};
+    memcpy(&s.bits, entry, sizeof s.bits);
+    return s;
+}
+
+/* One range of one queue, from *seq on. Returns false when the queue has no more. */
+static bool save_range(struct router *router, const struct queue *queue, uint64_t *seq)
+{
+    static _Thread_local struct saved_entry entries[ENTRIES_AT_ONCE];
+    uint32_t count = 0;
+    uint64_t from = *seq;
+    struct entry *entry;
+    while (count < ENTRIES_AT_ONCE && (entry = index_alive_from(&queue->index, seq))) {
+        if (!(entry_position(entry) & POSITION_TRANSIENT))
+            entries[count++] = saved(*seq, entry);
+        ++*seq;
+    }
+    persist_settled_flush(router);
+    size_t bytes = count * sizeof *entries;
+    struct record_entries *r = (struct record_entries *)store_begin(&router->store, true, sizeof *r + bytes);
+    r->record.type = RECORD_ENTRIES;
+    r->queue = queue->number;
+    r->count = count;
+    r->from = from;
+    r->to = *seq;
+    memcpy(r->entries, entries, bytes);
+    store_end(&router->store);
+    return *seq < queue->index.tail;
+}
+
+/* Goes on with the queues. Returns false when all are saved. */
+static bool save_more(struct router *router)
+{
+    struct checkpoint *c = &router->checkpoint;
+    for (; c->slot < router->queues.count; c->slot++, c->seq = 0) {
+        struct queue *queue = router->queues.slot[c->slot].thing;
+        if (!queue || !queue->number)
+            continue;
+        if (!save_range(router, queue, &c->seq)) {
+            c->slot++;
+            c->seq = 0;
+        }
+        return true;
+    }
+    return false;
+}
+
+static void finish(struct router *router)
+{
+    struct checkpoint *c = &router->checkpoint;
+    persist_id(router, RECORD_CHECKPOINT_END, c->from);
+    if (c->last)
+        persist_id(router, RECORD_CLEAN, 0);
+    c->end = store_lsn(&router->store);
+}
+
+/* ---- when ---------------------------------------------------------------------------------------- */
+
+static bool is_due(const struct router *router)
+{
+    const struct store *store = &router->store;
+    if (store->failed || router->stopping)
+        return false;
+    if (store->full)
+        return store->end[1] != router->checkpoint_from && store_dead_segments(store) > 1;
+    uint64_t most = router->options.checkpoint_bytes ? router->options.checkpoint_bytes
+                                                     : (uint64_t)SEGMENTS_BETWEEN * SEGMENT_BYTES;
+    /* A large state is not written more often than the log grows by four times as much. */
+    if (most < 4 * router->checkpoint.written)
+        most = 4 * router->checkpoint.written;
+    return store->end[1] - router->checkpoint_from > most;
+}
+
+static void complete(struct router *router)
+{
+    struct checkpoint *c = &router->checkpoint;
+    c->running = false;
+    c->written = c->end - c->from;
+    store_checkpoint(&router->store, c->from);
+    router->checkpoint_from = store_lsn(&router->store);
+    /* Segments may go when a header says where to start: where room is wanted, that is not left to chance. */
+    if (router->store.full || c->last)
+        store_new_segment(&router->store);
+    if (c->last)
+        router->stopped = true;
+}
+
+unsigned checkpoint_poll(struct router *router)
+{
+    struct checkpoint *c = &router->checkpoint;
+    if (!c->running) {
+        if (!is_due(router))
+            return 0;
+        begin(router, false);
+        return 1;
+    }
+    if (router->store.failed) {
+        c->running = false;
+        router->stopped |= c->last;
+        return 1;
+    }
+    if (!c->end) {
+        if (!save_more(router))
+            finish(router);
+        return 1;
+    }
+    if (c->end > router->store.safe)
+        return 0;
+    complete(router);
+    return 1;
+}
+
+bool checkpoint_last(struct router *router)
+{
+    if (router->checkpoint.running)
+        return false;
+    begin(router, true);
+    return true;
+}

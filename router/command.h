@@ -1,0 +1,344 @@
+/*
+ * The vocabulary between fronts and routers. Commands go from a front to a router, events back; each is at
+ * most one 64-byte ring entry, and one ring is FIFO, so order per channel, exchange and queue holds.
+ *
+ * Live things are named by ids that are never reused (a slot and its generation), so a name that outlived
+ * its thing is recognised. Bytes behind a `bytes` pointer are lent: the router has copied what it keeps when
+ * it has taken the command from the ring. Pages behind a `message` pointer are pinned until the front's DONE.
+ * A `struct op` is handed over whole and always comes back.
+ *
+ * Handlers carry the row's name: router_on_publish, front_on_deliver.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/limits.h"
+#include "base/ring.h"
+#include "base/span.h"
+#include "router/errors.h"
+
+struct message;
+
+/* ---- front -> router ---------------------------------------------------------------------------- */
+
+#define COMMANDS(X)                                                                                          \
+    X(PUBLISH, publish) /* a message, or the head of one that comes in parts */                              \
+    X(PART, part)       /* more of its body, or its end */                                                   \
+    X(SETTLE, settle)   /* deliveries are acknowledged, dropped or given back */                             \
+    X(CREDIT, credit)   /* a consumer may be sent more */                                                    \
+    X(DONE, done)       /* pages are no longer looked at */                                                  \
+    X(OP, op)           /* anything that is not on the message path */                                       \
+    X(KNOWN, known)     /* an update of the exchanges has been applied (to the registrar) */
+
+enum command_kind {
+#define X(name, handler) COMMAND_##name,
+    COMMANDS(X)
+#undef X
+        COMMAND_KINDS
+};
+
+enum {
+    PUBLISH_PERSISTENT = 1, /* delivery-mode 2 */
+    PUBLISH_CONFIRM = 2,    /* answer with CONFIRM when every router that keeps it has it safe */
+    PUBLISH_MANDATORY = 4,  /* answer with RETURN when it goes to no queue */
+    PUBLISH_SHARED = 8,     /* sent to several routers: answer with one CONFIRM in any case if CONFIRM or MANDATORY */
+    PUBLISH_KEEPER = 16,    /* of several routers, the one that keeps an unroutable message for its return */
+    PUBLISH_MORE = 32,      /* the body is not complete: PARTs follow */
+};
+
+/* bytes: routing key, then properties, headers (within them) and body at their offsets, all in one lent buffer. */
+struct command_publish {
+    uint8_t kind;
+    uint8_t flags; /* PUBLISH_* */
+    uint8_t key_len;
+    uint8_t protocol; /* of the properties: PROPERTIES_* */
+    uint16_t channel; /* with conn and seq: whom to answer; also names the message of later PARTs */
+    uint16_t properties_at;
+    uint64_t conn;
+    uint64_t seq; /* the publisher's own number, per channel, from 1 */
+    uint64_t exchange;
+    const uint8_t *bytes;
+    uint32_t properties_len;
+    uint32_t body_at;
+    uint32_t body_len;  /* of the bytes lent here */
+    uint32_t total_len; /* of the whole body, parts included */
+    uint32_t headers_at, headers_len; /* the header table, for exchanges that look at it; len 0 for none */
+};
+
+enum { PART_LAST = 1, PART_ABORT = 2 }; /* ABORT: the publisher is gone, forget the message */
+
+struct command_part {
+    uint8_t kind;
+    uint8_t flags; /* PART_* */
+    uint16_t channel;
+    uint32_t len;
+    uint64_t conn;
+    const uint8_t *bytes;
+};
+
+/* How a delivery ends. */
+enum settle {
+    SETTLE_ACK,     /* it is done with */
+    SETTLE_DROP,    /* refused: dead-lettered or dropped */
+    SETTLE_REQUEUE, /* given back to its old place, marked redelivered */
+    SETTLE_UNSEEN,  /* given back without the client ever having been sent it */
+};
+
+/* count deliveries of consecutive sequence numbers. consumer: whose window they leave, 0 if nobody's. */
+struct command_settle {
+    uint8_t kind;
+    uint8_t how; /* enum settle */
+    uint16_t unused;
+    uint32_t count;
+    uint64_t queue; /* as in the delivery */
+    uint64_t seq;
+    uint64_t consumer;
+};
+
+enum { CREDIT_PAUSE = 1, CREDIT_RESUME = 2 };
+
+/* Adds to what a consumer may be sent. Its prefetch count is the router's own affair. */
+struct command_credit {
+    uint8_t kind;
+    uint8_t flags; /* CREDIT_* */
+    uint16_t unused;
+    uint32_t bytes;
+    uint64_t consumer; /* as in the answer to OP_CONSUME */
+};
+
+/* count deliveries or returns that pointed into the page have been copied or sent. */
+struct command_done {
+    uint8_t kind;
+    uint8_t unused[3];
+    uint32_t count;
+    uint64_t page;
+};
+
+struct command_op {
+    uint8_t kind;
+    uint8_t unused[7];
+    struct op *op; /* handed over */
+};
+
+struct command_known {
+    uint8_t kind;
+    uint8_t unused[7];
+    uint64_t update;
+};
+
+union command {
+    uint8_t kind;
+    struct command_publish publish;
+    struct command_part part;
+    struct command_settle settle;
+    struct command_credit credit;
+    struct command_done done;
+    struct command_op op;
+    struct command_known known;
+    uint64_t words[8];
+};
+
+static_assert(sizeof(union command) == RING_ENTRY_BYTES, "a command is a ring entry");
+
+/* ---- router -> front ---------------------------------------------------------------------------- */
+
+#define EVENTS(X)                                                                                            \
+    X(DELIVER, deliver)     /* a message for a consumer, or the answer to OP_GET */                          \
+    X(RETURN, return)       /* a mandatory message that went to no queue */                                  \
+    X(CONFIRM, confirm)     /* publishes are safe, or refused */                                             \
+    X(CANCEL, cancel)       /* a consumer is gone because its queue is */                                    \
+    X(OP, op)               /* an op comes back */                                                           \
+    X(GATE, gate)           /* publishes must wait, or may go on */                                          \
+    X(EXCHANGE, exchange)   /* an update of the table of exchanges (from the registrar) */
+
+enum event_kind {
+#define X(name, handler) EVENT_##name,
+    EVENTS(X)
+#undef X
+        EVENT_KINDS
+};
+
+/* The parts of a large body, in order, before message_body(). malloc'd by the router, freed by the front. */
+struct parts {
+    uint32_t n;
+    struct {
+        const uint8_t *at;
+        uint32_t len;
+        uint64_t page; /* each pinned once of its own */
+    } part[];
+};
+
+enum { DELIVER_REDELIVERED = 1, DELIVER_GET = 2 };
+
+/* DELIVER and RETURN. The message and its page are pinned until DONE (one for the message, one per part). */
+struct event_deliver {
+    uint8_t kind;
+    uint8_t flags;    /* DELIVER_* */
+    uint16_t channel; /* of the consumer, the getter or the publisher */
+    uint32_t ready;   /* GET: messages left in the queue */
+    uint64_t conn;
+    uint64_t tag;   /* DELIVER: the front's name for the consumer; RETURN: the publish's seq; GET: 0 */
+    uint64_t queue; /* for SETTLE */
+    uint64_t seq;   /* for SETTLE */
+    uint64_t page;  /* for DONE */
+    const struct message *message;
+    struct parts *parts; /* or NULL */
+};
+
+enum {
+    CONFIRM_REFUSED = 1,  /* not safe and never will be: negative acknowledgement */
+    CONFIRM_UNROUTED = 2, /* of a SHARED publish: this router has no queue for it */
+};
+
+/* count publishes of one channel with consecutive seq. */
+struct event_confirm {
+    uint8_t kind;
+    uint8_t flags; /* CONFIRM_* */
+    uint16_t channel;
+    uint32_t count;
+    uint64_t conn;
+    uint64_t seq;
+};
+
+struct event_cancel {
+    uint8_t kind;
+    uint8_t unused;
+    uint16_t channel;
+    uint32_t unused2;
+    uint64_t conn;
+    uint64_t tag;
+};
+
+struct event_op {
+    uint8_t kind;
+    uint8_t unused[7];
+    struct op *op; /* handed back */
+};
+
+enum gate {
+    GATE_DURABLE = 1, /* persistent publishes wait: no room on disk */
+    GATE_ALL = 2,     /* every publish waits: no memory */
+};
+
+struct event_gate {
+    uint8_t kind;
+    uint8_t shut; /* GATE_* that are shut now */
+};
+
+struct event_exchange {
+    uint8_t kind;
+    uint8_t unused[7];
+    struct exchange_update *update; /* handed over; the front frees it */
+};
+
+union event {
+    uint8_t kind;
+    struct event_deliver deliver;
+    struct event_confirm confirm;
+    struct event_cancel cancel;
+    struct event_op op;
+    struct event_gate gate;
+    struct event_exchange exchange;
+    uint64_t words[8];
+};
+
+static_assert(sizeof(union event) == RING_ENTRY_BYTES, "an event is a ring entry");
+
+/* ---- what a front must know to send a publish on its way ---------------------------------------- */
+
+/* exchange ids are never reused. Every virtual host's default exchange is a row of its own, named "". */
+struct exchange_update {
+    uint64_t update; /* its number, for KNOWN */
+    uint64_t id;
+    uint64_t interest; /* routers that must be sent its publishes, a bit each */
+    bool gone;         /* the exchange is deleted */
+    bool internal;     /* clients may not publish to it */
+    bool is_default;   /* the key names the queue, and so the one router */
+    uint32_t vhost;
+    uint8_t name_len;
+    char name[NAME_MAX_BYTES];
+};
+
+/* ---- everything that is not on the message path -------------------------------------------------- */
+
+enum op_kind {
+    OP_EXCHANGE_DECLARE, /* name, type, flags, arguments          → registrar */
+    OP_EXCHANGE_DELETE,  /* name, IF_UNUSED                       → registrar */
+    OP_EXCHANGE_BIND,    /* name: destination, other: source, key, arguments → registrar */
+    OP_EXCHANGE_UNBIND,
+    OP_QUEUE_DECLARE,    /* name, flags, arguments                → owner of the queue; so for all below */
+    OP_QUEUE_DELETE,     /* name, IF_UNUSED, IF_EMPTY */
+    OP_QUEUE_PURGE,      /* name */
+    OP_QUEUE_BIND,       /* name, other: exchange, key, arguments */
+    OP_QUEUE_UNBIND,
+    OP_CONSUME,          /* name, tag, prefetch, window, flags, arguments */
+    OP_CANCEL,           /* consumer */
+    OP_GET,              /* name, NO_ACK: a DELIVER with DELIVER_GET comes before the op if there is a message */
+    OP_BARRIER,          /* answered when all that came before on this ring is safe */
+    OP_LIST_QUEUES,      /* to each router: list, one line a queue: vhost id, name, ready, unacknowledged, consumers, bytes,
+                            flags, with tabs between */
+};
+
+enum {
+    OP_PASSIVE = 1,
+    OP_DURABLE = 2,
+    OP_EXCLUSIVE = 4,
+    OP_AUTO_DELETE = 8,
+    OP_INTERNAL = 16,
+    OP_IF_UNUSED = 32,
+    OP_IF_EMPTY = 64,
+    OP_NO_ACK = 128,
+    OP_NO_LOCAL = 256,
+    OP_OF_OWNER = 512, /* QUEUE_DELETE: only if the queue is exclusive to conn (its connection is closing) */
+};
+
+struct name {
+    uint8_t len;
+    char bytes[NAME_MAX_BYTES];
+};
+
+static inline struct span name_span(const struct name *n)
+{
+    return span_of(n->bytes, n->len);
+}
+
+/* s.len must be at most NAME_MAX_BYTES. */
+void name_set(struct name *n, struct span s);
+
+/*
+ * One request and its answer. Allocated and freed by the front (op.h's pool); between sending and EVENT_OP it
+ * belongs to the routers, which may pass it among themselves. Exactly one EVENT_OP comes back for each.
+ */
+struct op {
+    enum op_kind kind;
+    uint32_t flags; /* OP_* */
+    uint32_t front; /* where to answer */
+    uint16_t channel;
+    uint16_t reply;  /* the codec's own: which method to answer with, 0 for none (no-wait) */
+    uint64_t conn;   /* also names the owner of an exclusive queue, together with front */
+    uint32_t vhost;
+    struct name name, other, key, type;
+    struct span arguments; /* an AMQP field table without its length; owned by the op, malloc'd */
+
+    /* OP_CONSUME */
+    uint64_t tag;      /* the front's name for the consumer, echoed in each DELIVER */
+    uint32_t prefetch; /* messages unacknowledged at most, 0 for any number */
+    uint32_t window;   /* bytes in flight at most */
+
+    /* The answer. */
+    enum error error;
+    char text[3 * NAME_MAX_BYTES + 256]; /* what is wrong, without the error's name: "no queue 'q' in vhost '/'" */
+    uint64_t consumer; /* CONSUME: the router's name for it. CANCEL: the same, as input */
+    uint32_t messages; /* QUEUE_DECLARE, _DELETE, _PURGE: ready messages */
+    uint32_t consumers;
+    bool got;   /* GET: a DELIVER went before */
+    char *list; /* LIST_QUEUES: malloc'd; NULL when there was no memory for it */
+
+    /* The router's own, while it has the op. */
+    struct op *next;
+    uint64_t lsn;    /* what must be safe, */
+    uint64_t update; /* and what must be known to all, before the answer */
+};

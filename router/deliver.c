@@ -1,0 +1,249 @@
+/*
+ * Getting messages out of a queue:
+ *   queue_run → the head of the index, the consumer whose turn it is
+ *   fetch → is its page (and each part's) in memory? else the queue waits for it, off the run list
+ *   send → DELIVER, the page pinned until the front's DONE
+ */
+#include "router/deliver.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "router/agent.h"
+#include "router/large.h"
+
+/* Pages read ahead of the one that a consumer waits for. */
+enum { READ_AHEAD = 3 };
+
+enum fetch { FETCH_THERE, FETCH_WAIT, FETCH_BUSY, FETCH_DAMAGED };
+
+void deliver_reset(struct router *router, struct queue *queue)
+{
+    struct large *large = queue->gathering;
+    queue->gathering = NULL;
+    for (uint32_t i = 0; large && i < queue->gathered; i++)
+        store_unpin(&router->store, large->part[i].position, 1);
+    queue->gathered = 0;
+}
+
+void deliver_abandon(struct router *router, struct queue *queue)
+{
+    struct page_list *lists = router->store.pages;
+    for (int s = 0; s < 2; s++)
+        for (size_t i = 0; i < lists[s].count; i++) {
+            struct page *page = lists[s].slots[(lists[s].head + i) & lists[s].mask];
+            for (struct waiter **w = page ? &page->waiters : NULL; w && *w; w = &(*w)->next)
+                if (*w == &queue->waiter) {
+                    *w = queue->waiter.next;
+                    return;
+                }
+        }
+}
+
+/* The pages that a consumer of a backlog will want next. */
+static void read_ahead(struct router *router, uint64_t position)
+{
+    for (unsigned n = 1; n <= READ_AHEAD; n++) {
+        struct page *page = store_page(&router->store, position + n * PAGE_BYTES);
+        if (page && page->state == PAGE_ABSENT && page->live)
+            store_load(&router->store, page, NULL);
+    }
+}
+
+/* What was read back from disk is looked at before it is believed. Scratch pages were checked as a whole. */
+static bool sound(const struct page *page, const void *bytes, uint64_t position)
+{
+    if (!page->from_disk || (position & POSITION_TRANSIENT))
+        return true;
+    return record_valid(bytes, position, PAGE_BYTES - position % PAGE_BYTES);
+}
+
+static enum fetch fetch(struct router *router, struct queue *queue, uint64_t position, const void **bytes)
+{
+    struct page *page = store_page(&router->store, position);
+    CHECK(page);
+    *bytes = store_bytes(&router->store, page, position);
+    if (*bytes)
+        return sound(page, *bytes, position) ? FETCH_THERE : FETCH_DAMAGED;
+    if (page->state == PAGE_DAMAGED)
+        return FETCH_DAMAGED;
+    if (!store_load(&router->store, page, &queue->waiter))
+        return FETCH_BUSY;
+    read_ahead(router, position);
+    return FETCH_WAIT;
+}
+
+/* Brings the parts of a large message together, each pinned as it comes. */
+static enum fetch gather(struct router *router, struct queue *queue, uint64_t position)
+{
+    struct large *large = large_find(&router->large, position);
+    if (queue->gathering != large)
+        deliver_reset(router, queue);
+    queue->gathering = large;
+    for (; queue->gathered < large->parts; queue->gathered++) {
+        const void *bytes;
+        uint64_t at = large->part[queue->gathered].position;
+        enum fetch result = fetch(router, queue, at, &bytes);
+        if (result != FETCH_THERE)
+            return result;
+        store_pin(store_page(&router->store, at));
+    }
+    return FETCH_THERE;
+}
+
+/* The pins pass to the front. */
+static struct parts *hand_parts(struct router *router, struct queue *queue)
+{
+    struct large *large = queue->gathering;
+    struct parts *parts = malloc(sizeof *parts + large->parts * sizeof parts->part[0]);
+    CHECK(parts);
+    parts->n = large->parts;
+    for (uint32_t i = 0; i < large->parts; i++) {
+        uint64_t at = large->part[i].position;
+        struct page *page = store_page(&router->store, at);
+        const struct message *m = store_bytes(&router->store, page, at);
+        parts->part[i].at = message_body(m).at;
+        parts->part[i].len = m->body_len;
+        parts->part[i].page = page->at;
+    }
+    queue->gathering = NULL;
+    queue->gathered = 0;
+    return parts;
+}
+
+/* An entry that can't be read stays where it is, out of everyone's way: nothing that was promised is silently thrown away. */
+static void set_aside(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry)
+{
+    uint64_t position = entry_position(entry);
+    deliver_reset(router, queue);
+    index_deliver(&queue->index, seq, entry);
+    queue->damaged++;
+    log_line(LOG_ERROR, "router",
+             "message %llu of queue '%.*s' is damaged in segment %llu at offset %llu of router %u's journal; it is kept but "
+             "can't be delivered: restore the file from a copy, or delete the queue",
+             (unsigned long long)seq, queue->name.len, queue->name.bytes,
+             (unsigned long long)(position / SEGMENT_BYTES), (unsigned long long)(position % SEGMENT_BYTES),
+             router->options.index);
+}
+
+static enum fetch ready_head(struct router *router, struct queue *queue, uint64_t *seq, struct entry **entry,
+                             const struct message **message)
+{
+    const void *bytes;
+    enum fetch result = FETCH_THERE;
+    while ((*entry = index_head(&queue->index, seq))) {
+        result = (*entry)->large ? gather(router, queue, entry_position(*entry)) : FETCH_THERE;
+        if (result == FETCH_THERE)
+            result = fetch(router, queue, entry_position(*entry), &bytes);
+        *message = bytes;
+        if (result != FETCH_DAMAGED)
+            break;
+        set_aside(router, queue, *seq, *entry);
+    }
+    return result;
+}
+
+/* to: whom and where, filled in but for the message. */
+static void send(struct router *router, struct queue *queue, unsigned front, struct event_deliver to, uint64_t seq,
+                 struct entry *entry, const struct message *message)
+{
+    struct page *page = store_page(&router->store, entry_position(entry));
+    store_pin(page);
+    to.kind = EVENT_DELIVER;
+    to.flags |= entry->redelivered ? DELIVER_REDELIVERED : 0;
+    to.queue = queue->handle;
+    to.seq = seq;
+    to.page = page->at;
+    to.message = message;
+    to.parts = entry->large ? hand_parts(router, queue) : NULL;
+    index_deliver(&queue->index, seq, entry);
+    queue->delivered++;
+    router->stats.delivered++;
+    router_event(router, front)->deliver = to;
+}
+
+static void deliver(struct router *router, struct queue *queue, struct consumer *c, uint64_t seq, struct entry *entry,
+                    const struct message *message)
+{
+    struct event_deliver to = {.channel = c->channel, .conn = c->conn, .tag = c->tag};
+    uint32_t body = entry->body;
+    send(router, queue, c->front, to, seq, entry, message);
+    if (c->no_ack)
+        queue_kill(router, queue, seq, entry);
+    else
+        c->credit--;
+    c->window -= body + 1; /* an empty message counts for something */
+    queue->ready = c->next;
+    if (c->credit <= 0 || c->window <= 0)
+        consumer_update(router, c);
+}
+
+static void answer_get(struct router *router, struct queue *queue, struct op *op, uint64_t seq, struct entry *entry,
+                       const struct message *message)
+{
+    struct event_deliver to = {.flags = DELIVER_GET, .channel = op->channel, .conn = op->conn};
+    to.ready = (uint32_t)(queue->index.ready - 1);
+    send(router, queue, op->front, to, seq, entry, message);
+    if (op->flags & OP_NO_ACK)
+        queue_kill(router, queue, seq, entry);
+    op->got = true;
+    op->messages = to.ready;
+    router_answer_now(router, op);
+}
+
+bool queue_get(struct router *router, struct queue *queue, struct op *op)
+{
+    uint64_t seq;
+    struct entry *entry;
+    const struct message *message;
+    enum fetch result = queue->waiting ? FETCH_WAIT : ready_head(router, queue, &seq, &entry, &message);
+    if (result == FETCH_WAIT || result == FETCH_BUSY) {
+        queue->waiting |= result == FETCH_WAIT;
+        op->next = NULL;
+        *queue->getters_end = op;
+        queue->getters_end = &op->next;
+        queue_wake(router, queue);
+        return false;
+    }
+    if (entry)
+        answer_get(router, queue, op, seq, entry, message);
+    else
+        router_answer_now(router, op);
+    return true;
+}
+
+static struct op *take_getter(struct queue *queue)
+{
+    struct op *op = queue->getters;
+    queue->getters = op->next;
+    if (!queue->getters)
+        queue->getters_end = &queue->getters;
+    return op;
+}
+
+unsigned queue_run(struct router *router, struct queue *queue, unsigned most)
+{
+    unsigned sent = 0;
+    while (sent < most && (queue->ready || queue->getters)) {
+        uint64_t seq;
+        struct entry *entry;
+        const struct message *message;
+        unsigned front = queue->getters ? queue->getters->front : queue->ready->front;
+        if (!link_open(&router->front[front], 2))
+            break;
+        enum fetch result = ready_head(router, queue, &seq, &entry, &message);
+        if (result == FETCH_WAIT)
+            queue->waiting = true;
+        if (result == FETCH_WAIT || result == FETCH_BUSY || (!entry && !queue->getters))
+            break;
+        if (!queue->getters)
+            deliver(router, queue, queue->ready, seq, entry, message);
+        else if (entry)
+            answer_get(router, queue, take_getter(queue), seq, entry, message);
+        else
+            router_answer_now(router, take_getter(queue));
+        sent++;
+    }
+    return sent;
+}

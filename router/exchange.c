@@ -1,0 +1,324 @@
+/*
+ * A match: the exchange's index finds spots (spot.h); their destinations are marked with the match's number,
+ * queues are collected, exchanges pushed and looked at in turn.
+ */
+#include "router/exchange.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "router/headers.h"
+#include "router/keys.h"
+#include "router/spot.h"
+#include "router/table.h"
+#include "router/trie.h"
+
+#define IDENTITY_SEED 4u
+
+/* ---- the types ------------------------------------------------------------------------------------ */
+
+struct topic {
+    struct keys plain;
+    struct trie wild;
+};
+
+/* headers is used by headers exchanges only. */
+struct message_facts {
+    struct span key, headers;
+};
+
+static void direct_add(void *index, struct binding *binding)
+{
+    keys_add(index, binding);
+}
+
+static void direct_remove(void *index, struct binding *binding)
+{
+    keys_remove(index, binding);
+}
+
+static void direct_match(const void *index, const struct message_facts *facts, struct match *match)
+{
+    keys_match(index, facts->key, match);
+}
+
+static void direct_free(void *index)
+{
+    keys_free(index);
+}
+
+static void fanout_add(void *index, struct binding *binding)
+{
+    spot_add(index, &binding->member, binding);
+}
+
+static void fanout_remove(void *index, struct binding *binding)
+{
+    (void)index;
+    spot_remove(&binding->member);
+}
+
+static void fanout_match(const void *index, const struct message_facts *facts, struct match *match)
+{
+    (void)facts;
+    match_spot(match, index);
+}
+
+static void fanout_free(void *index)
+{
+    (void)index; /* an empty spot holds no memory */
+}
+
+static void topic_add(void *index, struct binding *binding)
+{
+    struct topic *topic = index;
+    if (trie_is_plain(binding->key))
+        keys_add(&topic->plain, binding);
+    else
+        trie_add(&topic->wild, binding);
+}
+
+static void topic_remove(void *index, struct binding *binding)
+{
+    struct topic *topic = index;
+    if (trie_is_plain(binding->key))
+        keys_remove(&topic->plain, binding);
+    else
+        trie_remove(&topic->wild, binding);
+}
+
+static void topic_match(const void *index, const struct message_facts *facts, struct match *match)
+{
+    const struct topic *topic = index;
+    keys_match(&topic->plain, facts->key, match);
+    trie_match(&topic->wild, facts->key, match);
+}
+
+static void topic_free(void *index)
+{
+    struct topic *topic = index;
+    keys_free(&topic->plain);
+    trie_free(&topic->wild);
+}
+
+static void by_headers_add(void *index, struct binding *binding)
+{
+    headers_add(index, binding);
+}
+
+static void by_headers_remove(void *index, struct binding *binding)
+{
+    headers_remove(index, binding);
+}
+
+static void by_headers_match(const void *index, const struct message_facts *facts, struct match *match)
+{
+    headers_match(index, facts->headers, match);
+}
+
+static void by_headers_free(void *index)
+{
+    headers_free(index);
+}
+
+/* An index of zero bytes is empty. */
+static const struct type {
+    const char *name;
+    size_t index_bytes;
+    void (*add)(void *index, struct binding *binding);
+    void (*remove)(void *index, struct binding *binding);
+    void (*match)(const void *index, const struct message_facts *facts, struct match *match);
+    void (*free)(void *index);
+} types[EXCHANGE_TYPES] = {
+    [EXCHANGE_DIRECT] = {"direct", sizeof(struct keys), direct_add, direct_remove, direct_match, direct_free},
+    [EXCHANGE_FANOUT] = {"fanout", sizeof(struct spot), fanout_add, fanout_remove, fanout_match, fanout_free},
+    [EXCHANGE_TOPIC] = {"topic", sizeof(struct topic), topic_add, topic_remove, topic_match, topic_free},
+    [EXCHANGE_HEADERS] = {"headers", sizeof(struct headers), by_headers_add, by_headers_remove,
+                          by_headers_match, by_headers_free},
+};
+
+enum exchange_type exchange_type_of(struct span name)
+{
+    enum exchange_type type = 0;
+    while (type < EXCHANGE_TYPES && !span_is(name, types[type].name))
+        type++;
+    return type;
+}
+
+const char *exchange_type_name(enum exchange_type type)
+{
+    CHECK(type < EXCHANGE_TYPES);
+    return types[type].name;
+}
+
+/* ---- bindings ------------------------------------------------------------------------------------- */
+
+struct identity {
+    const struct destination *destination;
+    struct span key, arguments;
+};
+
+static bool is_identity(const struct map_node *node, const void *key)
+{
+    const struct binding *b = container_of(node, struct binding, by_identity);
+    const struct identity *id = key;
+    return b->destination == id->destination && span_equal(b->key, id->key) &&
+           table_equal(b->arguments, id->arguments);
+}
+
+static uint64_t identity_hash(const struct identity *id)
+{
+    uint64_t hash = hash_id((uintptr_t)id->destination) ^ table_hash(id->arguments);
+    return hash_bytes(id->key, hash ^ IDENTITY_SEED);
+}
+
+void exchange_init(struct exchange *exchange, uint64_t id, enum exchange_type type)
+{
+    CHECK(type < EXCHANGE_TYPES);
+    *exchange = (struct exchange){.id = id, .type = type};
+    exchange->self.exchange = exchange;
+    map_init(&exchange->by_identity);
+}
+
+struct binding *exchange_binding(const struct exchange *source, const struct destination *destination,
+                                 struct span key, struct span arguments)
+{
+    struct identity id = {destination, key, arguments};
+    struct map_node *node = map_find(&source->by_identity, identity_hash(&id), is_identity, &id);
+    return node ? container_of(node, struct binding, by_identity) : NULL;
+}
+
+/* Key and arguments stand behind it, in the same piece of memory. */
+static struct binding *new_binding(struct exchange *source, struct destination *destination, struct span key,
+                                   struct span arguments)
+{
+    struct binding *b = malloc(sizeof *b + key.len + arguments.len);
+    CHECK(b);
+    uint8_t *bytes = (uint8_t *)(b + 1);
+    *b = (struct binding){.source = source,
+                          .destination = destination,
+                          .key = span_of(bytes, key.len),
+                          .arguments = span_of(bytes + key.len, arguments.len)};
+    put_span(put_span(bytes, key), arguments);
+    return b;
+}
+
+static void link_binding(struct binding *b)
+{
+    struct exchange *source = b->source;
+    struct destination *destination = b->destination;
+    b->on_exchange = source->bindings;
+    if (b->on_exchange)
+        b->on_exchange->on_exchange_prev = b;
+    source->bindings = b;
+    source->binding_count++;
+    b->for_destination = destination->bindings;
+    if (b->for_destination)
+        b->for_destination->for_destination_prev = b;
+    destination->bindings = b;
+}
+
+static void unlink_binding(struct binding *b)
+{
+    if (b->on_exchange)
+        b->on_exchange->on_exchange_prev = b->on_exchange_prev;
+    if (b->on_exchange_prev)
+        b->on_exchange_prev->on_exchange = b->on_exchange;
+    else
+        b->source->bindings = b->on_exchange;
+    b->source->binding_count--;
+    if (b->for_destination)
+        b->for_destination->for_destination_prev = b->for_destination_prev;
+    if (b->for_destination_prev)
+        b->for_destination_prev->for_destination = b->for_destination;
+    else
+        b->destination->bindings = b->for_destination;
+}
+
+struct binding *exchange_bind(struct exchange *source, struct destination *destination, struct span key,
+                              struct span arguments)
+{
+    const struct type *type = &types[source->type];
+    if (!source->index) {
+        source->index = calloc(1, type->index_bytes);
+        CHECK(source->index);
+    }
+    struct binding *b = new_binding(source, destination, key, arguments);
+    struct identity id = {destination, key, arguments};
+    map_add(&source->by_identity, &b->by_identity, identity_hash(&id));
+    link_binding(b);
+    type->add(source->index, b);
+    return b;
+}
+
+void exchange_unbind(struct binding *binding)
+{
+    struct exchange *source = binding->source;
+    types[source->type].remove(source->index, binding);
+    unlink_binding(binding);
+    map_remove(&source->by_identity, &binding->by_identity);
+    free(binding);
+}
+
+void exchange_forget(struct destination *destination, void (*gone)(struct binding *binding, void *owner),
+                     void *owner)
+{
+    while (destination->bindings) {
+        if (gone)
+            gone(destination->bindings, owner);
+        exchange_unbind(destination->bindings);
+    }
+}
+
+void exchange_clear(struct exchange *exchange)
+{
+    exchange_forget(&exchange->self, NULL, NULL);
+    while (exchange->bindings)
+        exchange_unbind(exchange->bindings);
+    map_free(&exchange->by_identity);
+    if (exchange->index)
+        types[exchange->type].free(exchange->index);
+    free(exchange->index);
+    exchange->index = NULL;
+}
+
+/* ---- matching ------------------------------------------------------------------------------------- */
+
+void match_free(struct match *match)
+{
+    free(match->found);
+    stack_free(&match->exchanges);
+    stack_free(&match->states[0]);
+    stack_free(&match->states[1]);
+    stack_free(&match->loops);
+    header_view_free(match->headers);
+    *match = (struct match){0};
+}
+
+static void push_once(struct match *match, struct exchange *exchange)
+{
+    if (exchange->self.matched == match->number)
+        return;
+    exchange->self.matched = match->number;
+    stack_push(&match->exchanges, exchange);
+}
+
+void exchange_match(struct exchange *exchange, struct span key, struct span headers, struct match *match,
+                    struct exchange *(*alternate)(struct exchange *exchange, void *owner), void *owner)
+{
+    struct message_facts facts = {key, headers};
+    match->number++;
+    match->count = 0;
+    match->any = false;
+    match->exchanges.count = 0;
+    push_once(match, exchange);
+    while (match->exchanges.count > 0) {
+        struct exchange *e = match->exchanges.items[--match->exchanges.count];
+        match->hit = false;
+        if (e->binding_count > 0)
+            types[e->type].match(e->index, &facts, match);
+        struct exchange *other = match->hit || !alternate ? NULL : alternate(e, owner);
+        if (other)
+            push_once(match, other);
+    }
+}

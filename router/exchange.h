@@ -1,0 +1,116 @@
+/*
+ * Who gets a message: one router's exchanges and the bindings on them. Direct and headers exchanges are
+ * hashed, topic exchanges are tries (trie.h): the time of a match depends on the words of the key and on what
+ * matches, never on the number of bindings; so does that of a removal.
+ *
+ * Owned by one router, used on its thread. Knows queues only as `struct destination`, embedded in whatever
+ * can be bound.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "base/span.h"
+
+enum exchange_type { EXCHANGE_DIRECT, EXCHANGE_FANOUT, EXCHANGE_TOPIC, EXCHANGE_HEADERS, EXCHANGE_TYPES };
+
+/* EXCHANGE_TYPES when there is no such type. */
+enum exchange_type exchange_type_of(struct span name);
+const char *exchange_type_name(enum exchange_type type);
+
+struct binding;
+struct exchange;
+struct header_view;
+struct rule;
+struct spot;
+
+/* What a binding leads to: a queue (embedded in struct queue) or an exchange. Zeroed, then `exchange` set, by
+ * its owner. */
+struct destination {
+    struct binding *bindings;  /* those that lead here, linked by for_destination */
+    struct exchange *exchange; /* not NULL: it is that exchange */
+    uint64_t matched;          /* the last match that found it: each is found once per match */
+    bool remote; /* a queue of another router: it counts as a match but gets nothing here (it stands for the
+                    bindings of exchanges that have an alternate exchange) */
+};
+
+struct exchange {
+    struct map_node by_id;
+    uint64_t id; /* never reused */
+    enum exchange_type type;
+    struct destination self;
+    struct binding *bindings; /* on this exchange, linked by on_exchange: newest first */
+    size_t binding_count;
+    struct map by_identity; /* the same bindings by destination, key and arguments */
+    void *index;            /* of the type's own: trie, hash; NULL before the first binding */
+};
+
+/* A binding's place in a spot (spot.h). */
+struct member {
+    struct spot *spot;
+    struct binding *binding;
+    uint32_t place;
+};
+
+struct binding {
+    struct binding *for_destination, *for_destination_prev;
+    struct binding *on_exchange, *on_exchange_prev;
+    struct exchange *source;
+    struct destination *destination;
+    struct span key, arguments; /* owned by the binding */
+    bool durable; /* its source and destination are (set by the caller, for whoever lists bindings) */
+
+    /* The exchange's own. */
+    struct map_node by_identity;
+    struct member member;
+    struct rule *rule; /* on a headers exchange: its arguments, taken apart (headers.c) */
+};
+
+void exchange_init(struct exchange *exchange, uint64_t id, enum exchange_type type);
+/* Removes all bindings on it and to it. */
+void exchange_clear(struct exchange *exchange);
+
+/* The binding of source to destination with key and arguments (a checked table), or NULL. */
+struct binding *exchange_binding(const struct exchange *source, const struct destination *destination,
+                                 struct span key, struct span arguments);
+/* Adds it; the caller has made sure with exchange_binding that it isn't there. Copies key and arguments. */
+struct binding *exchange_bind(struct exchange *source, struct destination *destination, struct span key,
+                              struct span arguments);
+void exchange_unbind(struct binding *binding);
+/* Removes all bindings that lead to the destination; gone is called for each before (or NULL). */
+void exchange_forget(struct destination *destination, void (*gone)(struct binding *binding, void *owner),
+                     void *owner);
+
+/* Pointers that wait for their turn in a match; keeps its memory from one to the next. */
+struct stack {
+    void **items;
+    uint32_t count, room;
+};
+
+/* The destinations of one match, each once. Zeroed, made once per router and used again; grows as needed. */
+struct match {
+    struct destination **found;
+    size_t count, room;
+    uint64_t number; /* of this match; 0 before the first */
+    bool any;        /* a queue was found, be it another router's */
+
+    /* Scratch of the match under way. */
+    bool hit;                      /* a binding of the exchange that is being looked at matched */
+    struct stack exchanges;        /* found, not looked at yet */
+    struct stack states[2], loops; /* of a topic's walk: trie.c */
+    struct header_view *headers;   /* the message's, taken apart: headers.c */
+};
+
+void match_free(struct match *match);
+
+/*
+ * Collects the queues (not exchanges) that a message published to the exchange goes to, through bindings
+ * between exchanges (each exchange is visited once) and alternate exchanges: where an exchange matches
+ * nothing at all and has an alternate, the message goes there. headers: the message's header table (checked),
+ * empty if it has none. alternate(exchange, owner) gives an exchange's alternate or NULL.
+ */
+void exchange_match(struct exchange *exchange, struct span key, struct span headers, struct match *match,
+                    struct exchange *(*alternate)(struct exchange *exchange, void *owner), void *owner);

@@ -1,0 +1,261 @@
+#include "router/index.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+
+#ifndef GANNET_TINY
+#define CHUNK 512u
+#else
+#define CHUNK 4u
+#endif
+
+struct index_chunk {
+    uint32_t alive; /* READY or OUT */
+    uint32_t ready;
+    struct entry entries[CHUNK];
+};
+
+void index_init(struct index *index)
+{
+    *index = (struct index){.next = 1, .tail = 1};
+}
+
+void index_free(struct index *index)
+{
+    for (size_t i = 0; i < index->count; i++)
+        free(index->chunks[(index->head + i) & index->mask]);
+    free(index->chunks);
+    free(index->back);
+    index_init(index);
+}
+
+static struct index_chunk *chunk_of(const struct index *index, uint64_t seq)
+{
+    uint64_t i = seq / CHUNK - index->first;
+    return i < index->count ? index->chunks[(index->head + i) & index->mask] : NULL;
+}
+
+static void resize(struct index *index, size_t room)
+{
+    struct index_chunk **chunks = calloc(room, sizeof *chunks);
+    CHECK(chunks);
+    for (size_t i = 0; i < index->count; i++)
+        chunks[i] = index->chunks[(index->head + i) & index->mask];
+    free(index->chunks);
+    index->chunks = chunks;
+    index->mask = room - 1;
+    index->head = 0;
+}
+
+static void room_for(struct index *index, size_t count)
+{
+    size_t room = index->chunks ? index->mask + 1 : 4;
+    while (room < count)
+        room *= 2;
+    if (!index->chunks || room > index->mask + 1)
+        resize(index, room);
+}
+
+static struct index_chunk *make_chunk(struct index *index, uint64_t number)
+{
+    if (index->count == 0)
+        index->first = number;
+    if (number < index->first) {
+        size_t more = index->first - number;
+        room_for(index, index->count + more);
+        for (size_t i = 0; i < more; i++)
+            index->chunks[(index->head = (index->head - 1) & index->mask)] = NULL;
+        index->first = number;
+        index->count += more;
+    }
+    size_t i = number - index->first;
+    room_for(index, i + 1);
+    for (; index->count <= i; index->count++)
+        index->chunks[(index->head + index->count) & index->mask] = NULL;
+    struct index_chunk **slot = &index->chunks[(index->head + i) & index->mask];
+    if (!*slot) {
+        *slot = calloc(1, sizeof **slot);
+        CHECK(*slot);
+    }
+    return *slot;
+}
+
+static void free_chunk(struct index *index, uint64_t number)
+{
+    struct index_chunk **slot = &index->chunks[(index->head + (number - index->first)) & index->mask];
+    free(*slot);
+    *slot = NULL;
+    while (index->count && !index->chunks[index->head]) {
+        index->head = (index->head + 1) & index->mask;
+        index->first++;
+        index->count--;
+    }
+}
+
+uint64_t index_push(struct index *index, struct entry entry)
+{
+    uint64_t seq = index->tail++;
+    struct index_chunk *chunk = chunk_of(index, seq);
+    if (!chunk)
+        chunk = make_chunk(index, seq / CHUNK);
+    entry.state = ENTRY_READY;
+    chunk->entries[seq % CHUNK] = entry;
+    chunk->alive++;
+    chunk->ready++;
+    index->ready++;
+    index->bytes += entry.body;
+    return seq;
+}
+
+void index_put(struct index *index, uint64_t seq, struct entry entry, struct entry *old)
+{
+    struct index_chunk *chunk = make_chunk(index, seq / CHUNK);
+    struct entry *at = &chunk->entries[seq % CHUNK];
+    *old = *at;
+    if (at->state == ENTRY_DEAD) {
+        chunk->alive++;
+        chunk->ready++;
+        index->ready++;
+    } else {
+        CHECK(at->state == ENTRY_READY);
+        index->bytes -= at->body;
+    }
+    entry.state = ENTRY_READY;
+    *at = entry;
+    index->bytes += entry.body;
+    if (seq >= index->tail)
+        index->tail = seq + 1;
+}
+
+struct entry *index_at(const struct index *index, uint64_t seq)
+{
+    struct index_chunk *chunk = chunk_of(index, seq);
+    struct entry *entry = chunk ? &chunk->entries[seq % CHUNK] : NULL;
+    return entry && entry->state != ENTRY_DEAD ? entry : NULL;
+}
+
+/* The first entry at or above *seq that is READY, or that is just not dead. Skips chunks with none. */
+static struct entry *search(const struct index *index, uint64_t *seq, bool ready)
+{
+    if (*seq < index->first * CHUNK)
+        *seq = index->first * CHUNK;
+    while (*seq < index->tail) {
+        struct index_chunk *chunk = chunk_of(index, *seq);
+        uint64_t end = (*seq / CHUNK + 1) * CHUNK;
+        if (!chunk || (ready ? chunk->ready : chunk->alive) == 0) {
+            *seq = end;
+            continue;
+        }
+        for (; *seq < end && *seq < index->tail; ++*seq) {
+            struct entry *entry = &chunk->entries[*seq % CHUNK];
+            if (ready ? entry->state == ENTRY_READY : entry->state != ENTRY_DEAD)
+                return entry;
+        }
+    }
+    *seq = index->tail;
+    return NULL;
+}
+
+struct entry *index_ready_from(const struct index *index, uint64_t *seq)
+{
+    return search(index, seq, true);
+}
+
+struct entry *index_alive_from(const struct index *index, uint64_t *seq)
+{
+    return search(index, seq, false);
+}
+
+/* ---- what was given back: a binary heap ---------------------------------------------------------- */
+
+static void back_push(struct index *index, uint64_t seq)
+{
+    if (index->backs == index->back_room) {
+        index->back_room = index->back_room ? 2 * index->back_room : 16;
+        index->back = realloc(index->back, index->back_room * sizeof *index->back);
+        CHECK(index->back);
+    }
+    size_t i = index->backs++;
+    for (; i && index->back[(i - 1) / 2] > seq; i = (i - 1) / 2)
+        index->back[i] = index->back[(i - 1) / 2];
+    index->back[i] = seq;
+}
+
+static void back_pop(struct index *index)
+{
+    uint64_t last = index->back[--index->backs];
+    size_t i = 0;
+    for (size_t child; (child = 2 * i + 1) < index->backs; i = child) {
+        if (child + 1 < index->backs && index->back[child + 1] < index->back[child])
+            child++;
+        if (index->back[child] >= last)
+            break;
+        index->back[i] = index->back[child];
+    }
+    index->back[i] = last;
+}
+
+/* An entry given back may have been purged, or come to stand in the heap twice: those that aren't READY are passed over. */
+struct entry *index_head(struct index *index, uint64_t *seq)
+{
+    while (index->backs) {
+        *seq = index->back[0];
+        struct entry *entry = index_at(index, *seq);
+        if (entry && entry->state == ENTRY_READY)
+            return entry;
+        back_pop(index);
+    }
+    *seq = index->next;
+    struct entry *entry = index_ready_from(index, seq);
+    index->next = *seq;
+    return entry;
+}
+
+void index_deliver(struct index *index, uint64_t seq, struct entry *entry)
+{
+    CHECK(entry->state == ENTRY_READY);
+    entry->state = ENTRY_OUT;
+    chunk_of(index, seq)->ready--;
+    index->ready--;
+    index->out++;
+    if (index->backs && index->back[0] == seq)
+        back_pop(index);
+    else if (seq == index->next)
+        index->next++;
+}
+
+void index_requeue(struct index *index, uint64_t seq, struct entry *entry)
+{
+    CHECK(entry->state == ENTRY_OUT);
+    entry->state = ENTRY_READY;
+    chunk_of(index, seq)->ready++;
+    index->ready++;
+    index->out--;
+    if (seq < index->next)
+        back_push(index, seq);
+}
+
+void index_kill(struct index *index, uint64_t seq, struct entry *entry)
+{
+    struct index_chunk *chunk = chunk_of(index, seq);
+    if (entry->state == ENTRY_READY) {
+        chunk->ready--;
+        index->ready--;
+    } else {
+        CHECK(entry->state == ENTRY_OUT);
+        index->out--;
+    }
+    index->bytes -= entry->body;
+    entry->state = ENTRY_DEAD;
+    /* The chunk being filled stays: its number must not be made again with its dead entries forgotten half-way. */
+    if (--chunk->alive == 0 && seq / CHUNK != index->tail / CHUNK)
+        free_chunk(index, seq / CHUNK);
+}
+
+uint64_t index_first(const struct index *index)
+{
+    uint64_t seq = 0;
+    index_alive_from(index, &seq);
+    return seq;
+}

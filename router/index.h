@@ -1,0 +1,68 @@
+/*
+ * The index of a queue: one 16-byte entry per message, in order of the queue's own sequence numbers, which are dense and never
+ * reused. An entry stays at its place until the message is done with, so a message that is given back returns to its old place.
+ *
+ * Entries stand in chunks; a chunk all of whose entries are dead is freed, wherever it is, so that one old unacknowledged message
+ * costs its chunk and eight bytes for each younger chunk.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "router/store.h"
+
+enum entry_state { ENTRY_DEAD, ENTRY_READY, ENTRY_OUT }; /* OUT: delivered, not yet settled */
+
+/* position: /8, with POSITION_TRANSIENT at bit 55. */
+struct entry {
+    uint64_t position : 56, state : 2, redelivered : 1, large : 1, unused : 4;
+    uint32_t body;  /* bytes of the message's body */
+    uint32_t share; /* its bytes of the record: what it counts for in the segment's account */
+};
+
+static_assert(sizeof(struct entry) == 16, "memory per queued message");
+
+static inline uint64_t entry_position(const struct entry *entry)
+{
+    return (uint64_t)entry->position << 3;
+}
+
+struct index_chunk;
+
+struct index {
+    struct index_chunk **chunks; /* ring of mask + 1 */
+    size_t mask, head, count;
+    uint64_t first; /* number of the chunk at head */
+    uint64_t next;  /* the first sequence number never yet delivered */
+    uint64_t tail;  /* the next to be given; starts at 1 */
+    uint64_t *back; /* heap of given-back sequence numbers below next, smallest first */
+    size_t backs, back_room;
+    uint64_t ready, out; /* entries in these states */
+    uint64_t bytes;      /* of bodies, READY and OUT */
+};
+
+void index_init(struct index *index);
+void index_free(struct index *index);
+
+/* Appends a READY entry; returns its sequence number. */
+uint64_t index_push(struct index *index, struct entry entry);
+/* Puts an entry where it was, for recovery; grows the index on either side. Replaces what is there (*old, DEAD if nothing). */
+void index_put(struct index *index, uint64_t seq, struct entry entry, struct entry *old);
+/* The entry, NULL if it is dead. */
+struct entry *index_at(const struct index *index, uint64_t seq);
+/* The next READY entry in order, and its number; NULL if there is none. */
+struct entry *index_head(struct index *index, uint64_t *seq);
+/* The same, for looking further: the first READY entry at or above seq. */
+struct entry *index_ready_from(const struct index *index, uint64_t *seq);
+/* The first entry at or above seq that is READY or OUT. */
+struct entry *index_alive_from(const struct index *index, uint64_t *seq);
+/* The READY entry that index_head gave is delivered: OUT. */
+void index_deliver(struct index *index, uint64_t seq, struct entry *entry);
+/* An OUT entry is READY again at its old place. */
+void index_requeue(struct index *index, uint64_t seq, struct entry *entry);
+/* A READY or OUT entry is done with. */
+void index_kill(struct index *index, uint64_t seq, struct entry *entry);
+/* The smallest sequence number that is not dead; index->tail if all are. */
+uint64_t index_first(const struct index *index);

@@ -1,0 +1,28 @@
+/* What status commands ask of a router. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "router/agent.h"
+
+static void one_line(struct map_node *node, void *owner)
+{
+    FILE *out = owner;
+    const struct queue *q = container_of(node, struct queue, by_name);
+    fprintf(out, "%u\t%.*s\t%llu\t%llu\t%u\t%llu\t%s%s%s\n", q->vhost, q->name.len, q->name.bytes,
+            (unsigned long long)q->index.ready, (unsigned long long)q->index.out, q->consumers,
+            (unsigned long long)q->index.bytes, q->durable ? "durable " : "", q->exclusive ? "exclusive " : "",
+            q->auto_delete ? "auto-delete" : "");
+}
+
+void list_queues(struct router *router, struct op *op)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    CHECK(out);
+    map_each(&router->catalog.queues, one_line, out);
+    fclose(out);
+    op->list = text;
+    router_answer_now(router, op);
+}

@@ -1,0 +1,88 @@
+/*
+ * A message as it stands in a log page: the record that goes to disk is the message that is delivered.
+ *
+ *   struct message | routes | parts | exchange | routing key | properties | body
+ *
+ * Written once by the router that keeps it, immutable from then on, read by fronts while it is pinned.
+ * Integers are little-endian: the file belongs to this machine's kind, and segment headers say so.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/span.h"
+#include "journal/record.h"
+
+/* In which wire form the properties are kept: that of the protocol they were published with. */
+enum { PROPERTIES_AMQP = 1 };
+
+enum {
+    MESSAGE_PERSISTENT = 1, /* the publisher asked for it to survive a restart */
+    MESSAGE_PART = 2,       /* not a message of its own: a part of a large body, only a body */
+};
+
+/* A durable queue of this router that holds the message, and its number there. */
+struct route {
+    uint32_t queue;
+    uint32_t seq_low, seq_high;
+};
+
+/* Where an earlier part of a large body stands in the log, and how long it is. */
+struct part {
+    uint64_t position;
+    uint32_t length;
+    uint32_t unused;
+};
+
+struct message {
+    struct record record;
+    uint8_t protocol; /* PROPERTIES_* */
+    uint8_t flags;    /* MESSAGE_* */
+    uint8_t exchange_len;
+    uint8_t key_len;
+    uint32_t properties_len;
+    uint32_t body_len; /* here, behind the parts */
+    uint16_t routes;
+    uint16_t parts;
+};
+
+static_assert(sizeof(struct message) == 32 && sizeof(struct route) == 12 && sizeof(struct part) == 16,
+              "the layout on disk");
+
+static inline const struct route *message_routes(const struct message *m)
+{
+    return (const struct route *)(m + 1);
+}
+
+/* Parts may stand unaligned: copy one out. */
+static inline struct part message_part(const struct message *m, unsigned i)
+{
+    struct part part;
+    memcpy(&part, (const uint8_t *)(message_routes(m) + m->routes) + i * sizeof part, sizeof part);
+    return part;
+}
+
+static inline struct span message_exchange(const struct message *m)
+{
+    const uint8_t *at = (const uint8_t *)(message_routes(m) + m->routes) + m->parts * sizeof(struct part);
+    return span_of(at, m->exchange_len);
+}
+
+static inline struct span message_key(const struct message *m)
+{
+    struct span e = message_exchange(m);
+    return span_of(e.at + e.len, m->key_len);
+}
+
+static inline struct span message_properties(const struct message *m)
+{
+    struct span k = message_key(m);
+    return span_of(k.at + k.len, m->properties_len);
+}
+
+/* The bytes of the body that stand in this record: all of it unless m->parts. */
+static inline struct span message_body(const struct message *m)
+{
+    struct span p = message_properties(m);
+    return span_of(p.at + p.len, m->body_len);
+}

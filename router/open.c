@@ -1,0 +1,179 @@
+/*
+ * Messages whose body comes in parts. Where they go is decided when they begin, so that each part goes to the right stream of
+ * pages at once; what is in parts here is kept in the store (or pinned, if it is for a return) until the message is complete.
+ */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "router/agent.h"
+#include "router/publish.h"
+
+struct open_message {
+    struct map_node by_key;
+    unsigned front;
+    struct command_publish publish; /* bytes: key and properties, behind this struct */
+    struct name exchange;
+    bool durable;
+    bool for_return; /* unroutable, and the publisher wants it back: parts are pinned */
+    uint32_t parts;
+    struct part part[PARTS_MAX];
+    uint32_t queue_count;
+    uint64_t *queues; /* handles */
+};
+
+struct key {
+    uint64_t conn;
+    unsigned front;
+    uint16_t channel;
+};
+
+static bool is_key(const struct map_node *node, const void *key)
+{
+    const struct open_message *o = container_of(node, struct open_message, by_key);
+    const struct key *k = key;
+    return o->publish.conn == k->conn && o->publish.channel == k->channel && o->front == k->front;
+}
+
+static uint64_t hash_key(struct key key)
+{
+    return hash_id(key.conn ^ (uint64_t)key.channel << 48 ^ (uint64_t)key.front << 40);
+}
+
+static struct open_message *find(struct router *router, struct key key)
+{
+    struct map_node *node = map_find(&router->open, hash_key(key), is_key, &key);
+    return node ? container_of(node, struct open_message, by_key) : NULL;
+}
+
+static void keep_part(struct router *router, struct open_message *o, struct span body)
+{
+    struct command_publish none = {.protocol = o->publish.protocol};
+    if (!o->queue_count && !o->for_return)
+        return;
+    CHECK(o->parts < PARTS_MAX);
+    uint64_t at = publish_write(router, (struct recipients){NULL, 0}, o->durable, &none, (struct span){NULL, 0}, NULL, 0,
+                                body);
+    o->part[o->parts++] = (struct part){.position = at, .length = (uint32_t)body.len};
+    store_keep(&router->store, at, (uint32_t)body.len);
+    if (o->for_return)
+        store_pin(store_page(&router->store, at));
+}
+
+static void copy_publish(struct open_message *o, const struct command_publish *p)
+{
+    uint8_t *bytes = malloc(p->key_len + (size_t)p->properties_len + 1);
+    CHECK(bytes);
+    put_span(put_span(bytes, span_of(p->bytes, p->key_len)), span_of(p->bytes + p->properties_at, p->properties_len));
+    o->publish = *p;
+    o->publish.bytes = bytes;
+    o->publish.properties_at = p->key_len;
+}
+
+void open_begin(struct router *router, unsigned front, const struct command_publish *p, struct recipients to,
+                struct span exchange)
+{
+    struct key key = {p->conn, front, p->channel};
+    struct open_message *o = calloc(1, sizeof *o);
+    CHECK(o && !find(router, key));
+    copy_publish(o, p);
+    o->front = front;
+    name_set(&o->exchange, exchange);
+    o->durable = publish_is_durable(router, to, p);
+    bool keeper = !(p->flags & PUBLISH_SHARED) || (p->flags & PUBLISH_KEEPER);
+    o->for_return = !to.count && (p->flags & PUBLISH_MANDATORY) && keeper;
+    o->queues = malloc((to.count + 1) * sizeof *o->queues);
+    CHECK(o->queues);
+    for (size_t i = 0; i < to.count; i++)
+        o->queues[o->queue_count++] = container_of(to.list[i], struct queue, destination)->handle;
+    map_add(&router->open, &o->by_key, hash_key(key));
+    if (p->body_len)
+        keep_part(router, o, span_of(p->bytes + p->body_at, p->body_len));
+}
+
+static void forget(struct router *router, struct open_message *o)
+{
+    for (uint32_t i = 0; i < o->parts; i++)
+        store_drop(&router->store, o->part[i].position, o->part[i].length);
+    map_remove(&router->open, &o->by_key);
+    free((void *)(uintptr_t)o->publish.bytes);
+    free(o->queues);
+    free(o);
+}
+
+static void unpin(struct router *router, struct open_message *o)
+{
+    for (uint32_t i = 0; o->for_return && i < o->parts; i++)
+        store_unpin(&router->store, o->part[i].position, 1);
+}
+
+/* The queues that are still there; a message whose queues have all gone meanwhile was routed, and is gone with them. */
+static struct recipients still_there(struct router *router, struct open_message *o)
+{
+    struct recipients to = {malloc((o->queue_count + 1) * sizeof *to.list), 0};
+    CHECK(to.list);
+    for (uint32_t i = 0; i < o->queue_count; i++) {
+        struct queue *queue = slots_get(&router->queues, o->queues[i]);
+        if (queue)
+            to.list[to.count++] = &queue->destination;
+    }
+    if (o->queue_count && !to.count)
+        o->publish.flags &= (uint8_t)~PUBLISH_MANDATORY;
+    return to;
+}
+
+static void complete(struct router *router, struct open_message *o, struct span rest)
+{
+    struct recipients to = still_there(router, o);
+    publish_end(router, o->front, to, o->durable && to.count, &o->publish, name_span(&o->exchange), o->part, o->parts,
+                rest);
+    free(to.list);
+}
+
+struct parts *publish_parts(struct router *router, const struct part *part, uint32_t count)
+{
+    if (count == 0)
+        return NULL;
+    struct parts *parts = malloc(sizeof *parts + count * sizeof parts->part[0]);
+    CHECK(parts);
+    parts->n = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct page *page = store_page(&router->store, part[i].position);
+        const struct message *m = store_bytes(&router->store, page, part[i].position);
+        store_pin(page);
+        parts->part[i].at = message_body(m).at;
+        parts->part[i].len = m->body_len;
+        parts->part[i].page = page->at;
+    }
+    return parts;
+}
+
+void router_on_part(struct router *router, unsigned front, const struct command_part *part)
+{
+    struct open_message *o = find(router, (struct key){part->conn, front, part->channel});
+    struct span bytes = span_of(part->bytes, part->len);
+    CHECK(o);
+    if (!(part->flags & (PART_LAST | PART_ABORT))) {
+        keep_part(router, o, bytes);
+        return;
+    }
+    if (part->flags & PART_LAST)
+        complete(router, o, bytes);
+    unpin(router, o);
+    forget(router, o);
+}
+
+static void free_open(struct map_node *node, void *owner)
+{
+    struct router *router = owner;
+    struct open_message *o = container_of(node, struct open_message, by_key);
+    map_remove(&router->open, node);
+    free((void *)(uintptr_t)o->publish.bytes);
+    free(o->queues);
+    free(o);
+}
+
+void open_free(struct router *router)
+{
+    map_each(&router->open, free_open, router);
+    map_free(&router->open);
+}

@@ -1,0 +1,58 @@
+/*
+ * What routers say to each other, each at most one ring entry: the others tell the registrar what is bound at them, the registrar
+ * tells the others how the exchanges change. Heap objects are handed over; the receiver frees them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ring.h"
+#include "router/command.h"
+#include "router/exchange.h"
+
+enum peer_kind {
+    PEER_BOUND,   /* to the registrar: what is bound at this router has changed */
+    PEER_KNOWN,   /* from the registrar: everyone knows the changes up to `number` of yours */
+    PEER_UPDATE,  /* from the registrar: the exchanges have changed */
+    PEER_APPLIED, /* to the registrar: update `number` is in force here */
+};
+
+enum bound { BOUND_FIRST, BOUND_LAST, BOUND_ADD, BOUND_REMOVE };
+
+/* A binding of a queue at one router, for the others: they need to know that it would match (see registrar.h). */
+struct shadow {
+    uint64_t router, queue; /* together name the queue */
+    struct span key, arguments; /* malloc'd */
+};
+
+enum update_kind { UPDATE_PUT, UPDATE_GONE, UPDATE_BIND, UPDATE_UNBIND, UPDATE_SHADOW, UPDATE_UNSHADOW };
+
+struct update {
+    uint64_t number;
+    enum update_kind kind;
+    uint64_t id;    /* the exchange; of a binding: its source */
+    uint64_t other; /* BIND, UNBIND: the destination */
+    /* PUT */
+    enum exchange_type type;
+    uint32_t vhost;
+    struct name name, alternate;
+    bool durable, auto_delete, internal, is_default;
+    /* PUT: arguments; BIND, UNBIND: key and arguments. malloc'd. */
+    struct span key, arguments;
+    struct shadow shadow;
+};
+
+struct peer_message {
+    uint8_t kind; /* enum peer_kind */
+    uint8_t bound; /* enum bound */
+    uint16_t unused;
+    uint32_t unused2;
+    uint64_t number;
+    uint64_t exchange;
+    struct update *update; /* UPDATE */
+    struct shadow *shadow; /* BOUND: ADD, REMOVE */
+    uint64_t unused3[3];
+};
+
+static_assert(sizeof(struct peer_message) == RING_ENTRY_BYTES, "a ring entry");

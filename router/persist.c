@@ -1,0 +1,106 @@
+#include "router/persist.h"
+
+#include <stddef.h>
+
+#include "base/check.h"
+#include "router/agent.h"
+
+/* A record of `fixed` bytes and then the spans; the caller has filled in nothing yet. */
+static void *begin(struct router *router, enum router_record type, size_t fixed, size_t more)
+{
+    persist_settled_flush(router);
+    struct record *record = store_begin(&router->store, true, fixed + more);
+    memset(record + 1, 0, fixed - sizeof *record);
+    record->type = (uint8_t)type;
+    return record;
+}
+
+void persist_id(struct router *router, enum router_record type, uint64_t id)
+{
+    struct record_id *r = begin(router, type, sizeof *r, 0);
+    r->id = id;
+    store_end(&router->store);
+}
+
+void persist_queue_gone(struct router *router, uint32_t number)
+{
+    persist_id(router, RECORD_QUEUE_GONE, number);
+}
+
+void persist_exchange_gone(struct router *router, uint64_t id)
+{
+    persist_id(router, RECORD_EXCHANGE_GONE, id);
+}
+
+void persist_queue(struct router *router, const struct queue *queue)
+{
+    struct record_queue *r =
+        begin(router, RECORD_QUEUE, sizeof *r, queue->name.len + queue->arguments.len);
+    r->number = queue->number;
+    r->vhost = queue->vhost;
+    r->tail = queue->index.tail;
+    r->flags = queue->auto_delete ? RECORD_AUTO_DELETE : 0;
+    r->name_len = queue->name.len;
+    r->arguments_len = (uint32_t)queue->arguments.len;
+    put_span(put_span((uint8_t *)(r + 1), name_span(&queue->name)), queue->arguments);
+    store_end(&router->store);
+}
+
+static uint64_t destination_id(const struct binding *binding)
+{
+    const struct destination *d = binding->destination;
+    return d->exchange ? d->exchange->id : container_of(d, struct queue, destination)->number;
+}
+
+void persist_binding(struct router *router, const struct binding *binding, enum router_record type)
+{
+    struct record_binding *r = begin(router, type, sizeof *r, binding->key.len + binding->arguments.len);
+    r->source = binding->source->id;
+    r->destination = destination_id(binding);
+    r->key_len = (uint32_t)binding->key.len;
+    r->arguments_len = (uint32_t)binding->arguments.len;
+    put_span(put_span((uint8_t *)(r + 1), binding->key), binding->arguments);
+    store_end(&router->store);
+}
+
+void persist_exchange(struct router *router, const struct catalog_exchange *e)
+{
+    struct record_exchange *r = begin(router, RECORD_EXCHANGE, sizeof *r,
+                                      e->name.len + (size_t)e->alternate.len + e->arguments.len);
+    r->id = e->exchange.id;
+    r->vhost = e->vhost;
+    r->arguments_len = (uint32_t)e->arguments.len;
+    r->type = (uint8_t)e->exchange.type;
+    r->flags = (e->auto_delete ? RECORD_AUTO_DELETE : 0) | (e->internal ? RECORD_INTERNAL : 0);
+    r->name_len = e->name.len;
+    r->alternate_len = e->alternate.len;
+    uint8_t *at = put_span((uint8_t *)(r + 1), name_span(&e->name));
+    put_span(put_span(at, name_span(&e->alternate)), e->arguments);
+    store_end(&router->store);
+}
+
+void persist_settled_flush(struct router *router)
+{
+    struct settled settled = router->settled;
+    if (settled.count == 0)
+        return;
+    router->settled.count = 0;
+    struct record_settled *r = begin(router, RECORD_SETTLED, sizeof *r, 0);
+    r->queue = settled.queue;
+    r->count = settled.count;
+    r->seq = settled.seq;
+    store_end(&router->store);
+}
+
+void persist_settled(struct router *router, uint32_t queue, uint64_t seq)
+{
+    struct settled *s = &router->settled;
+    if (router->recovering)
+        return;
+    if (s->count && s->queue == queue && s->seq + s->count == seq) {
+        s->count++;
+        return;
+    }
+    persist_settled_flush(router);
+    *s = (struct settled){.queue = queue, .count = 1, .seq = seq};
+}

@@ -1,0 +1,125 @@
+/*
+ * What a router's durable state is made of: records in its journal, and nothing else. Each is small enough for a page and needs
+ * neither clock nor address to be replayed. Replaying them in order gives the state; a checkpoint is the state as records of the
+ * same kinds, so that what lies before it is needed for messages only.
+ *
+ * Numbers are little-endian; names and tables follow the fixed part, without padding between them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "journal/record.h"
+#include "router/exchange.h"
+
+struct catalog_exchange;
+struct queue;
+struct router;
+
+enum router_record {
+    RECORD_MESSAGE = RECORD_OWN, /* struct message */
+    RECORD_SETTLED,              /* struct record_settled */
+    RECORD_QUEUE,                /* struct record_queue, name, arguments */
+    RECORD_QUEUE_GONE,           /* struct record_id */
+    RECORD_BOUND,                /* struct record_binding, key, arguments: a queue to an exchange */
+    RECORD_UNBOUND,
+    RECORD_EXCHANGE,             /* struct record_exchange, name, alternate, arguments (registrar) */
+    RECORD_EXCHANGE_GONE,        /* struct record_id */
+    RECORD_LINKED,               /* struct record_binding, key, arguments: an exchange to an exchange (registrar) */
+    RECORD_UNLINKED,
+    RECORD_CHECKPOINT,           /* struct record_checkpoint: one begins, all that was before is forgotten */
+    RECORD_ENTRIES,              /* struct record_entries, its entries: what a queue holds in a range of numbers */
+    RECORD_LARGE,                /* struct record_large, struct part ...: parts of a message in a checkpoint */
+    RECORD_CHECKPOINT_END,       /* struct record_id: LSN of the CHECKPOINT */
+    RECORD_CLEAN,                /* the last of a clean end: nothing delivered is unsettled but what is marked so */
+};
+
+struct record_settled {
+    struct record record;
+    uint32_t queue;
+    uint32_t count;
+    uint64_t seq;
+};
+
+struct record_id {
+    struct record record;
+    uint64_t id;
+};
+
+enum { RECORD_AUTO_DELETE = 1, RECORD_INTERNAL = 2 };
+
+struct record_queue {
+    struct record record;
+    uint32_t number;
+    uint32_t vhost;
+    uint64_t tail; /* the next sequence number it will give */
+    uint8_t flags; /* RECORD_AUTO_DELETE */
+    uint8_t name_len;
+    uint16_t unused;
+    uint32_t arguments_len;
+};
+
+struct record_binding {
+    struct record record;
+    uint64_t source;      /* exchange */
+    uint64_t destination; /* the number of a queue, or the id of an exchange */
+    uint32_t key_len;
+    uint32_t arguments_len;
+};
+
+struct record_exchange {
+    struct record record;
+    uint64_t id;
+    uint32_t vhost;
+    uint32_t arguments_len;
+    uint8_t type; /* enum exchange_type: numbers never change their meaning */
+    uint8_t flags;
+    uint8_t name_len, alternate_len;
+    uint32_t unused;
+};
+
+struct record_checkpoint {
+    struct record record;
+    uint64_t exchange_next;
+    uint32_t queue_next;
+    uint32_t unused;
+};
+
+/* Every number in [from, to) that has no entry here is dead. */
+struct record_entries {
+    struct record record;
+    uint32_t queue;
+    uint32_t count;
+    uint64_t from, to;
+    struct saved_entry {
+        uint64_t seq;
+        uint64_t bits; /* as in struct entry: position, redelivered, large */
+        uint32_t body, share;
+    } entries[];
+};
+
+struct record_large {
+    struct record record;
+    uint64_t position;
+    uint32_t parts;
+    uint32_t unused;
+};
+
+/* Appends records of changes; they are safe when store_lsn() is. */
+void persist_queue(struct router *router, const struct queue *queue);
+void persist_queue_gone(struct router *router, uint32_t number);
+void persist_binding(struct router *router, const struct binding *binding, enum router_record type);
+void persist_exchange(struct router *router, const struct catalog_exchange *exchange);
+void persist_exchange_gone(struct router *router, uint64_t id);
+void persist_id(struct router *router, enum router_record type, uint64_t id);
+/* The message seq of a durable queue is done with. Runs of them are collected into one record: */
+void persist_settled(struct router *router, uint32_t queue, uint64_t seq);
+void persist_settled_flush(struct router *router);
+
+/* Applies one record during recovery. owner: the router. */
+void persist_replay(void *router, const struct record *record, uint64_t lsn);
+/* After the last one: what refers to what no longer exists is dropped, and unless the end was clean everything may have been
+ * delivered before. */
+void persist_replayed(struct router *router);

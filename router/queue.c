@@ -1,0 +1,224 @@
+#include "router/queue.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "router/agent.h"
+#include "router/deliver.h"
+#include "router/large.h"
+#include "router/persist.h"
+
+struct queue *queue_new(struct router *router, uint32_t vhost, struct span name)
+{
+    struct queue *queue = calloc(1, sizeof *queue);
+    CHECK(queue);
+    queue->vhost = vhost;
+    name_set(&queue->name, name);
+    index_init(&queue->index);
+    queue->getters_end = &queue->getters;
+    queue->handle = slots_add(&router->queues, queue);
+    router->stats.queues++;
+    return queue;
+}
+
+void queue_wake(struct router *router, struct queue *queue)
+{
+    bool wanted = queue->getters || (queue->ready && queue->index.ready);
+    if (queue->runnable || queue->waiting || !wanted)
+        return;
+    queue->runnable = true;
+    queue->run_next = NULL;
+    *router->run_end = queue;
+    router->run_end = &queue->run_next;
+}
+
+uint64_t queue_push(struct router *router, struct queue *queue, struct entry entry)
+{
+    uint64_t seq = index_push(&queue->index, entry);
+    store_keep(&router->store, entry_position(&entry), entry.share);
+    queue->published++;
+    router->stats.messages++;
+    queue_wake(router, queue);
+    return seq;
+}
+
+void queue_kill(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry)
+{
+    struct entry gone = *entry;
+    uint64_t position = entry_position(&gone);
+    index_kill(&queue->index, seq, entry);
+    if (queue->number && !(position & POSITION_TRANSIENT))
+        persist_settled(router, queue->number, seq);
+    if (gone.large)
+        large_unref(&router->large, &router->store, large_find(&router->large, position));
+    store_drop(&router->store, position, gone.share);
+    router->stats.messages--;
+}
+
+void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint32_t count, enum settle how)
+{
+    for (uint64_t end = seq + count; seq < end; seq++) {
+        struct entry *entry = index_at(&queue->index, seq);
+        if (!entry || entry->state != ENTRY_OUT)
+            continue;
+        if (how == SETTLE_ACK || how == SETTLE_DROP) {
+            queue_kill(router, queue, seq, entry);
+            queue->acknowledged++;
+            continue;
+        }
+        if (how == SETTLE_REQUEUE)
+            entry->redelivered = 1;
+        index_requeue(&queue->index, seq, entry);
+    }
+    queue_wake(router, queue);
+}
+
+uint64_t queue_purge(struct router *router, struct queue *queue)
+{
+    uint64_t seq = index_first(&queue->index), purged = 0;
+    deliver_reset(router, queue);
+    for (struct entry *entry; (entry = index_ready_from(&queue->index, &seq)); seq++, purged++)
+        queue_kill(router, queue, seq, entry);
+    return purged;
+}
+
+/* ---- consumers ------------------------------------------------------------------------------- */
+
+static void unlink_ready(struct consumer *consumer)
+{
+    struct queue *queue = consumer->queue;
+    if (!consumer->next)
+        return;
+    if (queue->ready == consumer)
+        queue->ready = consumer->next == consumer ? NULL : consumer->next;
+    consumer->prev->next = consumer->next;
+    consumer->next->prev = consumer->prev;
+    consumer->next = consumer->prev = NULL;
+}
+
+/* Behind all others: just before the one whose turn is next. */
+static void link_ready(struct consumer *consumer)
+{
+    struct queue *queue = consumer->queue;
+    if (consumer->next)
+        return;
+    if (!queue->ready) {
+        consumer->next = consumer->prev = queue->ready = consumer;
+        return;
+    }
+    consumer->next = queue->ready;
+    consumer->prev = queue->ready->prev;
+    consumer->prev->next = consumer->next->prev = consumer;
+}
+
+void consumer_update(struct router *router, struct consumer *consumer)
+{
+    if (consumer->credit > 0 && consumer->window > 0 && !consumer->paused) {
+        link_ready(consumer);
+        queue_wake(router, consumer->queue);
+    } else {
+        unlink_ready(consumer);
+    }
+}
+
+struct consumer *queue_consume(struct router *router, struct queue *queue, const struct op *op)
+{
+    struct consumer *consumer = calloc(1, sizeof *consumer);
+    CHECK(consumer);
+    consumer->queue = queue;
+    consumer->front = op->front;
+    consumer->conn = op->conn;
+    consumer->channel = op->channel;
+    consumer->tag = op->tag;
+    consumer->no_ack = op->flags & OP_NO_ACK;
+    consumer->exclusive = op->flags & OP_EXCLUSIVE;
+    consumer->credit = op->prefetch && !consumer->no_ack ? op->prefetch : INT64_MAX;
+    consumer->window = op->window;
+    consumer->handle = slots_add(&router->consumers, consumer);
+    consumer->all_next = queue->all;
+    if (queue->all)
+        queue->all->all_prev = consumer;
+    queue->all = consumer;
+    queue->consumers++;
+    queue->had_consumer = true;
+    router->stats.consumers++;
+    consumer_update(router, consumer);
+    return consumer;
+}
+
+static void forget(struct router *router, struct consumer *consumer)
+{
+    struct queue *queue = consumer->queue;
+    unlink_ready(consumer);
+    *(consumer->all_prev ? &consumer->all_prev->all_next : &queue->all) = consumer->all_next;
+    if (consumer->all_next)
+        consumer->all_next->all_prev = consumer->all_prev;
+    queue->consumers--;
+    router->stats.consumers--;
+    slots_remove(&router->consumers, consumer->handle);
+    free(consumer);
+}
+
+bool queue_cancel(struct router *router, struct consumer *consumer)
+{
+    struct queue *queue = consumer->queue;
+    forget(router, consumer);
+    return queue->auto_delete && queue->consumers == 0;
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void tell_consumers(struct router *router, struct queue *queue)
+{
+    while (queue->all) {
+        struct consumer *c = queue->all;
+        router_event(router, c->front)->cancel =
+            (struct event_cancel){.kind = EVENT_CANCEL, .channel = c->channel, .conn = c->conn, .tag = c->tag};
+        forget(router, c);
+    }
+}
+
+static void kill_all(struct router *router, struct queue *queue)
+{
+    struct index *index = &queue->index;
+    uint32_t number = queue->number;
+    queue->number = 0; /* that the queue is gone says enough of its messages */
+    uint64_t seq = 0;
+    for (struct entry *entry; (entry = index_alive_from(index, &seq)); seq++)
+        queue_kill(router, queue, seq, entry);
+    queue->number = number;
+}
+
+static void stop_running(struct router *router, struct queue *queue)
+{
+    struct queue **at = &router->run;
+    while (*at && *at != queue)
+        at = &(*at)->run_next;
+    if (*at)
+        *at = queue->run_next;
+    if (router->run_end == &queue->run_next)
+        router->run_end = at;
+}
+
+void queue_delete(struct router *router, struct queue *queue)
+{
+    deliver_reset(router, queue);
+    tell_consumers(router, queue);
+    while (queue->getters) {
+        struct op *op = queue->getters;
+        queue->getters = op->next;
+        router_answer_now(router, op);
+    }
+    exchange_forget(&queue->destination, NULL, NULL);
+    kill_all(router, queue);
+    catalog_queue_remove(&router->catalog, queue);
+    slots_remove(&router->queues, queue->handle);
+    if (queue->runnable)
+        stop_running(router, queue);
+    router->stats.queues--;
+    free((void *)(uintptr_t)queue->arguments.at);
+    index_free(&queue->index);
+    if (queue->waiting)
+        deliver_abandon(router, queue);
+    free(queue);
+}

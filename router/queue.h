@@ -1,0 +1,86 @@
+/*
+ * A queue: its index, its consumers, and who gets the next message. Owned by one router.
+ *
+ * A message is READY, then OUT with a consumer, then dead. Consumers that may be sent something (prefetch and window left, not
+ * paused) stand in a ring and take turns; a queue that has both a READY message and such a consumer is runnable.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "router/command.h"
+#include "router/exchange.h"
+#include "router/index.h"
+#include "router/waiter.h"
+
+struct router;
+struct large;
+
+struct consumer {
+    uint64_t handle;
+    struct queue *queue;
+    struct consumer *next, *prev;         /* of those that may be sent something; NULL when it may not */
+    struct consumer *all_next, *all_prev; /* of the queue */
+    uint64_t conn, tag;
+    uint32_t front;
+    uint16_t channel;
+    bool no_ack, exclusive, paused;
+    int64_t credit; /* messages; INT64_MAX when there is no prefetch count */
+    int64_t window; /* bytes; may go below 0 by one message */
+};
+
+struct queue {
+    struct map_node by_name;
+    struct map_node by_number; /* durable ones */
+    uint64_t handle;
+    uint32_t number; /* its id in records, never reused; 0 for a transient queue */
+    uint32_t vhost;
+    struct name name;
+    bool durable, exclusive, auto_delete;
+    bool said_durable; /* declared durable, but not kept: it is exclusive */
+    bool had_consumer;
+    bool runnable, waiting;       /* in the router's list of those; on a page's list of waiters */
+    uint32_t owner_front;         /* of an exclusive queue */
+    uint64_t owner_conn;
+    struct span arguments;
+    struct destination destination;
+    struct index index;
+    struct consumer *ready; /* the next one whose turn it is */
+    struct consumer *all;
+    uint32_t consumers;
+    struct op *getters, **getters_end; /* OP_GETs that wait for a page */
+    struct waiter waiter;
+    struct large *gathering; /* a large message whose pages are being brought together */
+    uint32_t gathered;       /* parts of it that are pinned */
+    struct queue *run_next;
+    uint64_t damaged;        /* entries that can't be read back; they stay */
+    uint64_t published, delivered, acknowledged;
+};
+
+struct queue *queue_new(struct router *router, uint32_t vhost, struct span name);
+/* Forgets everything: messages, bindings, consumers (which are told), and the queue. Writes no record. */
+void queue_delete(struct router *router, struct queue *queue);
+
+/* A message at position becomes the queue's; seq: its number there. */
+uint64_t queue_push(struct router *router, struct queue *queue, struct entry entry);
+/* Makes the queue run if there is something to do. */
+void queue_wake(struct router *router, struct queue *queue);
+/* Delivers up to `most` messages. Returns how many. */
+unsigned queue_run(struct router *router, struct queue *queue, unsigned most);
+/* Ends `count` deliveries from seq on. Those that are dead already are passed over. */
+void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint32_t count, enum settle how);
+/* A READY or OUT entry is done with: the log and the index forget it; a record says so if the entry was durable. */
+void queue_kill(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry);
+/* Removes all READY messages; returns how many. */
+uint64_t queue_purge(struct router *router, struct queue *queue);
+
+/* Answers an OP_GET: with a DELIVER first if there is a message. False: its page must be read back first, the op is kept. */
+bool queue_get(struct router *router, struct queue *queue, struct op *op);
+
+struct consumer *queue_consume(struct router *router, struct queue *queue, const struct op *op);
+/* The consumer is forgotten. Deletes an auto-delete queue with its last one: then returns true. */
+bool queue_cancel(struct router *router, struct consumer *consumer);
+/* Its credit, window or pause has changed. */
+void consumer_update(struct router *router, struct consumer *consumer);

@@ -1,0 +1,281 @@
+/*
+ * Recovery: the records of persist.h, applied in order. A record about a queue or exchange that isn't known is passed over: what
+ * it was about was deleted later, or comes later in the checkpoint that is being read.
+ */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "router/agent.h"
+#include "router/large.h"
+#include "router/persist.h"
+
+static struct entry old_entry(const struct queue *queue, uint64_t seq)
+{
+    struct entry *entry = index_at(&queue->index, seq);
+    return entry ? *entry : (struct entry){0};
+}
+
+static void unrefer(struct router *router, const struct entry *entry)
+{
+    if (entry->state == ENTRY_DEAD)
+        return;
+    struct large *large = entry->large ? large_find(&router->large, entry_position(entry)) : NULL;
+    if (large)
+        large_unref(&router->large, &router->store, large);
+    store_drop(&router->store, entry_position(entry), entry->share);
+    router->stats.messages--;
+}
+
+static void put(struct router *router, struct queue *queue, uint64_t seq, struct entry entry)
+{
+    struct entry old;
+    store_keep(&router->store, entry_position(&entry), entry.share);
+    router->stats.messages++;
+    index_put(&queue->index, seq, entry, &old);
+    unrefer(router, &old);
+}
+
+static void replay_message(struct router *router, const struct message *m, uint64_t lsn)
+{
+    if (m->flags & MESSAGE_PART)
+        return;
+    struct entry entry = {.position = lsn >> 3, .large = m->parts != 0};
+    entry.share = m->record.length / (m->routes ? m->routes : 1);
+    entry.body = m->body_len;
+    for (unsigned i = 0; i < m->parts; i++)
+        entry.body += message_part(m, i).length;
+    uint32_t refs = 0;
+    struct queue *queues[ROUTES_MAX];
+    for (unsigned i = 0; i < m->routes; i++)
+        refs += (queues[i] = catalog_queue_by_number(&router->catalog, message_routes(m)[i].queue)) != NULL;
+    if (m->parts && refs) {
+        struct part parts[PARTS_MAX];
+        for (unsigned i = 0; i < m->parts; i++) {
+            parts[i] = message_part(m, i);
+            store_keep(&router->store, parts[i].position, parts[i].length);
+        }
+        large_new(&router->large, lsn, parts, m->parts, refs);
+    }
+    for (unsigned i = 0; i < m->routes; i++) {
+        const struct route *r = &message_routes(m)[i];
+        if (queues[i])
+            put(router, queues[i], (uint64_t)r->seq_high << 32 | r->seq_low, entry);
+    }
+}
+
+/* While recovering, every entry that is not dead is READY. */
+static void kill_range(struct router *router, struct queue *queue, uint64_t seq, uint64_t end)
+{
+    for (struct entry *entry; (entry = index_ready_from(&queue->index, &seq)) && seq < end; seq++)
+        queue_kill(router, queue, seq, entry);
+}
+
+static void replay_settled(struct router *router, const struct record_settled *r)
+{
+    struct queue *queue = catalog_queue_by_number(&router->catalog, r->queue);
+    if (queue)
+        kill_range(router, queue, r->seq, r->seq + r->count);
+}
+
+static void replay_queue(struct router *router, const struct record_queue *r)
+{
+    const uint8_t *at = (const uint8_t *)(r + 1);
+    struct queue *queue = catalog_queue_by_number(&router->catalog, r->number);
+    if (queue)
+        return;
+    queue = queue_new(router, r->vhost, span_of(at, r->name_len));
+    queue->number = r->number;
+    queue->durable = true;
+    queue->auto_delete = r->flags & RECORD_AUTO_DELETE;
+    queue->arguments = span_copy(span_of(at + r->name_len, r->arguments_len));
+    queue->index.tail = queue->index.next = r->tail;
+    catalog_queue_add(&router->catalog, queue);
+    if (r->number >= router->catalog.queue_next)
+        router->catalog.queue_next = r->number + 1;
+}
+
+static void replay_queue_gone(struct router *router, uint64_t number)
+{
+    struct queue *queue = catalog_queue_by_number(&router->catalog, (uint32_t)number);
+    if (queue)
+        queue_delete(router, queue);
+}
+
+static struct destination *destination_of(struct router *router, const struct record_binding *r)
+{
+    if (r->record.type == RECORD_BOUND || r->record.type == RECORD_UNBOUND) {
+        struct queue *queue = catalog_queue_by_number(&router->catalog, (uint32_t)r->destination);
+        return queue ? &queue->destination : NULL;
+    }
+    struct catalog_exchange *e = catalog_exchange_by_id(&router->catalog, r->destination);
+    return e ? &e->exchange.self : NULL;
+}
+
+static void replay_binding(struct router *router, const struct record_binding *r, bool bind)
+{
+    const uint8_t *at = (const uint8_t *)(r + 1);
+    struct span key = span_of(at, r->key_len), arguments = span_of(at + r->key_len, r->arguments_len);
+    struct catalog_exchange *source = catalog_exchange_by_id(&router->catalog, r->source);
+    struct destination *destination = destination_of(router, r);
+    if (!source || !destination)
+        return;
+    struct binding *binding = exchange_binding(&source->exchange, destination, key, arguments);
+    if (bind && !binding) {
+        binding = exchange_bind(&source->exchange, destination, key, arguments);
+        binding->durable = true;
+    } else if (!bind && binding) {
+        exchange_unbind(binding);
+        binding = NULL;
+    } else {
+        return;
+    }
+    if (!destination->exchange) {
+        source->queue_bindings += bind ? 1 : (size_t)-1;
+        router->stats.bindings += bind ? 1 : (uint64_t)-1;
+    }
+}
+
+static void replay_exchange(struct router *router, const struct record_exchange *r)
+{
+    const uint8_t *name = (const uint8_t *)(r + 1), *alternate = name + r->name_len;
+    if (r->id >= router->catalog.exchange_next)
+        router->catalog.exchange_next = r->id + 1;
+    if (catalog_exchange_by_id(&router->catalog, r->id))
+        return;
+    struct span arguments = span_copy(span_of(alternate + r->alternate_len, r->arguments_len));
+    struct catalog_exchange *e =
+        catalog_exchange_new(&router->catalog, r->id, r->vhost, span_of(name, r->name_len), r->type, arguments);
+    e->durable = true;
+    e->auto_delete = r->flags & RECORD_AUTO_DELETE;
+    e->internal = r->flags & RECORD_INTERNAL;
+    name_set(&e->alternate, span_of(alternate, r->alternate_len));
+}
+
+static void replay_exchange_gone(struct router *router, uint64_t id)
+{
+    struct catalog_exchange *e = catalog_exchange_by_id(&router->catalog, id);
+    if (e)
+        catalog_exchange_delete(&router->catalog, e);
+}
+
+static void replay_checkpoint(struct router *router, const struct record_checkpoint *r)
+{
+    if (r->exchange_next > router->catalog.exchange_next)
+        router->catalog.exchange_next = r->exchange_next;
+    if (r->queue_next > router->catalog.queue_next)
+        router->catalog.queue_next = r->queue_next;
+}
+
+static void replay_entries(struct router *router, const struct record_entries *r)
+{
+    struct queue *queue = catalog_queue_by_number(&router->catalog, r->queue);
+    if (!queue)
+        return;
+    uint64_t dead = r->from;
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct saved_entry s = r->entries[i];
+        struct entry entry = {.body = s.body, .share = s.share};
+        memcpy(&entry, &s.bits, sizeof s.bits);
+        kill_range(router, queue, dead, s.seq);
+        struct entry old = old_entry(queue, s.seq);
+        struct large *large = entry.large ? large_find(&router->large, entry_position(&entry)) : NULL;
+        if (large && !(old.state != ENTRY_DEAD && old.position == entry.position))
+            large->refs++;
+        if (old.state == ENTRY_DEAD || old.position != entry.position)
+            put(router, queue, s.seq, entry);
+        dead = s.seq + 1;
+    }
+    kill_range(router, queue, dead, r->to);
+    if (r->to > queue->index.tail)
+        queue->index.tail = r->to;
+}
+
+/* Comes before the entries that refer to it. */
+static void replay_large(struct router *router, const struct record_large *r)
+{
+    struct part parts[PARTS_MAX];
+    CHECK(r->parts <= PARTS_MAX);
+    if (large_find(&router->large, r->position))
+        return;
+    memcpy(parts, r + 1, r->parts * sizeof *parts);
+    for (uint32_t i = 0; i < r->parts; i++)
+        store_keep(&router->store, parts[i].position, parts[i].length);
+    large_new(&router->large, r->position, parts, r->parts, 0);
+}
+
+void persist_replay(void *owner, const struct record *record, uint64_t lsn)
+{
+    struct router *router = owner;
+    router->clean = record->type == RECORD_CLEAN;
+    switch (record->type) {
+    case RECORD_MESSAGE:
+        replay_message(router, (const struct message *)record, lsn);
+        return;
+    case RECORD_SETTLED:
+        replay_settled(router, (const struct record_settled *)record);
+        return;
+    case RECORD_QUEUE:
+        replay_queue(router, (const struct record_queue *)record);
+        return;
+    case RECORD_QUEUE_GONE:
+        replay_queue_gone(router, ((const struct record_id *)record)->id);
+        return;
+    case RECORD_BOUND:
+    case RECORD_LINKED:
+        replay_binding(router, (const struct record_binding *)record, true);
+        return;
+    case RECORD_UNBOUND:
+    case RECORD_UNLINKED:
+        replay_binding(router, (const struct record_binding *)record, false);
+        return;
+    case RECORD_EXCHANGE:
+        replay_exchange(router, (const struct record_exchange *)record);
+        return;
+    case RECORD_EXCHANGE_GONE:
+        replay_exchange_gone(router, ((const struct record_id *)record)->id);
+        return;
+    case RECORD_CHECKPOINT:
+        replay_checkpoint(router, (const struct record_checkpoint *)record);
+        return;
+    case RECORD_ENTRIES:
+        replay_entries(router, (const struct record_entries *)record);
+        return;
+    case RECORD_LARGE:
+        replay_large(router, (const struct record_large *)record);
+        return;
+    }
+}
+
+static void mark_redelivered(struct map_node *node, void *owner)
+{
+    struct queue *queue = container_of(node, struct queue, by_name);
+    uint64_t seq = 0;
+    (void)owner;
+    for (struct entry *entry; (entry = index_ready_from(&queue->index, &seq)); seq++)
+        entry->redelivered = 1;
+}
+
+static void drop_unreferred(struct map_node *node, void *owner)
+{
+    struct router *router = owner;
+    struct large *large = container_of(node, struct large, by_position);
+    if (large->refs == 0) {
+        large->refs = 1;
+        large_unref(&router->large, &router->store, large);
+    }
+}
+
+static void start_at_first(struct map_node *node, void *owner)
+{
+    struct index *index = &container_of(node, struct queue, by_name)->index;
+    (void)owner;
+    index->next = index_first(index);
+}
+
+void persist_replayed(struct router *router)
+{
+    map_each(&router->large, drop_unreferred, router);
+    map_each(&router->catalog.queues, start_at_first, NULL);
+    if (!router->clean)
+        map_each(&router->catalog.queues, mark_redelivered, NULL);
+}

@@ -1,0 +1,297 @@
+/*
+ * The router's turn. It takes from each ring no more than its own rings have room to answer; what it can't take waits where it
+ * is, and the front that sent it goes on with its acknowledgements' way: publishes are held back by the gate, not by the ring.
+ */
+#include "router/router.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "journal/journal.h"
+#include "router/agent.h"
+#include "router/large.h"
+
+enum { COMMANDS_AT_ONCE = 32, DELIVERIES_AT_ONCE = 64 };
+
+/* ---- making one ----------------------------------------------------------------------------------- */
+
+struct router *router_new(const struct router_options *options)
+{
+    struct router *router = calloc(1, sizeof *router);
+    CHECK(router && options->routers <= ROUTERS_MAX && options->fronts <= FRONTS_MAX);
+    router->options = *options;
+    store_init(&router->store, options->to_journal, options->index, options->memory_budget);
+    catalog_init(&router->catalog);
+    map_init(&router->large);
+    map_init(&router->open);
+    router->waiting_end = &router->waiting;
+    router->run_end = &router->run;
+    for (unsigned f = 0; f < options->fronts; f++)
+        link_init(&router->front[f], options->to_front[f]);
+    for (unsigned i = 0; i < options->routers; i++)
+        if (i != options->index)
+            link_init(&router->peer[i], options->to_router[i]);
+    for (size_t i = 0; i < access_vhosts(options->access); i++)
+        catalog_predeclare(router, access_vhost_at(options->access, i));
+    return router;
+}
+
+static void free_queue(struct map_node *node, void *owner)
+{
+    struct router *router = owner;
+    queue_delete(router, container_of(node, struct queue, by_name));
+}
+
+static void free_large(struct map_node *node, void *owner)
+{
+    map_remove(owner, node);
+    free(container_of(node, struct large, by_position));
+}
+
+/* What is still on its way in the rings belongs to nobody any more: the fronts free their ops. */
+void router_free(struct router *router)
+{
+    router->recovering = true; /* nothing more is written */
+    map_each(&router->catalog.queues, free_queue, router);
+    shadows_free(router);
+    catalog_free(&router->catalog);
+    open_free(router);
+    map_each(&router->large, free_large, &router->large);
+    map_free(&router->large);
+    confirms_free(&router->confirms);
+    registrar_free(router);
+    match_free(&router->match);
+    slots_free(&router->queues);
+    slots_free(&router->consumers);
+    store_free(&router->store);
+    for (unsigned f = 0; f < router->options.fronts; f++)
+        link_free(&router->front[f]);
+    for (unsigned i = 0; i < router->options.routers; i++)
+        link_free(&router->peer[i]);
+    free(router);
+}
+
+const char *router_vhost_name(const struct router *router, uint32_t vhost)
+{
+    return access_vhost_name(router->options.access, vhost);
+}
+
+/* ---- the message path ----------------------------------------------------------------------------- */
+
+static void router_on_settle(struct router *router, const struct command_settle *settle)
+{
+    struct queue *queue = slots_get(&router->queues, settle->queue);
+    struct consumer *consumer = slots_get(&router->consumers, settle->consumer);
+    if (settle->how == SETTLE_ACK || settle->how == SETTLE_DROP)
+        router->stats.acknowledged += settle->count;
+    if (queue)
+        queue_settle(router, queue, settle->seq, settle->count, settle->how);
+    if (consumer && consumer->credit != INT64_MAX) {
+        consumer->credit += settle->count;
+        consumer_update(router, consumer);
+    }
+}
+
+static void router_on_credit(struct router *router, const struct command_credit *credit)
+{
+    struct consumer *consumer = slots_get(&router->consumers, credit->consumer);
+    if (!consumer)
+        return;
+    consumer->window += credit->bytes;
+    if (credit->flags)
+        consumer->paused = credit->flags & CREDIT_PAUSE;
+    consumer_update(router, consumer);
+}
+
+static void router_on_command(struct router *router, unsigned front, const union command *command)
+{
+    switch ((enum command_kind)command->kind) {
+    case COMMAND_PUBLISH:
+        router_on_publish(router, front, &command->publish);
+        return;
+    case COMMAND_PART:
+        router_on_part(router, front, &command->part);
+        return;
+    case COMMAND_SETTLE:
+        router_on_settle(router, &command->settle);
+        return;
+    case COMMAND_CREDIT:
+        router_on_credit(router, &command->credit);
+        return;
+    case COMMAND_DONE:
+        store_unpin(&router->store, command->done.page, command->done.count);
+        return;
+    case COMMAND_OP:
+        router_on_op(router, command->op.op);
+        return;
+    case COMMAND_KNOWN:
+        registrar_applied(router, command->known.update);
+        return;
+    case COMMAND_KINDS:
+        break;
+    }
+    UNREACHABLE();
+}
+
+/* A command is answered by two events at most: a batch is taken only if all answers would fit. */
+static unsigned take_commands(struct router *router, unsigned front)
+{
+    union command commands[COMMANDS_AT_ONCE];
+    unsigned most = RING_SLOTS / 4 < COMMANDS_AT_ONCE ? RING_SLOTS / 4 : COMMANDS_AT_ONCE;
+    if (!link_open(&router->front[front], 2 * most))
+        return 0;
+    unsigned n = ring_take(router->options.from_front[front], commands, most);
+    for (unsigned i = 0; i < n; i++)
+        router_on_command(router, front, &commands[i]);
+    return n;
+}
+
+static unsigned take_all(struct router *router)
+{
+    unsigned work = 0;
+    for (unsigned f = 0; f < router->options.fronts; f++) {
+        unsigned n, total = 0;
+        while ((n = take_commands(router, f)) && (total += n) < RING_SLOTS / 4)
+            link_flush(&router->front[f]);
+        work += total;
+    }
+    return work;
+}
+
+static unsigned take_peers(struct router *router)
+{
+    struct peer_message messages[COMMANDS_AT_ONCE];
+    unsigned work = 0;
+    for (unsigned i = 0; i < router->options.routers; i++) {
+        if (i == router->options.index)
+            continue;
+        unsigned n = ring_take(router->options.from_router[i], messages, COMMANDS_AT_ONCE);
+        for (unsigned m = 0; m < n; m++)
+            router_on_peer(router, i, &messages[m]);
+        work += n;
+    }
+    return work;
+}
+
+void router_wake(struct router *router, struct waiter *waiters)
+{
+    while (waiters) {
+        struct queue *queue = container_of(waiters, struct queue, waiter);
+        waiters = waiters->next;
+        queue->waiting = false;
+        queue_wake(router, queue);
+    }
+}
+
+static unsigned take_journal(struct router *router)
+{
+    struct journal_event events[COMMANDS_AT_ONCE];
+    unsigned n = ring_take(router->options.from_journal, events, COMMANDS_AT_ONCE);
+    for (unsigned i = 0; i < n; i++)
+        router_wake(router, store_on_journal(&router->store, &events[i]));
+    return n;
+}
+
+/* Each runnable queue gets a turn; those with more to do go to the end. */
+static unsigned run_queues(struct router *router)
+{
+    unsigned sent = 0;
+    struct queue *queue = router->run, *next;
+    router->run = NULL;
+    router->run_end = &router->run;
+    for (; queue; queue = next) {
+        next = queue->run_next;
+        queue->runnable = false;
+        sent += queue_run(router, queue, DELIVERIES_AT_ONCE);
+        queue_wake(router, queue);
+    }
+    return sent;
+}
+
+/* ---- gates ---------------------------------------------------------------------------------------- */
+
+static void set_gate(struct router *router)
+{
+    struct store *store = &router->store;
+    uint8_t gate = (store->full ? GATE_DURABLE : 0) | (store_pressed(store) ? GATE_ALL : 0);
+    if (gate == router->gate)
+        return;
+    router->gate = gate;
+    for (unsigned f = 0; f < router->options.fronts; f++)
+        router_event(router, f)->gate = (struct event_gate){.kind = EVENT_GATE, .shut = gate};
+    log_line(LOG_WARNING, "router", "router %u %s", router->options.index,
+             gate & GATE_DURABLE ? "has no room on disk: publishers of persistent messages wait until there is some"
+             : gate              ? "is out of memory for messages: publishers wait until consumers or the disk catch up"
+                                 : "has room again: publishers go on");
+}
+
+static void tell_failure(struct router *router)
+{
+    if (!router->store.failed || router->told_failed)
+        return;
+    router->told_failed = true;
+    router->stats.failed = router->store.error;
+    log_line(LOG_ERROR, "router",
+             "the journal of router %u has failed (%s): persistent messages are refused until the broker is restarted on a "
+             "sound disk; what is in memory is still delivered",
+             router->options.index, strerror((int)router->store.error));
+}
+
+/* ---- the turn ------------------------------------------------------------------------------------- */
+
+static unsigned flush_links(struct router *router)
+{
+    unsigned moved = 0;
+    for (unsigned f = 0; f < router->options.fronts; f++)
+        moved += link_flush(&router->front[f]);
+    for (unsigned i = 0; i < router->options.routers; i++)
+        if (i != router->options.index)
+            moved += link_flush(&router->peer[i]);
+    return moved;
+}
+
+unsigned router_poll(struct router *router, uint64_t now_ns)
+{
+    unsigned work = take_journal(router);
+    (void)now_ns;
+    work += take_peers(router);
+    work += take_all(router);
+    work += run_queues(router);
+    work += confirm_poll(router);
+    if (is_registrar(router))
+        work += registrar_poll(router);
+    work += router_answer_waiting(router);
+    work += checkpoint_poll(router);
+    if (router->stopping && !router->stopped && !router->checkpoint.running)
+        work += checkpoint_last(router);
+    persist_settled_flush(router);
+    work += store_flush(&router->store);
+    store_shrink(&router->store);
+    set_gate(router);
+    tell_failure(router);
+    return work + flush_links(router);
+}
+
+void router_stop(struct router *router)
+{
+    router->stopping = true;
+    if (router->store.failed)
+        router->stopped = true;
+}
+
+bool router_stopped(const struct router *router)
+{
+    return router->stopped && store_idle(&router->store);
+}
+
+/* A queue that can go on only when a front has taken something, and a log that waits for a busy journal, are looked at again. */
+uint64_t router_deadline(const struct router *router)
+{
+    return router->run || (router->stopping && !router->stopped) ? 0 : UINT64_MAX;
+}
+
+const struct router_stats *router_stats(const struct router *router)
+{
+    return &router->stats;
+}

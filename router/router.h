@@ -1,0 +1,63 @@
+/*
+ * A router: owns a shard of the queues with their bindings and consumers, and the log pages that hold their messages. Knows no
+ * protocol. Router 0 is also the registrar: it orders every change of the exchanges and tells the others.
+ *
+ * One router is used by one thread; before the threads begin, dataplane/broker.c calls what is under "start".
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ring.h"
+#include "journal/journal.h"
+
+struct access;
+struct router;
+struct storage;
+
+/* Rings are the caller's; [i] is that of front or router i. */
+struct router_options {
+    unsigned index, routers, fronts;
+    struct ring *from_front[FRONTS_MAX], *to_front[FRONTS_MAX];
+    struct ring *from_router[ROUTERS_MAX], *to_router[ROUTERS_MAX]; /* [index] is NULL */
+    struct ring *to_journal, *from_journal;
+    const struct access *access; /* the virtual hosts */
+    uint64_t memory_budget;      /* bytes of log pages kept in memory */
+    uint64_t broker;             /* id of the data directory, for segment headers */
+    uint64_t checkpoint_bytes;   /* of log between two checkpoints, 0 for the default */
+};
+
+struct router *router_new(const struct router_options *options);
+void router_free(struct router *router);
+
+/* ---- start, in this order, before any poll -------------------------------------------------------- */
+
+/* Reads the router's journal back. Router 0 first: the others' bindings refer to its exchanges (registrar; router 0 itself gives
+ * its own). Returns 0, or -1 with one sentence in error. Fills *end for journal_new. May block. */
+int router_recover(struct router *router, const struct router *registrar, struct storage *storage,
+                   struct journal_end *end, char *error, size_t error_size);
+/* After all have recovered: sends the table of exchanges on its way to fronts and routers. */
+void router_start(struct router *router);
+/* Whether every front and router knows every exchange and binding: clients may come. Only asked of router 0. */
+bool router_ready(const struct router *router);
+
+/* ---- running ------------------------------------------------------------------------------------- */
+
+/* One turn; never blocks. Returns the work found. */
+unsigned router_poll(struct router *router, uint64_t now_ns);
+/* Begins a clean end: everything accepted is made safe, with a last checkpoint. */
+void router_stop(struct router *router);
+/* Whether that is done. */
+bool router_stopped(const struct router *router);
+/* When poll wants to be called again though nothing arrives; UINT64_MAX for never. */
+uint64_t router_deadline(const struct router *router);
+/* Numbers for status: read from any thread. */
+struct router_stats {
+    uint64_t published, delivered, acknowledged, returned;
+    uint64_t messages, queues, consumers, bindings;
+    uint64_t page_bytes, log_bytes;
+    uint64_t failed; /* the journal's errno, 0 while it is sound */
+};
+const struct router_stats *router_stats(const struct router *router);

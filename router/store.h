@@ -1,0 +1,155 @@
+/*
+ * The store: a router's log pages. Messages are appended to one of two streams of pages: the durable one is the router's journal
+ * (a page is written to disk as it is), the transient one is not written unless memory runs short (then to a scratch file that
+ * is lost at a restart). A position names a byte of either stream; that of the durable stream is its LSN.
+ *
+ * A page is in memory while it is open or unsafe, while a delivery points into it (pins), and for as long after that as the
+ * memory budget allows; then it is dropped, or spilled, and read back when a consumer reaches it. A page that no index entry
+ * points to (live) is forgotten; a segment of which all pages are is retired after the next checkpoint.
+ *
+ * Owned by one router, used on its thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ring.h"
+#include "journal/journal.h"
+#include "router/waiter.h"
+
+/* Set in positions of the transient stream. Positions are multiples of 8 below 2^58, so that an index entry can keep one in
+ * 56 bits. */
+#define POSITION_TRANSIENT (UINT64_C(1) << 58)
+
+
+
+enum page_state {
+    PAGE_OPEN,    /* being filled */
+    PAGE_CLOSED,  /* full, in memory */
+    PAGE_SPILL,   /* in memory, on its way to the scratch file */
+    PAGE_LOAD,    /* on its way into memory */
+    PAGE_ABSENT,  /* not in memory */
+    PAGE_DAMAGED, /* could not be read back */
+};
+
+struct page {
+    uint64_t at; /* position of its first byte */
+    uint8_t *bytes;
+    uint32_t live; /* index entries and parts that need it */
+    uint32_t pins; /* deliveries that point into it */
+    uint8_t state; /* enum page_state */
+    bool from_disk; /* read back: sums are to be checked */
+    bool on_scratch;
+    uint64_t scratch;             /* position in the scratch file */
+    struct page *newer, *older;   /* of those in memory, by last use */
+    struct waiter *waiters;
+};
+
+/* Pages of one stream by number, from the oldest that is needed to the newest. */
+struct page_list {
+    struct page **slots; /* a ring, mask + 1 of them */
+    size_t mask, head, count;
+    uint64_t first; /* the number of the page at head */
+};
+
+struct segment {
+    uint64_t live;       /* index entries */
+    uint64_t live_bytes; /* roughly: each entry's share of its record */
+    bool retired;
+};
+
+struct store {
+    struct page_list pages[2];  /* [0] transient, [1] durable */
+    struct page *open[2];
+    uint64_t end[2];            /* position of the next byte */
+    struct page *newest, *oldest;
+    size_t resident, budget;    /* pages in memory, and how many there should be at most */
+    uint8_t **spare;            /* page memory to use again, last used first */
+    size_t spares, spares_max;
+    struct ring *to_journal;
+
+    /* Durable stream. */
+    uint64_t handed;    /* LSN up to which the journal has been given everything */
+    uint64_t safe;      /* LSN up to which everything is on stable storage */
+    uint32_t before;    /* sum of the last record */
+    bool fresh;         /* the next record opens a write */
+    uint64_t seals[WRITES_IN_FLIGHT]; /* ends of writes of an open page under way, oldest first */
+    unsigned seal_count;
+    struct record *pending; /* between store_begin and store_end */
+    int pending_stream;
+    bool full, failed;
+    uint32_t error; /* errno of the failure */
+
+    struct segment *segments; /* ring of segment_mask + 1, the oldest at segment_head */
+    size_t segment_mask, segment_head, segment_count;
+    uint64_t segment_first; /* its number */
+    uint64_t checkpoint;    /* LSN a replay can start from: goes into the next segment header, */
+    uint64_t header_lsn;    /* which ends here; 0: it is safe, */
+    uint64_t header_checkpoint; /* and says this; */
+    uint64_t replay_from;   /* what a restart would start from now: segments before it that hold nothing may go */
+    uint32_t router;
+    uint64_t broker;
+
+    uint64_t *scratch_free; /* page-sized places in the scratch file to use again */
+    size_t scratch_frees, scratch_frees_room;
+    uint64_t scratch_end;
+    unsigned spilling, loading;
+    bool spill_failed;
+};
+
+void store_init(struct store *store, struct ring *to_journal, uint32_t router, size_t budget_bytes);
+void store_free(struct store *store);
+/* After recovery: where to append. broker: id of the data directory. Returns where to put what the page of end->lsn already
+ * holds (from its beginning to end->lsn), so that it can be delivered from; NULL if there is nothing before. */
+uint8_t *store_open(struct store *store, const struct journal_end *end, uint64_t broker);
+
+/* Room for a record of len bytes (header included, at most a page less two blocks) in a stream. The caller fills in all but
+ * length, sum and before, and calls store_end, which returns the record's position. Between the two no other call. */
+struct record *store_begin(struct store *store, bool durable, size_t len);
+uint64_t store_end(struct store *store);
+/* The LSN that must be safe for everything appended so far to be so. */
+uint64_t store_lsn(const struct store *store);
+
+/* The page of a position; NULL if it is forgotten (nothing was live in it). */
+struct page *store_page(const struct store *store, uint64_t position);
+/* The bytes at a position, NULL unless its page is in memory. Marks the page as used. */
+const void *store_bytes(struct store *store, struct page *page, uint64_t position);
+/* Has an absent page read back; waiter (or NULL) is woken when it is there or damaged. False: the journal is too busy to
+ * be asked now, try again later. */
+bool store_load(struct store *store, struct page *page, struct waiter *waiter);
+
+/* An index entry (share: its bytes of the record, for the segment's account) begins or ceases to need the record. During
+ * recovery store_keep makes the pages known. */
+void store_keep(struct store *store, uint64_t position, uint32_t share);
+void store_drop(struct store *store, uint64_t position, uint32_t share);
+/* A delivery points into the page; count deliveries no longer do. page_id as in the delivery: page->at. */
+static inline void store_pin(struct page *page)
+{
+    page->pins++;
+}
+void store_unpin(struct store *store, uint64_t page_id, uint32_t count);
+
+/* Hands to the journal what is full, and seals what is open if the disk is ready for another write. Returns the work done. */
+unsigned store_flush(struct store *store);
+/* Drops or spills what is over the budget. */
+void store_shrink(struct store *store);
+/* Whether there is so much in memory that publishers must wait. */
+bool store_pressed(const struct store *store);
+/* Takes one event of the journal. Returns the waiters to be woken (linked), if any. */
+struct waiter *store_on_journal(struct store *store, const struct journal_event *event);
+
+/* A checkpoint that begins at lsn is complete and safe. When a segment header says so, and is safe too, segments before it that
+ * nobody needs are retired. */
+void store_checkpoint(struct store *store, uint64_t lsn);
+/* Segments that could be retired if a checkpoint began now. */
+size_t store_dead_segments(const struct store *store);
+/* Leaves the rest of the open segment unused: the next record opens a new one. */
+void store_new_segment(struct store *store);
+/* A segment exists on disk (recovery). */
+void store_found_segment(struct store *store, uint64_t number);
+/* Whether everything appended is safe and no page is on its way. */
+bool store_idle(const struct store *store);
+/* Bytes of log from the oldest segment on that is not retired. */
+uint64_t store_log_bytes(const struct store *store);

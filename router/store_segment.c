@@ -1,0 +1,147 @@
+/* The accounts of the journal's segments: what in them is alive, and when they may go. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "router/page_list.h"
+#include "router/store_inside.h"
+
+static struct segment *segment_get(const struct store *store, uint64_t number)
+{
+    if (number - store->segment_first >= store->segment_count)
+        return NULL;
+    return &store->segments[(store->segment_head + (number - store->segment_first)) & store->segment_mask];
+}
+
+static void grow(struct store *store, size_t want)
+{
+    size_t room = store->segments ? store->segment_mask + 1 : 16;
+    while (room < want)
+        room *= 2;
+    if (store->segments && room == store->segment_mask + 1)
+        return;
+    struct segment *segments = calloc(room, sizeof *segments);
+    CHECK(segments);
+    for (size_t i = 0; i < store->segment_count; i++)
+        segments[i] = store->segments[(store->segment_head + i) & store->segment_mask];
+    free(store->segments);
+    store->segments = segments;
+    store->segment_mask = room - 1;
+    store->segment_head = 0;
+}
+
+/* Numbers between those that are known count as retired until they are asked for. */
+struct segment *store_segment(struct store *store, uint64_t number)
+{
+    if (store->segment_count == 0)
+        store->segment_first = number;
+    while (number < store->segment_first) {
+        grow(store, store->segment_count + 1);
+        store->segment_head = (store->segment_head - 1) & store->segment_mask;
+        store->segments[store->segment_head] = (struct segment){.retired = true};
+        store->segment_first--;
+        store->segment_count++;
+    }
+    while (number - store->segment_first >= store->segment_count) {
+        grow(store, store->segment_count + 1);
+        size_t i = (store->segment_head + store->segment_count++) & store->segment_mask;
+        store->segments[i] = (struct segment){.retired = true};
+    }
+    struct segment *segment = segment_get(store, number);
+    segment->retired = false;
+    return segment;
+}
+
+void store_found_segment(struct store *store, uint64_t number)
+{
+    store_segment(store, number);
+}
+
+/* Retired segments at the old end are forgotten. */
+static void trim(struct store *store)
+{
+    while (store->segment_count && store->segments[store->segment_head].retired) {
+        store->segment_head = (store->segment_head + 1) & store->segment_mask;
+        store->segment_first++;
+        store->segment_count--;
+    }
+}
+
+static void retire_if_dead(struct store *store, uint64_t number)
+{
+    struct segment *segment = segment_get(store, number);
+    bool needed = segment->live || (number + 1) * SEGMENT_BYTES > store->replay_from;
+    if (segment->retired || needed || store->failed)
+        return;
+    struct journal_command retire = {.kind = JOURNAL_RETIRE, .lsn = number * SEGMENT_BYTES};
+    if (ring_put(store->to_journal, &retire, 1) == 1)
+        segment->retired = true;
+    /* else the next checkpoint tries again */
+}
+
+void store_retire(struct store *store)
+{
+    uint64_t end = store->segment_first + store->segment_count;
+    for (uint64_t n = store->segment_first; n < end && (n + 1) * SEGMENT_BYTES <= store->replay_from; n++)
+        retire_if_dead(store, n);
+    trim(store);
+}
+
+void store_checkpoint(struct store *store, uint64_t lsn)
+{
+    store->checkpoint = lsn;
+}
+
+size_t store_dead_segments(const struct store *store)
+{
+    size_t dead = 0;
+    uint64_t end = store->end[1] / SEGMENT_BYTES;
+    for (uint64_t n = store->segment_first; n < end; n++) {
+        const struct segment *segment = segment_get(store, n);
+        dead += segment && !segment->retired && !segment->live;
+    }
+    return dead;
+}
+
+uint64_t store_log_bytes(const struct store *store)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < store->segment_count; i++)
+        if (!store->segments[(store->segment_head + i) & store->segment_mask].retired)
+            bytes += SEGMENT_BYTES;
+    return bytes;
+}
+
+static struct page *page_for(struct store *store, uint64_t position)
+{
+    struct page *page = page_list_get(&store->pages[stream_of(position)], page_number(position));
+    if (!page) {
+        page = store_new_page(store, position & ~(uint64_t)(PAGE_BYTES - 1));
+        page->state = PAGE_ABSENT;
+    }
+    return page;
+}
+
+void store_keep(struct store *store, uint64_t position, uint32_t share)
+{
+    page_for(store, position)->live++;
+    if (!stream_of(position))
+        return;
+    struct segment *segment = store_segment(store, position / SEGMENT_BYTES);
+    segment->live++;
+    segment->live_bytes += share;
+}
+
+void store_drop(struct store *store, uint64_t position, uint32_t share)
+{
+    struct page *page = page_list_get(&store->pages[stream_of(position)], page_number(position));
+    CHECK(page && page->live);
+    page->live--;
+    if (stream_of(position)) {
+        struct segment *segment = segment_get(store, position / SEGMENT_BYTES);
+        CHECK(segment && segment->live);
+        segment->live--;
+        segment->live_bytes -= share;
+    }
+    if (page->live == 0)
+        store_settle_page(store, page);
+}

@@ -1,0 +1,243 @@
+/* Every router's side of the registrar's work: telling it what is bound here, applying what it decides. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "router/agent.h"
+
+/* ---- telling ------------------------------------------------------------------------------------ */
+
+static void tell(struct router *router, enum bound bound, struct catalog_exchange *e, struct shadow *shadow)
+{
+    router->told++;
+    if (is_registrar(router)) {
+        registrar_bound(router, 0, bound, e->exchange.id, 0, shadow);
+        return;
+    }
+    *(struct peer_message *)link_add(&router->peer[0]) = (struct peer_message){
+        .kind = PEER_BOUND, .bound = (uint8_t)bound, .number = router->told, .exchange = e->exchange.id, .shadow = shadow};
+}
+
+static struct shadow *shadow_of(const struct router *router, const struct binding *binding)
+{
+    struct shadow *s = malloc(sizeof *s);
+    CHECK(s);
+    s->router = router->options.index;
+    s->queue = container_of(binding->destination, struct queue, destination)->handle;
+    s->key = span_copy(binding->key);
+    s->arguments = span_copy(binding->arguments);
+    return s;
+}
+
+void bound_changed(struct router *router, struct catalog_exchange *e, const struct binding *binding, bool added)
+{
+    e->queue_bindings += added ? 1 : (size_t)-1;
+    router->stats.bindings += added ? 1 : (uint64_t)-1;
+    if (e->alternate.len && router->options.routers > 1)
+        tell(router, added ? BOUND_ADD : BOUND_REMOVE, e, shadow_of(router, binding));
+    if (added && e->queue_bindings == 1)
+        tell(router, BOUND_FIRST, e, NULL);
+    if (!added && e->queue_bindings == 0)
+        tell(router, BOUND_LAST, e, NULL);
+}
+
+/* ---- shadows ------------------------------------------------------------------------------------ */
+
+/* Another router's queue, as far as exchanges with an alternate know it. */
+struct remote {
+    struct map_node node;
+    uint64_t router, queue;
+    struct destination destination;
+};
+
+struct remote_key {
+    uint64_t router, queue;
+};
+
+static bool is_remote(const struct map_node *node, const void *key)
+{
+    const struct remote *r = container_of(node, struct remote, node);
+    const struct remote_key *k = key;
+    return r->router == k->router && r->queue == k->queue;
+}
+
+static struct remote *remote_of(struct router *router, uint64_t of_router, uint64_t queue, bool make)
+{
+    struct remote_key key = {of_router, queue};
+    uint64_t hash = hash_id(queue ^ of_router << 56);
+    struct map_node *node = map_find(&router->catalog.shadows, hash, is_remote, &key);
+    if (node || !make)
+        return node ? container_of(node, struct remote, node) : NULL;
+    struct remote *r = calloc(1, sizeof *r);
+    CHECK(r);
+    r->router = of_router;
+    r->queue = queue;
+    r->destination.remote = true;
+    map_add(&router->catalog.shadows, &r->node, hash);
+    return r;
+}
+
+static void remote_unneeded(struct router *router, struct destination *destination)
+{
+    struct remote *r = container_of(destination, struct remote, destination);
+    if (destination->bindings)
+        return;
+    map_remove(&router->catalog.shadows, &r->node);
+    free(r);
+}
+
+static void shadow_apply(struct router *router, struct catalog_exchange *e, const struct update *u)
+{
+    bool add = u->kind == UPDATE_SHADOW;
+    struct remote *r = remote_of(router, u->shadow.router, u->shadow.queue, add);
+    if (!r)
+        return;
+    struct binding *b = exchange_binding(&e->exchange, &r->destination, u->shadow.key, u->shadow.arguments);
+    if (add && !b)
+        exchange_bind(&e->exchange, &r->destination, u->shadow.key, u->shadow.arguments);
+    if (!add && b)
+        exchange_unbind(b);
+    remote_unneeded(router, &r->destination);
+}
+
+static void free_shadow(struct map_node *node, void *owner)
+{
+    struct remote *r = container_of(node, struct remote, node);
+    exchange_forget(&r->destination, NULL, NULL);
+    map_remove(owner, node);
+    free(r);
+}
+
+void shadows_free(struct router *router)
+{
+    map_each(&router->catalog.shadows, free_shadow, &router->catalog.shadows);
+}
+
+/* ---- applying ----------------------------------------------------------------------------------- */
+
+static void put(struct router *router, struct update *u)
+{
+    struct catalog_exchange *e =
+        catalog_exchange_new(&router->catalog, u->id, u->vhost, name_span(&u->name), u->type, u->arguments);
+    u->arguments = (struct span){NULL, 0};
+    e->alternate = u->alternate;
+    e->durable = u->durable;
+    e->auto_delete = u->auto_delete;
+    e->internal = u->internal;
+}
+
+void exchange_forget_here(struct router *router, struct catalog_exchange *e)
+{
+    for (struct binding *b = e->exchange.bindings, *next; b; b = next) {
+        struct destination *d = b->destination;
+        next = b->on_exchange;
+        exchange_unbind(b);
+        if (d->remote)
+            remote_unneeded(router, d);
+        else if (!d->exchange)
+            router->stats.bindings--;
+    }
+    catalog_exchange_delete(&router->catalog, e);
+}
+
+static void link_exchanges(struct router *router, struct catalog_exchange *e, const struct update *u)
+{
+    struct catalog_exchange *to = catalog_exchange_by_id(&router->catalog, u->other);
+    struct binding *b = to ? exchange_binding(&e->exchange, &to->exchange.self, u->key, u->arguments) : NULL;
+    if (to && !b && u->kind == UPDATE_BIND)
+        exchange_bind(&e->exchange, &to->exchange.self, u->key, u->arguments);
+    if (b && u->kind == UPDATE_UNBIND)
+        exchange_unbind(b);
+}
+
+void update_apply(struct router *router, struct update *u)
+{
+    struct catalog_exchange *e = catalog_exchange_by_id(&router->catalog, u->id);
+    if (u->kind == UPDATE_PUT && !e)
+        put(router, u);
+    if (u->kind == UPDATE_GONE && e)
+        exchange_forget_here(router, e);
+    if ((u->kind == UPDATE_BIND || u->kind == UPDATE_UNBIND) && e)
+        link_exchanges(router, e, u);
+    if ((u->kind == UPDATE_SHADOW || u->kind == UPDATE_UNSHADOW) && e)
+        shadow_apply(router, e, u);
+    update_free(u);
+}
+
+void router_on_peer(struct router *router, unsigned from, const struct peer_message *m)
+{
+    switch ((enum peer_kind)m->kind) {
+    case PEER_BOUND:
+        registrar_bound(router, from, m->bound, m->exchange, m->number, m->shadow);
+        return;
+    case PEER_KNOWN:
+        router->known = m->number;
+        return;
+    case PEER_UPDATE:
+        update_apply(router, m->update);
+        *(struct peer_message *)link_add(&router->peer[0]) =
+            (struct peer_message){.kind = PEER_APPLIED, .number = m->number};
+        return;
+    case PEER_APPLIED:
+        registrar_applied(router, m->number);
+        return;
+    }
+    UNREACHABLE();
+}
+
+/* ---- before the first poll ---------------------------------------------------------------------- */
+
+static void adopt(struct map_node *node, void *owner)
+{
+    struct router *router = owner;
+    const struct catalog_exchange *from = container_of(node, struct catalog_exchange, by_name);
+    if (catalog_exchange_by_id(&router->catalog, from->exchange.id))
+        return;
+    struct catalog_exchange *e =
+        catalog_exchange_new(&router->catalog, from->exchange.id, from->vhost, name_span(&from->name),
+                             from->exchange.type, span_copy(from->arguments));
+    e->alternate = from->alternate;
+    e->durable = from->durable;
+    e->auto_delete = from->auto_delete;
+    e->internal = from->internal;
+}
+
+static void adopt_links(struct map_node *node, void *owner)
+{
+    struct router *router = owner;
+    const struct catalog_exchange *from = container_of(node, struct catalog_exchange, by_name);
+    struct catalog_exchange *e = catalog_exchange_by_id(&router->catalog, from->exchange.id);
+    for (struct binding *b = from->exchange.bindings; b; b = b->on_exchange) {
+        if (!b->destination->exchange)
+            continue;
+        struct catalog_exchange *to = catalog_exchange_by_id(&router->catalog, b->destination->exchange->id);
+        exchange_bind(&e->exchange, &to->exchange.self, b->key, b->arguments);
+    }
+}
+
+void catalog_adopt(struct router *router, const struct router *registrar)
+{
+    struct map *exchanges = (struct map *)(uintptr_t)&registrar->catalog.exchanges;
+    map_each(exchanges, adopt, router);
+    map_each(exchanges, adopt_links, router);
+}
+
+static void predeclare(struct router *router, uint32_t vhost, const char *name, enum exchange_type type, bool internal)
+{
+    struct span n = span_str(name);
+    uint64_t id = catalog_hash(vhost, n) | UINT64_C(1) << 63; /* never one that was counted */
+    struct catalog_exchange *e =
+        catalog_exchange_new(&router->catalog, id, vhost, n, type, (struct span){NULL, 0});
+    e->durable = true;
+    e->internal = internal;
+}
+
+void catalog_predeclare(struct router *router, uint32_t vhost)
+{
+    predeclare(router, vhost, "", EXCHANGE_DIRECT, false);
+    predeclare(router, vhost, "amq.direct", EXCHANGE_DIRECT, false);
+    predeclare(router, vhost, "amq.fanout", EXCHANGE_FANOUT, false);
+    predeclare(router, vhost, "amq.topic", EXCHANGE_TOPIC, false);
+    predeclare(router, vhost, "amq.headers", EXCHANGE_HEADERS, false);
+    predeclare(router, vhost, "amq.match", EXCHANGE_HEADERS, false);
+    predeclare(router, vhost, "amq.rabbitmq.trace", EXCHANGE_TOPIC, true);
+}

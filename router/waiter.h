@@ -1,0 +1,6 @@
+/* Whoever waits for a page to be read back: embedded in what waits, on one list at a time. */
+#pragma once
+
+struct waiter {
+    struct waiter *next;
+};

@@ -38,7 +38,7 @@ static struct wiring *make_rings(struct broker *broker)
 }
 
 static struct router *make_router(struct broker *broker, const struct broker_options *options, const struct wiring *w,
-                                  unsigned index, uint64_t id)
+                                  unsigned index, uint64_t id, uint64_t start)
 {
     struct router_options o = {
         .index = index,
@@ -49,6 +49,7 @@ static struct router *make_router(struct broker *broker, const struct broker_opt
         .access = options->access,
         .memory_budget = options->memory_budget / broker->routers,
         .broker = id,
+        .start = start,
         .checkpoint_bytes = options->checkpoint_bytes,
     };
     for (unsigned f = 0; f < broker->fronts; f++) {
@@ -109,7 +110,7 @@ struct broker *broker_new(const struct broker_options *options, char *error, siz
     struct wiring *w = make_rings(broker);
     uint64_t id = prng_next(&prng) | 1;
     for (unsigned r = 0; r < broker->routers; r++)
-        broker->router[r] = make_router(broker, options, w, r, id);
+        broker->router[r] = make_router(broker, options, w, r, id, prng_next(&prng) | 1);
     for (unsigned f = 0; f < broker->fronts; f++)
         broker->front[f] = make_front(broker, options, w, f, prng_next(&prng));
     bool ok = recover(broker, options, w, error, error_size);

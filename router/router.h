@@ -25,7 +25,8 @@ struct router_options {
     struct ring *to_journal, *from_journal;
     const struct access *access; /* the virtual hosts */
     uint64_t memory_budget;      /* bytes of log pages kept in memory */
-    uint64_t broker;             /* id of the data directory, for segment headers */
+    uint64_t broker;             /* id for a new data directory, random, not 0 */
+    uint64_t start;              /* random at every start, not 0: journal/record.h */
     uint64_t checkpoint_bytes;   /* of log between two checkpoints, 0 for the default */
 };
 

@@ -35,7 +35,7 @@ static int open_store(struct router *router, struct storage *storage, const stru
                       size_t error_size)
 {
     uint64_t page = end->lsn / PAGE_BYTES * PAGE_BYTES;
-    uint8_t *tail = store_open(&router->store, end, router->options.broker);
+    uint8_t *tail = store_open(&router->store, end, router->options.broker, router->options.start);
     router->checkpoint_from = end->lsn;
     int errnum = tail ? read_tail(storage, page, tail, (size_t)(end->lsn - page)) : 0;
     if (errnum == 0)
@@ -58,8 +58,7 @@ int router_recover(struct router *router, const struct router *registrar, struct
     find_segments(router, storage, end);
     persist_replayed(router);
     router->recovering = false;
-    if (end->broker)
-        router->options.broker = end->broker;
+    router->options.broker = end->broker ? end->broker : registrar->options.broker;
     return open_store(router, storage, end, error, error_size);
 }
 

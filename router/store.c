@@ -37,10 +37,11 @@ static void open_page(struct store *store, int stream)
     store_use(store, page);
 }
 
-uint8_t *store_open(struct store *store, const struct journal_end *end, uint64_t broker)
+uint8_t *store_open(struct store *store, const struct journal_end *end, uint64_t broker, uint64_t start)
 {
     CHECK(end->lsn % BLOCK_BYTES == 0);
     store->broker = broker;
+    store->start = start;
     store->before = end->before;
     store->handed = store->end[DURABLE] = end->lsn;
     store->safe = end->safe;
@@ -104,17 +105,15 @@ static void close_page(struct store *store, int stream)
 static void open_segment(struct store *store)
 {
     struct segment_header header = {
-        .version = JOURNAL_VERSION,
         .router = store->router,
         .broker = store->broker,
         .segment = store->end[DURABLE] / SEGMENT_BYTES,
         .checkpoint = store->checkpoint,
         .safe = store->safe,
+        .start = store->start,
         .before = store->before,
-        .segment_bytes = SEGMENT_BYTES,
-        .page_bytes = PAGE_BYTES,
     };
-    segment_header_write(end_of(store, DURABLE), &header);
+    store->before = segment_header_write(end_of(store, DURABLE), &header);
     store->end[DURABLE] += BLOCK_BYTES;
     store_segment(store, header.segment);
     if (store->header_checkpoint != store->checkpoint) {
@@ -128,7 +127,9 @@ static void commit_record(struct store *store)
 {
     struct record_commit *commit = (struct record_commit *)end_of(store, DURABLE);
     *commit = (struct record_commit){.record = {.length = sizeof *commit, .type = RECORD_COMMIT},
-                                     .safe = store->safe};
+                                     .safe = store->safe,
+                                     .broker = store->broker,
+                                     .start = store->start};
     store->before = record_seal(&commit->record, store->end[DURABLE], store->before);
     store->end[DURABLE] += sizeof *commit;
     store->fresh = false;

@@ -90,7 +90,7 @@ struct store {
     uint64_t header_checkpoint; /* and says this; */
     uint64_t replay_from;   /* what a restart would start from now: segments before it that hold nothing may go */
     uint32_t router;
-    uint64_t broker;
+    uint64_t broker, start;
 
     uint64_t *scratch_free; /* page-sized places in the scratch file to use again */
     size_t scratch_frees, scratch_frees_room;
@@ -101,9 +101,9 @@ struct store {
 
 void store_init(struct store *store, struct ring *to_journal, uint32_t router, size_t budget_bytes);
 void store_free(struct store *store);
-/* After recovery: where to append. broker: id of the data directory. Returns where to put what the page of end->lsn already
+/* After recovery: where to append. broker: id of the data directory; start: a number drawn for this start. Returns where to put what the page of end->lsn already
  * holds (from its beginning to end->lsn), so that it can be delivered from; NULL if there is nothing before. */
-uint8_t *store_open(struct store *store, const struct journal_end *end, uint64_t broker);
+uint8_t *store_open(struct store *store, const struct journal_end *end, uint64_t broker, uint64_t start);
 
 /* Room for a record of len bytes (header included, at most a page less two blocks) in a stream. The caller fills in all but
  * length, sum and before, and calls store_end, which returns the record's position. Between the two no other call. */

@@ -79,7 +79,7 @@ void sim_pipe_end(struct sim_pipe *pipe, uint64_t due_ns)
 
 static void arrive(struct sim_pipe *pipe, const struct sim_segment *segment)
 {
-    if (pipe->from + pipe->waiting + segment->len > pipe->room) {
+    if (pipe->from && pipe->from + pipe->waiting + segment->len > pipe->room) {
         memmove(pipe->arrived, pipe->arrived + pipe->from, pipe->waiting);
         pipe->from = 0;
     }

@@ -13,12 +13,17 @@ static struct sim *of(struct transport *base)
     return (struct sim *)base;
 }
 
-/* The front forgets the stream. reset: the client is told so, else it has been told by the end of the stream.
- */
+/* The front forgets the stream. reset: what is on its way to the client is lost, else it still gets there,
+ * and the end behind it. */
 static void detach(struct sim *t, struct sim_stream *s, bool reset)
 {
     rx_forget(&t->rx, &s->rest);
-    sim_pipe_lose(&s->out);
+    if (reset) {
+        sim_pipe_lose(&s->out);
+    } else {
+        sim_pipe_own(&s->out);
+        sim_pipe_end(&s->out, sim_due(t->network));
+    }
     s->side = SIDE_GONE;
     s->owner = NULL;
     s->reset_at_ns = UINT64_MAX;

@@ -28,15 +28,15 @@ static uint64_t line(const char *what, uint64_t count, uint64_t each)
     return count * each;
 }
 
-void bill_print(const struct config *config, const struct placement *placement, unsigned ring_count,
-                uint64_t buffer_bytes)
+void bill_print(const struct config *config, const struct placement *placement, unsigned ring_count)
 {
     char total[TEXT_BYTES];
     uint64_t sum = 0, frame = config->amqp_frame_max;
     sum += line("messages, in log pages (memory.budget)", placement->routers,
                 config->memory_budget / placement->routers);
     sum += line("receive chunks", (uint64_t)placement->fronts * RX_CHUNKS, RX_CHUNK_BYTES);
-    sum += line("bodies in parts, open transactions", placement->fronts, buffer_bytes);
+    sum += line("bodies in parts, open transactions", placement->fronts,
+                config->memory_budget / 4 / placement->fronts);
     sum += line("rings between agents", ring_count, (uint64_t)RING_SLOTS * RING_ENTRY_BYTES);
     sum += line("frames begun by connections, not complete", config->connections_max, frame);
     sum += line("output waiting for connections", config->connections_max, OUTPUT_HIGH_BYTES);

@@ -7,5 +7,4 @@
 #include "placement.h"
 
 /* One line in the log for each, and a total. ring_count: rings between agents. */
-void bill_print(const struct config *config, const struct placement *placement, unsigned ring_count,
-                uint64_t buffer_bytes);
+void bill_print(const struct config *config, const struct placement *placement, unsigned ring_count);

@@ -6,8 +6,6 @@
 
 #include "config.h"
 
-#define GANNET_VERSION "0.1.0"
-
 struct command_line {
     const char *file;     /* -c, or NULL */
     const char *data_dir; /* -D, or NULL */

@@ -28,6 +28,10 @@ static void give_back(struct front *front, unsigned router, const struct event_d
 /* The op came back for a connection that is gone. */
 static void undo_op(struct front *front, unsigned router, struct op *op)
 {
+    if (op->kind == OP_LIST_QUEUES) {
+        listing_take(front, op);
+        return;
+    }
     bool consumed = op->kind == OP_CONSUME && op->error == ERR_NONE;
     bool declared = op->kind == OP_QUEUE_DECLARE && op->error == ERR_NONE && (op->flags & OP_EXCLUSIVE);
     if (!consumed && !declared) {

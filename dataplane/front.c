@@ -369,33 +369,6 @@ uint64_t front_deadline(const struct front *front)
 
 /* ---- status --------------------------------------------------------------------------------------- */
 
-void front_want_list(struct front *front)
-{
-    front->list_wanted = true;
-}
-
-char *front_take_list(struct front *front)
-{
-    return atomic_exchange(&front->list, NULL);
-}
-
-static void make_list(struct front *front)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return;
-    for (uint32_t i = 0; i < front->conns.count; i++) {
-        const struct host *h = front->conns.slot[i].thing;
-        if (h)
-            fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", h->peer, h->codec->name, h->about.user, h->about.vhost,
-                    h->about.client, h->waits ? "blocked" : h->closing ? "closing" : "running");
-    }
-    fclose(out);
-    free(atomic_exchange(&front->list, text));
-}
-
 const struct front_stats *front_stats(const struct front *front)
 {
     return &front->stats;
@@ -411,12 +384,9 @@ unsigned front_poll(struct front *front, uint64_t now_ns)
         work += unpark(front);
     work += front->transport->ops->poll(front->transport, now_ns);
     work += run_timers(front);
+    work += listing_poll(front);
     work += flush(front);
     take_back_lent(front);
-    if (front->list_wanted) {
-        front->list_wanted = false;
-        make_list(front);
-    }
     return work;
 }
 
@@ -494,6 +464,6 @@ void front_free(struct front *front)
     slots_free(&front->conns);
     timers_free(&front->timers);
     timers_free(&front->lingers);
-    free(front->list);
+    listing_free(front);
     free(front);
 }

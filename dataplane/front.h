@@ -44,11 +44,14 @@ void front_stop(struct front *front, const char *why);
 /* Whether that is done: no connection is left, nothing is on its way to the routers. */
 bool front_stopped(const struct front *front);
 
-/* A snapshot of the connections as text, one line each (name, protocol, user, vhost, channels ...), malloc'd.
- * On the front's thread only: asked for by front_want_list, from any thread, and picked up by front_take_list
- * when it is there, else NULL. */
-void front_want_list(struct front *front);
-char *front_take_list(struct front *front);
+/* Lists for status commands, as text: a line for each connection of this front, or for each queue of all routers; columns
+ * with tabs between. */
+enum front_list { LIST_CONNECTIONS, LIST_QUEUES, LISTS };
+
+/* Asks for one; any thread (and then wake the front's). */
+void front_want_list(struct front *front, enum front_list what);
+/* The list asked for last, malloc'd, or NULL while it is not there; any thread. */
+char *front_take_list(struct front *front, enum front_list what);
 
 struct front_stats {
     uint64_t connections, accepted, bytes_in, bytes_out, parked;

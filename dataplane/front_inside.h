@@ -39,6 +39,15 @@ struct host {
     } about;
 };
 
+/* listing.c */
+struct listing {
+    _Atomic bool wanted[LISTS];
+    _Atomic(char *) list[LISTS];
+    unsigned left; /* routers that have not told their queues yet */
+    char *queues;  /* what the others told */
+    size_t queues_len;
+};
+
 struct front {
     struct front_options options;
     struct transport *transport;
@@ -60,8 +69,7 @@ struct front {
     uint64_t published_to;
     struct op *ops; /* free ones, linked by next */
     bool stopping;
-    _Atomic bool list_wanted;
-    _Atomic(char *) list;
+    struct listing listing;
     struct front_stats stats;
 };
 
@@ -79,3 +87,9 @@ void front_done(struct front *front, unsigned router, uint64_t page);
 unsigned front_take_events(struct front *front);
 /* Frees what is left in the rings at the end. */
 void front_drain(struct front *front);
+
+/* listing.c */
+unsigned listing_poll(struct front *front);
+/* The answer to OP_LIST_QUEUES. */
+void listing_take(struct front *front, struct op *op);
+void listing_free(struct front *front);

@@ -200,7 +200,7 @@ bool gannetd_start(struct gannetd *g, char *error, size_t error_size)
     g->control = control_new(g, error, error_size);
     if (!g->control)
         return false;
-    bill_print(g->config, &g->placement, g->broker->ring_count, g->broker->buffer_bytes);
+    bill_print(g->config, &g->placement, g->broker->ring_count);
     sd_notifyf(0, "READY=1\nSTATUS=%u fronts, %u routers, %u threads", g->placement.fronts,
                g->placement.routers, g->placement.threads);
     return true;

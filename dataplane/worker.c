@@ -292,7 +292,7 @@ static void worker_init(struct workers *all, unsigned index)
     const struct worker_options *options = &all->options;
     w->all = all;
     w->plan = &options->placement->plan[index];
-    snprintf(w->name, sizeof w->name, "gannet-%u", index);
+    snprintf(w->name, sizeof w->name, "gannet-%u", index % 1000);
     int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     CHECK(fd >= 0);
     watch(w, fd);

@@ -210,7 +210,7 @@ static void advance(struct request *request, size_t bytes)
         request->piece->iov_base = (uint8_t *)request->piece->iov_base + n;
         request->piece->iov_len -= n;
         bytes -= n;
-        if (request->piece->iov_len == 0 && request->left) {
+        if (request->piece->iov_len == 0 && request->pieces > 1) {
             request->piece++;
             request->pieces--;
         }

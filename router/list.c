@@ -5,13 +5,24 @@
 #include "base/check.h"
 #include "router/agent.h"
 
+/* Clients choose the name: a line stays a line, and a column a column. */
+static void put_name(FILE *out, const struct name *name)
+{
+    for (unsigned i = 0; i < name->len; i++) {
+        unsigned char c = (unsigned char)name->bytes[i];
+        fputc(c < ' ' || c == 127 ? '?' : c, out);
+    }
+}
+
 static void one_line(struct map_node *node, void *owner)
 {
     FILE *out = owner;
     const struct queue *q = container_of(node, struct queue, by_name);
-    fprintf(out, "%u\t%.*s\t%llu\t%llu\t%u\t%llu\t%s%s%s\n", q->vhost, q->name.len, q->name.bytes,
-            (unsigned long long)q->index.ready, (unsigned long long)q->index.out, q->consumers,
-            (unsigned long long)q->index.bytes, q->durable ? "durable " : "", q->exclusive ? "exclusive " : "",
+    fprintf(out, "%u\t", q->vhost);
+    put_name(out, &q->name);
+    fprintf(out, "\t%llu\t%llu\t%u\t%llu\t%s%s%s\n", (unsigned long long)q->index.ready,
+            (unsigned long long)q->index.out, q->consumers, (unsigned long long)q->index.bytes,
+            q->durable ? "durable " : "", q->exclusive ? "exclusive " : "",
             q->auto_delete ? "auto-delete" : "");
 }
 

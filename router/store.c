@@ -85,22 +85,6 @@ static size_t left(const struct store *store, int stream)
     return PAGE_BYTES - store->end[stream] % PAGE_BYTES;
 }
 
-static void close_page(struct store *store, int stream)
-{
-    struct page *page = store->open[stream];
-    if (store->end[stream] - page->at < PAGE_BYTES) {
-        if (stream == DURABLE)
-            pad(store, left(store, stream));
-        else
-            store->end[stream] += left(store, stream);
-    }
-    page->state = PAGE_CLOSED;
-    store->open[stream] = NULL;
-    if (stream == DURABLE)
-        store->fresh = true;
-    store_settle_page(store, page);
-}
-
 /* The first block of a segment is its header. */
 static void open_segment(struct store *store)
 {
@@ -133,6 +117,30 @@ static void commit_record(struct store *store)
     store->before = record_seal(&commit->record, store->end[DURABLE], store->before);
     store->end[DURABLE] += sizeof *commit;
     store->fresh = false;
+}
+
+/* Every write opens with a commit, one of padding alone too. */
+static void pad_page(struct store *store)
+{
+    if (store->fresh)
+        commit_record(store);
+    pad(store, left(store, DURABLE));
+}
+
+static void close_page(struct store *store, int stream)
+{
+    struct page *page = store->open[stream];
+    if (store->end[stream] - page->at < PAGE_BYTES) {
+        if (stream == DURABLE)
+            pad_page(store);
+        else
+            store->end[stream] += left(store, stream);
+    }
+    page->state = PAGE_CLOSED;
+    store->open[stream] = NULL;
+    if (stream == DURABLE)
+        store->fresh = true;
+    store_settle_page(store, page);
 }
 
 struct record *store_begin(struct store *store, bool durable, size_t len)

@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -188,6 +189,17 @@ void log_line(enum log_level level, const char *agent, const char *format, ...)
     va_end(args);
 }
 
+/* The writer takes no signals: they are for the thread that waits for them. */
+static bool start_writer(void)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&log_state.writer, NULL, writer_main, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error == 0;
+}
+
 void log_start(enum log_level most, uint64_t (*wall_ns)(void))
 {
     static bool registered;
@@ -196,7 +208,7 @@ void log_start(enum log_level most, uint64_t (*wall_ns)(void))
     log_state.wall_ns = wall_ns;
     atomic_store(&log_state.stopping, false);
     CHECK(sem_init(&log_state.lines, 0, 0) == 0);
-    if (pthread_create(&log_state.writer, NULL, writer_main, NULL) != 0)
+    if (!start_writer())
         return; /* no thread to be had: lines are written at once */
     atomic_store_explicit(&log_state.running, true, memory_order_release);
     if (!registered)
@@ -204,6 +216,11 @@ void log_start(enum log_level most, uint64_t (*wall_ns)(void))
 }
 
 /* A line handed over by another thread during this call may stay unwritten: agents have ended by now. */
+void log_set_level(enum log_level most)
+{
+    atomic_store(&log_state.most, (int)most);
+}
+
 void log_stop(void)
 {
     if (!atomic_exchange(&log_state.running, false))

@@ -15,6 +15,8 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 /* Starts the writer. most: lines above this level are dropped. wall_ns: nanoseconds since 1970, callable on
  * any thread. The rest of the buffer is written when the process exits. */
 void log_start(enum log_level most, uint64_t (*wall_ns)(void));
+/* Lines above this level are dropped from now on. Any thread. */
+void log_set_level(enum log_level most);
 /* Writes what is left and ends the writer. From then on lines are written at once. */
 void log_stop(void);
 

@@ -8,7 +8,8 @@
 #include "codec/amqp/amqp.h"
 #include "router/message.h"
 
-/* ---- made, freed -------------------------------------------------------------------------------------------- */
+/* ---- made, freed
+ * -------------------------------------------------------------------------------------------- */
 
 struct client *client_new(void)
 {
@@ -38,7 +39,8 @@ void client_free(struct client *c)
     free(c);
 }
 
-/* ---- sending --------------------------------------------------------------------------------------------------- */
+/* ---- sending
+ * --------------------------------------------------------------------------------------------------- */
 
 void client_bytes(struct client *c, struct span bytes)
 {
@@ -76,7 +78,8 @@ void client_header(struct client *c, uint16_t channel, uint64_t body, struct spa
     free(payload);
 }
 
-void client_publish(struct client *c, uint16_t channel, const char *exchange, const char *key, struct span body)
+void client_publish(struct client *c, uint16_t channel, const char *exchange, const char *key,
+                    struct span body)
 {
     CALL(c, channel, BASIC_PUBLISH, .exchange = text(exchange), .routing_key = text(key));
     client_header(c, channel, body.len, span_of("\0\0", 2));
@@ -84,7 +87,8 @@ void client_publish(struct client *c, uint16_t channel, const char *exchange, co
         client_frame(c, FRAME_BODY, channel, body);
 }
 
-/* ---- arriving -------------------------------------------------------------------------------------------------- */
+/* ---- arriving
+ * -------------------------------------------------------------------------------------------------- */
 
 /* As a transport does: the codec sees what it left, and more behind it. */
 static void show(struct client *c, size_t bytes)
@@ -160,14 +164,20 @@ void client_answer(struct client *c, enum error error, const char *what)
     client_event(c, router, &(union event){.op = {.kind = EVENT_OP, .op = op}});
 }
 
-void client_confirm(struct client *c, unsigned router, uint16_t channel, uint64_t seq, uint32_t count, uint8_t flags)
+void client_confirm(struct client *c, unsigned router, uint16_t channel, uint64_t seq, uint32_t count,
+                    uint8_t flags)
 {
     client_event(c, router,
-                 &(union event){.confirm = {.kind = EVENT_CONFIRM, .flags = flags, .channel = channel, .count = count,
-                                            .conn = host_conn(c->host), .seq = seq}});
+                 &(union event){.confirm = {.kind = EVENT_CONFIRM,
+                                            .flags = flags,
+                                            .channel = channel,
+                                            .count = count,
+                                            .conn = host_conn(c->host),
+                                            .seq = seq}});
 }
 
-struct message *client_message(const char *exchange, const char *key, struct span properties, struct span body)
+struct message *client_message(const char *exchange, const char *key, struct span properties,
+                               struct span body)
 {
     struct message *m = calloc(1, sizeof *m + strlen(exchange) + strlen(key) + properties.len + body.len);
     CHECK(m);
@@ -184,12 +194,18 @@ struct message *client_message(const char *exchange, const char *key, struct spa
 void client_deliver(struct client *c, uint64_t seq, const struct message *message)
 {
     client_event(c, c->consumer_router,
-                 &(union event){.deliver = {.kind = EVENT_DELIVER, .channel = 1, .conn = host_conn(c->host),
-                                            .tag = c->consumer_tag, .queue = 5, .seq = seq, .page = 9,
+                 &(union event){.deliver = {.kind = EVENT_DELIVER,
+                                            .channel = 1,
+                                            .conn = host_conn(c->host),
+                                            .tag = c->consumer_tag,
+                                            .queue = 5,
+                                            .seq = seq,
+                                            .page = 9,
                                             .message = message}});
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * --------------------------------------------------------------------------------------------------- */
 
 bool client_reply(struct client *c, struct reply *reply)
 {
@@ -201,11 +217,13 @@ bool client_reply(struct client *c, struct reply *reply)
     uint32_t size = get_be32(p + 3);
     cr_assert(left >= size + FRAME_EXTRA_BYTES);
     cr_assert_eq(p[FRAME_HEAD_BYTES + size], FRAME_END);
-    *reply = (struct reply){.type = p[0], .channel = get_be16(p + 1), .payload = span_of(p + FRAME_HEAD_BYTES, size)};
+    *reply = (struct reply){
+        .type = p[0], .channel = get_be16(p + 1), .payload = span_of(p + FRAME_HEAD_BYTES, size)};
     if (reply->type == FRAME_METHOD) {
         reply->method = method_of(get_be16(p + 7), get_be16(p + 9));
         cr_assert(reply->method != METHOD_NONE);
-        cr_assert(method_decode(reply->method, span_of(p + 11, size - 4), reply->args), "%s", methods[reply->method].text);
+        cr_assert(method_decode(reply->method, span_of(p + 11, size - 4), reply->args), "%s",
+                  methods[reply->method].text);
     }
     c->read += size + FRAME_EXTRA_BYTES;
     return true;
@@ -215,8 +233,9 @@ struct reply client_expect(struct client *c, uint16_t channel, enum method metho
 {
     struct reply reply;
     cr_assert(client_reply(c, &reply), "nothing came, expected %s", methods[method].text);
-    cr_assert_eq(reply.method, method, "%s came (type %u), expected %s; log: %.*s", methods[reply.method].text, reply.type,
-                 methods[method].text, (int)c->host->log.len, (const char *)c->host->log.at);
+    cr_assert_eq(reply.method, method, "%s came (type %u), expected %s; log: %.*s",
+                 methods[reply.method].text, reply.type, methods[method].text, (int)c->host->log.len,
+                 (const char *)c->host->log.at);
     cr_assert_eq(reply.channel, channel);
     return reply;
 }
@@ -227,7 +246,8 @@ void client_expect_close(struct client *c, uint16_t channel, uint16_t code, cons
     const struct args_CHANNEL_CLOSE *m = (const void *)reply.args;
     cr_assert_eq(m->reply_code.n, code, "code %lu: %.*s", m->reply_code.n, (int)m->reply_text.s.len,
                  (const char *)m->reply_text.s.at);
-    cr_assert(span_is(m->reply_text.s, what), "text: %.*s", (int)m->reply_text.s.len, (const char *)m->reply_text.s.at);
+    cr_assert(span_is(m->reply_text.s, what), "text: %.*s", (int)m->reply_text.s.len,
+              (const char *)m->reply_text.s.at);
 }
 
 bool client_silent(struct client *c)
@@ -235,7 +255,8 @@ bool client_silent(struct client *c)
     return c->read == c->host->output.len;
 }
 
-/* ---- the way in ------------------------------------------------------------------------------------------------- */
+/* ---- the way in
+ * ------------------------------------------------------------------------------------------------- */
 
 static const char properties[] = "\x0c"
                                  "capabilitiesF\0\0\0\x54"
@@ -254,7 +275,8 @@ void client_connect(struct client *c)
     put_be32(table + 14, (uint32_t)(sizeof properties - 1 - 18));
     client_bytes(c, span_of("AMQP\0\0\x09\x01", 8));
     CALL(c, 0, CONNECTION_START_OK, .client_properties = str(span_of(table, sizeof properties - 1)),
-         .mechanism = text("PLAIN"), .response = str(span_of(plain, sizeof plain - 1)), .locale = text("en_US"));
+         .mechanism = text("PLAIN"), .response = str(span_of(plain, sizeof plain - 1)),
+         .locale = text("en_US"));
     CALL(c, 0, CONNECTION_TUNE_OK, num(2047), num(131072), num(0));
     CALL(c, 0, CONNECTION_OPEN, .virtual_host = text("/"));
     CALL(c, 1, CHANNEL_OPEN);

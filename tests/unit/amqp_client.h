@@ -1,6 +1,6 @@
 /*
- * An AMQP client and its routers, for one codec over a fake host: builds frames, feeds them whole or in pieces, answers ops and
- * publishes, and reads what the codec wrote.
+ * An AMQP client and its routers, for one codec over a fake host: builds frames, feeds them whole or in
+ * pieces, answers ops and publishes, and reads what the codec wrote.
  */
 #pragma once
 
@@ -15,14 +15,14 @@ enum client_split { SPLIT_NOT, SPLIT_BYTES, SPLIT_RANDOM };
 struct client {
     struct host *host;
     void *state;
-    struct fake_bytes input;  /* given, not yet taken by the codec */
-    size_t shown;             /* bytes of it that the codec has been shown */
-    size_t read;              /* bytes of the output that were looked at */
+    struct fake_bytes input; /* given, not yet taken by the codec */
+    size_t shown;            /* bytes of it that the codec has been shown */
+    size_t read;             /* bytes of the output that were looked at */
     enum client_split split;
-    bool manual;              /* ops and confirms are not answered of themselves */
+    bool manual; /* ops and confirms are not answered of themselves */
     uint64_t random;
-    uint64_t next_consumer;   /* the router's names */
-    uint64_t consumer_tag;    /* the codec's name for the last consumer */
+    uint64_t next_consumer; /* the router's names */
+    uint64_t consumer_tag;  /* the codec's name for the last consumer */
     unsigned consumer_router;
     bool gone;
 };
@@ -47,7 +47,8 @@ void client_frame(struct client *c, uint8_t type, uint16_t channel, struct span 
 void client_method(struct client *c, uint16_t channel, enum method method, const void *args);
 void client_header(struct client *c, uint16_t channel, uint64_t body, struct span properties);
 /* Method, header without properties, one body frame. */
-void client_publish(struct client *c, uint16_t channel, const char *exchange, const char *key, struct span body);
+void client_publish(struct client *c, uint16_t channel, const char *exchange, const char *key,
+                    struct span body);
 /* Feeds the input, answers what the codec asks for, until nothing changes. */
 void client_run(struct client *c);
 /* Header to connection.open-ok, with all capabilities, and channel 1 open. */
@@ -73,8 +74,10 @@ bool client_silent(struct client *c);
 void client_event(struct client *c, unsigned router, const union event *event);
 void client_flush(struct client *c);
 /* A message for the last consumer (or a basic.get), made to order; the test frees it. */
-struct message *client_message(const char *exchange, const char *key, struct span properties, struct span body);
+struct message *client_message(const char *exchange, const char *key, struct span properties,
+                               struct span body);
 void client_deliver(struct client *c, uint64_t seq, const struct message *message);
-void client_confirm(struct client *c, unsigned router, uint16_t channel, uint64_t seq, uint32_t count, uint8_t flags);
+void client_confirm(struct client *c, unsigned router, uint16_t channel, uint64_t seq, uint32_t count,
+                    uint8_t flags);
 /* Answers the oldest op: error ERR_NONE for success. */
 void client_answer(struct client *c, enum error error, const char *text);

@@ -49,7 +49,8 @@ static const uint8_t *copy(const uint8_t *at, size_t len)
     return bytes;
 }
 
-/* ---- made, freed -------------------------------------------------------------------------------------------- */
+/* ---- made, freed
+ * -------------------------------------------------------------------------------------------- */
 
 struct host *fake_host_new(void)
 {
@@ -105,7 +106,8 @@ void fake_exchange(struct host *host, const char *name, bool internal)
     host->exchange_version++;
 }
 
-/* ---- the connection ------------------------------------------------------------------------------------------- */
+/* ---- the connection
+ * ------------------------------------------------------------------------------------------- */
 
 uint64_t host_conn(const struct host *host)
 {
@@ -180,12 +182,14 @@ uint32_t host_vhost(struct host *host, struct span user, struct span name)
     return span_is(name, "/") ? VHOST : 0;
 }
 
-void host_describe(struct host *host, const char *protocol, struct span user, struct span vhost, struct span client)
+void host_describe(struct host *host, const char *protocol, struct span user, struct span vhost,
+                   struct span client)
 {
     (void)host, (void)protocol, (void)user, (void)vhost, (void)client;
 }
 
-/* ---- output ----------------------------------------------------------------------------------------------------- */
+/* ---- output
+ * ----------------------------------------------------------------------------------------------------- */
 
 uint8_t *host_reserve(struct host *host, size_t bytes)
 {
@@ -220,7 +224,8 @@ size_t host_backlog(const struct host *host)
     return host->backlog;
 }
 
-/* ---- to the routers --------------------------------------------------------------------------------------------- */
+/* ---- to the routers
+ * --------------------------------------------------------------------------------------------- */
 
 const struct exchange_row *host_exchange(struct host *host, uint32_t vhost, struct span name)
 {
@@ -235,32 +240,41 @@ uint64_t host_exchange_version(const struct host *host)
     return host->exchange_version;
 }
 
+static bool must_wait(struct host *host)
+{
+    if (!host->park || !host->admitted)
+        return host->park;
+    host->admitted--;
+    return false;
+}
+
 static void keep_publish(struct host *host, const struct command_publish *p)
 {
     struct fake_publish kept = {*p, host->published_to};
     size_t len = p->body_at + p->body_len;
     kept.command.bytes = copy(p->bytes, len);
     ADD(host, publish, publishes, kept);
-    say(&host->transcript, "publish %lu flags %u channel %u seq %lu exchange %lu key %.*s properties %u body %u of %u %016lx\n",
+    say(&host->transcript,
+        "publish %lu flags %u channel %u seq %lu exchange %lu key %.*s properties %u body %u of %u %016lx\n",
         host->published_to, p->flags, p->channel, p->seq, p->exchange, p->key_len, (const char *)p->bytes,
         p->properties_len, p->body_len, p->total_len,
         hash_bytes(span_of(p->bytes + p->properties_at, p->properties_len), 0) ^
             hash_bytes(span_of(p->bytes + p->body_at, p->body_len), 1));
 }
 
-unsigned host_publish(struct host *host, const struct exchange_row *exchange, struct command_publish *publish, void *owned)
+unsigned host_publish(struct host *host, const struct exchange_row *exchange, struct command_publish *publish,
+                      void *owned)
 {
-    if (host->park)
+    if (must_wait(host))
         return 0;
-    host->published_to = exchange->is_default ? 1u << host_router_of(host, exchange->vhost,
-                                                                     span_of(publish->bytes, publish->key_len))
-                                              : host->interest;
+    host->published_to =
+        exchange->is_default
+            ? 1u << host_router_of(host, exchange->vhost, span_of(publish->bytes, publish->key_len))
+            : host->interest;
     unsigned n = (unsigned)__builtin_popcountll(host->published_to);
     publish->exchange = exchange->id;
     publish->flags |= n > 1 ? PUBLISH_SHARED : 0;
-    if (host->quiet)
-        host->publishes++;
-    else
+    if (!host->quiet)
         keep_publish(host, publish);
     if (owned)
         host_buffer_free(host, owned);
@@ -274,13 +288,13 @@ uint64_t host_published_to(const struct host *host)
 
 bool host_part(struct host *host, uint64_t routers, struct command_part *part, void *owned)
 {
-    if (host->park && !(part->flags & PART_ABORT))
+    if (!(part->flags & PART_ABORT) && must_wait(host))
         return false;
     struct fake_part kept = {*part, routers};
     kept.command.bytes = copy(part->bytes, part->len);
     ADD(host, part, parts, kept);
-    say(&host->transcript, "part %lu flags %u channel %u %u bytes %016lx\n", routers, part->flags, part->channel,
-        part->len, hash_bytes(span_of(part->bytes, part->len), 1));
+    say(&host->transcript, "part %lu flags %u channel %u %u bytes %016lx\n", routers, part->flags,
+        part->channel, part->len, hash_bytes(span_of(part->bytes, part->len), 1));
     if (owned)
         host_buffer_free(host, owned);
     return true;
@@ -307,16 +321,16 @@ void host_buffer_free(struct host *host, uint8_t *buffer)
 }
 
 /* One line for each delivery: how they were gathered depends on turns. */
-void host_settle(struct host *host, unsigned router, uint64_t queue, uint64_t seq, uint32_t count, enum settle how,
-                 uint64_t consumer)
+void host_settle(struct host *host, unsigned router, uint64_t queue, uint64_t seq, uint32_t count,
+                 enum settle how, uint64_t consumer)
 {
     struct fake_settle settle = {router, queue, seq, consumer, count, how};
     if (host->quiet)
         return;
     ADD(host, settle, settles, settle);
     for (uint32_t i = 0; i < count; i++)
-        say(&host->transcript, "settle router %u queue %lu seq %lu how %d consumer %lu\n", router, queue, seq + i, how,
-            consumer);
+        say(&host->transcript, "settle router %u queue %lu seq %lu how %d consumer %lu\n", router, queue,
+            seq + i, how, consumer);
 }
 
 void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags)
@@ -351,9 +365,11 @@ void host_send_op_to(struct host *host, unsigned router, struct op *op)
     CHECK(router < host->routers);
     struct fake_op sent = {op, router};
     ADD(host, op, ops, sent);
-    say(&host->transcript, "op %d router %u flags %u channel %u '%.*s' '%.*s' key '%.*s' type '%.*s' prefetch %u consumer %lu\n",
-        op->kind, router, op->flags, op->channel, op->name.len, op->name.bytes, op->other.len, op->other.bytes,
-        op->key.len, op->key.bytes, op->type.len, op->type.bytes, op->prefetch, op->consumer);
+    say(&host->transcript,
+        "op %d router %u flags %u channel %u '%.*s' '%.*s' key '%.*s' type '%.*s' prefetch %u consumer %lu\n",
+        op->kind, router, op->flags, op->channel, op->name.len, op->name.bytes, op->other.len,
+        op->other.bytes, op->key.len, op->key.bytes, op->type.len, op->type.bytes, op->prefetch,
+        op->consumer);
 }
 
 struct op *fake_take_op(struct host *host, unsigned *router)

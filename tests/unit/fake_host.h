@@ -1,6 +1,6 @@
 /*
- * host.h over arrays: what a codec writes and sends is kept for the test to look at; what it asks for is answered as the
- * test says. One fake is one connection.
+ * host.h over arrays: what a codec writes and sends is kept for the test to look at; what it asks for is
+ * answered as the test says. One fake is one connection.
  */
 #pragma once
 
@@ -52,7 +52,8 @@ struct host {
     struct host_options options;
     unsigned routers;
     uint64_t interest; /* of every exchange but the default one */
-    bool park;         /* publishes must wait */
+    bool park;         /* publishes must wait, */
+    unsigned admitted; /* but for so many */
     bool quiet;        /* nothing is kept of publishes and output is thrown away: for benchmarks */
     size_t backlog;
     size_t buffers_most;

@@ -51,7 +51,8 @@ static int judge(struct writer *w)
     for (size_t i = first; i < found; i++) {
         const struct entry *is = &w->replayed[i - first];
         if (i >= w->count || w->entries[i].lsn != is->lsn || w->entries[i].id != is->id) {
-            snprintf(w->error, sizeof w->error, "record %zu (id %lu at %lu) was never appended there", i, is->id, is->lsn);
+            snprintf(w->error, sizeof w->error, "record %zu (id %lu at %lu) was never appended there", i,
+                     is->id, is->lsn);
             return -2;
         }
     }
@@ -178,8 +179,10 @@ static void begin_write(struct writer *w)
         w->lsn += BLOCK_BYTES;
     }
     struct record_commit *commit = (struct record_commit *)at_end(w);
-    *commit = (struct record_commit){
-        {.length = sizeof *commit, .type = RECORD_COMMIT}, .safe = w->claim, .broker = w->broker, .start = w->start};
+    *commit = (struct record_commit){{.length = sizeof *commit, .type = RECORD_COMMIT},
+                                     .safe = w->claim,
+                                     .broker = w->broker,
+                                     .start = w->start};
     seal(w, &commit->record);
     w->fresh = false;
 }
@@ -234,7 +237,8 @@ void writer_new_segment(struct writer *w, bool leave)
 void writer_command(struct writer *w, enum journal_command_kind kind, uint64_t lsn, void *bytes, uint32_t len,
                     uint64_t tag)
 {
-    struct journal_command command = {.kind = (uint8_t)kind, .lsn = lsn, .bytes = bytes, .len = len, .tag = tag};
+    struct journal_command command = {
+        .kind = (uint8_t)kind, .lsn = lsn, .bytes = bytes, .len = len, .tag = tag};
     for (unsigned i = 0; ring_put(w->commands, &command, 1) == 0; i++) {
         CHECK(i < 1000000);
         writer_poll(w);

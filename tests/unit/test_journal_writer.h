@@ -1,6 +1,7 @@
 /*
- * A small stand-in for a router, for the tests of the journal: it appends numbered records, seals them as a router must, and
- * remembers what it appended and what was promised, so that it can judge what a recovery finds.
+ * A small stand-in for a router, for the tests of the journal: it appends numbered records, seals them as a
+ * router must, and remembers what it appended and what was promised, so that it can judge what a recovery
+ * finds.
  */
 #pragma once
 
@@ -30,8 +31,8 @@ struct writer {
     struct journal_end end;
     struct writer_page *pages; /* newest first */
     uint64_t now_ns, free_limit;
-    uint64_t lsn, handed;      /* where the next record goes; what has been handed over */
-    uint64_t safe, claim;      /* as told; as put into commits */
+    uint64_t lsn, handed; /* where the next record goes; what has been handed over */
+    uint64_t safe, claim; /* as told; as put into commits */
     uint64_t checkpoint, broker, start;
     uint32_t before;
     bool fresh;
@@ -54,8 +55,8 @@ enum { WRITER_ROUTER = 3 };
 
 void writer_init(struct writer *w);
 void writer_free(struct writer *w);
-/* Recovers and starts a journal. 0; -1: recovery refused (w->error); -2: it lost or invented something (w->error). Takes the
- * storage over, also when it fails. */
+/* Recovers and starts a journal. 0; -1: recovery refused (w->error); -2: it lost or invented something
+ * (w->error). Takes the storage over, also when it fails. */
 int writer_open(struct writer *w, struct storage *storage);
 /* Ends journal and storage, not what is remembered. */
 void writer_close(struct writer *w);

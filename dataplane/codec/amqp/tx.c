@@ -12,7 +12,8 @@
 /* Owned by its channel. */
 struct tx {
     struct piece *first, *last; /* of what was published */
-    uint64_t routers;           /* of the message whose pieces are being sent */
+    uint64_t routers;           /* of the message whose pieces are being sent, */
+    uint64_t told;              /* and of all messages of this commit */
     bool sending;               /* the commit under way has sent some */
 };
 
@@ -102,6 +103,7 @@ static bool send_publishes(struct amqp *c, struct channel *ch)
         struct piece *next = tx->first->next; /* once it is sent, the piece is the host's */
         if (!piece_send(c, ch, tx->first, &tx->routers))
             return false;
+        tx->told |= tx->routers;
         tx->first = next;
     }
     tx->last = NULL;
@@ -137,6 +139,7 @@ static uint64_t send_acks(struct amqp *c, struct channel *ch)
     return routers;
 }
 
+/* A barrier's answer comes behind those to the publishes before it. */
 static void send_barriers(struct amqp *c, struct channel *ch, uint64_t routers)
 {
     for (unsigned router = 0; routers; router++, routers >>= 1)
@@ -156,7 +159,8 @@ bool on_tx_commit(struct amqp *c, struct channel *ch, const union value *args)
     if (!send_publishes(c, ch))
         return false;
     tx->sending = false;
-    send_barriers(c, ch, send_acks(c, ch));
+    send_barriers(c, ch, tx->told | send_acks(c, ch));
+    tx->told = 0;
     ch->committing = true;
     tx_progress(c, ch);
     return true;

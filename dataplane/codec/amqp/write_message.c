@@ -105,6 +105,39 @@ static void write_body(struct amqp *c, uint16_t channel, unsigned router, const 
     write_run(&b, t->body, event->page);
 }
 
+/* ---- few bytes ----------------------------------------------------------------------------------------------- */
+
+/* Names and properties are mostly short: two overlapping words are cheaper than a call of memcpy. */
+static inline uint8_t *put_few(uint8_t *p, struct span s)
+{
+    if (s.len > 16 || s.len == 0)
+        return put_span(p, s);
+    if (s.len >= 8) {
+        uint64_t low, high;
+        memcpy(&low, s.at, 8);
+        memcpy(&high, s.at + s.len - 8, 8);
+        memcpy(p, &low, 8);
+        memcpy(p + s.len - 8, &high, 8);
+    } else if (s.len >= 4) {
+        uint32_t low, high;
+        memcpy(&low, s.at, 4);
+        memcpy(&high, s.at + s.len - 4, 4);
+        memcpy(p, &low, 4);
+        memcpy(p + s.len - 4, &high, 4);
+    } else {
+        p[0] = s.at[0];
+        p[s.len / 2] = s.at[s.len / 2];
+        p[s.len - 1] = s.at[s.len - 1];
+    }
+    return p + s.len;
+}
+
+static inline uint8_t *put_few_str(uint8_t *p, struct span s)
+{
+    *p = (uint8_t)s.len;
+    return put_few(p + 1, s);
+}
+
 /* ---- the frames -------------------------------------------------------------------------------------------- */
 
 static inline uint8_t *put_header_head(uint8_t *p, uint16_t channel, const struct content *t)
@@ -117,12 +150,12 @@ static inline uint8_t *put_header_head(uint8_t *p, uint16_t channel, const struc
 /* What follows the method frame, where all fits the reservation: header, and body in one frame. */
 static inline uint8_t *put_small_content(uint8_t *p, uint16_t channel, const struct content *t)
 {
-    p = put_span(put_header_head(p, channel, t), t->properties);
+    p = put_few(put_header_head(p, channel, t), t->properties);
     *p++ = FRAME_END;
     if (!t->body.len)
         return p;
     p = put_frame_head(p, FRAME_BODY, channel, (uint32_t)t->body.len);
-    p = put_span(p, t->body);
+    p = put_few(p, t->body);
     *p++ = FRAME_END;
     return p;
 }
@@ -182,11 +215,11 @@ uint32_t write_deliver(struct amqp *c, const struct consumer *consumer, unsigned
     const struct channel *ch = consumer->channel;
     struct content t = content_of(event);
     uint8_t *start = reserve(c, event, &t);
-    uint8_t *p = put_span(start + FRAME_HEAD_BYTES, span_of(consumer->prefix, consumer->prefix_len));
+    uint8_t *p = put_few(start + FRAME_HEAD_BYTES, span_of(consumer->prefix, consumer->prefix_len));
     p = put_be64(p, ch->delivery_tag);
     p = put_u8(p, event->flags & DELIVER_REDELIVERED);
-    p = put_str(p, t.exchange);
-    p = put_str(p, t.key);
+    p = put_few_str(p, t.exchange);
+    p = put_few_str(p, t.key);
     p = end_method(start, p, ch->number);
     finish(c, ch->number, router, event, &t, start, p);
     return (uint32_t)t.body_size + 1;

@@ -1,0 +1,217 @@
+#include "control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "gannetd.h"
+#include "router/access.h"
+#include "status.h"
+
+enum {
+    LINE_BYTES = 64,
+    CLIENT_S = 2,     /* a client that takes longer is dropped */
+    ANSWER_MS = 5000, /* an agent that takes longer is reported */
+};
+
+struct control {
+    struct gannetd *gannetd;
+    char path[4200];
+    int listener, end; /* end: an eventfd */
+    pthread_t thread;
+};
+
+/* ---- answers --------------------------------------------------------------------------------------- */
+
+/* Asks a front and waits for its list; malloc'd, NULL if it takes too long. */
+static char *ask(struct gannetd *g, unsigned front, enum front_list what)
+{
+    struct front *from = g->broker->front[front];
+    free(front_take_list(from, what)); /* of an earlier request that was given up */
+    front_want_list(from, what);
+    workers_wake_front(g->workers, front);
+    for (unsigned ms = 0; ms < ANSWER_MS; ms++) {
+        char *list = front_take_list(from, what);
+        if (list)
+            return list;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return NULL;
+}
+
+static void too_late(FILE *out)
+{
+    fputs("error an agent of the broker does not answer\n", out);
+}
+
+static void answer_connections(struct gannetd *g, FILE *out)
+{
+    char *lists[FRONTS_MAX] = {0};
+    bool all = true;
+    for (unsigned i = 0; i < g->placement.fronts; i++)
+        all &= (lists[i] = ask(g, i, LIST_CONNECTIONS)) != NULL;
+    if (!all)
+        too_late(out);
+    else
+        fputs("ok\npeer\tprotocol\tuser\tvhost\tclient\tstate\n", out);
+    for (unsigned i = 0; i < g->placement.fronts; i++) {
+        if (all)
+            fputs(lists[i], out);
+        free(lists[i]);
+    }
+}
+
+/* The routers know a virtual host by its id, which the line begins with. */
+static void queue_line(const struct gannetd *g, const char *line, FILE *out)
+{
+    char *rest;
+    unsigned long vhost = strtoul(line, &rest, 10);
+    fprintf(out, "%s%s\n", access_vhost_name(g->access, (uint32_t)vhost), rest);
+}
+
+static void answer_queues(struct gannetd *g, FILE *out)
+{
+    char *list = ask(g, 0, LIST_QUEUES), *at = list, *line;
+    if (!list) {
+        too_late(out);
+        return;
+    }
+    fputs("ok\nvhost\tname\tready\tunacknowledged\tconsumers\tbytes\tflags\n", out);
+    while ((line = strsep(&at, "\n")) && *line)
+        queue_line(g, line, out);
+    free(list);
+}
+
+static void answer(struct gannetd *g, const char *request, FILE *out)
+{
+    if (strcmp(request, "status") == 0)
+        status_write(g->broker, out);
+    else if (strcmp(request, "connections") == 0)
+        answer_connections(g, out);
+    else if (strcmp(request, "queues") == 0)
+        answer_queues(g, out);
+    else
+        fputs("error this broker knows status, queues and connections\n", out);
+}
+
+/* ---- one client ------------------------------------------------------------------------------------ */
+
+static bool read_line(int fd, char *line, size_t size)
+{
+    size_t n = 0;
+    while (n < size) {
+        ssize_t got = recv(fd, line + n, size - n, 0);
+        if (got <= 0)
+            return false;
+        n += (size_t)got;
+        char *end = memchr(line, '\n', n);
+        if (end) {
+            *end = '\0';
+            return true;
+        }
+    }
+    return false;
+}
+
+static void serve(struct gannetd *g, int fd)
+{
+    char line[LINE_BYTES], *text = NULL;
+    size_t size = 0;
+    const struct timeval limit = {.tv_sec = CLIENT_S};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (!read_line(fd, line, sizeof line))
+        return;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return;
+    answer(g, line, out);
+    if (fclose(out) == 0)
+        for (size_t at = 0; at < size;) {
+            ssize_t sent = send(fd, text + at, size - at, MSG_NOSIGNAL);
+            if (sent <= 0)
+                break;
+            at += (size_t)sent;
+        }
+    free(text);
+}
+
+static void *run(void *arg)
+{
+    struct control *control = arg;
+    struct pollfd fds[2] = {{.fd = control->listener, .events = POLLIN},
+                            {.fd = control->end, .events = POLLIN}};
+    pthread_setname_np(pthread_self(), "gannet-control");
+    while (!(fds[1].revents & POLLIN)) {
+        if (poll(fds, 2, -1) < 0 || !(fds[0].revents & POLLIN))
+            continue;
+        int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0)
+            continue;
+        serve(control->gannetd, fd);
+        close(fd);
+    }
+    return NULL;
+}
+
+/* ---- the socket ------------------------------------------------------------------------------------- */
+
+/* Socket names hold 107 bytes and paths more: the directory is named by a descriptor. */
+static int listen_in(const char *directory)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int dir = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return -1;
+    snprintf(name.sun_path, sizeof name.sun_path, "/proc/self/fd/%d/control.sock", dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* The lock is ours: a socket that is there is a dead broker's. */
+    unlinkat(dir, "control.sock", 0);
+    if (fd >= 0 && (bind(fd, (struct sockaddr *)&name, sizeof name) < 0 ||
+                    fchmodat(dir, "control.sock", 0660, 0) < 0 || listen(fd, 16) < 0)) {
+        int failed = errno;
+        close(fd);
+        errno = failed;
+        fd = -1;
+    }
+    close(dir);
+    return fd;
+}
+
+struct control *control_new(struct gannetd *gannetd, char *error, size_t error_size)
+{
+    struct control *control = calloc(1, sizeof *control);
+    CHECK(control);
+    control->gannetd = gannetd;
+    snprintf(control->path, sizeof control->path, "%s/control.sock", gannetd->config->data_dir);
+    control->listener = listen_in(gannetd->config->data_dir);
+    control->end = eventfd(0, EFD_CLOEXEC);
+    if (control->listener < 0 || control->end < 0 ||
+        pthread_create(&control->thread, NULL, run, control) != 0) {
+        snprintf(error, error_size, "cannot serve %s: %s", control->path, strerror(errno));
+        free(control);
+        return NULL;
+    }
+    return control;
+}
+
+void control_free(struct control *control)
+{
+    eventfd_write(control->end, 1);
+    pthread_join(control->thread, NULL);
+    close(control->listener);
+    close(control->end);
+    unlink(control->path);
+    free(control);
+}

@@ -194,7 +194,7 @@ static unsigned take_journal(struct router *router)
 }
 
 /* Each runnable queue gets a turn; those with more to do go to the end. */
-static unsigned run_queues(struct router *router)
+static unsigned run_each(struct router *router)
 {
     unsigned sent = 0;
     struct queue *queue = router->run, *next;
@@ -206,6 +206,16 @@ static unsigned run_queues(struct router *router)
         sent += queue_run(router, queue, DELIVERIES_AT_ONCE);
         queue_wake(router, queue);
     }
+    return sent;
+}
+
+/* No less goes out in a turn than can have come in: a queue that is emptied as fast as it is filled stays short. */
+static unsigned run_queues(struct router *router)
+{
+    unsigned sent = 0, some;
+    do
+        sent += some = run_each(router);
+    while (some && sent < RING_SLOTS);
     return sent;
 }
 

@@ -7,6 +7,7 @@
 #include "router/catalog.h"
 #include "router/checkpoint.h"
 #include "router/command.h"
+#include "router/compact.h"
 #include "router/confirm.h"
 #include "router/exchange.h"
 #include "base/link.h"
@@ -42,6 +43,7 @@ struct router {
         uint64_t seq;
     } settled; /* acknowledgements not yet in a record */
     struct checkpoint checkpoint;
+    struct compaction compaction;
     uint64_t checkpoint_from; /* LSN from which the log since the last one is counted */
     uint8_t gate;                       /* GATE_* as the fronts know it */
     bool recovering, clean; /* reading the journal back; its last record said that the end was clean */

@@ -46,19 +46,9 @@ static void save_bindings(struct map_node *node, void *owner)
 
 static void save_large(struct map_node *node, void *owner)
 {
-    struct router *router = owner;
     const struct large *large = container_of(node, struct large, by_position);
-    if (large->position & POSITION_TRANSIENT)
-        return;
-    persist_settled_flush(router);
-    size_t parts = large->parts * sizeof(struct part);
-    struct record_large *r = (struct record_large *)store_begin(&router->store, true, sizeof *r + parts);
-    r->record.type = RECORD_LARGE;
-    r->position = large->position;
-    r->parts = large->parts;
-    r->unused = 0;
-    memcpy(r + 1, large->part, parts);
-    store_end(&router->store);
+    if (!(large->position & POSITION_TRANSIENT))
+        persist_large(owner, large);
 }
 
 static void begin(struct router *router, bool last)

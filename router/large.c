@@ -28,6 +28,13 @@ struct large *large_find(const struct map *map, uint64_t position)
     return node ? container_of(node, struct large, by_position) : NULL;
 }
 
+void large_move(struct map *map, struct large *large, uint64_t position)
+{
+    map_remove(map, &large->by_position);
+    large->position = position;
+    map_add(map, &large->by_position, hash_id(position));
+}
+
 void large_unref(struct map *map, struct store *store, struct large *large)
 {
     CHECK(large->refs);

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "router/agent.h"
+#include "router/large.h"
 
 /* A record of `fixed` bytes and then the spans; the caller has filled in nothing yet. */
 static void *begin(struct router *router, enum router_record type, size_t fixed, size_t more)
@@ -76,6 +77,16 @@ void persist_exchange(struct router *router, const struct catalog_exchange *e)
     r->alternate_len = e->alternate.len;
     uint8_t *at = put_span((uint8_t *)(r + 1), name_span(&e->name));
     put_span(put_span(at, name_span(&e->alternate)), e->arguments);
+    store_end(&router->store);
+}
+
+void persist_large(struct router *router, const struct large *large)
+{
+    size_t parts = large->parts * sizeof(struct part);
+    struct record_large *r = begin(router, RECORD_LARGE, sizeof *r, parts);
+    r->position = large->position;
+    r->parts = large->parts;
+    memcpy(r + 1, large->part, parts);
     store_end(&router->store);
 }
 

@@ -15,6 +15,7 @@
 #include "router/exchange.h"
 
 struct catalog_exchange;
+struct large;
 struct queue;
 struct router;
 
@@ -114,6 +115,7 @@ void persist_binding(struct router *router, const struct binding *binding, enum 
 void persist_exchange(struct router *router, const struct catalog_exchange *exchange);
 void persist_exchange_gone(struct router *router, uint64_t id);
 void persist_id(struct router *router, enum router_record type, uint64_t id);
+void persist_large(struct router *router, const struct large *large);
 /* The message seq of a durable queue is done with. Runs of them are collected into one record: */
 void persist_settled(struct router *router, uint32_t queue, uint64_t seq);
 void persist_settled_flush(struct router *router);

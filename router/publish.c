@@ -114,6 +114,30 @@ static void keep(struct router *router, struct recipients to, bool durable, cons
     }
 }
 
+/* Durable queues first; returns how many there are. */
+static size_t sort_durable(struct recipients to)
+{
+    size_t durable = 0;
+    for (size_t i = 0; i < to.count; i++) {
+        struct destination *d = to.list[i];
+        if (!queue_of(d)->durable)
+            continue;
+        to.list[i] = to.list[durable];
+        to.list[durable++] = d;
+    }
+    return durable;
+}
+
+/* Transient queues get a record of their own: one in the journal would be needed for as long as they have the message, and
+ * nothing in it would say so. */
+static void keep_all(struct router *router, struct recipients to, bool durable, const struct command_publish *p,
+                     struct span exchange, const struct part *parts, uint32_t part_count, struct span body)
+{
+    size_t first = durable ? sort_durable(to) : 0;
+    keep(router, (struct recipients){to.list, first}, true, p, exchange, parts, part_count, body);
+    keep(router, (struct recipients){to.list + first, to.count - first}, false, p, exchange, parts, part_count, body);
+}
+
 /* The publisher gets the message back: it is kept in the transient stream until the front has sent it. */
 static void give_back(struct router *router, unsigned front, const struct command_publish *p, struct span exchange,
                       const struct part *parts, uint32_t part_count, struct span body)
@@ -143,7 +167,7 @@ void publish_end(struct router *router, unsigned front, struct recipients to, bo
                    durable_count(to) != 0;
     router->stats.published++;
     if (to.count && !refused)
-        keep(router, to, durable, p, exchange, parts, part_count, body);
+        keep_all(router, to, durable, p, exchange, parts, part_count, body);
     else if (!to.count && (flags & PUBLISH_MANDATORY) && (!(flags & PUBLISH_SHARED) || (flags & PUBLISH_KEEPER)))
         give_back(router, front, p, exchange, parts, part_count, body);
     if (!(flags & PUBLISH_CONFIRM) && !((flags & PUBLISH_SHARED) && (flags & PUBLISH_MANDATORY)))

@@ -190,17 +190,22 @@ static void replay_entries(struct router *router, const struct record_entries *r
         queue->index.tail = r->to;
 }
 
-/* Comes before the entries that refer to it. */
+/* In a checkpoint it comes before the entries that refer to it; on its own, parts have been copied forward. */
 static void replay_large(struct router *router, const struct record_large *r)
 {
     struct part parts[PARTS_MAX];
-    CHECK(r->parts <= PARTS_MAX);
-    if (large_find(&router->large, r->position))
-        return;
+    struct large *large = large_find(&router->large, r->position);
+    CHECK(r->parts <= PARTS_MAX && (!large || large->parts == r->parts));
     memcpy(parts, r + 1, r->parts * sizeof *parts);
     for (uint32_t i = 0; i < r->parts; i++)
         store_keep(&router->store, parts[i].position, parts[i].length);
-    large_new(&router->large, r->position, parts, r->parts, 0);
+    if (!large) {
+        large_new(&router->large, r->position, parts, r->parts, 0);
+        return;
+    }
+    for (uint32_t i = 0; i < r->parts; i++)
+        store_drop(&router->store, large->part[i].position, large->part[i].length);
+    memcpy(large->part, parts, r->parts * sizeof *parts);
 }
 
 void persist_replay(void *owner, const struct record *record, uint64_t lsn)

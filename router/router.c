@@ -273,6 +273,7 @@ unsigned router_poll(struct router *router, uint64_t now_ns)
         work += registrar_poll(router);
     work += router_answer_waiting(router);
     work += checkpoint_poll(router);
+    work += compact_poll(router);
     if (router->stopping && !router->stopped && !router->checkpoint.running)
         work += checkpoint_last(router);
     persist_settled_flush(router);

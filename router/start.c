@@ -15,8 +15,7 @@ static void find_segments(struct router *router, struct storage *storage, const 
     uint64_t *segments = calloc(count + 1, sizeof *segments);
     CHECK(segments);
     count = journal_segments(storage, end, segments, count);
-    for (unsigned i = 0; i < count; i++)
-        store_found_segment(&router->store, segments[i]);
+    store_found_segments(&router->store, segments, count);
     free(segments);
 }
 

@@ -269,8 +269,10 @@ static void on_safe(struct store *store, uint64_t lsn)
     if (store->header_lsn && store->header_lsn <= lsn) {
         store->header_lsn = 0;
         store->replay_from = store->header_checkpoint;
-        store_retire(store);
+        store->some_emptied = true;
     }
+    if (store->some_emptied)
+        store_retire(store);
 }
 
 struct waiter *store_on_journal(struct store *store, const struct journal_event *event)

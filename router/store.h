@@ -57,6 +57,7 @@ struct page_list {
 struct segment {
     uint64_t live;       /* index entries */
     uint64_t live_bytes; /* roughly: each entry's share of its record */
+    uint64_t emptied;    /* end of the log when the last one went: what says that they are gone is behind it */
     bool retired;
 };
 
@@ -89,6 +90,7 @@ struct store {
     uint64_t header_lsn;    /* which ends here; 0: it is safe, */
     uint64_t header_checkpoint; /* and says this; */
     uint64_t replay_from;   /* what a restart would start from now: segments before it that hold nothing may go */
+    bool some_emptied;      /* since segments were last looked at */
     uint32_t router;
     uint64_t broker, start;
 
@@ -147,8 +149,12 @@ void store_checkpoint(struct store *store, uint64_t lsn);
 size_t store_dead_segments(const struct store *store);
 /* Leaves the rest of the open segment unused: the next record opens a new one. */
 void store_new_segment(struct store *store);
-/* A segment exists on disk (recovery). */
-void store_found_segment(struct store *store, uint64_t number);
+/* Which segments exist on disk, ascending (recovery). */
+void store_found_segments(struct store *store, const uint64_t *numbers, size_t count);
+/* The oldest segment before replay_from, and at least `age` segments old, of which less than a quarter is alive; 0 if none is. */
+uint64_t store_sparse_segment(const struct store *store, uint64_t age);
+/* Whether anything in the segment is alive. */
+bool store_segment_alive(const struct store *store, uint64_t number);
 /* Whether everything appended is safe and no page is on its way. */
 bool store_idle(const struct store *store);
 /* Bytes of log from the oldest segment on that is not retired. */

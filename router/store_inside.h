@@ -34,5 +34,5 @@ struct waiter *store_on_done(struct store *store, const struct journal_event *ev
 
 /* The account of a segment, made if there is none. */
 struct segment *store_segment(struct store *store, uint64_t number);
-/* Retires every segment before replay_from that holds nothing alive. */
+/* Retires every segment before replay_from that holds nothing alive, once that is safe. */
 void store_retire(struct store *store);

@@ -51,9 +51,13 @@ struct segment *store_segment(struct store *store, uint64_t number)
     return segment;
 }
 
-void store_found_segment(struct store *store, uint64_t number)
+void store_found_segments(struct store *store, const uint64_t *numbers, size_t count)
 {
-    store_segment(store, number);
+    for (size_t i = 0; i < store->segment_count; i++)
+        store->segments[(store->segment_head + i) & store->segment_mask].retired = true;
+    for (size_t i = 0; i < count; i++)
+        store_segment(store, numbers[i]);
+    store->some_emptied = true;
 }
 
 /* Retired segments at the old end are forgotten. */
@@ -66,24 +70,48 @@ static void trim(struct store *store)
     }
 }
 
-static void retire_if_dead(struct store *store, uint64_t number)
+static void retire(struct store *store, uint64_t number, struct segment *segment)
 {
-    struct segment *segment = segment_get(store, number);
-    bool needed = segment->live || (number + 1) * SEGMENT_BYTES > store->replay_from;
-    if (segment->retired || needed || store->failed)
-        return;
-    struct journal_command retire = {.kind = JOURNAL_RETIRE, .lsn = number * SEGMENT_BYTES};
-    if (ring_put(store->to_journal, &retire, 1) == 1)
+    struct journal_command command = {.kind = JOURNAL_RETIRE, .lsn = number * SEGMENT_BYTES};
+    if (ring_put(store->to_journal, &command, 1) == 1)
         segment->retired = true;
-    /* else the next checkpoint tries again */
+    else
+        store->some_emptied = true; /* the journal is busy: again when it says SAFE */
 }
 
+/* That nothing in it is alive must be safe before it goes: the first record behind `emptied` says so (settlements are written
+ * before anything else is). */
 void store_retire(struct store *store)
 {
     uint64_t end = store->segment_first + store->segment_count;
-    for (uint64_t n = store->segment_first; n < end && (n + 1) * SEGMENT_BYTES <= store->replay_from; n++)
-        retire_if_dead(store, n);
+    store->some_emptied = false;
+    for (uint64_t n = store->segment_first; n < end && (n + 1) * SEGMENT_BYTES <= store->replay_from; n++) {
+        struct segment *segment = segment_get(store, n);
+        if (segment->retired || segment->live || store->failed)
+            continue;
+        if (segment->emptied < store->safe)
+            retire(store, n, segment);
+        else
+            store->some_emptied = true;
+    }
     trim(store);
+}
+
+uint64_t store_sparse_segment(const struct store *store, uint64_t age)
+{
+    uint64_t now = store->end[1] / SEGMENT_BYTES;
+    for (uint64_t n = store->segment_first; n + age < now && (n + 1) * SEGMENT_BYTES <= store->replay_from; n++) {
+        const struct segment *segment = segment_get(store, n);
+        if (segment && !segment->retired && segment->live && segment->live_bytes < SEGMENT_BYTES / 4)
+            return n;
+    }
+    return 0;
+}
+
+bool store_segment_alive(const struct store *store, uint64_t number)
+{
+    const struct segment *segment = segment_get(store, number);
+    return segment && segment->live;
 }
 
 void store_checkpoint(struct store *store, uint64_t lsn)
@@ -141,6 +169,10 @@ void store_drop(struct store *store, uint64_t position, uint32_t share)
         CHECK(segment && segment->live);
         segment->live--;
         segment->live_bytes -= share;
+        if (segment->live == 0) {
+            segment->emptied = store->end[1];
+            store->some_emptied = true;
+        }
     }
     if (page->live == 0)
         store_settle_page(store, page);

@@ -215,12 +215,12 @@ void log_start(enum log_level most, uint64_t (*wall_ns)(void))
         registered = atexit(log_stop) == 0;
 }
 
-/* A line handed over by another thread during this call may stay unwritten: agents have ended by now. */
 void log_set_level(enum log_level most)
 {
     atomic_store(&log_state.most, (int)most);
 }
 
+/* A line handed over by another thread during this call may stay unwritten: agents have ended by now. */
 void log_stop(void)
 {
     if (!atomic_exchange(&log_state.running, false))

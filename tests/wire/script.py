@@ -1,0 +1,126 @@
+"""The language of *.wire files (README.md): lines become steps."""
+import re
+
+
+class Step:
+    def __init__(self, where, verb, name="main", channel=1, what="", fields=None, times=1):
+        self.where, self.verb, self.name, self.channel = where, verb, name, channel
+        self.what, self.fields, self.times = what, fields or {}, times
+
+
+class Text:
+    """What is left of a line."""
+
+    def __init__(self, line, where):
+        self.rest, self.where = line.strip(), where
+
+    def fail(self, why):
+        raise SystemExit("%s: %s at %r" % (self.where, why, self.rest))
+
+    def take(self, pattern):
+        found = re.match(pattern, self.rest)
+        if not found:
+            return None
+        self.rest = self.rest[found.end():].lstrip()
+        return found
+
+    def value(self):
+        found = self.take(r'"((?:[^"\\]|\\.)*)"')
+        if found:
+            return self.repeated(unescape(found.group(1)))
+        found = self.take(r"x([0-9a-fA-F]*)(?![\w.])")
+        if found:
+            return self.repeated(bytes.fromhex(found.group(1)))
+        found = self.take(r'~"((?:[^"\\]|\\.)*)"')
+        if found:
+            return ("regex", unescape(found.group(1)))
+        found = self.take(r"\$(\w+)")
+        if found:
+            return ("variable", found.group(1))
+        found = self.take(r"-?\d+\.\d+")
+        if found:
+            return float(found.group(0))
+        found = self.take(r"(0x[0-9a-fA-F]+|-?\d+)")
+        if found:
+            return int(found.group(1), 0)
+        found = self.take(r"(true|false|void)\b")
+        if found:
+            return {"true": True, "false": False, "void": None}[found.group(1)]
+        if self.take(r"\{"):
+            return self.table()
+        if self.take(r"\["):
+            return self.array()
+        return self.fail("no value")
+
+    def repeated(self, value):
+        found = self.take(r"\*(\d+)")
+        return value * int(found.group(1)) if found else value
+
+    def table(self):
+        table = {}
+        while not self.take(r"\}"):
+            name = self.take(r"([\w.-]+)=") or self.fail("no field name")
+            table[name.group(1)] = self.value()
+        return table
+
+    def array(self):
+        array = []
+        while not self.take(r"\]"):
+            array.append(self.value())
+        return array
+
+    def fields(self):
+        fields = {}
+        while self.rest:
+            name = self.take(r"([\w.]+)=")
+            fields[name.group(1) if name else "data"] = self.value()
+        return fields
+
+
+def unescape(s):
+    """Text, unless it has an escape that makes it bytes."""
+    if "\\" not in s:
+        return s
+    data = s.encode().decode("unicode_escape").encode("latin-1")
+    return data if re.search(r"\\x", s) else data.decode()
+
+
+def parse_line(line, where):
+    text = Text(line, where)
+    name = text.take(r"@(\w+)")
+    name = name.group(1) if name else "main"
+    found = text.take(r"([<>])(\d*)")
+    if found:
+        times = text.take(r"(\d+) times")
+        what = text.take(r"[a-z][a-z-]*(\.[a-z-]+)?") or text.fail("nothing to send or expect")
+        step = Step(where, "send" if found.group(1) == ">" else "expect", name)
+        step.channel = int(found.group(2)) if found.group(2) else 0 if what.group(0).startswith("connection.") else 1
+        step.times = int(times.group(1)) if times else 1
+        step.what = what.group(0)
+        step.fields = text.fields()
+        if step.what in ("bytes", "body") and isinstance(step.fields.get("data"), str):
+            step.fields["data"] = step.fields["data"].encode()
+        return step
+    verb = text.take(r"(connect|stream|abort|sleep)\b") or text.fail("no such step")
+    if verb.group(1) == "sleep":
+        return Step(where, "sleep", fields={"seconds": float(text.value())})
+    return Step(where, verb.group(1), name, fields=text.fields())
+
+
+def parse_file(path):
+    """A list of (title, only, steps)."""
+    conversations = []
+    with open(path) as f:
+        for number, line in enumerate(f, 1):
+            line = line.strip()
+            where = "%s:%d" % (path, number)
+            if not line or line.startswith("#"):
+                continue
+            found = re.match(r"conversation (.*?)(?: \(only (\w+)\))?$", line)
+            if found:
+                conversations.append((found.group(1), found.group(2), []))
+            elif not conversations:
+                raise SystemExit("%s: a step before the first conversation" % where)
+            else:
+                conversations[-1][2].append(parse_line(line, where))
+    return conversations

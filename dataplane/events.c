@@ -104,16 +104,17 @@ static void front_on_event(struct front *front, unsigned router, const union eve
 
 unsigned front_take_events(struct front *front)
 {
-    union event events[EVENTS_AT_ONCE];
+    const void *entries;
     unsigned work = 0;
     for (unsigned r = 0; r < front->options.routers; r++) {
-        unsigned n, total = 0;
-        while (total < RING_SLOTS / 2 && (n = ring_take(front->options.from_router[r], events, EVENTS_AT_ONCE))) {
+        struct ring *ring = front->options.from_router[r];
+        for (unsigned n, total = 0; total < RING_SLOTS && (n = ring_peek(ring, EVENTS_AT_ONCE, &entries)); total += n) {
+            const union event *events = entries;
             for (unsigned i = 0; i < n; i++)
                 front_on_event(front, r, &events[i]);
-            total += n;
+            ring_release(ring, n);
+            work += n;
         }
-        work += total;
     }
     return work;
 }

@@ -28,13 +28,10 @@ union command *front_command(struct front *front, unsigned router)
 
 void front_done(struct front *front, unsigned router, uint64_t page)
 {
-    struct link *link = &front->router[router];
-    if (link->batched) {
-        struct command_done *last = &((union command *)(void *)&link->batch[link->batched - 1])->done;
-        if (last->kind == COMMAND_DONE && last->page == page) {
-            last->count++;
-            return;
-        }
+    struct command_done *last = link_last(&front->router[router]);
+    if (last && last->kind == COMMAND_DONE && last->page == page) {
+        last->count++;
+        return;
     }
     front_command(front, router)->done = (struct command_done){.kind = COMMAND_DONE, .count = 1, .page = page};
 }
@@ -50,13 +47,13 @@ void front_free_op(struct front *front, struct op *op)
 static uint64_t taken(const struct front *front, unsigned router)
 {
     const struct link *link = &front->router[router];
-    return front->sent[router] - link->batched - (link->late_to - link->late_from) - ring_waiting(link->ring);
+    return front->sent[router] - link_pending(link) - ring_waiting(link->ring);
 }
 
-static bool all_taken(const struct front *front, const struct lent_row *row)
+static bool all_taken(const struct front *front, const uint64_t *sent)
 {
     for (unsigned r = 0; r < front->options.routers; r++)
-        if (taken(front, r) < row->sent[r])
+        if (taken(front, r) < sent[r])
             return false;
     return true;
 }
@@ -64,7 +61,7 @@ static bool all_taken(const struct front *front, const struct lent_row *row)
 /* Receive buffers and bodies whose commands every router has taken may be used again. */
 static void take_back_lent(struct front *front)
 {
-    for (struct lent_row *row; (row = lent_oldest(&front->lent)) && all_taken(front, row);) {
+    for (struct lent_row *row; (row = lent_oldest(&front->lent)) && all_taken(front, row->sent);) {
         if (row->buffer) {
             size_t *length = (size_t *)(void *)row->buffer - 1;
             front->buffer_bytes -= *length;
@@ -73,6 +70,11 @@ static void take_back_lent(struct front *front)
             front->transport->ops->rx_release(front->transport, row->epoch);
         }
         lent_drop_oldest(&front->lent);
+    }
+    /* Nothing points anywhere: the buffer in use is begun anew, while it is in the cache. */
+    if (!front->lent.count && front->epoch > front->epoch_released && all_taken(front, front->sent)) {
+        front->epoch_released = front->epoch;
+        front->transport->ops->rx_release(front->transport, front->epoch);
     }
 }
 
@@ -196,7 +198,7 @@ static void hold(struct host *host)
 /* A new receive buffer: the one before is released when all that pointed into it is taken. */
 static void next_epoch(struct front *front, uint64_t epoch)
 {
-    if (front->epoch != epoch && front->epoch) {
+    if (front->epoch != epoch && front->epoch > front->epoch_released) {
         struct lent_row *row = lent_add(&front->lent);
         row->epoch = epoch - 1;
         memcpy(row->sent, front->sent, sizeof row->sent[0] * front->options.routers);
@@ -380,13 +382,13 @@ unsigned front_poll(struct front *front, uint64_t now_ns)
 {
     front->now_ns = now_ns;
     unsigned work = front_take_events(front);
+    take_back_lent(front);
     if (front->parked)
         work += unpark(front);
     work += front->transport->ops->poll(front->transport, now_ns);
     work += run_timers(front);
     work += listing_poll(front);
     work += flush(front);
-    take_back_lent(front);
     return work;
 }
 
@@ -433,7 +435,7 @@ void front_stop(struct front *front, const char *why)
 bool front_stopped(const struct front *front)
 {
     for (unsigned r = 0; r < front->options.routers; r++)
-        if (!link_empty(&front->router[r]) || ring_waiting(front->router[r].ring))
+        if (link_pending(&front->router[r]) || ring_waiting(front->router[r].ring))
             return false;
     return front->stats.connections == 0;
 }

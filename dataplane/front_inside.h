@@ -57,7 +57,8 @@ struct front {
     struct link router[ROUTERS_MAX];
     uint64_t sent[ROUTERS_MAX]; /* commands ever given to the link */
     struct lent lent;
-    uint64_t epoch;        /* of the receive buffer in use */
+    uint64_t epoch;          /* of the receive buffer in use */
+    uint64_t epoch_released; /* given back though it was in use */
     uint64_t buffer_bytes; /* of host_buffer memory in use */
     struct exchange_table exchanges;
     uint8_t gate[ROUTERS_MAX]; /* GATE_* that are shut, by router */

@@ -1,4 +1,5 @@
-/* Commands that a journal has taken from its ring and not yet started, oldest first. Bounded like the ring. */
+/* Commands that a journal has taken from its ring and not yet started, oldest first. Bounded like the ring.
+ */
 #pragma once
 
 #include <stdbool.h>

@@ -31,8 +31,7 @@ static int make(const char *data_dir, const char *path)
 static int open_scratch(struct directory *directory)
 {
     directory->open_flags = O_RDWR | O_CLOEXEC | O_DIRECT;
-    directory->scratch =
-        openat(directory->fd, SCRATCH_NAME, directory->open_flags | O_CREAT | O_TRUNC, 0600);
+    directory->scratch = openat(directory->fd, SCRATCH_NAME, directory->open_flags | O_CREAT | O_TRUNC, 0600);
     if (directory->scratch < 0 && errno == EINVAL) {
         directory->open_flags &= ~O_DIRECT;
         directory->scratch =
@@ -43,7 +42,8 @@ static int open_scratch(struct directory *directory)
     return unlinkat(directory->fd, SCRATCH_NAME, 0) == 0 ? 0 : errno;
 }
 
-int directory_open(struct directory *directory, const char *data_dir, uint32_t router, char *error, size_t error_size)
+int directory_open(struct directory *directory, const char *data_dir, uint32_t router, char *error,
+                   size_t error_size)
 {
     directory->fd = directory->scratch = -1;
     int n = snprintf(directory->path, sizeof directory->path, "%s/router-%u", data_dir, router);

@@ -15,7 +15,8 @@ struct directory {
 };
 
 /* Makes data_dir/router-N if there is none. 0, or -1 and why in error. */
-int directory_open(struct directory *directory, const char *data_dir, uint32_t router, char *error, size_t error_size);
+int directory_open(struct directory *directory, const char *data_dir, uint32_t router, char *error,
+                   size_t error_size);
 void directory_close(struct directory *directory);
 /* As in storage.h. */
 int directory_list(const struct directory *directory, uint64_t *segments, unsigned max);

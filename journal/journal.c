@@ -2,10 +2,10 @@
  * A turn of the journal:
  *   storage answers → hear: a write, a side task (READ, SPILL, FETCH) or the reserve's task is done
  *   ring → take: WRITEs into one backlog, side tasks into another, RETIREs to the reserve
- *   backlog → start_writes: ranges that follow each other become one write (that is the group commit), several in flight
- *   submit: one system call for all that was started
- *   tell: SAFE for the writes that are done with none undone before them; FULL, ROOM, FAILED when that changes
- * Writes may be done in any order; `flights` is a queue, and only its front moves what is safe.
+ *   backlog → start_writes: ranges that follow each other become one write (that is the group commit),
+ * several in flight submit: one system call for all that was started tell: SAFE for the writes that are done
+ * with none undone before them; FULL, ROOM, FAILED when that changes Writes may be done in any order;
+ * `flights` is a queue, and only its front moves what is safe.
  */
 #include "journal/journal.h"
 
@@ -20,9 +20,9 @@
 #include "journal/storage.h"
 
 #define JOURNAL_MAGIC  0x6a6f75726e616c31u
-#define SIDES          16u              /* side tasks in flight */
-#define TAKE           16u              /* commands or answers taken at once */
-#define EVENTS_IN_HAND 4u               /* of the event ring, for SAFE, FULL or ROOM, and FAILED */
+#define SIDES          16u /* side tasks in flight */
+#define TAKE           16u /* commands or answers taken at once */
+#define EVENTS_IN_HAND 4u  /* of the event ring, for SAFE, FULL or ROOM, and FAILED */
 
 static_assert(WRITES_IN_FLIGHT + SIDES + 1 <= STORAGE_REQUESTS, "what is under way at once");
 static_assert(PAGE_BYTES <= WRITE_BYTES && RING_SLOTS > EVENTS_IN_HAND + 1, "progress is possible");
@@ -50,12 +50,12 @@ struct journal {
     unsigned flight_first, flight_count;
     struct side sides[SIDES];
     unsigned sides_busy;
-    uint64_t taken;     /* LSN behind the newest WRITE taken */
-    uint64_t safe;      /* LSN */
-    uint64_t claim;     /* LSN that may be called safe in a commit */
-    uint64_t safe_told; /* LSN */
+    uint64_t taken;      /* LSN behind the newest WRITE taken */
+    uint64_t safe;       /* LSN */
+    uint64_t claim;      /* LSN that may be called safe in a commit */
+    uint64_t safe_told;  /* LSN */
     uint64_t checkpoint; /* LSN, named by a header that is safe */
-    uint32_t error;     /* errno of the failure, for good */
+    uint32_t error;      /* errno of the failure, for good */
     bool failed_told, full_told;
     uint32_t router;
     uint64_t broker;
@@ -63,8 +63,8 @@ struct journal {
     struct reserve reserve;
 };
 
-struct journal *journal_new(struct storage *storage, const struct journal_options *options, struct ring *commands,
-                            struct ring *events, const struct journal_end *end)
+struct journal *journal_new(struct storage *storage, const struct journal_options *options,
+                            struct ring *commands, struct ring *events, const struct journal_end *end)
 {
     CHECK(end->lsn % BLOCK_BYTES == 0 && end->lsn >= SEGMENT_BYTES);
     struct journal *journal = calloc(1, sizeof *journal);
@@ -106,7 +106,8 @@ static void write_done(struct journal *journal, unsigned slot, uint32_t error)
         const struct flight *first = &journal->flights[journal->flight_first];
         if (!journal->error) {
             journal->safe = journal->claim = first->end;
-            journal->checkpoint = first->checkpoint > journal->checkpoint ? first->checkpoint : journal->checkpoint;
+            journal->checkpoint =
+                first->checkpoint > journal->checkpoint ? first->checkpoint : journal->checkpoint;
         }
         journal->flight_first = (journal->flight_first + 1) % WRITES_IN_FLIGHT;
         journal->flight_count--;
@@ -150,8 +151,8 @@ static unsigned hear(struct journal *journal, uint64_t now_ns)
 
 /* ---- take -------------------------------------------------------------------------------------- */
 
-/* What recovery relies on is the router's to keep: a range opens with a commit (behind a segment's header), which is signed
- * with what makes it ours and of this start. */
+/* What recovery relies on is the router's to keep: a range opens with a commit (behind a segment's header),
+ * which is signed with what makes it ours and of this start. */
 static void check_range(struct journal *journal, const struct journal_command *command)
 {
     uint64_t lsn = command->lsn, end = lsn + command->len;
@@ -161,7 +162,8 @@ static void check_range(struct journal *journal, const struct journal_command *c
     const uint8_t *at = command->bytes;
     if (lsn % SEGMENT_BYTES == 0) {
         const struct segment_header *header = (const struct segment_header *)at;
-        CHECK(header->segment == segment_of(lsn) && header->broker && header->start && header->safe <= journal->claim);
+        CHECK(header->segment == segment_of(lsn) && header->broker && header->start &&
+              header->safe <= journal->claim);
         CHECK(command->len > BLOCK_BYTES);
         journal->broker = header->broker;
         at += BLOCK_BYTES;
@@ -348,7 +350,8 @@ static bool tell_one(struct journal *journal, enum journal_event_kind kind, uint
 static unsigned tell_room(struct journal *journal)
 {
     bool full = journal->reserve.full;
-    if (full == journal->full_told || journal->error || !tell_one(journal, full ? JOURNAL_FULL : JOURNAL_ROOM, 0, 0))
+    if (full == journal->full_told || journal->error ||
+        !tell_one(journal, full ? JOURNAL_FULL : JOURNAL_ROOM, 0, 0))
         return 0;
     journal->full_told = full;
     if (full)
@@ -368,8 +371,8 @@ static unsigned tell(struct journal *journal)
     told += tell_room(journal);
     if (journal->error && !journal->failed_told && tell_one(journal, JOURNAL_FAILED, 0, journal->error)) {
         journal->failed_told = true;
-        log_line(LOG_ERROR, "journal", "router %u: a write failed (%s); nothing more will be written", journal->router,
-                 strerror((int)journal->error));
+        log_line(LOG_ERROR, "journal", "router %u: a write failed (%s); nothing more will be written",
+                 journal->router, strerror((int)journal->error));
         told++;
     }
     return told;
@@ -386,7 +389,7 @@ unsigned journal_poll(struct journal *journal, uint64_t now_ns)
 
 bool journal_idle(const struct journal *journal)
 {
-    return !journal->flight_count && !journal->writes.count && !journal->asides.count && !journal->sides_busy &&
-           journal->reserve.task == RESERVE_RESTS && ring_waiting(journal->commands) == 0 &&
-           journal->safe_told == journal->safe;
+    return !journal->flight_count && !journal->writes.count && !journal->asides.count &&
+           !journal->sides_busy && journal->reserve.task == RESERVE_RESTS &&
+           ring_waiting(journal->commands) == 0 && journal->safe_told == journal->safe;
 }

@@ -1,13 +1,13 @@
 /*
  * The journal: an agent that writes one router's log to one disk. It knows segments, blocks and syncs; what
  * the records mean is the router's affair (it only tells it what is safe). The log is one space of bytes:
- * segment n holds the LSNs from n * SEGMENT_BYTES on, the first block of a segment is its header, and pages of
- * PAGE_BYTES tile it. The router fills a page in memory and gives ranges of whole blocks to write; no block is
- * written twice.
+ * segment n holds the LSNs from n * SEGMENT_BYTES on, the first block of a segment is its header, and pages
+ * of PAGE_BYTES tile it. The router fills a page in memory and gives ranges of whole blocks to write; no
+ * block is written twice.
  *
- * Commands and events travel on two rings. A range given to WRITE lies in one page and must not change until SAFE has
- * passed it. WRITE ranges come in order of their LSN with no gap but at the start of a segment: the rest of the segment
- * before may be left unwritten.
+ * Commands and events travel on two rings. A range given to WRITE lies in one page and must not change until
+ * SAFE has passed it. WRITE ranges come in order of their LSN with no gap but at the start of a segment: the
+ * rest of the segment before may be left unwritten.
  */
 #pragma once
 
@@ -23,12 +23,13 @@
 struct storage;
 
 enum journal_command_kind {
-    JOURNAL_WRITE,   /* bytes to lsn, in whole blocks: safe when SAFE says so */
-    JOURNAL_READ,    /* whole blocks at lsn, in one segment, into bytes; answered by DONE with tag */
-    JOURNAL_RETIRE,  /* lsn: the start of a segment that holds nothing anyone needs. Takes effect when all WRITEs before
-                        it are safe and so is a segment header that names a checkpoint behind this segment */
-    JOURNAL_SPILL,   /* bytes to position lsn of the scratch file (lost at a restart); answered by DONE */
-    JOURNAL_FETCH,   /* whole blocks from position lsn of the scratch file; answered by DONE */
+    JOURNAL_WRITE,  /* bytes to lsn, in whole blocks: safe when SAFE says so */
+    JOURNAL_READ,   /* whole blocks at lsn, in one segment, into bytes; answered by DONE with tag */
+    JOURNAL_RETIRE, /* lsn: the start of a segment that holds nothing anyone needs. Takes effect when all
+                       WRITEs before it are safe and so is a segment header that names a checkpoint behind
+                       this segment */
+    JOURNAL_SPILL,  /* bytes to position lsn of the scratch file (lost at a restart); answered by DONE */
+    JOURNAL_FETCH,  /* whole blocks from position lsn of the scratch file; answered by DONE */
 };
 
 struct journal_command {
@@ -69,19 +70,19 @@ struct segment_header {
     uint32_t router;
     uint64_t broker;     /* id of this data directory, random, the same in all its journals */
     uint64_t segment;    /* its number */
-    uint64_t checkpoint; /* LSN from which a replay is complete, the first record of a segment; 0: from the beginning.
-                            Only one that is safe: a checkpoint above `safe` is not believed */
+    uint64_t checkpoint; /* LSN from which a replay is complete, the first record of a segment; 0: from the
+                            beginning. Only one that is safe: a checkpoint above `safe` is not believed */
     uint64_t safe;       /* as in a COMMIT */
     uint64_t start;      /* as in a COMMIT */
     uint32_t before;     /* the sum of the last record of the segment before */
     uint32_t segment_bytes, page_bytes;
-    uint32_t sum;        /* CRC32C of all fields above: what the first record of the segment carries as `before` */
+    uint32_t sum; /* CRC32C of all fields above: what the first record of the segment carries as `before` */
 };
 
 #define JOURNAL_VERSION 1u
 
-/* block: BLOCK_BYTES, zeroed and filled in. Magic, version, sizes and sum need not be set in header. Returns the sum: the
- * header is a link of the chain. */
+/* block: BLOCK_BYTES, zeroed and filled in. Magic, version, sizes and sum need not be set in header. Returns
+ * the sum: the header is a link of the chain. */
 uint32_t segment_header_write(uint8_t *block, const struct segment_header *header);
 
 /* ---- recovery, before the agent runs -------------------------------------------------------------- */
@@ -97,21 +98,23 @@ struct journal_end {
     uint64_t cut_bytes; /* at least: of a torn, never confirmed end */
 };
 
-/* Called for every record from the last checkpoint on, in order; owner as given. The record is in a buffer that
- * is reused after the call. */
+/* Called for every record from the last checkpoint on, in order; owner as given. The record is in a buffer
+ * that is reused after the call. */
 typedef void journal_replay(void *owner, const struct record *record, uint64_t lsn);
 
 /*
- * Reads the log of `router` from storage and replays it. Returns 0 and fills *end, or -1 and says in error (of
- * error_size bytes) which file is damaged, at what offset, and what to do: the log is then left as it is.
+ * Reads the log of `router` from storage and replays it. Returns 0 and fills *end, or -1 and says in error
+ * (of error_size bytes) which file is damaged, at what offset, and what to do: the log is then left as it is.
  * May block: it runs at start, before the agents do.
  */
 int journal_recover(struct storage *storage, uint32_t router, struct journal_end *end, journal_replay *replay,
                     void *owner, char *error, size_t error_size);
 
-/* Segments that exist after recovery, oldest first, at most max numbers put into `segments`; returns how many there
- * are. Those in which the router finds nothing alive are to be RETIREd by it. end: as journal_recover found it. */
-unsigned journal_segments(struct storage *storage, const struct journal_end *end, uint64_t *segments, unsigned max);
+/* Segments that exist after recovery, oldest first, at most max numbers put into `segments`; returns how many
+ * there are. Those in which the router finds nothing alive are to be RETIREd by it. end: as journal_recover
+ * found it. */
+unsigned journal_segments(struct storage *storage, const struct journal_end *end, uint64_t *segments,
+                          unsigned max);
 
 /* ---- the agent ------------------------------------------------------------------------------------- */
 
@@ -123,8 +126,8 @@ struct journal_options {
 struct journal;
 
 /* storage, commands (from the router) and events (to it) are the caller's and outlive the journal. */
-struct journal *journal_new(struct storage *storage, const struct journal_options *options, struct ring *commands,
-                            struct ring *events, const struct journal_end *end);
+struct journal *journal_new(struct storage *storage, const struct journal_options *options,
+                            struct ring *commands, struct ring *events, const struct journal_end *end);
 void journal_free(struct journal *journal);
 
 /* One turn: takes commands, starts writes, hears completions, tells. Never blocks. Returns the work found. */

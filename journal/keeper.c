@@ -18,7 +18,7 @@
 #include "journal/segment.h"
 
 #define ZEROS_BYTES (SEGMENT_BYTES < MIB ? SEGMENT_BYTES : MIB) /* written at once */
-#define NEW_NAME    "new.tmp" /* a file that is not complete yet */
+#define NEW_NAME    "new.tmp"                                   /* a file that is not complete yet */
 
 struct keeper {
     int dir, open_flags;
@@ -34,8 +34,8 @@ static uint64_t room(int dir)
     return fstatvfs(dir, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
 }
 
-/* Zeros are really written: a first write over blocks that are only allocated pays for the file system's own journal, and
- * commits would wait for that. */
+/* Zeros are really written: a first write over blocks that are only allocated pays for the file system's own
+ * journal, and commits would wait for that. */
 static int fill(const struct keeper *keeper, int fd)
 {
     if (fallocate(fd, 0, 0, SEGMENT_BYTES) != 0 && errno != EOPNOTSUPP)
@@ -59,7 +59,8 @@ static bool complete(int fd)
     return fstat(fd, &st) == 0 && st.st_size >= (off_t)SEGMENT_BYTES;
 }
 
-/* Under a name of its own until it is complete and stable, so that a segment's name never stands for half a file. */
+/* Under a name of its own until it is complete and stable, so that a segment's name never stands for half a
+ * file. */
 static int create(const struct keeper *keeper, const char *name, uint64_t leave_free)
 {
     if (room(keeper->dir) < leave_free + SEGMENT_BYTES)

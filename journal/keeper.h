@@ -1,7 +1,8 @@
 /*
- * The keeper: a thread beside storage_uring for what may block in the kernel for long and has no place in a poll:
- * creating, zeroing, renaming and removing segment files, syncing the directory, closing. Jobs and answers travel on two rings,
- * so neither side waits for the other or takes a lock; eventfds wake whoever sleeps.
+ * The keeper: a thread beside storage_uring for what may block in the kernel for long and has no place in a
+ * poll: creating, zeroing, renaming and removing segment files, syncing the directory, closing. Jobs and
+ * answers travel on two rings, so neither side waits for the other or takes a lock; eventfds wake whoever
+ * sleeps.
  */
 #pragma once
 
@@ -29,8 +30,8 @@ static_assert(sizeof(struct keeper_job) == RING_ENTRY_BYTES, "a job is a ring en
 
 struct keeper;
 
-/* dir: descriptor of the router's directory, not owned. open_flags: for the files. NULL and errno if there is no thread
- * to be had. */
+/* dir: descriptor of the router's directory, not owned. open_flags: for the files. NULL and errno if there is
+ * no thread to be had. */
 struct keeper *keeper_new(int dir, int open_flags);
 /* Ends the thread after the jobs it has. May block. */
 void keeper_free(struct keeper *keeper);

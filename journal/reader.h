@@ -1,5 +1,6 @@
 /*
- * The reader: pages of segments one after the other, read ahead of who asks for them. For recovery: it blocks.
+ * The reader: pages of segments one after the other, read ahead of who asks for them. For recovery: it
+ * blocks.
  */
 #pragma once
 
@@ -35,6 +36,6 @@ struct reader {
 void reader_init(struct reader *reader, struct storage *storage, const uint64_t *segments, size_t count);
 /* Waits for what is under way. */
 void reader_free(struct reader *reader);
-/* The page at lsn, a multiple of PAGE_BYTES, of a segment that exists; good until the next call. Pages are best asked for in
- * ascending order. 0 or errno. */
+/* The page at lsn, a multiple of PAGE_BYTES, of a segment that exists; good until the next call. Pages are
+ * best asked for in ascending order. 0 or errno. */
 uint32_t reader_get(struct reader *reader, uint64_t lsn, const uint8_t **bytes);

@@ -23,7 +23,8 @@ uint32_t record_seal(struct record *record, uint64_t lsn, uint32_t before)
 
 int record_valid(const struct record *record, uint64_t lsn, size_t avail)
 {
-    if (avail < RECORD_MIN || record->length < RECORD_MIN || record->length > avail || record->length % 8 != 0)
+    if (avail < RECORD_MIN || record->length < RECORD_MIN || record->length > avail ||
+        record->length % 8 != 0)
         return 0;
     return record->type != 0 && record->zero == 0 && record->sum == sum_of(record, lsn);
 }

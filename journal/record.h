@@ -34,12 +34,13 @@ enum record_type {
 
 /*
  * What opens every write, at the start of a block.
- * safe: the LSN up to which all was on stable storage when this write was made up: that of the last JOURNAL_SAFE, before
- * the first journal_end.safe (never journal_end.lsn: what lies between was torn). Damage below it is damage to data that
- * had been promised; damage above it can be a torn write.
- * broker: as in the segment's header; a secret of the data directory, so that no publisher can put a commit into a body.
- * start: a number drawn at random when the broker started. It makes the sums of each start's records differ from those of
- * every other start's, so that what an earlier start left behind the end can't chain to what this one writes.
+ * safe: the LSN up to which all was on stable storage when this write was made up: that of the last
+ * JOURNAL_SAFE, before the first journal_end.safe (never journal_end.lsn: what lies between was torn). Damage
+ * below it is damage to data that had been promised; damage above it can be a torn write. broker: as in the
+ * segment's header; a secret of the data directory, so that no publisher can put a commit into a body. start:
+ * a number drawn at random when the broker started. It makes the sums of each start's records differ from
+ * those of every other start's, so that what an earlier start left behind the end can't chain to what this
+ * one writes.
  */
 struct record_commit {
     struct record record;
@@ -65,13 +66,14 @@ uint32_t record_seal(struct record *record, uint64_t lsn, uint32_t before);
  * Does not look at the chain: compare `before` for that. */
 int record_valid(const struct record *record, uint64_t lsn, size_t avail);
 
-/* The commit that stands valid at lsn, the start of a block of which BLOCK_BYTES are at `block`, or NULL. broker: 0 if it
- * is not known. */
+/* The commit that stands valid at lsn, the start of a block of which BLOCK_BYTES are at `block`, or NULL.
+ * broker: 0 if it is not known. */
 const struct record_commit *record_commit_at(const uint8_t *block, uint64_t lsn, uint64_t broker);
 
 /*
- * Walks the records of one page that was read back (compaction). A walk ends at the end of the page, at the end of what
- * was written, or at damage: only who knows what the page should hold can tell the last two apart.
+ * Walks the records of one page that was read back (compaction). A walk ends at the end of the page, at the
+ * end of what was written, or at damage: only who knows what the page should hold can tell the last two
+ * apart.
  */
 struct record_scan {
     const uint8_t *page; /* PAGE_BYTES */

@@ -3,7 +3,8 @@
  *   lists the segment files and reads their headers; one below the checkpoint that is not valid is damage,
  *   begins at the greatest checkpoint that a header names (else at the first segment),
  *   walks record by record, judging each position by the table below,
- *   makes sure that what it has read is on stable storage: after a kill it may have come from the disk's cache.
+ *   makes sure that what it has read is on stable storage: after a kill it may have come from the disk's
+ * cache.
  */
 #include "journal/recover.h"
 
@@ -34,7 +35,8 @@ static const struct {
 enum recover_verdict recover_judge(unsigned facts)
 {
     for (unsigned i = 0; i < sizeof judgements / sizeof *judgements; i++)
-        if ((facts & judgements[i].true_facts) == judgements[i].true_facts && !(facts & judgements[i].false_facts))
+        if ((facts & judgements[i].true_facts) == judgements[i].true_facts &&
+            !(facts & judgements[i].false_facts))
             return judgements[i].verdict;
     UNREACHABLE();
 }
@@ -65,7 +67,8 @@ struct recovery {
     size_t error_size;
 };
 
-__attribute__((format(printf, 3, 4))) static int stop(struct recovery *r, uint64_t lsn, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int stop(struct recovery *r, uint64_t lsn, const char *format,
+                                                      ...)
 {
     char path[STORAGE_PATH_BYTES], why[400];
     r->storage->table->path(r->storage, segment_of(lsn), path);
@@ -79,14 +82,17 @@ __attribute__((format(printf, 3, 4))) static int stop(struct recovery *r, uint64
 
 static int stop_unreadable(struct recovery *r, uint64_t lsn, uint32_t error)
 {
-    return stop(r, lsn, "cannot be read: %s", error == ENODATA ? "the file is too short" : strerror((int)error));
+    return stop(r, lsn, "cannot be read: %s",
+                error == ENODATA ? "the file is too short" : strerror((int)error));
 }
 
 static int stop_damaged(struct recovery *r)
 {
     return stop(r, r->lsn,
-                "what stood here is damaged or missing, and it had been confirmed: the log says that all was safe up to "
-                "segment %016" PRIx64 ", offset %" PRIu64 ". Nothing has been changed. Restore the file from a copy, or "
+                "what stood here is damaged or missing, and it had been confirmed: the log says that all was "
+                "safe up to "
+                "segment %016" PRIx64 ", offset %" PRIu64
+                ". Nothing has been changed. Restore the file from a copy, or "
                 "move the directory away to start without what it holds",
                 segment_of(r->proven), r->proven % SEGMENT_BYTES);
 }
@@ -144,8 +150,8 @@ static int check_header(struct recovery *r, struct found *found)
         return stop(r, lsn, "has version %u of the format, this broker knows version %u", h->version,
                     JOURNAL_VERSION);
     case SEGMENT_SHAPE:
-        return stop(r, lsn, "has segments of %u and pages of %u bytes, this broker %u and %u", h->segment_bytes,
-                    h->page_bytes, SEGMENT_BYTES, PAGE_BYTES);
+        return stop(r, lsn, "has segments of %u and pages of %u bytes, this broker %u and %u",
+                    h->segment_bytes, h->page_bytes, SEGMENT_BYTES, PAGE_BYTES);
     case SEGMENT_ROUTER:
         return stop(r, lsn, "belongs to router %u, not to router %u", h->router, r->router);
     case SEGMENT_VALID:
@@ -182,7 +188,8 @@ static int find_checkpoint(struct recovery *r)
 {
     for (size_t i = 0; i < r->count; i++) {
         const struct segment_header *h = &r->found[i].header;
-        if (r->found[i].state != SEGMENT_VALID || h->checkpoint > h->safe || h->checkpoint <= r->end->checkpoint)
+        if (r->found[i].state != SEGMENT_VALID || h->checkpoint > h->safe ||
+            h->checkpoint <= r->end->checkpoint)
             continue;
         if (h->checkpoint % SEGMENT_BYTES != BLOCK_BYTES)
             return stop(r, segment_start(h->segment), "names a checkpoint that is no segment's first record");
@@ -251,7 +258,8 @@ static int search_segment(struct recovery *r, uint64_t lsn, uint64_t end)
     return 0;
 }
 
-/* In a later segment that seems never to have been begun, only what writes in flight could have reached is looked at. */
+/* In a later segment that seems never to have been begun, only what writes in flight could have reached is
+ * looked at. */
 static int search_proof(struct recovery *r)
 {
     const uint64_t reach = WRITES_IN_FLIGHT * WRITE_BYTES;
@@ -381,12 +389,14 @@ static int settle(struct recovery *r)
 int journal_recover(struct storage *storage, uint32_t router, struct journal_end *end, journal_replay *replay,
                     void *owner, char *error, size_t error_size)
 {
-    struct recovery r = {.storage = storage, .router = router, .end = end, .error = error, .error_size = error_size};
+    struct recovery r = {
+        .storage = storage, .router = router, .end = end, .error = error, .error_size = error_size};
     *end = (struct journal_end){0};
     int result = -1;
     if (list_segments(&r) == 0) {
         reader_init(&r.reader, storage, r.numbers, r.count);
-        if (read_headers(&r) == 0 && find_checkpoint(&r) == 0 && begin(&r) == 0 && walk(&r, replay, owner) == 0)
+        if (read_headers(&r) == 0 && find_checkpoint(&r) == 0 && begin(&r) == 0 &&
+            walk(&r, replay, owner) == 0)
             result = settle(&r);
         reader_free(&r.reader);
     }
@@ -395,7 +405,8 @@ int journal_recover(struct storage *storage, uint32_t router, struct journal_end
     return result;
 }
 
-unsigned journal_segments(struct storage *storage, const struct journal_end *end, uint64_t *segments, unsigned max)
+unsigned journal_segments(struct storage *storage, const struct journal_end *end, uint64_t *segments,
+                          unsigned max)
 {
     int count = storage->table->list(storage, NULL, 0);
     uint64_t *numbers = calloc(count > 0 ? (size_t)count : 1, sizeof *numbers);

@@ -1,15 +1,17 @@
 /*
- * Recovery's verdicts, apart from the reading so that a test can walk every input. What is found at a position of the log
- * decides what becomes of it.
+ * Recovery's verdicts, apart from the reading so that a test can walk every input. What is found at a
+ * position of the log decides what becomes of it.
  */
 #pragma once
 
 enum recover_fact {
     FACT_VALID = 1,   /* a record with a right sum stands here; at a segment's start: its header */
     FACT_CHAINED = 2, /* and it carries the sum of the record before it */
-    FACT_RESUMED = 4, /* the next block opens with a valid commit that chains: recovery cut here once, and the log went on */
-    FACT_LEFT = 8,    /* the next segment's header is valid and chains: the rest of this segment was left unwritten */
-    FACT_PROOF = 16,  /* something valid further on says that more than this was safe */
+    FACT_RESUMED = 4, /* the next block opens with a valid commit that chains: recovery cut here once, and the
+                         log went on */
+    FACT_LEFT =
+        8, /* the next segment's header is valid and chains: the rest of this segment was left unwritten */
+    FACT_PROOF = 16, /* something valid further on says that more than this was safe */
     FACTS_ALL = 31
 };
 

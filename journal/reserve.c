@@ -29,7 +29,8 @@ static uint64_t last_ready(struct storage *storage, uint64_t number)
     return ready;
 }
 
-void reserve_init(struct reserve *reserve, struct storage *storage, uint64_t token, uint64_t lsn, uint64_t leave_free)
+void reserve_init(struct reserve *reserve, struct storage *storage, uint64_t token, uint64_t lsn,
+                  uint64_t leave_free)
 {
     *reserve = (struct reserve){.storage = storage, .token = token, .leave_free = leave_free};
     reserve->current = segment_of(lsn);

@@ -1,7 +1,8 @@
 /*
- * The reserve: segment files made ready ahead of the writer, so that it never waits for one to be created, and so that there
- * are some left for acknowledgements when the disk is full. They carry the numbers that follow the current segment's;
- * a retired segment is renamed to the next number wanted, or removed when there are enough.
+ * The reserve: segment files made ready ahead of the writer, so that it never waits for one to be created,
+ * and so that there are some left for acknowledgements when the disk is full. They carry the numbers that
+ * follow the current segment's; a retired segment is renamed to the next number wanted, or removed when there
+ * are enough.
  *
  * Part of a journal, on its thread.
  */
@@ -40,12 +41,13 @@ struct reserve {
 };
 
 /* lsn: where the log goes on. May block: at start. Finds out whether the disk is full. */
-void reserve_init(struct reserve *reserve, struct storage *storage, uint64_t token, uint64_t lsn, uint64_t leave_free);
+void reserve_init(struct reserve *reserve, struct storage *storage, uint64_t token, uint64_t lsn,
+                  uint64_t leave_free);
 /* Whether reserve_retire can take another. */
 bool reserve_takes(const struct reserve *reserve);
 void reserve_retire(struct reserve *reserve, uint64_t segment, uint64_t barrier);
-/* Asks for what is wanted next. safe: LSN; checkpoint: LSN of the newest that a header on stable storage names: a segment
- * behind it would be missed by a replay. Returns the work found. */
+/* Asks for what is wanted next. safe: LSN; checkpoint: LSN of the newest that a header on stable storage
+ * names: a segment behind it would be missed by a replay. Returns the work found. */
 unsigned reserve_poll(struct reserve *reserve, uint64_t safe, uint64_t checkpoint, uint64_t now_ns);
 /* The storage has answered. */
 void reserve_on_done(struct reserve *reserve, uint32_t error, uint64_t now_ns);

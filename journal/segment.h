@@ -9,7 +9,8 @@
 /* Larger numbers have no LSN; files so named are none of ours. */
 #define SEGMENT_NUMBER_MAX (UINT64_MAX / SEGMENT_BYTES - 64)
 
-/* One write is at most this long, so what a crash leaves unconfirmed begins within WRITES_IN_FLIGHT of them. */
+/* One write is at most this long, so what a crash leaves unconfirmed begins within WRITES_IN_FLIGHT of them.
+ */
 #define WRITE_BYTES (4 * PAGE_BYTES)
 
 #define SEGMENT_NAME_BYTES 24 /* 16 hexadecimal digits, ".seg" and NUL, rounded up */

@@ -1,11 +1,13 @@
 /*
- * The seam below the journal: the files of one router's log, in blocks. It exists because what the journal promises
- * can only be tried on a disk that tears, loses, reorders, fails and fills up when it is told to: storage_sim is
- * that disk, in memory and deterministic; storage_uring is the real one. Nothing above this table knows which it has.
+ * The seam below the journal: the files of one router's log, in blocks. It exists because what the journal
+ * promises can only be tried on a disk that tears, loses, reorders, fails and fills up when it is told to:
+ * storage_sim is that disk, in memory and deterministic; storage_uring is the real one. Nothing above this
+ * table knows which it has.
  *
- * A storage serves one journal and is used on one thread at a time. Files are named by segment number; STORAGE_SCRATCH
- * names a file that is empty at every start. What is asked for with a token is answered once by poll, in any order; tokens
- * are the caller's. At most STORAGE_REQUESTS may be unanswered. Offsets, lengths and memory are in whole blocks.
+ * A storage serves one journal and is used on one thread at a time. Files are named by segment number;
+ * STORAGE_SCRATCH names a file that is empty at every start. What is asked for with a token is answered once
+ * by poll, in any order; tokens are the caller's. At most STORAGE_REQUESTS may be unanswered. Offsets,
+ * lengths and memory are in whole blocks.
  */
 #pragma once
 
@@ -35,7 +37,8 @@ struct storage_table {
 
     /* Numbers of the segments that exist, ascending, at most max; returns how many exist, or -errno. */
     int (*list)(struct storage *storage, uint64_t *segments, unsigned max);
-    /* Everything that a read of this segment finds, and its name, is on stable storage afterwards. 0 or errno. */
+    /* Everything that a read of this segment finds, and its name, is on stable storage afterwards. 0 or
+     * errno. */
     int (*sync)(struct storage *storage, uint64_t segment);
     /* Bytes that new files may take. */
     uint64_t (*room)(struct storage *storage);
@@ -48,16 +51,18 @@ struct storage_table {
 
     /* ---- these never block ---- */
 
-    /* Writes the pieces one behind the other. They stay as they are until done; the array iov is copied. The file exists. A
-     * short write is completed below this table; an error is final. */
-    void (*write)(struct storage *storage, uint64_t segment, uint64_t offset, const struct iovec *iov, unsigned iovs,
-                  enum storage_write_kind kind, uint64_t token);
+    /* Writes the pieces one behind the other. They stay as they are until done; the array iov is copied. The
+     * file exists. A short write is completed below this table; an error is final. */
+    void (*write)(struct storage *storage, uint64_t segment, uint64_t offset, const struct iovec *iov,
+                  unsigned iovs, enum storage_write_kind kind, uint64_t token);
     void (*read)(struct storage *storage, uint64_t segment, uint64_t offset, void *bytes, size_t len,
                  uint64_t token);
-    /* Makes a segment file that can be written to its end without running out of space. from: a segment that is renamed
-     * for it with all its content, 0: a new file, of zeros, for which leave_free bytes must remain free (else ENOSPC). Done
-     * when file and name are on stable storage. A complete file that has the name already will do. */
-    void (*prepare)(struct storage *storage, uint64_t segment, uint64_t from, uint64_t leave_free, uint64_t token);
+    /* Makes a segment file that can be written to its end without running out of space. from: a segment that
+     * is renamed for it with all its content, 0: a new file, of zeros, for which leave_free bytes must remain
+     * free (else ENOSPC). Done when file and name are on stable storage. A complete file that has the name
+     * already will do. */
+    void (*prepare)(struct storage *storage, uint64_t segment, uint64_t from, uint64_t leave_free,
+                    uint64_t token);
     void (*remove)(struct storage *storage, uint64_t segment, uint64_t token);
     /* Starts what was asked for since the last submit. */
     void (*submit)(struct storage *storage);

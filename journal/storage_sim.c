@@ -2,20 +2,24 @@
  * The fault model.
  *
  * - Requests are done in any order, each after 1 to steps_max polls.
- * - At a crash each write under way is, independently: kept whole, lost whole, or torn: of its pieces, which are sectors of 512
- *   bytes or blocks of 4 KiB, some are there: the first few, all but the first few, or any. A sector is never half written.
+ * - At a crash each write under way is, independently: kept whole, lost whole, or torn: of its pieces, which
+ * are sectors of 512 bytes or blocks of 4 KiB, some are there: the first few, all but the first few, or any.
+ * A sector is never half written.
  * - A write that was done is there after any crash.
  * - A write that fails says EIO; what is on the disk is as after a crash.
- * - After a kill (the machine goes on) what has landed of writes under way is read back by the next start, but is only in
- *   the disk's cache: a power cut later can still lose any sector of it, unless the file was synced or that sector was written again.
- * - Creating, renaming and removing happen in order. Those under way at a crash have happened or not; those done but not followed by
- *   a directory sync (a prepare, or the table's sync) may be undone by a power cut, the newest first.
- * - A new file is zeros; a renamed one keeps its bytes. A disk with less room than a new file takes says ENOSPC; room can come and
- *   go at any time. Writing inside an existing segment file never runs out of room.
+ * - After a kill (the machine goes on) what has landed of writes under way is read back by the next start,
+ * but is only in the disk's cache: a power cut later can still lose any sector of it, unless the file was
+ * synced or that sector was written again.
+ * - Creating, renaming and removing happen in order. Those under way at a crash have happened or not; those
+ * done but not followed by a directory sync (a prepare, or the table's sync) may be undone by a power cut,
+ * the newest first.
+ * - A new file is zeros; a renamed one keeps its bytes. A disk with less room than a new file takes says
+ * ENOSPC; room can come and go at any time. Writing inside an existing segment file never runs out of room.
  * - Bytes rot only when the harness says so. Reads fail with EIO by chance; that damages nothing.
  * - The scratch file is empty after every start. Its writes can run out of room.
  *
- * Not modelled: short transfers (they end below the seam, in storage_uring), misdirected writes, files of other sizes.
+ * Not modelled: short transfers (they end below the seam, in storage_uring), misdirected writes, files of
+ * other sizes.
  */
 #include "journal/storage_sim.h"
 
@@ -28,34 +32,8 @@
 #include "base/limits.h"
 #include "base/prng.h"
 #include "journal/segment.h"
+#include "journal/sim_disk.h"
 #include "journal/storage.h"
-
-#define SECTOR_BYTES 512u
-#define MILLION      1000000u
-
-struct sim_file {
-    struct sim_file *next;
-    uint32_t router;
-    uint64_t segment;
-    bool exists; /* false: removed, but a power cut may bring it back */
-    uint8_t *bytes;
-};
-
-/* A sector that is only in the disk's cache, and what it would fall back to. */
-struct sim_sector {
-    struct sim_sector *next;
-    struct sim_file *file;
-    uint64_t offset;
-    uint8_t old[SECTOR_BYTES];
-};
-
-/* A change of a name that is not stable yet, newest first. */
-struct sim_change {
-    struct sim_change *next;
-    struct sim_file *file;
-    uint64_t old_segment;
-    bool existed;
-};
 
 enum sim_kind { SIM_FREE, SIM_WRITE, SIM_READ, SIM_PREPARE, SIM_REMOVE };
 
@@ -82,186 +60,34 @@ struct sim_storage {
     struct sim_request requests[STORAGE_REQUESTS];
 };
 
-struct sim_disk {
-    struct prng prng;
-    struct sim_faults faults;
-    struct sim_file *files;
-    struct sim_sector *sectors;
-    struct sim_change *changes;
-    struct sim_storage *storages;
-};
-
 static struct sim_storage *self(struct storage *storage)
 {
     return (struct sim_storage *)storage;
 }
 
-/* ---- files ------------------------------------------------------------------------------------- */
-
-static struct sim_file *file_find(const struct sim_disk *disk, uint32_t router, uint64_t segment)
-{
-    for (struct sim_file *file = disk->files; file; file = file->next)
-        if (file->exists && file->router == router && file->segment == segment)
-            return file;
-    return NULL;
-}
-
-static struct sim_file *file_new(struct sim_disk *disk, uint32_t router, uint64_t segment)
-{
-    struct sim_file *file = calloc(1, sizeof *file);
-    CHECK(file);
-    *file = (struct sim_file){.next = disk->files, .router = router, .segment = segment, .exists = true};
-    file->bytes = calloc(1, SEGMENT_BYTES);
-    CHECK(file->bytes);
-    disk->files = file;
-    return file;
-}
-
-/* Frees the cached sectors of a file, or of all (NULL), that lie between two offsets. */
-static void drop_sectors(struct sim_disk *disk, const struct sim_file *file, uint64_t from, uint64_t to)
-{
-    for (struct sim_sector **at = &disk->sectors; *at;) {
-        struct sim_sector *sector = *at;
-        if ((file && sector->file != file) || sector->offset < from || sector->offset >= to) {
-            at = &sector->next;
-            continue;
-        }
-        *at = sector->next;
-        free(sector);
-    }
-}
-
-static void drop_files(struct sim_disk *disk, bool all)
-{
-    for (struct sim_file **at = &disk->files; *at;) {
-        struct sim_file *file = *at;
-        if (!all && file->exists) {
-            at = &file->next;
-            continue;
-        }
-        *at = file->next;
-        drop_sectors(disk, file, 0, SEGMENT_BYTES);
-        free(file->bytes);
-        free(file);
-    }
-}
-
-static void note_change(struct sim_disk *disk, struct sim_file *file, bool existed)
-{
-    struct sim_change *change = calloc(1, sizeof *change);
-    CHECK(change);
-    *change = (struct sim_change){disk->changes, file, file->segment, existed};
-    disk->changes = change;
-}
-
-/* All changes of names are stable: one file system, one journal. */
-static void sync_names(struct sim_disk *disk)
-{
-    while (disk->changes) {
-        struct sim_change *change = disk->changes;
-        disk->changes = change->next;
-        free(change);
-    }
-    drop_files(disk, false);
-}
-
-static void undo_names(struct sim_disk *disk)
-{
-    while (disk->changes && prng_below(&disk->prng, 2)) {
-        struct sim_change *change = disk->changes;
-        change->file->segment = change->old_segment;
-        change->file->exists = change->existed;
-        disk->changes = change->next;
-        free(change);
-    }
-    sync_names(disk);
-}
-
-uint64_t sim_disk_used(const struct sim_disk *disk)
-{
-    uint64_t used = 0;
-    for (const struct sim_file *file = disk->files; file; file = file->next)
-        used += file->exists ? SEGMENT_BYTES : 0;
-    for (const struct sim_storage *s = disk->storages; s; s = s->next)
-        used += s->scratch_bytes;
-    return used;
-}
-
-static uint64_t room(const struct sim_disk *disk)
-{
-    uint64_t used = sim_disk_used(disk);
-    if (disk->faults.capacity == 0)
-        return UINT64_MAX / 2;
-    return disk->faults.capacity > used ? disk->faults.capacity - used : 0;
-}
-
-static void remove_file(struct sim_disk *disk, struct sim_file *file)
-{
-    note_change(disk, file, true);
-    file->exists = false;
-}
-
 /* The directory changes; it is not synced yet. */
 static uint32_t prepare_file(struct sim_storage *s, const struct sim_request *request)
 {
-    struct sim_file *there = file_find(s->disk, s->router, request->segment);
-    struct sim_file *from = request->from ? file_find(s->disk, s->router, request->from) : NULL;
+    struct sim_file *there = sim_file_find(s->disk, s->router, request->segment);
+    struct sim_file *from = request->from ? sim_file_find(s->disk, s->router, request->from) : NULL;
     if (!from && there)
         return 0;
     if (from) {
         if (there)
-            remove_file(s->disk, there);
-        note_change(s->disk, from, true);
-        from->segment = request->segment;
+            sim_file_remove(s->disk, there);
+        sim_file_rename(s->disk, from, request->segment);
         return 0;
     }
-    if (room(s->disk) < request->leave_free + SEGMENT_BYTES)
+    if (sim_disk_room(s->disk) < request->leave_free + SEGMENT_BYTES)
         return ENOSPC;
-    note_change(s->disk, file_new(s->disk, s->router, request->segment), false);
+    sim_file_created(s->disk, sim_file_new(s->disk, s->router, request->segment));
     return 0;
-}
-
-/* ---- what lands of a write --------------------------------------------------------------------- */
-
-enum fate { FATE_KEPT, FATE_LOST, FATE_HEAD, FATE_TAIL, FATE_ANY, FATES };
-
-/* Puts one sector on the disk. cached: so that a power cut can still take it back. */
-static void land_sector(struct sim_disk *disk, struct sim_file *file, uint64_t offset, const uint8_t *bytes, bool cached)
-{
-    if (cached) {
-        struct sim_sector *sector = calloc(1, sizeof *sector);
-        CHECK(sector);
-        sector->next = disk->sectors;
-        sector->file = file;
-        sector->offset = offset;
-        memcpy(sector->old, file->bytes + offset, SECTOR_BYTES);
-        disk->sectors = sector;
-    }
-    memcpy(file->bytes + offset, bytes, SECTOR_BYTES);
-}
-
-static void land(struct sim_disk *disk, struct sim_file *file, const struct sim_request *request, enum fate fate,
-                 bool cached)
-{
-    size_t piece = prng_below(&disk->prng, 2) ? SECTOR_BYTES : BLOCK_BYTES;
-    size_t pieces = request->len / piece;
-    size_t split = prng_below(&disk->prng, pieces + 1);
-    for (size_t i = 0; i < pieces; i++) {
-        bool lands = fate == FATE_KEPT || (fate == FATE_HEAD && i < split) || (fate == FATE_TAIL && i >= split) ||
-                     (fate == FATE_ANY && prng_below(&disk->prng, 2));
-        for (size_t at = i * piece; lands && at < (i + 1) * piece; at += SECTOR_BYTES)
-            land_sector(disk, file, request->offset + at, request->bytes + at, cached);
-    }
-}
-
-static enum fate any_fate(struct sim_disk *disk)
-{
-    return (enum fate)prng_below(&disk->prng, FATES);
 }
 
 /* ---- requests ---------------------------------------------------------------------------------- */
 
-static struct sim_request *request_new(struct sim_storage *s, enum sim_kind kind, uint64_t segment, uint64_t token)
+static struct sim_request *request_new(struct sim_storage *s, enum sim_kind kind, uint64_t segment,
+                                       uint64_t token)
 {
     unsigned i = 0;
     while (i < STORAGE_REQUESTS && s->requests[i].kind != SIM_FREE)
@@ -319,11 +145,12 @@ static uint32_t write_scratch(struct sim_storage *s, const struct sim_request *r
 {
     uint64_t end = request->offset + request->len;
     if (end > s->scratch_bytes) {
-        if (end - s->scratch_bytes > room(s->disk))
+        if (end - s->scratch_bytes > sim_disk_room(s->disk))
             return ENOSPC;
         s->scratch = realloc(s->scratch, end);
         CHECK(s->scratch);
         memset(s->scratch + s->scratch_bytes, 0, end - s->scratch_bytes);
+        s->disk->scratch_bytes += end - s->scratch_bytes;
         s->scratch_bytes = end;
     }
     memcpy(s->scratch + request->offset, request->bytes, request->len);
@@ -334,22 +161,24 @@ static uint32_t do_write(struct sim_storage *s, const struct sim_request *reques
 {
     const uint8_t *at = request->bytes;
     for (unsigned i = 0; i < request->iovs; at += request->iov[i++].iov_len)
-        CHECK(memcmp(request->iov[i].iov_base, at, request->iov[i].iov_len) == 0); /* it was changed under way */
+        CHECK(memcmp(request->iov[i].iov_base, at, request->iov[i].iov_len) ==
+              0); /* it was changed under way */
     if (request->segment == STORAGE_SCRATCH)
         return write_scratch(s, request);
-    struct sim_file *file = file_find(s->disk, s->router, request->segment);
+    struct sim_file *file = sim_file_find(s->disk, s->router, request->segment);
     if (!file)
         return ENOENT;
     bool fails = prng_chance(&s->disk->prng, s->disk->faults.write_fails);
-    land(s->disk, file, request, fails ? any_fate(s->disk) : FATE_KEPT, false);
+    sim_land(s->disk, file, request->offset, request->bytes, request->len,
+             fails ? sim_any_fate(s->disk) : FATE_KEPT, false);
     if (!fails)
-        drop_sectors(s->disk, file, request->offset, request->offset + request->len);
+        sim_drop_sectors(s->disk, file, request->offset, request->offset + request->len);
     return fails ? EIO : 0;
 }
 
 static uint32_t do_read(struct sim_storage *s, const struct sim_request *request)
 {
-    const struct sim_file *file = file_find(s->disk, s->router, request->segment);
+    const struct sim_file *file = sim_file_find(s->disk, s->router, request->segment);
     uint64_t size = SEGMENT_BYTES;
     const uint8_t *bytes = file ? file->bytes : NULL;
     if (request->segment == STORAGE_SCRATCH) {
@@ -370,15 +199,15 @@ static uint32_t do_prepare(struct sim_storage *s, const struct sim_request *requ
 {
     uint32_t error = prepare_file(s, request);
     if (!error)
-        sync_names(s->disk);
+        sim_sync_names(s->disk);
     return error;
 }
 
 static uint32_t do_remove(struct sim_storage *s, const struct sim_request *request)
 {
-    struct sim_file *file = file_find(s->disk, s->router, request->segment);
+    struct sim_file *file = sim_file_find(s->disk, s->router, request->segment);
     if (file)
-        remove_file(s->disk, file);
+        sim_file_remove(s->disk, file);
     return 0;
 }
 
@@ -475,17 +304,17 @@ static int sim_list(struct storage *storage, uint64_t *segments, unsigned max)
 static int sim_sync(struct storage *storage, uint64_t segment)
 {
     struct sim_storage *s = self(storage);
-    const struct sim_file *file = file_find(s->disk, s->router, segment);
+    const struct sim_file *file = sim_file_find(s->disk, s->router, segment);
     if (!file)
         return ENOENT;
-    drop_sectors(s->disk, file, 0, SEGMENT_BYTES);
-    sync_names(s->disk);
+    sim_drop_sectors(s->disk, file, 0, SEGMENT_BYTES);
+    sim_sync_names(s->disk);
     return 0;
 }
 
 static uint64_t sim_room(struct storage *storage)
 {
-    return room(self(storage)->disk);
+    return sim_disk_room(self(storage)->disk);
 }
 
 static void sim_path(struct storage *storage, uint64_t segment, char path[STORAGE_PATH_BYTES])
@@ -493,6 +322,14 @@ static void sim_path(struct storage *storage, uint64_t segment, char path[STORAG
     char name[SEGMENT_NAME_BYTES];
     segment_name(name, segment);
     snprintf(path, STORAGE_PATH_BYTES, "simulated/router-%u/%s", self(storage)->router, name);
+}
+
+static void drop_scratch(struct sim_storage *s)
+{
+    s->disk->scratch_bytes -= s->scratch_bytes;
+    s->scratch_bytes = 0;
+    free(s->scratch);
+    s->scratch = NULL;
 }
 
 static void sim_close(struct storage *storage)
@@ -507,7 +344,7 @@ static void sim_close(struct storage *storage)
     while (*at != s)
         at = &(*at)->next;
     *at = s->next;
-    free(s->scratch);
+    drop_scratch(s);
     free(s);
 }
 
@@ -539,36 +376,13 @@ struct storage *storage_sim_new(struct sim_disk *disk, uint32_t router)
     return &s->storage;
 }
 
-/* ---- the harness's side ------------------------------------------------------------------------ */
-
-struct sim_disk *sim_disk_new(uint64_t seed)
-{
-    struct sim_disk *disk = calloc(1, sizeof *disk);
-    CHECK(disk);
-    prng_seed(&disk->prng, seed);
-    return disk;
-}
-
-void sim_disk_free(struct sim_disk *disk)
-{
-    CHECK(!disk->storages);
-    sync_names(disk);
-    drop_files(disk, true);
-    free(disk);
-}
-
-struct sim_faults *sim_disk_faults(struct sim_disk *disk)
-{
-    return &disk->faults;
-}
-
 static void crash_request(struct sim_storage *s, struct sim_request *request, bool cached)
 {
     struct sim_disk *disk = s->disk;
     if (request->kind == SIM_WRITE && request->segment != STORAGE_SCRATCH) {
-        struct sim_file *file = file_find(disk, s->router, request->segment);
+        struct sim_file *file = sim_file_find(disk, s->router, request->segment);
         if (file)
-            land(disk, file, request, any_fate(disk), cached);
+            sim_land(disk, file, request->offset, request->bytes, request->len, sim_any_fate(disk), cached);
     } else if (request->kind == SIM_PREPARE && prng_below(&disk->prng, 2)) {
         prepare_file(s, request);
     } else if (request->kind == SIM_REMOVE && prng_below(&disk->prng, 2)) {
@@ -577,55 +391,14 @@ static void crash_request(struct sim_storage *s, struct sim_request *request, bo
     request_free(request);
 }
 
-/* Any of the cached sectors go. Newest first, so that the oldest content of a sector wins. */
-static void lose_cache(struct sim_disk *disk)
-{
-    bool all = prng_below(&disk->prng, 2);
-    for (struct sim_sector *sector = disk->sectors; sector; sector = sector->next)
-        if (all || prng_below(&disk->prng, 2))
-            memcpy(sector->file->bytes + sector->offset, sector->old, SECTOR_BYTES);
-    drop_sectors(disk, NULL, 0, SEGMENT_BYTES);
-}
-
 void sim_disk_crash(struct sim_disk *disk, enum sim_crash crash)
 {
     for (struct sim_storage *s = disk->storages; s; s = s->next) {
         for (unsigned i = 0; i < STORAGE_REQUESTS; i++)
             crash_request(s, &s->requests[i], crash == SIM_KILL);
-        s->scratch_bytes = 0;
+        drop_scratch(s);
         s->dead = true;
     }
-    if (crash == SIM_POWER) {
-        lose_cache(disk);
-        undo_names(disk);
-    }
-}
-
-uint8_t *sim_disk_bytes(struct sim_disk *disk, uint32_t router, uint64_t segment)
-{
-    struct sim_file *file = file_find(disk, router, segment);
-    return file ? file->bytes : NULL;
-}
-
-uint8_t *sim_disk_add(struct sim_disk *disk, uint32_t router, uint64_t segment)
-{
-    CHECK(!file_find(disk, router, segment));
-    return file_new(disk, router, segment)->bytes;
-}
-
-bool sim_disk_corrupt(struct sim_disk *disk, uint32_t router, uint64_t segment, uint64_t offset, uint8_t mask)
-{
-    struct sim_file *file = file_find(disk, router, segment);
-    if (!file || offset >= SEGMENT_BYTES)
-        return false;
-    file->bytes[offset] ^= mask;
-    return true;
-}
-
-void sim_disk_lose(struct sim_disk *disk, uint32_t router, uint64_t segment)
-{
-    struct sim_file *file = file_find(disk, router, segment);
-    if (file)
-        file->exists = false;
-    sync_names(disk);
+    if (crash == SIM_POWER)
+        sim_power_cut(disk);
 }

@@ -1,6 +1,7 @@
 /*
- * A simulated disk for the simulator and the tests: files in memory, chance from a seed, time in steps (a poll is one).
- * It survives the brokers that use it: the harness makes it, crashes it, and opens storages on it again.
+ * A simulated disk for the simulator and the tests: files in memory, chance from a seed, time in steps (a
+ * poll is one). It survives the brokers that use it: the harness makes it, crashes it, and opens storages on
+ * it again.
  */
 #pragma once
 
@@ -31,7 +32,8 @@ struct sim_faults *sim_disk_faults(struct sim_disk *disk);
 /* The files of one router. The table's close frees it. */
 struct storage *storage_sim_new(struct sim_disk *disk, uint32_t router);
 
-/* Settles what is under way on all storages of the disk. They answer nothing any more; close them and open others. */
+/* Settles what is under way on all storages of the disk. They answer nothing any more; close them and open
+ * others. */
 void sim_disk_crash(struct sim_disk *disk, enum sim_crash crash);
 
 /* The bytes of a segment file (SEGMENT_BYTES, to be looked at or damaged), NULL if there is none. */
@@ -39,7 +41,8 @@ uint8_t *sim_disk_bytes(struct sim_disk *disk, uint32_t router, uint64_t segment
 /* Makes a segment file of zeros, as if it had always been there. */
 uint8_t *sim_disk_add(struct sim_disk *disk, uint32_t router, uint64_t segment);
 /* Flips the bits of mask; false if there is no such file. */
-bool sim_disk_corrupt(struct sim_disk *disk, uint32_t router, uint64_t segment, uint64_t offset, uint8_t mask);
+bool sim_disk_corrupt(struct sim_disk *disk, uint32_t router, uint64_t segment, uint64_t offset,
+                      uint8_t mask);
 /* Takes a file away. */
 void sim_disk_lose(struct sim_disk *disk, uint32_t router, uint64_t segment);
 uint64_t sim_disk_used(const struct sim_disk *disk);

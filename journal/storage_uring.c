@@ -1,8 +1,8 @@
 /*
- * A write: uring_write → file_for (its descriptor, or the request waits for it to be opened) → launch → one io_uring
- * entry with RWF_DSYNC → poll → on_transfer: all bytes there? (no: the rest is launched) → answered.
- * Segment files are made, renamed and removed by the keeper, whose answers come through the same ring: a read of its
- * eventfd is always under way.
+ * A write: uring_write → file_for (its descriptor, or the request waits for it to be opened) → launch → one
+ * io_uring entry with RWF_DSYNC → poll → on_transfer: all bytes there? (no: the rest is launched) → answered.
+ * Segment files are made, renamed and removed by the keeper, whose answers come through the same ring: a read
+ * of its eventfd is always under way.
  */
 #include "journal/storage_uring.h"
 
@@ -19,47 +19,26 @@
 #include "base/limits.h"
 #include "journal/directory.h"
 #include "journal/keeper.h"
+#include "journal/open_files.h"
 #include "journal/segment.h"
 #include "journal/storage.h"
 
-#define FILES (2 * STORAGE_REQUESTS) /* open at once; more than requests, so that one can always be closed */
-
-#define FORGOTTEN UINT64_MAX /* the segment of a file that is only waiting for its users */
-
-/* Completions are told apart by what their user_data points to. */
-enum entry_kind { ENTRY_REQUEST, ENTRY_OPEN, ENTRY_KEEPER };
-
-struct entry {
-    enum entry_kind kind;
-};
-
-struct file;
+/* What the user_data of an io_uring entry points to is told by its lowest bits. */
+enum entry_kind { ENTRY_REQUEST, ENTRY_OPEN, ENTRY_KEEPER, ENTRY_BITS = 3 };
 
 /* A transfer under way. */
 struct request {
-    struct entry entry;
     bool is_write;
     int flags; /* RWF_ */
     uint32_t error;
     uint64_t token;
     uint64_t offset; /* of what is left */
     size_t left;     /* bytes */
-    struct file *file;
+    struct open_file *file;
     struct request *next; /* in a list: free, waiting for the file, or answered */
     struct iovec *piece;  /* the first that is left */
     unsigned pieces;
     struct iovec iov[STORAGE_IOVS];
-};
-
-struct file {
-    struct entry entry;
-    uint64_t segment;
-    int fd; /* -1: free, or being opened */
-    bool opening;
-    unsigned users; /* requests */
-    uint64_t used;  /* time of last use, in uses */
-    struct request *waiting;
-    char name[SEGMENT_NAME_BYTES];
 };
 
 struct answers {
@@ -72,13 +51,11 @@ struct storage_uring {
     struct io_uring ring;
     struct directory directory;
     struct keeper *keeper;
-    struct entry keeper_entry;
     uint64_t keeper_count; /* what the read of its eventfd fills in */
-    uint64_t uses;
-    unsigned busy; /* requests and keeper's jobs unanswered */
+    unsigned busy;         /* requests and keeper's jobs unanswered */
     struct answers answered;
     struct request *free;
-    struct file files[FILES];
+    struct open_files files;
     struct request requests[STORAGE_REQUESTS];
 };
 
@@ -87,17 +64,17 @@ static struct storage_uring *self(struct storage *storage)
     return (struct storage_uring *)storage;
 }
 
-/* The ring has more entries than there can be requests, files to open and the keeper; but those not yet submitted may fill
- * the submission side. */
+/* The ring has more entries than there can be requests, files to open and the keeper: one is always free. */
 static struct io_uring_sqe *next_sqe(struct storage_uring *u)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
-    if (sqe)
-        return sqe;
-    io_uring_submit(&u->ring);
-    sqe = io_uring_get_sqe(&u->ring);
     CHECK(sqe);
     return sqe;
+}
+
+static void label(struct io_uring_sqe *sqe, void *owner, enum entry_kind kind)
+{
+    io_uring_sqe_set_data64(sqe, (uintptr_t)owner | kind);
 }
 
 static void answer(struct storage_uring *u, struct request *request, uint32_t error)
@@ -108,79 +85,22 @@ static void answer(struct storage_uring *u, struct request *request, uint32_t er
     u->answered.last = &request->next;
 }
 
-/* ---- files ------------------------------------------------------------------------------------- */
+/* ---- transfers --------------------------------------------------------------------------------- */
 
-static void file_close(struct storage_uring *u, struct file *file)
+static struct open_file *file_for(struct storage_uring *u, uint64_t segment)
 {
-    CHECK(!file->users && !file->opening);
-    io_uring_submit(&u->ring); /* nothing not yet submitted may name a closed descriptor */
-    keeper_close(u->keeper, file->fd);
-    file->fd = -1;
-}
-
-static struct file *file_find(struct storage_uring *u, uint64_t segment)
-{
-    for (unsigned i = 0; i < FILES; i++)
-        if ((u->files[i].fd >= 0 || u->files[i].opening) && u->files[i].segment == segment)
-            return &u->files[i];
-    return NULL;
-}
-
-/* A slot for another file: a free one, else the one that has not been used for longest. */
-static struct file *file_slot(struct storage_uring *u)
-{
-    struct file *oldest = NULL;
-    for (unsigned i = 0; i < FILES; i++) {
-        struct file *file = &u->files[i];
-        if (file->users || file->opening)
-            continue;
-        if (file->fd < 0)
-            return file;
-        if (!oldest || file->used < oldest->used)
-            oldest = file;
-    }
-    CHECK(oldest);
-    file_close(u, oldest);
-    return oldest;
-}
-
-static struct file *file_add(struct storage_uring *u, uint64_t segment, int fd)
-{
-    struct file *file = file_slot(u);
-    *file = (struct file){.entry = {ENTRY_OPEN}, .segment = segment, .fd = fd, .used = ++u->uses};
-    segment_name(file->name, segment);
-    return file;
-}
-
-/* The name no longer stands for this file. Who still reads from it, reads the old content. */
-static void file_forget(struct storage_uring *u, uint64_t segment)
-{
-    struct file *file = file_find(u, segment);
-    if (!file)
-        return;
-    file->segment = FORGOTTEN;
-    if (!file->users && !file->opening)
-        file_close(u, file);
-}
-
-static struct file *file_for(struct storage_uring *u, uint64_t segment)
-{
-    struct file *file = file_find(u, segment);
-    if (file) {
-        file->used = ++u->uses;
+    struct open_file *file = open_files_find(&u->files, segment);
+    if (file)
         return file;
-    }
     if (segment == STORAGE_SCRATCH)
-        return file_add(u, segment, fcntl(u->directory.scratch, F_DUPFD_CLOEXEC, 0));
-    file = file_add(u, segment, -1);
+        return open_files_add(&u->files, segment, fcntl(u->directory.scratch, F_DUPFD_CLOEXEC, 0));
+    file = open_files_add(&u->files, segment, -1);
     file->opening = true;
     struct io_uring_sqe *sqe = next_sqe(u);
     io_uring_prep_openat(sqe, u->directory.fd, file->name, u->directory.open_flags, 0);
-    io_uring_sqe_set_data(sqe, &file->entry);
+    label(sqe, file, ENTRY_OPEN);
     return file;
 }
-
-/* ---- transfers --------------------------------------------------------------------------------- */
 
 static void launch(struct storage_uring *u, struct request *request)
 {
@@ -190,14 +110,12 @@ static void launch(struct storage_uring *u, struct request *request)
                               request->flags);
     else
         io_uring_prep_readv(sqe, request->file->fd, request->piece, request->pieces, request->offset);
-    io_uring_sqe_set_data(sqe, &request->entry);
+    label(sqe, request, ENTRY_REQUEST);
 }
 
 static void finish(struct storage_uring *u, struct request *request, uint32_t error)
 {
-    struct file *file = request->file;
-    if (--file->users == 0 && file->segment == FORGOTTEN && file->fd >= 0)
-        file_close(u, file);
+    open_files_release(&u->files, request->file);
     answer(u, request, error);
 }
 
@@ -217,8 +135,8 @@ static void advance(struct request *request, size_t bytes)
     }
 }
 
-/* A short transfer goes on with the block in which it stopped. What is written has been synced as far as it went, because
- * each part carries RWF_DSYNC itself. An error is final. */
+/* A short transfer goes on with the block in which it stopped. What is written has been synced as far as it
+ * went, because each part carries RWF_DSYNC itself. An error is final. */
 static void on_transfer(struct storage_uring *u, struct request *request, int res)
 {
     if (res < 0) {
@@ -238,12 +156,14 @@ static void on_transfer(struct storage_uring *u, struct request *request, int re
         finish(u, request, 0);
 }
 
-static void on_open(struct storage_uring *u, struct file *file, int res)
+/* The file is held while those who waited are served, so that it is not closed in between. */
+static void on_open(struct storage_uring *u, struct open_file *file, int res)
 {
     struct request *request = file->waiting;
     file->opening = false;
     file->waiting = NULL;
     file->fd = res < 0 ? -1 : res;
+    file->users++;
     while (request) {
         struct request *next = request->next;
         if (res < 0)
@@ -252,8 +172,7 @@ static void on_open(struct storage_uring *u, struct file *file, int res)
             launch(u, request);
         request = next;
     }
-    if (file->fd >= 0 && !file->users && file->segment == FORGOTTEN)
-        file_close(u, file);
+    open_files_release(&u->files, file);
 }
 
 static struct request *request_new(struct storage_uring *u, uint64_t segment, uint64_t offset, uint64_t token)
@@ -262,7 +181,6 @@ static struct request *request_new(struct storage_uring *u, uint64_t segment, ui
     u->busy++;
     struct request *request = u->free;
     u->free = request->next;
-    request->entry.kind = ENTRY_REQUEST;
     request->token = token;
     request->offset = offset;
     request->file = file_for(u, segment);
@@ -274,7 +192,7 @@ static struct request *request_new(struct storage_uring *u, uint64_t segment, ui
 
 static void request_start(struct storage_uring *u, struct request *request)
 {
-    struct file *file = request->file;
+    struct open_file *file = request->file;
     request->left = 0;
     for (unsigned i = 0; i < request->pieces; i++)
         request->left += request->iov[i].iov_len;
@@ -315,9 +233,8 @@ static void uring_read(struct storage *storage, uint64_t segment, uint64_t offse
 static void await_keeper(struct storage_uring *u)
 {
     struct io_uring_sqe *sqe = next_sqe(u);
-    u->keeper_entry.kind = ENTRY_KEEPER;
     io_uring_prep_read(sqe, keeper_fd(u->keeper), &u->keeper_count, sizeof u->keeper_count, 0);
-    io_uring_sqe_set_data(sqe, &u->keeper_entry);
+    label(sqe, u, ENTRY_KEEPER);
     io_uring_submit(&u->ring);
 }
 
@@ -330,7 +247,7 @@ static void on_keeper(struct storage_uring *u)
         u->free = request->next;
         request->token = job.token;
         if (job.kind == KEEPER_PREPARE && !job.error)
-            file_add(u, job.segment, job.fd);
+            open_files_add(&u->files, job.segment, job.fd);
         answer(u, request, job.error);
     }
     await_keeper(u);
@@ -344,9 +261,9 @@ static void uring_prepare(struct storage *storage, uint64_t segment, uint64_t fr
         .kind = KEEPER_PREPARE, .segment = segment, .from = from, .leave_free = leave_free, .token = token};
     CHECK(u->busy < STORAGE_REQUESTS);
     u->busy++;
-    file_forget(u, segment);
+    open_files_forget(&u->files, segment);
     if (from)
-        file_forget(u, from);
+        open_files_forget(&u->files, from);
     keeper_ask(u->keeper, &job);
 }
 
@@ -356,7 +273,7 @@ static void uring_remove(struct storage *storage, uint64_t segment, uint64_t tok
     struct keeper_job job = {.kind = KEEPER_REMOVE, .segment = segment, .token = token};
     CHECK(u->busy < STORAGE_REQUESTS);
     u->busy++;
-    file_forget(u, segment);
+    open_files_forget(&u->files, segment);
     keeper_ask(u->keeper, &job);
 }
 
@@ -367,18 +284,21 @@ static void uring_submit(struct storage *storage)
     io_uring_submit(&self(storage)->ring);
 }
 
-static void on_completion(struct storage_uring *u, struct entry *entry, int res)
+static void on_completion(struct storage_uring *u, uint64_t user_data, int res)
 {
-    switch (entry->kind) {
+    void *owner = (void *)(uintptr_t)(user_data & ~(uint64_t)ENTRY_BITS);
+    switch ((enum entry_kind)(user_data & ENTRY_BITS)) {
     case ENTRY_REQUEST:
-        on_transfer(u, (struct request *)entry, res);
+        on_transfer(u, owner, res);
         return;
     case ENTRY_OPEN:
-        on_open(u, (struct file *)entry, res);
+        on_open(u, owner, res);
         return;
     case ENTRY_KEEPER:
         on_keeper(u);
         return;
+    case ENTRY_BITS:
+        break;
     }
     UNREACHABLE();
 }
@@ -387,12 +307,13 @@ static void reap(struct storage_uring *u)
 {
     struct io_uring_cqe *cqe;
     while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {
-        struct entry *entry = io_uring_cqe_get_data(cqe);
+        uint64_t user_data = cqe->user_data;
         int res = cqe->res;
         io_uring_cqe_seen(&u->ring, cqe);
-        on_completion(u, entry, res);
+        on_completion(u, user_data, res);
     }
-    /* Rests of short transfers, what waited for its file, and what the kernel would not take the last time. */
+    /* Rests of short transfers, what waited for its file, and what the kernel would not take the last time.
+     */
     if (io_uring_sq_ready(&u->ring))
         io_uring_submit(&u->ring);
 }
@@ -459,9 +380,7 @@ static void release(struct storage_uring *u)
 {
     if (u->keeper)
         keeper_free(u->keeper);
-    for (unsigned i = 0; i < FILES; i++)
-        if (u->files[i].fd >= 0)
-            close(u->files[i].fd);
+    open_files_close(&u->files);
     directory_close(&u->directory);
     if (u->ring.ring_fd >= 0)
         io_uring_queue_exit(&u->ring);
@@ -498,7 +417,7 @@ static const struct storage_table table = {
 
 static int open_ring(struct storage_uring *u)
 {
-    unsigned entries = STORAGE_REQUESTS + FILES + 1;
+    unsigned entries = STORAGE_REQUESTS + OPEN_FILES + 1;
     int error = io_uring_queue_init(entries, &u->ring, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
     if (error == -EINVAL)
         error = io_uring_queue_init(entries, &u->ring, 0);
@@ -514,8 +433,7 @@ struct storage *storage_uring_new(const char *data_dir, uint32_t router, char *e
     u->storage.table = &table;
     u->ring.ring_fd = -1;
     u->answered.last = &u->answered.first;
-    for (unsigned i = 0; i < FILES; i++)
-        u->files[i].fd = -1;
+    open_files_init(&u->files);
     for (unsigned i = 0; i < STORAGE_REQUESTS; i++) {
         u->requests[i].next = u->free;
         u->free = &u->requests[i];
@@ -528,6 +446,7 @@ struct storage *storage_uring_new(const char *data_dir, uint32_t router, char *e
     if (!e) {
         u->keeper = keeper_new(u->directory.fd, u->directory.open_flags);
         e = u->keeper ? 0 : errno;
+        u->files.keeper = u->keeper;
     }
     if (e) {
         snprintf(error, error_size, "%s: cannot start the disk's %s: %s", u->directory.path,

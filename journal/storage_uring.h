@@ -6,6 +6,6 @@
 
 struct storage;
 
-/* Opens (and creates) data_dir/router-N. One thread uses what it returns; it starts one of its own for what may block.
- * NULL, and why in error (of error_size bytes). */
+/* Opens (and creates) data_dir/router-N. One thread uses what it returns; it starts one of its own for what
+ * may block. NULL, and why in error (of error_size bytes). */
 struct storage *storage_uring_new(const char *data_dir, uint32_t router, char *error, size_t error_size);

@@ -68,10 +68,14 @@ struct catalog_exchange *catalog_exchange(const struct catalog *catalog, uint32_
     return node ? container_of(node, struct catalog_exchange, by_name) : NULL;
 }
 
-struct catalog_exchange *catalog_exchange_by_id(const struct catalog *catalog, uint64_t id)
+struct catalog_exchange *catalog_exchange_by_id(struct catalog *catalog, uint64_t id)
 {
+    if (catalog->last_exchange && catalog->last_exchange->exchange.id == id)
+        return catalog->last_exchange;
     struct map_node *node = map_find(&catalog->exchanges_by_id, hash_id(id), exchange_has_id, &id);
-    return node ? container_of(node, struct catalog_exchange, exchange.by_id) : NULL;
+    if (!node)
+        return NULL;
+    return catalog->last_exchange = container_of(node, struct catalog_exchange, exchange.by_id);
 }
 
 struct catalog_exchange *catalog_exchange_new(struct catalog *catalog, uint64_t id, uint32_t vhost, struct span name,
@@ -92,6 +96,8 @@ struct catalog_exchange *catalog_exchange_new(struct catalog *catalog, uint64_t 
 void catalog_exchange_delete(struct catalog *catalog, struct catalog_exchange *e)
 {
     exchange_clear(&e->exchange);
+    if (catalog->last_exchange == e)
+        catalog->last_exchange = NULL;
     map_remove(&catalog->exchanges, &e->by_name);
     map_remove(&catalog->exchanges_by_id, &e->exchange.by_id);
     free((void *)(uintptr_t)e->arguments.at);
@@ -107,11 +113,15 @@ struct exchange *catalog_alternate(struct exchange *exchange, void *owner)
     return alternate ? &alternate->exchange : NULL;
 }
 
-struct queue *catalog_queue(const struct catalog *catalog, uint32_t vhost, struct span name)
+struct queue *catalog_queue(struct catalog *catalog, uint32_t vhost, struct span name)
 {
     struct key key = {vhost, name};
+    if (catalog->last_queue && queue_is(&catalog->last_queue->by_name, &key))
+        return catalog->last_queue;
     struct map_node *node = map_find(&catalog->queues, catalog_hash(vhost, name), queue_is, &key);
-    return node ? container_of(node, struct queue, by_name) : NULL;
+    if (!node)
+        return NULL;
+    return catalog->last_queue = container_of(node, struct queue, by_name);
 }
 
 struct queue *catalog_queue_by_number(const struct catalog *catalog, uint32_t number)
@@ -129,6 +139,8 @@ void catalog_queue_add(struct catalog *catalog, struct queue *queue)
 
 void catalog_queue_remove(struct catalog *catalog, struct queue *queue)
 {
+    if (catalog->last_queue == queue)
+        catalog->last_queue = NULL;
     map_remove(&catalog->queues, &queue->by_name);
     if (queue->number)
         map_remove(&catalog->queues_by_number, &queue->by_number);

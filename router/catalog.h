@@ -34,6 +34,8 @@ struct catalog {
     struct map exchanges, exchanges_by_id;
     struct map queues, queues_by_number;
     struct map shadows; /* other routers' queues (registrar.h) */
+    struct catalog_exchange *last_exchange; /* found by id, and */
+    struct queue *last_queue;               /* found by name, the last time: mostly it is wanted again */
     uint64_t exchange_next; /* the id of the next one */
     uint32_t queue_next;    /* the number of the next durable queue */
 };
@@ -44,7 +46,7 @@ void catalog_free(struct catalog *catalog);
 uint64_t catalog_hash(uint32_t vhost, struct span name);
 
 struct catalog_exchange *catalog_exchange(const struct catalog *catalog, uint32_t vhost, struct span name);
-struct catalog_exchange *catalog_exchange_by_id(const struct catalog *catalog, uint64_t id);
+struct catalog_exchange *catalog_exchange_by_id(struct catalog *catalog, uint64_t id);
 /* Takes over arguments (malloc'd). */
 struct catalog_exchange *catalog_exchange_new(struct catalog *catalog, uint64_t id, uint32_t vhost, struct span name,
                                               enum exchange_type type, struct span arguments);
@@ -53,7 +55,7 @@ void catalog_exchange_delete(struct catalog *catalog, struct catalog_exchange *e
 /* For exchange_match. owner: the catalog. */
 struct exchange *catalog_alternate(struct exchange *exchange, void *owner);
 
-struct queue *catalog_queue(const struct catalog *catalog, uint32_t vhost, struct span name);
+struct queue *catalog_queue(struct catalog *catalog, uint32_t vhost, struct span name);
 struct queue *catalog_queue_by_number(const struct catalog *catalog, uint32_t number);
 void catalog_queue_add(struct catalog *catalog, struct queue *queue);
 void catalog_queue_remove(struct catalog *catalog, struct queue *queue);

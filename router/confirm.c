@@ -45,15 +45,12 @@ void confirm_when_safe(struct router *router, unsigned front, uint64_t conn, uin
 
 static void send(struct router *router, unsigned front, struct event_confirm confirm)
 {
-    struct link *link = &router->front[front];
+    struct event_confirm *before = link_last(&router->front[front]);
     confirm.kind = EVENT_CONFIRM;
-    if (link->batched) {
-        struct event_confirm *before = &((union event *)&link->batch[link->batched - 1])->confirm;
-        if (before->kind == EVENT_CONFIRM && before->conn == confirm.conn && before->channel == confirm.channel &&
-            before->flags == confirm.flags && before->seq + before->count == confirm.seq) {
-            before->count += confirm.count;
-            return;
-        }
+    if (before && before->kind == EVENT_CONFIRM && before->conn == confirm.conn && before->channel == confirm.channel &&
+        before->flags == confirm.flags && before->seq + before->count == confirm.seq) {
+        before->count += confirm.count;
+        return;
     }
     router_event(router, front)->confirm = confirm;
 }

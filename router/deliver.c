@@ -59,10 +59,12 @@ static bool sound(const struct page *page, const void *bytes, uint64_t position)
     return record_valid(bytes, position, PAGE_BYTES - position % PAGE_BYTES);
 }
 
-static enum fetch fetch(struct router *router, struct queue *queue, uint64_t position, const void **bytes)
+static enum fetch fetch(struct router *router, struct queue *queue, uint64_t position, struct page **found,
+                        const void **bytes)
 {
     struct page *page = store_page(&router->store, position);
     CHECK(page);
+    *found = page;
     *bytes = store_bytes(&router->store, page, position);
     if (*bytes)
         return sound(page, *bytes, position) ? FETCH_THERE : FETCH_DAMAGED;
@@ -83,11 +85,11 @@ static enum fetch gather(struct router *router, struct queue *queue, uint64_t po
     queue->gathering = large;
     for (; queue->gathered < large->parts; queue->gathered++) {
         const void *bytes;
-        uint64_t at = large->part[queue->gathered].position;
-        enum fetch result = fetch(router, queue, at, &bytes);
+        struct page *page;
+        enum fetch result = fetch(router, queue, large->part[queue->gathered].position, &page, &bytes);
         if (result != FETCH_THERE)
             return result;
-        store_pin(store_page(&router->store, at));
+        store_pin(page);
     }
     return FETCH_THERE;
 }
@@ -127,50 +129,56 @@ static void set_aside(struct router *router, struct queue *queue, uint64_t seq, 
              router->options.index);
 }
 
-static enum fetch ready_head(struct router *router, struct queue *queue, uint64_t *seq, struct entry **entry,
-                             const struct message **message)
+/* The message at the head of a queue. entry: NULL if the queue has none. */
+struct head {
+    uint64_t seq;
+    struct entry *entry;
+    struct page *page;
+    const struct message *message;
+};
+
+static enum fetch ready_head(struct router *router, struct queue *queue, struct head *head)
 {
     const void *bytes;
     enum fetch result = FETCH_THERE;
-    while ((*entry = index_head(&queue->index, seq))) {
-        result = (*entry)->large ? gather(router, queue, entry_position(*entry)) : FETCH_THERE;
+    while ((head->entry = index_head(&queue->index, &head->seq))) {
+        uint64_t position = entry_position(head->entry);
+        result = head->entry->large ? gather(router, queue, position) : FETCH_THERE;
         if (result == FETCH_THERE)
-            result = fetch(router, queue, entry_position(*entry), &bytes);
-        *message = bytes;
+            result = fetch(router, queue, position, &head->page, &bytes);
+        head->message = bytes;
         if (result != FETCH_DAMAGED)
             break;
-        set_aside(router, queue, *seq, *entry);
+        set_aside(router, queue, head->seq, head->entry);
     }
     return result;
 }
 
 /* to: whom and where, filled in but for the message. */
-static void send(struct router *router, struct queue *queue, unsigned front, struct event_deliver to, uint64_t seq,
-                 struct entry *entry, const struct message *message)
+static void send(struct router *router, struct queue *queue, unsigned front, struct event_deliver to,
+                 const struct head *head)
 {
-    struct page *page = store_page(&router->store, entry_position(entry));
-    store_pin(page);
+    store_pin(head->page);
     to.kind = EVENT_DELIVER;
-    to.flags |= entry->redelivered ? DELIVER_REDELIVERED : 0;
+    to.flags |= head->entry->redelivered ? DELIVER_REDELIVERED : 0;
     to.queue = queue->handle;
-    to.seq = seq;
-    to.page = page->at;
-    to.message = message;
-    to.parts = entry->large ? hand_parts(router, queue) : NULL;
-    index_deliver(&queue->index, seq, entry);
+    to.seq = head->seq;
+    to.page = head->page->at;
+    to.message = head->message;
+    to.parts = head->entry->large ? hand_parts(router, queue) : NULL;
+    index_deliver(&queue->index, head->seq, head->entry);
     queue->delivered++;
     router->stats.delivered++;
     router_event(router, front)->deliver = to;
 }
 
-static void deliver(struct router *router, struct queue *queue, struct consumer *c, uint64_t seq, struct entry *entry,
-                    const struct message *message)
+static void deliver(struct router *router, struct queue *queue, struct consumer *c, const struct head *head)
 {
     struct event_deliver to = {.channel = c->channel, .conn = c->conn, .tag = c->tag};
-    uint32_t body = entry->body;
-    send(router, queue, c->front, to, seq, entry, message);
+    uint32_t body = head->entry->body;
+    send(router, queue, c->front, to, head);
     if (c->no_ack)
-        queue_kill(router, queue, seq, entry);
+        queue_kill(router, queue, head->seq, head->entry);
     else
         c->credit--;
     c->window -= body + 1; /* an empty message counts for something */
@@ -179,14 +187,13 @@ static void deliver(struct router *router, struct queue *queue, struct consumer 
         consumer_update(router, c);
 }
 
-static void answer_get(struct router *router, struct queue *queue, struct op *op, uint64_t seq, struct entry *entry,
-                       const struct message *message)
+static void answer_get(struct router *router, struct queue *queue, struct op *op, const struct head *head)
 {
     struct event_deliver to = {.flags = DELIVER_GET, .channel = op->channel, .conn = op->conn};
     to.ready = (uint32_t)(queue->index.ready - 1);
-    send(router, queue, op->front, to, seq, entry, message);
+    send(router, queue, op->front, to, head);
     if (op->flags & OP_NO_ACK)
-        queue_kill(router, queue, seq, entry);
+        queue_kill(router, queue, head->seq, head->entry);
     op->got = true;
     op->messages = to.ready;
     router_answer_now(router, op);
@@ -194,10 +201,8 @@ static void answer_get(struct router *router, struct queue *queue, struct op *op
 
 bool queue_get(struct router *router, struct queue *queue, struct op *op)
 {
-    uint64_t seq;
-    struct entry *entry;
-    const struct message *message;
-    enum fetch result = queue->waiting ? FETCH_WAIT : ready_head(router, queue, &seq, &entry, &message);
+    struct head head;
+    enum fetch result = queue->waiting ? FETCH_WAIT : ready_head(router, queue, &head);
     if (result == FETCH_WAIT || result == FETCH_BUSY) {
         queue->waiting |= result == FETCH_WAIT;
         op->next = NULL;
@@ -206,8 +211,8 @@ bool queue_get(struct router *router, struct queue *queue, struct op *op)
         queue_wake(router, queue);
         return false;
     }
-    if (entry)
-        answer_get(router, queue, op, seq, entry, message);
+    if (head.entry)
+        answer_get(router, queue, op, &head);
     else
         router_answer_now(router, op);
     return true;
@@ -226,21 +231,19 @@ unsigned queue_run(struct router *router, struct queue *queue, unsigned most)
 {
     unsigned sent = 0;
     while (sent < most && (queue->ready || queue->getters)) {
-        uint64_t seq;
-        struct entry *entry;
-        const struct message *message;
+        struct head head;
         unsigned front = queue->getters ? queue->getters->front : queue->ready->front;
         if (!link_open(&router->front[front], 2))
             break;
-        enum fetch result = ready_head(router, queue, &seq, &entry, &message);
+        enum fetch result = ready_head(router, queue, &head);
         if (result == FETCH_WAIT)
             queue->waiting = true;
-        if (result == FETCH_WAIT || result == FETCH_BUSY || (!entry && !queue->getters))
+        if (result == FETCH_WAIT || result == FETCH_BUSY || (!head.entry && !queue->getters))
             break;
         if (!queue->getters)
-            deliver(router, queue, queue->ready, seq, entry, message);
-        else if (entry)
-            answer_get(router, queue, take_getter(queue), seq, entry, message);
+            deliver(router, queue, queue->ready, &head);
+        else if (head.entry)
+            answer_get(router, queue, take_getter(queue), &head);
         else
             router_answer_now(router, take_getter(queue));
         sent++;

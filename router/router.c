@@ -134,28 +134,30 @@ static void router_on_command(struct router *router, unsigned front, const union
     UNREACHABLE();
 }
 
-/* A command is answered by two events at most: a batch is taken only if all answers would fit. */
+/* A command is answered by two events at most: a batch is taken only if all answers would fit. It is read in the ring, where
+ * its place tells the front that what it has lent is still looked at. */
 static unsigned take_commands(struct router *router, unsigned front)
 {
-    union command commands[COMMANDS_AT_ONCE];
+    struct ring *ring = router->options.from_front[front];
     unsigned most = RING_SLOTS / 4 < COMMANDS_AT_ONCE ? RING_SLOTS / 4 : COMMANDS_AT_ONCE;
+    const void *entries;
     if (!link_open(&router->front[front], 2 * most))
         return 0;
-    unsigned n = ring_take(router->options.from_front[front], commands, most);
+    unsigned n = ring_peek(ring, most, &entries);
+    const union command *commands = entries;
     for (unsigned i = 0; i < n; i++)
         router_on_command(router, front, &commands[i]);
+    if (n)
+        ring_release(ring, n);
     return n;
 }
 
 static unsigned take_all(struct router *router)
 {
     unsigned work = 0;
-    for (unsigned f = 0; f < router->options.fronts; f++) {
-        unsigned n, total = 0;
-        while ((n = take_commands(router, f)) && (total += n) < RING_SLOTS / 4)
-            link_flush(&router->front[f]);
-        work += total;
-    }
+    for (unsigned f = 0; f < router->options.fronts; f++)
+        for (unsigned n, total = 0; total < RING_SLOTS && (n = take_commands(router, f)); total += n)
+            work += n;
     return work;
 }
 

@@ -1,7 +1,7 @@
 /*
- * One direction of the way from a router to a front or another router: a ring, and what does not fit into it. Entries are
- * collected and put in batches; what the ring has no room for waits in a list, in order, and the owner stops causing more of it
- * (link_open) until that has drained. The list is bounded by what was granted before: windows, open ops, exchanges.
+ * The producer's end of a ring, with what does not fit into it. Entries are made in place and become visible in batches; what
+ * the ring has no room for waits in a list, in order, and the owner stops causing more of it (link_open) until that has drained.
+ * The list is bounded by what was granted before: windows, open ops, exchanges. Used by one thread.
  */
 #pragma once
 
@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/check.h"
 #include "base/ring.h"
 
 #define LINK_BATCH 32u
@@ -20,34 +19,46 @@ struct link_entry {
 
 struct link {
     struct ring *ring;
-    struct link_entry batch[LINK_BATCH];
-    unsigned batched;
+    struct link_entry *places; /* in the ring: `used` of `reserved` are filled in and not yet visible */
+    unsigned used, reserved;
+    unsigned room; /* of the ring, when it was last looked at, less what has gone into it since */
     struct link_entry *late; /* entries [late_from, late_to) */
     size_t late_from, late_to, late_room;
 };
 
 void link_init(struct link *link, struct ring *ring);
 void link_free(struct link *link);
-/* Puts into the ring what fits. Returns how many entries moved. */
+/* Makes everything visible that fits. Returns how many entries became so. */
 unsigned link_flush(struct link *link);
+/* The slow part of link_add. */
+struct link_entry *link_add_more(struct link *link);
 
 /* Room for one more entry (zeroed), which is sent with the next flush. Valid until the next call. */
 static inline void *link_add(struct link *link)
 {
-    if (link->batched == LINK_BATCH)
-        link_flush(link);
-    struct link_entry *entry = &link->batch[link->batched++];
+    struct link_entry *entry = link->used < link->reserved ? &link->places[link->used++] : link_add_more(link);
     *entry = (struct link_entry){0};
     return entry;
 }
 
-/* Whether `more` entries would go straight into the ring. */
-static inline bool link_open(const struct link *link, unsigned more)
+/* The entry added last, if it can still be changed; else NULL. */
+static inline void *link_last(struct link *link)
 {
-    return link->late_from == link->late_to && ring_room(link->ring) >= link->batched + more;
+    return link->used ? &link->places[link->used - 1] : NULL;
 }
 
-static inline bool link_empty(const struct link *link)
+/* Whether `more` entries would go straight into the ring. */
+static inline bool link_open(struct link *link, unsigned more)
 {
-    return link->late_from == link->late_to && link->batched == 0;
+    if (link->late_from != link->late_to)
+        return false;
+    if (link->room < link->used + more)
+        link->room = ring_room(link->ring);
+    return link->room >= link->used + more;
+}
+
+/* Entries that the other side can't see yet. */
+static inline size_t link_pending(const struct link *link)
+{
+    return link->used + (link->late_to - link->late_from);
 }

@@ -1,6 +1,7 @@
 #include "base/ring.h"
 
 #include <rte_ring_elem.h>
+#include <rte_ring_peek_zc.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -41,6 +42,32 @@ unsigned ring_room(const struct ring *ring)
 unsigned ring_take(struct ring *ring, void *entries, unsigned n)
 {
     return rte_ring_sc_dequeue_burst_elem(rte(ring), entries, RING_ENTRY_BYTES, n, NULL);
+}
+
+unsigned ring_reserve(struct ring *ring, unsigned n, void **entries)
+{
+    struct rte_ring_zc_data places = {0};
+    unsigned got = rte_ring_enqueue_zc_burst_elem_start(rte(ring), RING_ENTRY_BYTES, n, &places, NULL);
+    *entries = places.ptr1;
+    return got < places.n1 ? got : places.n1;
+}
+
+void ring_publish(struct ring *ring, unsigned m)
+{
+    rte_ring_enqueue_zc_elem_finish(rte(ring), m);
+}
+
+unsigned ring_peek(struct ring *ring, unsigned n, const void **entries)
+{
+    struct rte_ring_zc_data places = {0};
+    unsigned got = rte_ring_dequeue_zc_burst_elem_start(rte(ring), RING_ENTRY_BYTES, n, &places, NULL);
+    *entries = places.ptr1;
+    return got < places.n1 ? got : places.n1;
+}
+
+void ring_release(struct ring *ring, unsigned m)
+{
+    rte_ring_dequeue_zc_elem_finish(rte(ring), m);
 }
 
 unsigned ring_waiting(const struct ring *ring)

@@ -20,13 +20,14 @@ struct loop {
     struct __kernel_timespec after; /* read by the kernel at the submission; one is under way at a time */
 };
 
-/* Completions are made when loop_hear asks for them, on the caller's thread; older kernels interrupt it
- * instead. The ring begins disabled, so that the thread that enables it is the one it belongs to. */
+/* Completions are made when the thread next enters the kernel, rather than by interrupting it. (Made even
+ * later, with DEFER_TASKRUN, they do not wake a thread that sleeps in poll(2) on the ring.) The ring begins
+ * disabled, so that the thread that enables it is the one it belongs to. */
 static int open_ring(struct io_uring *ring)
 {
     const unsigned always = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED;
     const unsigned wanted =
-        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
     struct io_uring_params params = {.flags = always | wanted, .cq_entries = COMPLETIONS};
     int result = io_uring_queue_init_params(SUBMISSIONS, ring, &params);
     if (result != -EINVAL)
@@ -58,7 +59,8 @@ void loop_free(struct loop *loop)
 static void enable(struct loop *loop)
 {
     if (!loop->enabled)
-        CHECK(syscall(__NR_io_uring_register, loop->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) == 0);
+        CHECK(syscall(__NR_io_uring_register, loop->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) ==
+              0);
     loop->enabled = true;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -213,6 +214,39 @@ Test(transport_uring, carries_bytes_both_ways_and_ends)
     UNTIL(f, f->seen->closed);
     cr_assert_eq(f->seen->bytes, 8);
     cr_assert_eq(f->seen->error, 0);
+    fake_free(f);
+}
+
+Test(transport_uring, whoever_sleeps_on_the_descriptor_is_woken)
+{
+    struct fake *f = fake_new(10);
+    uint16_t port = listen_on(f, "127.0.0.1:0", 0);
+    struct pollfd wait = {.fd = f->t->ops->wait_fd(f->t), .events = POLLIN};
+    turn_for(f, 10);
+    pid_t child = fork();
+    cr_assert(child >= 0);
+    if (child == 0) {
+        int fd = -1;
+        for (unsigned i = 0; i < 5; i++) {
+            usleep(100000);
+            if (i == 0)
+                fd = dial(port);
+            else
+                put(fd, "x", 1);
+        }
+        usleep(100000);
+        _exit(0);
+    }
+    for (unsigned i = 0; i < 6; i++) { /* accept, four bytes, the end */
+        uint64_t from_ns = clock_ns();
+        cr_assert_eq(poll(&wait, 1, 2000), 1);
+        cr_assert(clock_ns() - from_ns < 1000000000ull, "woken %u only when time was up", i);
+        while (f->t->ops->poll(f->t, clock_ns()))
+            ;
+    }
+    cr_assert(f->seen->closed);
+    cr_assert_eq(f->seen->bytes, 4);
+    waitpid(child, NULL, 0);
     fake_free(f);
 }
 

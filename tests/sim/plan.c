@@ -1,0 +1,130 @@
+#include "plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const uint32_t usual[DEED_KINDS] = {
+    [DEED_REST] = 40,
+    [DEED_CHANNEL_OPEN] = 40,
+    [DEED_CHANNEL_CLOSE] = 6,
+    [DEED_CLOSE] = 3,
+    [DEED_EXCHANGE_DECLARE] = 20,
+    [DEED_EXCHANGE_DELETE] = 4,
+    [DEED_EXCHANGE_BIND] = 8,
+    [DEED_EXCHANGE_UNBIND] = 4,
+    [DEED_QUEUE_DECLARE] = 40,
+    [DEED_QUEUE_CHECK] = 15,
+    [DEED_QUEUE_DELETE] = 4,
+    [DEED_QUEUE_BIND] = 30,
+    [DEED_QUEUE_UNBIND] = 6,
+    [DEED_QUEUE_PURGE] = 2,
+    [DEED_PUBLISH] = 120,
+    [DEED_PUBLISH_BURST] = 40,
+    [DEED_CONSUME] = 25,
+    [DEED_CANCEL] = 6,
+    [DEED_GET] = 30,
+    [DEED_ACK] = 100,
+    [DEED_ACK_MULTIPLE] = 30,
+    [DEED_REQUEUE] = 20,
+    [DEED_REJECT] = 8,
+    [DEED_RECOVER] = 3,
+    [DEED_QOS] = 10,
+    [DEED_FLOW] = 3,
+    [DEED_SELECT] = 20,
+    [DEED_COMMIT] = 12,
+    [DEED_ROLLBACK] = 4,
+    [DEED_WRONG] = 3,
+    [DEED_DEAF] = 3,
+    [DEED_HEAR] = 6,
+    [DEED_RESET] = 2,
+    [DEED_VANISH] = 1,
+};
+
+static const uint32_t usual_trouble[TROUBLE_KINDS] = {
+    [TROUBLE_KILL] = 700,       [TROUBLE_POWER_CUT] = 700, [TROUBLE_STOP] = 300,        [TROUBLE_STALL] = 2000,
+    [TROUBLE_SLOW_DISK] = 1500, [TROUBLE_FULL_DISK] = 500, [TROUBLE_WRITE_FAILS] = 100, [TROUBLE_HUSH] = 6000,
+};
+
+/* Seldom, usually or often; a seed that draws 0 never sees it. */
+static uint32_t scale(struct prng *prng, uint32_t usually)
+{
+    static const uint32_t percent[] = {0, 20, 60, 100, 100, 100, 200, 500};
+    return (uint32_t)((uint64_t)usually * percent[prng_below(prng, sizeof percent / sizeof *percent)] / 100);
+}
+
+static void draw_names(struct plan *plan, struct prng *prng)
+{
+    static const char *const types[] = {"direct", "fanout", "topic", "headers"};
+    for (unsigned i = 0; i < PLAN_EXCHANGES; i++) {
+        struct exchange_plan *e = &plan->exchanges[i];
+        snprintf(e->name, sizeof e->name, "e%u", i);
+        snprintf(e->type, sizeof e->type, "%s", types[prng_below(prng, 4)]);
+        e->durable = prng_below(prng, 3) != 0;
+        e->auto_delete = prng_below(prng, 4) == 0;
+        e->internal = prng_below(prng, 10) == 0;
+        if (prng_below(prng, 4) == 0)
+            snprintf(e->alternate, sizeof e->alternate, "e%u", (unsigned)prng_below(prng, PLAN_EXCHANGES));
+    }
+    for (unsigned i = 0; i < PLAN_QUEUES; i++) {
+        struct queue_plan *q = &plan->queues[i];
+        snprintf(q->name, sizeof q->name, "q%u", i);
+        q->durable = prng_below(prng, 4) != 0;
+        q->auto_delete = prng_below(prng, 6) == 0;
+        q->exclusive = prng_below(prng, 8) == 0;
+    }
+    plan->exchange_count = 1 + (unsigned)prng_below(prng, PLAN_EXCHANGES);
+    plan->queue_count = 1 + (unsigned)prng_below(prng, PLAN_QUEUES);
+}
+
+static uint32_t some_ppm(struct prng *prng)
+{
+    static const uint32_t ppm[] = {0, 50000, 200000, 500000, 900000, 1000000};
+    return ppm[prng_below(prng, sizeof ppm / sizeof *ppm)];
+}
+
+void plan_draw(struct plan *plan, struct prng *prng)
+{
+    *plan = (struct plan){0};
+    draw_names(plan, prng);
+    for (unsigned i = 0; i < DEED_KINDS; i++)
+        plan->deeds[i] = scale(prng, usual[i]);
+    plan->deeds[DEED_CHANNEL_OPEN] += 20;
+    plan->deeds[DEED_QUEUE_DECLARE] += 5;
+    plan->deeds[DEED_PUBLISH] += 5;
+    plan->deeds[DEED_HEAR] += 2;
+    for (unsigned i = 0; i < TROUBLE_KINDS; i++)
+        plan->troubles[i] = scale(prng, usual_trouble[i]);
+    plan->clients = 1 + (unsigned)prng_below(prng, PLAN_CLIENTS);
+    plan->deed_ppm = 20000 + (uint32_t)prng_below(prng, 500000);
+    plan->persistent_ppm = some_ppm(prng);
+    plan->mandatory_ppm = some_ppm(prng) / 2;
+    plan->large_ppm = some_ppm(prng) / 4;
+    plan->empty_ppm = some_ppm(prng) / 8;
+    plan->no_ack_ppm = some_ppm(prng) / 2;
+    plan->wrong_ppm = prng_below(prng, 2) ? 20000 : 0;
+    plan->wide_ppm = some_ppm(prng);
+    plan->step_ns_max = 1000u << prng_below(prng, 11);
+}
+
+enum deed plan_deed(const struct plan *plan, struct prng *prng)
+{
+    uint64_t sum = 0, at;
+    unsigned i = 0;
+    for (unsigned d = 0; d < DEED_KINDS; d++)
+        sum += plan->deeds[d];
+    for (at = prng_below(prng, sum); at >= plan->deeds[i]; i++)
+        at -= plan->deeds[i];
+    return (enum deed)i;
+}
+
+void plan_key(struct prng *prng, bool pattern, char key[PLAN_NAME_BYTES])
+{
+    static const char *const words[] = {"a", "b", "c", "*", "#"};
+    unsigned n = (unsigned)prng_below(prng, 4);
+    key[0] = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (i)
+            strcat(key, ".");
+        strcat(key, words[prng_below(prng, pattern ? 5 : 3)]);
+    }
+}

@@ -1,0 +1,98 @@
+/* What a seed is about: its names, how often each deed and each kind of trouble comes. Drawn once, then read-only. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/prng.h"
+
+#define DEEDS(X)                                                                                                       \
+    X(REST)                                                                                                            \
+    X(CHANNEL_OPEN)                                                                                                    \
+    X(CHANNEL_CLOSE)                                                                                                   \
+    X(CLOSE)                                                                                                           \
+    X(EXCHANGE_DECLARE)                                                                                                \
+    X(EXCHANGE_DELETE)                                                                                                 \
+    X(EXCHANGE_BIND)                                                                                                   \
+    X(EXCHANGE_UNBIND)                                                                                                 \
+    X(QUEUE_DECLARE)                                                                                                   \
+    X(QUEUE_CHECK)                                                                                                     \
+    X(QUEUE_DELETE)                                                                                                    \
+    X(QUEUE_BIND)                                                                                                      \
+    X(QUEUE_UNBIND)                                                                                                    \
+    X(QUEUE_PURGE)                                                                                                     \
+    X(PUBLISH)                                                                                                         \
+    X(PUBLISH_BURST)                                                                                                   \
+    X(CONSUME)                                                                                                         \
+    X(CANCEL)                                                                                                          \
+    X(GET)                                                                                                             \
+    X(ACK)                                                                                                             \
+    X(ACK_MULTIPLE)                                                                                                    \
+    X(REQUEUE)                                                                                                         \
+    X(REJECT)                                                                                                          \
+    X(RECOVER)                                                                                                         \
+    X(QOS)                                                                                                             \
+    X(FLOW)                                                                                                            \
+    X(SELECT)                                                                                                          \
+    X(COMMIT)                                                                                                          \
+    X(ROLLBACK)                                                                                                        \
+    X(WRONG)                                                                                                           \
+    X(DEAF)                                                                                                            \
+    X(HEAR)                                                                                                            \
+    X(RESET)                                                                                                           \
+    X(VANISH)
+
+enum deed {
+#define X(name) DEED_##name,
+    DEEDS(X)
+#undef X
+        DEED_KINDS
+};
+
+/* What befalls the broker, each in so many of a million steps. */
+#define TROUBLES(X)                                                                                                    \
+    X(KILL)                                                                                                            \
+    X(POWER_CUT)                                                                                                       \
+    X(STOP)                                                                                                            \
+    X(STALL)                                                                                                           \
+    X(SLOW_DISK)                                                                                                       \
+    X(FULL_DISK)                                                                                                       \
+    X(WRITE_FAILS)                                                                                                     \
+    X(HUSH) /* the clients wait until the broker has nothing to do */
+
+enum trouble {
+#define X(name) TROUBLE_##name,
+    TROUBLES(X)
+#undef X
+        TROUBLE_KINDS
+};
+
+enum { PLAN_NAME_BYTES = 32, PLAN_EXCHANGES = 7, PLAN_QUEUES = 8, PLAN_CLIENTS = 6 };
+
+struct exchange_plan {
+    char name[PLAN_NAME_BYTES], type[PLAN_NAME_BYTES], alternate[PLAN_NAME_BYTES];
+    bool durable, auto_delete, internal;
+};
+
+struct queue_plan {
+    char name[PLAN_NAME_BYTES];
+    bool durable, exclusive, auto_delete;
+};
+
+struct plan {
+    struct exchange_plan exchanges[PLAN_EXCHANGES];
+    struct queue_plan queues[PLAN_QUEUES];
+    unsigned exchange_count, queue_count, clients;
+    uint32_t deeds[DEED_KINDS];       /* weights */
+    uint32_t troubles[TROUBLE_KINDS]; /* ppm */
+    uint32_t deed_ppm;                /* how often a client does something in a step */
+    uint32_t persistent_ppm, mandatory_ppm, large_ppm, empty_ppm, no_ack_ppm, wrong_ppm;
+    uint32_t step_ns_max;
+    uint32_t wide_ppm; /* publishes to a queue through the default exchange, of all */
+};
+
+void plan_draw(struct plan *plan, struct prng *prng);
+/* One of the deeds, by weight. */
+enum deed plan_deed(const struct plan *plan, struct prng *prng);
+/* A routing key, or a pattern for a topic binding. */
+void plan_key(struct prng *prng, bool pattern, char key[PLAN_NAME_BYTES]);

@@ -1,0 +1,331 @@
+#include "tap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "history.h"
+
+struct tapped {
+    struct tapped *next;
+    struct taps *taps;
+    uint64_t stream;
+    struct tap *tap;      /* NULL: the front doesn't know it any more */
+    void *user;           /* the front's */
+    struct talk in, out;  /* to the front, from the front */
+    struct buffer unread; /* given by the front, not yet read by the client */
+    bool behind;          /* the transport took less than it was offered */
+    bool forgotten;       /* by the client */
+};
+
+struct tap {
+    struct transport base;
+    struct transport *inner;
+    struct taps *taps;
+};
+
+struct taps {
+    struct sim_network *network;
+    struct tap_watch watch;
+    struct tapped *streams;
+};
+
+static struct tap *of(struct transport *base)
+{
+    return (struct tap *)base;
+}
+
+static struct tapped *find(const struct taps *taps, uint64_t stream)
+{
+    struct tapped *t = taps->streams;
+    while (t && t->stream != stream)
+        t = t->next;
+    return t;
+}
+
+static void leave(struct tapped *t)
+{
+    if (!t || !t->tap)
+        return;
+    history_note("stream %llu: the front leaves it", (unsigned long long)t->stream);
+    t->tap = NULL;
+    t->taps->watch.left(t->taps->watch.owner, t->stream);
+}
+
+/* ---- what is said --------------------------------------------------------------------------------- */
+
+static void note(const struct tapped *t, const char *who, const struct said *said)
+{
+    if (said->method)
+        history_note("stream %llu.%u %s %s", (unsigned long long)t->stream, said->channel, who,
+                     method_text(said->method));
+}
+
+static void client_said(void *owner, const struct said *said)
+{
+    struct tapped *t = owner;
+    note(t, ">", said);
+    t->taps->watch.client_said(t->taps->watch.owner, t->stream, said);
+}
+
+static void client_begun(void *owner, const struct said *said)
+{
+    struct tapped *t = owner;
+    t->taps->watch.client_begun(t->taps->watch.owner, t->stream, said);
+}
+
+static void client_broken(void *owner, const char *why)
+{
+    const struct tapped *t = owner;
+    history_note("stream %llu: the client breaks the protocol: %s", (unsigned long long)t->stream, why);
+}
+
+static void broker_said(void *owner, const struct said *said)
+{
+    struct tapped *t = owner;
+    note(t, "<", said);
+    t->taps->watch.broker_said(t->taps->watch.owner, t->stream, said);
+}
+
+static void broker_broken(void *owner, const char *why)
+{
+    const struct tapped *t = owner;
+    history_fail("the broker breaks the protocol on stream %llu: %s", (unsigned long long)t->stream, why);
+}
+
+/* ---- upcalls, on their way to the front ------------------------------------------------------------ */
+
+static struct tapped *add(struct tap *tap, uint64_t stream)
+{
+    struct tapped *t = calloc(1, sizeof *t);
+    CHECK(t);
+    t->taps = tap->taps;
+    t->tap = tap;
+    t->stream = stream;
+    talk_init(&t->in, (struct talk_user){t, client_said, client_begun, client_broken}, true);
+    talk_init(&t->out, (struct talk_user){t, broker_said, NULL, broker_broken}, false);
+    t->next = tap->taps->streams;
+    tap->taps->streams = t;
+    return t;
+}
+
+static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer, const char *local)
+{
+    struct tap *tap = owner;
+    struct tapped *t = add(tap, stream);
+    history_note("stream %llu: accepted", (unsigned long long)stream);
+    tap->taps->watch.opened(tap->taps->watch.owner, stream);
+    t->user = tap->base.up.accepted(tap->base.up.owner, stream, tag, peer, local);
+    if (t->user)
+        return t;
+    leave(t);
+    return NULL;
+}
+
+static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch)
+{
+    struct tap *tap = owner;
+    struct tapped *t = user;
+    size_t used = tap->base.up.data(tap->base.up.owner, t->user, bytes, epoch);
+    history_bytes(bytes.at, used);
+    if (t->tap)
+        talk_feed(&t->in, bytes.at, used);
+    return used;
+}
+
+static void on_writable(void *owner, void *user)
+{
+    struct tap *tap = owner;
+    struct tapped *t = user;
+    tap->base.up.writable(tap->base.up.owner, t->user);
+}
+
+static void on_closed(void *owner, void *user, int error)
+{
+    struct tap *tap = owner;
+    struct tapped *t = user;
+    leave(t);
+    tap->base.up.closed(tap->base.up.owner, t->user, error);
+}
+
+/* ---- downcalls, on their way to the network ---------------------------------------------------------- */
+
+static int tap_listen(struct transport *base, const char *address, int tag, uint16_t *port, char *error,
+                      size_t error_size)
+{
+    struct transport *inner = of(base)->inner;
+    return inner->ops->listen(inner, address, tag, port, error, error_size);
+}
+
+static void tap_stop_listening(struct transport *base)
+{
+    struct transport *inner = of(base)->inner;
+    inner->ops->stop_listening(inner);
+}
+
+static unsigned tap_poll(struct transport *base, uint64_t now_ns)
+{
+    struct transport *inner = of(base)->inner;
+    return inner->ops->poll(inner, now_ns);
+}
+
+static void hear(struct tapped *t, const struct iovec *iov, size_t took)
+{
+    for (; took; iov++) {
+        size_t n = iov->iov_len < took ? iov->iov_len : took;
+        history_bytes(iov->iov_base, n);
+        if (!t->forgotten)
+            buffer_add(&t->unread, iov->iov_base, n);
+        talk_feed(&t->out, iov->iov_base, n);
+        took -= n;
+    }
+}
+
+static size_t tap_send(struct transport *base, uint64_t stream, const struct iovec *iov, int n)
+{
+    struct tap *tap = of(base);
+    struct tapped *t = find(tap->taps, stream);
+    size_t offered = 0, took = tap->inner->ops->send(tap->inner, stream, iov, n);
+    for (int i = 0; i < n; i++)
+        offered += iov[i].iov_len;
+    CHECK(took <= offered);
+    if (!t || !t->tap)
+        return took;
+    t->behind = took < offered;
+    hear(t, iov, took);
+    return took;
+}
+
+static uint64_t tap_released(struct transport *base, uint64_t stream)
+{
+    struct transport *inner = of(base)->inner;
+    return inner->ops->released(inner, stream);
+}
+
+static void tap_pause(struct transport *base, uint64_t stream)
+{
+    struct transport *inner = of(base)->inner;
+    inner->ops->pause(inner, stream);
+}
+
+static void tap_resume(struct transport *base, uint64_t stream)
+{
+    struct transport *inner = of(base)->inner;
+    inner->ops->resume(inner, stream);
+}
+
+static void tap_close(struct transport *base, uint64_t stream)
+{
+    struct tap *tap = of(base);
+    leave(find(tap->taps, stream));
+    tap->inner->ops->close(tap->inner, stream);
+}
+
+static void tap_abort(struct transport *base, uint64_t stream)
+{
+    struct tap *tap = of(base);
+    leave(find(tap->taps, stream));
+    tap->inner->ops->abort(tap->inner, stream);
+}
+
+static void tap_rx_release(struct transport *base, uint64_t epoch)
+{
+    struct transport *inner = of(base)->inner;
+    inner->ops->rx_release(inner, epoch);
+}
+
+static int tap_wait_fd(struct transport *base)
+{
+    struct transport *inner = of(base)->inner;
+    return inner->ops->wait_fd(inner);
+}
+
+static void tap_free(struct transport *base)
+{
+    struct tap *tap = of(base);
+    tap->inner->ops->free(tap->inner);
+    free(tap);
+}
+
+static const struct transport_ops tap_ops = {
+    .listen = tap_listen,
+    .stop_listening = tap_stop_listening,
+    .poll = tap_poll,
+    .send = tap_send,
+    .released = tap_released,
+    .pause = tap_pause,
+    .resume = tap_resume,
+    .close = tap_close,
+    .abort = tap_abort,
+    .rx_release = tap_rx_release,
+    .wait_fd = tap_wait_fd,
+    .free = tap_free,
+};
+
+struct transport *tap_new(struct taps *taps, struct transport_user up)
+{
+    struct tap *tap = calloc(1, sizeof *tap);
+    CHECK(tap);
+    tap->base = (struct transport){.ops = &tap_ops, .up = up};
+    tap->taps = taps;
+    tap->inner = transport_sim_new(taps->network,
+                                   (struct transport_user){tap, on_accepted, on_data, on_writable, on_closed});
+    return &tap->base;
+}
+
+/* ---- all of them -------------------------------------------------------------------------------------- */
+
+struct taps *taps_new(struct sim_network *network, struct tap_watch watch)
+{
+    struct taps *taps = calloc(1, sizeof *taps);
+    CHECK(taps);
+    taps->network = network;
+    taps->watch = watch;
+    return taps;
+}
+
+static void tapped_free(struct tapped *t)
+{
+    talk_free(&t->in);
+    talk_free(&t->out);
+    buffer_free(&t->unread);
+    free(t);
+}
+
+void taps_free(struct taps *taps)
+{
+    for (struct tapped *t; (t = taps->streams); tapped_free(t))
+        taps->streams = t->next;
+    free(taps);
+}
+
+void taps_cut(struct taps *taps)
+{
+    for (struct tapped *t = taps->streams; t; t = t->next)
+        t->tap = NULL;
+}
+
+void taps_read(struct taps *taps, uint64_t stream, const void *bytes, size_t n)
+{
+    struct tapped *t = find(taps, stream);
+    if (!t || t->unread.len < n || memcmp(t->unread.at, bytes, n) != 0)
+        history_fail("the client of stream %llu has read other bytes than the broker sent",
+                     (unsigned long long)stream);
+    buffer_drop(&t->unread, n);
+}
+
+/* The record stays: a transport may still name it in an upcall. */
+void taps_forget(struct taps *taps, uint64_t stream)
+{
+    struct tapped *t = find(taps, stream);
+    if (!t)
+        return;
+    t->forgotten = true;
+    buffer_free(&t->unread);
+}
+
+bool taps_flushed(const struct taps *taps, uint64_t stream)
+{
+    const struct tapped *t = find(taps, stream);
+    return t && t->tap && !t->behind;
+}

@@ -135,7 +135,7 @@ static bool listen_on(struct gannetd *g, unsigned front, const char *address, ui
 
 static bool attach_transports(struct gannetd *g, char *error, size_t error_size)
 {
-    static char agents[FRONTS_MAX][16];
+    static char agents[FRONTS_MAX][24];
     for (unsigned i = 0; i < g->placement.fronts; i++) {
         struct front *front = g->broker->front[i];
         snprintf(agents[i], sizeof agents[i], "front %u", i);

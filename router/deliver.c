@@ -139,7 +139,7 @@ struct head {
 
 static enum fetch ready_head(struct router *router, struct queue *queue, struct head *head)
 {
-    const void *bytes;
+    const void *bytes = NULL;
     enum fetch result = FETCH_THERE;
     while ((head->entry = index_head(&queue->index, &head->seq))) {
         uint64_t position = entry_position(head->entry);

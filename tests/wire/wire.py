@@ -354,6 +354,8 @@ def run_all(arguments, address):
             if (only and only != arguments.peer) or (arguments.match and arguments.match not in title):
                 skipped += 1
                 continue
+            if arguments.verbose:
+                print(title, flush=True)
             try:
                 Conversation(address, arguments.timeout).run(steps)
                 passed += 1
@@ -365,6 +367,7 @@ def run_all(arguments, address):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     parser = argparse.ArgumentParser()
     parser.add_argument("--broker")
     parser.add_argument("--set", action="append", default=[])
@@ -374,6 +377,7 @@ def main():
     parser.add_argument("--match", help="only conversations whose title has this in it")
     parser.add_argument("--timeout", type=float, default=TIMEOUT_S)
     parser.add_argument("--show-log", action="store_true")
+    parser.add_argument("--verbose", action="store_true")
     parser.add_argument("files", nargs="+")
     arguments = parser.parse_args()
     broker = Broker(arguments.broker, arguments.set) if arguments.broker else None

@@ -1,0 +1,13 @@
+/* What clients call things: from pools so small that they often mean the same. */
+#pragma once
+
+#include "client.h"
+
+/* An exchange to publish to or to bind to: of the plan or a predeclared one. */
+const char *names_exchange(const struct clients *all);
+/* A queue that the client may name. */
+const char *names_queue(const struct client *client);
+/* Arguments of a binding to a headers exchange. */
+void names_match_arguments(struct prng *prng, struct buffer *arguments);
+/* The headers of a message. */
+void names_headers(struct prng *prng, struct buffer *headers);

@@ -149,12 +149,12 @@ static void list_add(struct text_list *list, const char *item, size_t len)
     list->count++;
 }
 
-/* Takes the next item off a text with commas; blanks around it do not count. */
+/* Takes the next item off a text with commas; blanks around it do not count. *rest: NULL behind the last. */
 static const char *next_item(const char **rest, size_t *len)
 {
     const char *from = *rest + strspn(*rest, " \t");
     size_t n = strcspn(from, ",");
-    *rest = from + n + (from[n] == ',');
+    *rest = from[n] ? from + n + 1 : NULL;
     while (n && (from[n - 1] == ' ' || from[n - 1] == '\t'))
         n--;
     *len = n;
@@ -178,7 +178,7 @@ static bool good_item(const struct parse *p, const struct text_list *list, enum 
 static bool list(const struct parse *p, enum value_type type, struct text_list *to)
 {
     struct text_list found = {0};
-    for (const char *rest = p->text; *rest;) {
+    for (const char *rest = *p->text ? p->text : NULL; rest;) {
         size_t len;
         const char *item = next_item(&rest, &len);
         list_add(&found, item, len);
@@ -229,7 +229,7 @@ static bool cores(const struct parse *p, struct core_list *to)
                 return wrong(p, "%llu cores are the most", (unsigned long long)p->bounds->most);
             found.core[found.count++] = (uint16_t)first;
         }
-    } while (*rest);
+    } while (rest);
     *to = found;
     return true;
 }

@@ -10,10 +10,8 @@
 #include "journal/journal.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/check.h"
-#include "base/log.h"
 #include "journal/backlog.h"
 #include "journal/reserve.h"
 #include "journal/segment.h"
@@ -57,7 +55,6 @@ struct journal {
     uint64_t checkpoint; /* LSN, named by a header that is safe */
     uint32_t error;      /* errno of the failure, for good */
     bool failed_told, full_told;
-    uint32_t router;
     uint64_t broker;
     struct backlog writes, asides;
     struct reserve reserve;
@@ -73,7 +70,6 @@ struct journal *journal_new(struct storage *storage, const struct journal_option
     journal->storage = storage;
     journal->commands = commands;
     journal->events = events;
-    journal->router = options->router;
     journal->broker = end->broker;
     journal->taken = journal->safe = journal->safe_told = end->lsn;
     journal->claim = end->safe;
@@ -191,7 +187,7 @@ static void take_command(struct journal *journal, const struct journal_command *
         take_write(journal, command);
         return;
     case JOURNAL_RETIRE:
-        CHECK(command->lsn % SEGMENT_BYTES == 0 && segment_of(command->lsn) < journal->reserve.current);
+        CHECK(command->lsn % SEGMENT_BYTES == 0 && command->lsn + SEGMENT_BYTES <= journal->taken);
         if (!journal->error)
             reserve_retire(&journal->reserve, segment_of(command->lsn), journal->taken);
         return;
@@ -347,32 +343,21 @@ static bool tell_one(struct journal *journal, enum journal_event_kind kind, uint
     return ring_put(journal->events, &event, 1) == 1;
 }
 
-static unsigned tell_room(struct journal *journal)
-{
-    bool full = journal->reserve.full;
-    if (full == journal->full_told || journal->error ||
-        !tell_one(journal, full ? JOURNAL_FULL : JOURNAL_ROOM, 0, 0))
-        return 0;
-    journal->full_told = full;
-    if (full)
-        log_line(LOG_WARNING, "journal", "router %u: no room for another segment", journal->router);
-    else
-        log_line(LOG_INFO, "journal", "router %u: there is room again", journal->router);
-    return 1;
-}
-
 static unsigned tell(struct journal *journal)
 {
     unsigned told = 0;
+    bool full = journal->reserve.full;
     if (journal->safe > journal->safe_told && tell_one(journal, JOURNAL_SAFE, journal->safe, 0)) {
         journal->safe_told = journal->safe;
         told++;
     }
-    told += tell_room(journal);
+    if (full != journal->full_told && !journal->error &&
+        tell_one(journal, full ? JOURNAL_FULL : JOURNAL_ROOM, 0, 0)) {
+        journal->full_told = full;
+        told++;
+    }
     if (journal->error && !journal->failed_told && tell_one(journal, JOURNAL_FAILED, 0, journal->error)) {
         journal->failed_told = true;
-        log_line(LOG_ERROR, "journal", "router %u: a write failed (%s); nothing more will be written",
-                 journal->router, strerror((int)journal->error));
         told++;
     }
     return told;

@@ -61,7 +61,8 @@ struct recovery {
     uint64_t lsn;     /* of the walk */
     uint32_t before;  /* sum of the last record or header kept */
     uint64_t written; /* LSN behind the last valid commit seen beyond the end */
-    uint64_t proven;  /* LSN up to which something beyond the break says that all was safe */
+    uint64_t proof;   /* LSN of what stands beyond the break and */
+    uint64_t proven;  /* LSN up to which it says that all was safe */
     struct journal_end *end;
     char *error;
     size_t error_size;
@@ -88,13 +89,13 @@ static int stop_unreadable(struct recovery *r, uint64_t lsn, uint32_t error)
 
 static int stop_damaged(struct recovery *r)
 {
-    return stop(r, r->lsn,
-                "what stood here is damaged or missing, and it had been confirmed: the log says that all was "
-                "safe up to "
-                "segment %016" PRIx64 ", offset %" PRIu64
-                ". Nothing has been changed. Restore the file from a copy, or "
-                "move the directory away to start without what it holds",
-                segment_of(r->proven), r->proven % SEGMENT_BYTES);
+    return stop(
+        r, r->lsn,
+        "what stood here is damaged or missing, and it had been confirmed: the log goes on at segment "
+        "%016" PRIx64 ", offset %" PRIu64 ", and says there that all was safe up to segment %016" PRIx64
+        ", offset %" PRIu64 ". Nothing has been changed. Restore the file from a copy, or move the "
+        "directory away to start without what it holds",
+        segment_of(r->proof), r->proof % SEGMENT_BYTES, segment_of(r->proven), r->proven % SEGMENT_BYTES);
 }
 
 /* ---- the files --------------------------------------------------------------------------------- */
@@ -212,7 +213,7 @@ static int begin(struct recovery *r)
         if (r->found[i].state == SEGMENT_VALID)
             continue;
         r->lsn = segment_start(r->numbers[i]);
-        r->proven = r->end->checkpoint;
+        r->proof = r->proven = r->end->checkpoint;
         return stop_damaged(r);
     }
     return 0;
@@ -252,8 +253,10 @@ static int search_segment(struct recovery *r, uint64_t lsn, uint64_t end)
         if (!commit)
             continue;
         r->written = lsn + BLOCK_BYTES;
-        if (commit->safe > r->lsn)
+        if (commit->safe > r->lsn) {
+            r->proof = lsn;
             r->proven = commit->safe;
+        }
     }
     return 0;
 }
@@ -263,19 +266,20 @@ static int search_segment(struct recovery *r, uint64_t lsn, uint64_t end)
 static int search_proof(struct recovery *r)
 {
     const uint64_t reach = WRITES_IN_FLIGHT * WRITE_BYTES;
-    size_t first = 0;
-    while (first < r->count && r->numbers[first] < segment_of(r->lsn))
-        first++;
-    for (size_t i = first; i < r->count; i++)
-        if (r->found[i].state == SEGMENT_VALID && r->found[i].header.safe > r->lsn)
-            r->proven = r->found[i].header.safe;
-    for (size_t i = first; i < r->count && r->proven <= r->lsn; i++) {
-        uint64_t start = segment_start(r->numbers[i]), bytes = SEGMENT_BYTES;
-        bool begun = r->found[i].state == SEGMENT_VALID || segment_of(r->lsn) == r->numbers[i];
+    for (size_t i = 0; i < r->count && r->proven <= r->lsn; i++) {
+        const struct found *found = &r->found[i];
+        uint64_t start = segment_start(found->number), bytes = SEGMENT_BYTES;
+        if (found->number < segment_of(r->lsn))
+            continue;
+        bool begun = found->state == SEGMENT_VALID || segment_of(r->lsn) == found->number;
+        if (found->state == SEGMENT_VALID && found->header.safe > r->lsn) {
+            r->proof = start;
+            r->proven = found->header.safe;
+            return 0;
+        }
         if (!begun && reach < bytes)
             bytes = reach;
-        uint64_t from = start > r->lsn ? start : block_round(r->lsn);
-        if (search_segment(r, from, start + bytes) != 0)
+        if (search_segment(r, start > r->lsn ? start : block_round(r->lsn), start + bytes) != 0)
             return -1;
     }
     return 0;

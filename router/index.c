@@ -93,6 +93,15 @@ static void free_chunk(struct index *index, uint64_t number)
     }
 }
 
+void index_move_tail(struct index *index, uint64_t tail)
+{
+    uint64_t filled = index->tail / CHUNK;
+    const struct index_chunk *chunk = chunk_of(index, index->tail);
+    index->tail = tail;
+    if (chunk && chunk->alive == 0 && filled != tail / CHUNK)
+        free_chunk(index, filled);
+}
+
 uint64_t index_push(struct index *index, struct entry entry)
 {
     uint64_t seq = index->tail++;
@@ -125,7 +134,7 @@ void index_put(struct index *index, uint64_t seq, struct entry entry, struct ent
     *at = entry;
     index->bytes += entry.body;
     if (seq >= index->tail)
-        index->tail = seq + 1;
+        index_move_tail(index, seq + 1);
 }
 
 struct entry *index_at(const struct index *index, uint64_t seq)

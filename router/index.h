@@ -50,6 +50,8 @@ void index_free(struct index *index);
 uint64_t index_push(struct index *index, struct entry entry);
 /* Puts an entry where it was, for recovery; grows the index on either side. Replaces what is there (*old, DEAD if nothing). */
 void index_put(struct index *index, uint64_t seq, struct entry entry, struct entry *old);
+/* For recovery: numbers below tail have been given, whether or not they are put. tail: at or above index->tail. */
+void index_move_tail(struct index *index, uint64_t tail);
 /* The entry, NULL if it is dead. */
 struct entry *index_at(const struct index *index, uint64_t seq);
 /* The next READY entry in order, and its number; NULL if there is none. */

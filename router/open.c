@@ -51,8 +51,8 @@ static void keep_part(struct router *router, struct open_message *o, struct span
     if (!o->queue_count && !o->for_return)
         return;
     CHECK(o->parts < PARTS_MAX);
-    uint64_t at = publish_write(router, (struct recipients){NULL, 0}, o->durable, &none, (struct span){NULL, 0}, NULL, 0,
-                                body);
+    struct publishing p = {.publish = &none, .body = body};
+    uint64_t at = publish_write(router, &p, (struct recipients){NULL, 0}, o->durable);
     o->part[o->parts++] = (struct part){.position = at, .length = (uint32_t)body.len};
     store_keep(&router->store, at, (uint32_t)body.len);
     if (o->for_return)
@@ -69,25 +69,25 @@ static void copy_publish(struct open_message *o, const struct command_publish *p
     o->publish.properties_at = p->key_len;
 }
 
-void open_begin(struct router *router, unsigned front, const struct command_publish *p, struct recipients to,
-                struct span exchange)
+void open_begin(struct router *router, const struct publishing *p)
 {
-    struct key key = {p->conn, front, p->channel};
+    const struct command_publish *c = p->publish;
+    struct key key = {c->conn, p->front, c->channel};
     struct open_message *o = calloc(1, sizeof *o);
     CHECK(o && !find(router, key));
-    copy_publish(o, p);
-    o->front = front;
-    name_set(&o->exchange, exchange);
-    o->durable = publish_is_durable(router, to, p);
-    bool keeper = !(p->flags & PUBLISH_SHARED) || (p->flags & PUBLISH_KEEPER);
-    o->for_return = !to.count && (p->flags & PUBLISH_MANDATORY) && keeper;
-    o->queues = malloc((to.count + 1) * sizeof *o->queues);
+    copy_publish(o, c);
+    o->front = p->front;
+    name_set(&o->exchange, p->exchange);
+    o->durable = p->durable;
+    bool keeper = !(c->flags & PUBLISH_SHARED) || (c->flags & PUBLISH_KEEPER);
+    o->for_return = !p->to.count && (c->flags & PUBLISH_MANDATORY) && keeper;
+    o->queues = malloc((p->to.count + 1) * sizeof *o->queues);
     CHECK(o->queues);
-    for (size_t i = 0; i < to.count; i++)
-        o->queues[o->queue_count++] = container_of(to.list[i], struct queue, destination)->handle;
+    for (size_t i = 0; i < p->to.count; i++)
+        o->queues[o->queue_count++] = container_of(p->to.list[i], struct queue, destination)->handle;
     map_add(&router->open, &o->by_key, hash_key(key));
-    if (p->body_len)
-        keep_part(router, o, span_of(p->bytes + p->body_at, p->body_len));
+    if (c->body_len)
+        keep_part(router, o, p->body);
 }
 
 static void forget(struct router *router, struct open_message *o)
@@ -123,10 +123,18 @@ static struct recipients still_there(struct router *router, struct open_message 
 
 static void complete(struct router *router, struct open_message *o, struct span rest)
 {
-    struct recipients to = still_there(router, o);
-    publish_end(router, o->front, to, o->durable && to.count, &o->publish, name_span(&o->exchange), o->part, o->parts,
-                rest);
-    free(to.list);
+    struct publishing p = {
+        .publish = &o->publish,
+        .front = o->front,
+        .to = still_there(router, o),
+        .exchange = name_span(&o->exchange),
+        .body = rest,
+        .parts = o->part,
+        .part_count = o->parts,
+    };
+    p.durable = o->durable && p.to.count;
+    publish_end(router, &p);
+    free(p.to.list);
 }
 
 struct parts *publish_parts(struct router *router, const struct part *part, uint32_t count)

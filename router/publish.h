@@ -14,21 +14,27 @@ struct recipients {
     size_t count;
 };
 
-/* e: NULL when the exchange is gone. */
-struct recipients publish_match(struct router *router, struct catalog_exchange *e, const struct command_publish *p);
-/* Whether the message belongs on disk: it is persistent and a durable queue gets it. */
-bool publish_is_durable(const struct router *router, struct recipients to, const struct command_publish *p);
-/* Writes the record; returns its position. router->written: its length. p gives key, properties and flags. */
-uint64_t publish_write(struct router *router, struct recipients to, bool durable, const struct command_publish *p,
-                       struct span exchange, const struct part *parts, uint32_t part_count, struct span body);
+/* A message that is being kept: what its record is made of. */
+struct publishing {
+    const struct command_publish *publish; /* key, properties, flags, whom to answer */
+    unsigned front;
+    bool durable; /* it belongs on disk: it is persistent and a durable queue gets it */
+    struct recipients to;
+    struct span exchange; /* name */
+    struct span body;     /* what stands in the record itself, behind the parts */
+    const struct part *parts;
+    uint32_t part_count;
+};
+
+/* Finds the recipients and what depends on them. */
+void publish_match(struct router *router, struct catalog_exchange *e, struct publishing *p);
+/* Appends the record; returns its position. router->written: its length. */
+uint64_t publish_write(struct router *router, const struct publishing *p, struct recipients to, bool durable);
 /* A complete message: keeps it for its recipients or gives it back, and answers the publisher. */
-void publish_end(struct router *router, unsigned front, struct recipients to, bool durable,
-                 const struct command_publish *p, struct span exchange, const struct part *parts, uint32_t part_count,
-                 struct span body);
+void publish_end(struct router *router, struct publishing *p);
 
 /* open.c: messages whose body comes in parts. */
-void open_begin(struct router *router, unsigned front, const struct command_publish *p, struct recipients to,
-                struct span exchange);
+void open_begin(struct router *router, const struct publishing *p);
 /* The parts, all in memory, pinned for a front; NULL of none. */
 struct parts *publish_parts(struct router *router, const struct part *parts, uint32_t count);
 void open_free(struct router *router);

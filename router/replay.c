@@ -187,7 +187,7 @@ static void replay_entries(struct router *router, const struct record_entries *r
     }
     kill_range(router, queue, dead, r->to);
     if (r->to > queue->index.tail)
-        queue->index.tail = r->to;
+        index_move_tail(&queue->index, r->to);
 }
 
 /* In a checkpoint it comes before the entries that refer to it; on its own, parts have been copied forward. */

@@ -140,7 +140,6 @@ static void close_page(struct store *store, int stream)
     store->open[stream] = NULL;
     if (stream == DURABLE)
         store->fresh = true;
-    store_settle_page(store, page);
 }
 
 struct record *store_begin(struct store *store, bool durable, size_t len)
@@ -149,8 +148,11 @@ struct record *store_begin(struct store *store, bool durable, size_t len)
     len = record_round(len);
     CHECK(!store->pending && len + 2 * BLOCK_BYTES <= PAGE_BYTES);
     size_t need = len + (durable && store->fresh ? sizeof(struct record_commit) : 0);
-    if (store->open[stream] && left(store, stream) < need)
+    struct page *page = store->open[stream];
+    if (page && left(store, stream) < need) {
         close_page(store, stream);
+        store_settle_page(store, page); /* all that was in it may be gone already */
+    }
     if (!store->open[stream])
         open_page(store, stream);
     if (durable && store->end[DURABLE] % SEGMENT_BYTES == 0)
@@ -175,7 +177,8 @@ uint64_t store_end(struct store *store)
         store->before = record_seal(record, position, store->before);
     store->end[stream] += record->length;
     store->pending = NULL;
-    /* A full page is closed at once: end must not lie on the next page while this one is open. */
+    /* A full page is closed at once: end must not lie on the next page while this one is open. It is not settled: nobody has
+     * yet had the chance to keep the record that filled it. */
     if (store->end[stream] % PAGE_BYTES == 0)
         close_page(store, stream);
     return position;

@@ -33,12 +33,10 @@ unsigned link_flush(struct link *link);
 /* The slow part of link_add. */
 struct link_entry *link_add_more(struct link *link);
 
-/* Room for one more entry (zeroed), which is sent with the next flush. Valid until the next call. */
+/* Room for one more entry, to be filled in: it holds anything. It is sent with the next flush; valid until the next call. */
 static inline void *link_add(struct link *link)
 {
-    struct link_entry *entry = link->used < link->reserved ? &link->places[link->used++] : link_add_more(link);
-    *entry = (struct link_entry){0};
-    return entry;
+    return link->used < link->reserved ? &link->places[link->used++] : link_add_more(link);
 }
 
 /* The entry added last, if it can still be changed; else NULL. */

@@ -255,7 +255,7 @@ void client_act(struct client *client)
         return;
     }
     enum deed deed = plan_deed(client->all->plan, client->all->prng);
-    client->all->deeds++;
+    client->all->deeds += client->state == CLIENT_OPEN;
     bool talks = client->state == CLIENT_OPEN && client->out.len < OUT_MAX;
     if (talks || deed == DEED_HEAR || deed == DEED_RESET)
         act(client, deed);

@@ -103,7 +103,11 @@ void plan_draw(struct plan *plan, struct prng *prng)
     plan->no_ack_ppm = some_ppm(prng) / 2;
     plan->wrong_ppm = prng_below(prng, 2) ? 20000 : 0;
     plan->wide_ppm = some_ppm(prng);
-    plan->step_ns_max = 1000u << prng_below(prng, 11);
+    plan->step_ns_max = 100000;
+    plan->network.delay_max_ns = 10000u << prng_below(prng, 8);
+    plan->network.window_max = 256u << prng_below(prng, 7);
+    plan->network.piece_max = 16u << prng_below(prng, 9);
+    plan->network.idle_ppm = some_ppm(prng) / 2;
 }
 
 enum deed plan_deed(const struct plan *plan, struct prng *prng)

@@ -110,6 +110,7 @@ Test(config, lists_addresses_and_cores)
     cr_assert(!set(c, "listeners.amqp", "127.0.0.1:1,127.0.0.1:1"));
     cr_assert(!set(c, "listeners.amqp", "127.0.0.1:1,,127.0.0.1:2"));
     cr_assert(!set(c, "listeners.amqp", ""));
+    cr_assert(!set(c, "listeners.amqp", "127.0.0.1:1,"));
     cr_assert(set(c, "loopback_users", ""));
     cr_assert_eq(c->loopback_users.count, 0);
     cr_assert(set(c, "vhosts", "/, a b,c"));

@@ -40,7 +40,8 @@ Test(record, every_flipped_bit_is_seen)
         cr_assert(record_valid(record, 7 * SEGMENT_BYTES + 4096, PAGE_BYTES - 4096));
         for (uint32_t bit = 0; bit < len * 8; bit++) {
             page[4096 + bit / 8] ^= (uint8_t)(1 << bit % 8);
-            cr_assert_not(record_valid(record, 7 * SEGMENT_BYTES + 4096, PAGE_BYTES - 4096), "bit %u of %u", bit, len);
+            cr_assert_not(record_valid(record, 7 * SEGMENT_BYTES + 4096, PAGE_BYTES - 4096), "bit %u of %u",
+                          bit, len);
             page[4096 + bit / 8] ^= (uint8_t)(1 << bit % 8);
         }
     }
@@ -59,7 +60,8 @@ Test(record, is_valid_only_at_its_place)
     free(page);
 }
 
-/* Whatever length a damaged record claims, nothing behind `avail` is read (the sanitizer watches the page's end). */
+/* Whatever length a damaged record claims, nothing behind `avail` is read (the sanitizer watches the page's
+ * end). */
 Test(record, hostile_lengths_stay_inside)
 {
     uint8_t *page = page_new();

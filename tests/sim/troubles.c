@@ -1,0 +1,116 @@
+/* What befalls the broker. */
+#include "history.h"
+#include "world_inside.h"
+
+static uint64_t some_steps(struct world *world)
+{
+    return world->step + 1 + prng_below(&world->prng, UINT64_C(1) << prng_below(&world->prng, 11));
+}
+
+static void kill_broker(struct world *world, enum sim_crash crash)
+{
+    if (world->site->state == SITE_DOWN)
+        return;
+    site_kill(world->site, crash);
+    world->down_until = some_steps(world);
+}
+
+static void stop_broker(struct world *world)
+{
+    if (world->site->state != SITE_UP)
+        return;
+    site_stop(world->site);
+    world->down_until = some_steps(world);
+}
+
+static void stall(struct world *world)
+{
+    if (world->site->state == SITE_DOWN)
+        return;
+    unsigned agent = (unsigned)prng_below(&world->prng, site_agents(world->site));
+    site_stall(world->site, agent, some_steps(world));
+    history_note("agent %u stalls", agent);
+}
+
+static void slow_disk(struct world *world)
+{
+    world->faults.steps_max = 1u << prng_below(&world->prng, 8);
+    world->slow_until = some_steps(world);
+    history_note("the disks are slow: %u steps", world->faults.steps_max);
+}
+
+static void full_disk(struct world *world)
+{
+    world->faults.capacity = 1; /* nothing fits any more */
+    world->full_until = some_steps(world);
+    history_note("the disks are full");
+}
+
+static void write_fails(struct world *world)
+{
+    world->faults.write_fails = 50000;
+    history_note("writes fail");
+}
+
+static void befall(struct world *world, enum trouble trouble)
+{
+    switch (trouble) {
+    case TROUBLE_KILL:
+        kill_broker(world, SIM_KILL);
+        return;
+    case TROUBLE_POWER_CUT:
+        kill_broker(world, SIM_POWER);
+        return;
+    case TROUBLE_STOP:
+        stop_broker(world);
+        return;
+    case TROUBLE_STALL:
+        stall(world);
+        return;
+    case TROUBLE_SLOW_DISK:
+        slow_disk(world);
+        return;
+    case TROUBLE_FULL_DISK:
+        full_disk(world);
+        return;
+    case TROUBLE_WRITE_FAILS:
+        write_fails(world);
+        return;
+    case TROUBLE_HUSH:
+        world->hush_until = world->step + 5000;
+        return;
+    case TROUBLE_KINDS:
+        return;
+    }
+}
+
+/* A disk that has failed a write is mended with the next start. */
+static void pass(struct world *world)
+{
+    if (world->slow_until && world->step >= world->slow_until)
+        world->faults.steps_max = 0, world->slow_until = 0;
+    if (world->full_until && world->step >= world->full_until) {
+        world->faults.capacity = 0, world->full_until = 0;
+        history_note("there is room on the disks again");
+    }
+    if (world->site->state == SITE_DOWN)
+        world->faults.write_fails = 0;
+}
+
+void trouble_step(struct world *world)
+{
+    pass(world);
+    for (unsigned t = 0; t < TROUBLE_KINDS; t++)
+        if (prng_chance(&world->prng, world->plan.troubles[t]))
+            befall(world, (enum trouble)t);
+    site_faults(world->site, &world->faults);
+}
+
+void trouble_end(struct world *world)
+{
+    world->slow_until = world->full_until = world->hush_until = 0;
+    world->faults = (struct sim_faults){0};
+    site_faults(world->site, &world->faults);
+    site_stall_none(world->site);
+    history_note("the troubles end");
+}

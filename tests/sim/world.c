@@ -1,0 +1,125 @@
+#include "world_inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "history.h"
+
+/* ---- one step --------------------------------------------------------------------------------------- */
+
+static void advance_time(struct world *world)
+{
+    world->step++;
+    world->now_ns += 1 + prng_below(&world->prng, world->plan.step_ns_max);
+    world->shared.now_ns = world->now_ns;
+    history_step(world->step);
+}
+
+bool world_step(struct world *world)
+{
+    advance_time(world);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        client_move(&world->clients[i]);
+    if (world->site->state == SITE_DOWN && world->step >= world->down_until)
+        site_start(world->site);
+    bool idle = site_poll(world->site, world->step, world->now_ns);
+    world->quiet = idle ? world->quiet + 1 : 0;
+    return world->quiet >= 2;
+}
+
+/* ---- the mix ---------------------------------------------------------------------------------------- */
+
+static void act_all(struct world *world)
+{
+    for (unsigned i = 0; i < world->plan.clients; i++)
+        if (prng_chance(&world->prng, world->plan.deed_ppm))
+            client_act(&world->clients[i]);
+}
+
+static void mix(struct world *world)
+{
+    enum { STEPS_PER_DEED_MAX = 1000 };
+    uint64_t most = world->step + world->options.ops * STEPS_PER_DEED_MAX;
+    while (world->shared.deeds < world->options.ops && world->step < most) {
+        trouble_step(world);
+        if (world->step >= world->hush_until && world->site->state != SITE_DOWN)
+            act_all(world);
+        if (world_step(world))
+            world->hush_until = 0;
+    }
+}
+
+/* ---- making one --------------------------------------------------------------------------------------- */
+
+static void make_site(struct world *world)
+{
+    struct prng *prng = &world->prng;
+    struct site_options options = {
+        .seed = prng_next(prng),
+        .fronts = 1 + (unsigned)prng_below(prng, SITE_FRONTS),
+        .routers = 1 + (unsigned)prng_below(prng, SITE_ROUTERS),
+        .one_disk = prng_below(prng, 2),
+        .heartbeat_s = (uint16_t)prng_below(prng, 3),
+        .checkpoint_bytes = prng_below(prng, 2) ? 0 : 65536,
+    };
+    options.memory_budget = options.routers * (uint64_t)(131072 << prng_below(prng, 4));
+    world->site = site_new(&options, world->network, world->taps);
+}
+
+static void opened(void *owner, uint64_t stream)
+{
+    (void)owner, (void)stream;
+}
+
+static void said(void *owner, uint64_t stream, const struct said *what)
+{
+    (void)owner, (void)stream, (void)what;
+}
+
+static void make_network(struct world *world)
+{
+    struct sim_network_options options = sim_network_defaults(prng_next(&world->prng));
+    options.delay_min_ns = 1000;
+    options.delay_max_ns = world->plan.network.delay_max_ns;
+    options.window_max = world->plan.network.window_max;
+    options.piece_max = world->plan.network.piece_max;
+    options.idle_ppm = world->plan.network.idle_ppm;
+    world->network = sim_network_new(&options);
+    world->taps = taps_new(world->network, (struct tap_watch){world, opened, said, said, said, opened});
+}
+
+static struct world *world_new(const struct world_options *options)
+{
+    struct world *world = calloc(1, sizeof *world);
+    CHECK(world);
+    world->options = *options;
+    prng_seed(&world->prng, options->seed);
+    plan_draw(&world->plan, &world->prng);
+    make_network(world);
+    world->shared = (struct clients){
+        .network = world->network, .taps = world->taps, .prng = &world->prng, .plan = &world->plan};
+    for (unsigned i = 0; i < CLIENTS; i++)
+        client_init(&world->clients[i], &world->shared, i);
+    make_site(world);
+    return world;
+}
+
+static void world_free(struct world *world)
+{
+    for (unsigned i = 0; i < CLIENTS; i++)
+        client_free(&world->clients[i]);
+    site_free(world->site);
+    taps_free(world->taps);
+    sim_network_free(world->network);
+    free(world);
+}
+
+void world_run(const struct world_options *options)
+{
+    struct world *world = world_new(options);
+    site_start(world->site);
+    mix(world);
+    world_end(world);
+    world_free(world);
+}

@@ -1,0 +1,34 @@
+/* What the files of the world share. */
+#pragma once
+
+#include "client.h"
+#include "site.h"
+#include "world.h"
+
+enum { CLIENTS = PLAN_CLIENTS + 1 }; /* the last one empties the queues */
+
+struct world {
+    struct world_options options;
+    struct prng prng;
+    struct plan plan;
+    struct sim_network *network;
+    struct taps *taps;
+    struct site *site;
+    struct clients shared;
+    struct client clients[CLIENTS];
+    uint64_t now_ns, step;
+    uint64_t down_until; /* step */
+    uint64_t hush_until; /* step: clients do nothing */
+    unsigned quiet;      /* steps in a row in which the broker had nothing to do */
+    struct sim_faults faults;
+    uint64_t slow_until, full_until; /* steps */
+};
+
+/* One step of everything but the clients' own will. Returns whether the broker has had nothing to do. */
+bool world_step(struct world *world);
+/* troubles.c: something befalls the broker, perhaps. */
+void trouble_step(struct world *world);
+/* No more of it. */
+void trouble_end(struct world *world);
+/* ending.c: from the calm on. */
+void world_end(struct world *world);

@@ -269,6 +269,20 @@ static void bounds_text(const struct option *option, char *out, size_t size)
     snprintf(out, size, "%s to %s", least, most);
 }
 
+/* Words, in lines of at most 100 columns. */
+static void put_wrapped(FILE *out, const char *text)
+{
+    size_t column = 100;
+    for (const char *word = text; *word; word += strspn(word, " ")) {
+        size_t len = strcspn(word, " ");
+        bool fits = column + 1 + len <= 100;
+        fprintf(out, "%s%.*s", fits ? " " : word == text ? "      " : "\n      ", (int)len, word);
+        column = (fits ? column + 1 : 6) + len;
+        word += len;
+    }
+    fputc('\n', out);
+}
+
 void config_help(FILE *out)
 {
     for (unsigned i = 0; i < OPTIONS; i++) {
@@ -276,8 +290,9 @@ void config_help(FILE *out)
         char bounds[160];
         bounds_text(option, bounds, sizeof bounds);
         fprintf(out, "  %s = %s\n      %s", option->key, option->preset, value_type_name(option->type));
-        fprintf(out, "%s%s%s\n      %s\n", *bounds ? ", " : "", bounds,
-                option->when == AT_RELOAD ? "; read again at SIGHUP" : "", option->help);
+        fprintf(out, "%s%s%s\n", *bounds ? ", " : "", bounds,
+                option->when == AT_RELOAD ? "; read again at SIGHUP" : "");
+        put_wrapped(out, option->help);
     }
 }
 

@@ -55,6 +55,7 @@ struct journal {
     uint64_t checkpoint; /* LSN, named by a header that is safe */
     uint32_t error;      /* errno of the failure, for good */
     bool failed_told, full_told;
+    uint32_t router;
     uint64_t broker;
     struct backlog writes, asides;
     struct reserve reserve;
@@ -70,6 +71,7 @@ struct journal *journal_new(struct storage *storage, const struct journal_option
     journal->storage = storage;
     journal->commands = commands;
     journal->events = events;
+    journal->router = options->router;
     journal->broker = end->broker;
     journal->taken = journal->safe = journal->safe_told = end->lsn;
     journal->claim = end->safe;
@@ -158,8 +160,8 @@ static void check_range(struct journal *journal, const struct journal_command *c
     const uint8_t *at = command->bytes;
     if (lsn % SEGMENT_BYTES == 0) {
         const struct segment_header *header = (const struct segment_header *)at;
-        CHECK(header->segment == segment_of(lsn) && header->broker && header->start &&
-              header->safe <= journal->claim);
+        CHECK(header->router == journal->router && header->segment == segment_of(lsn) && header->broker &&
+              header->start && header->safe <= journal->claim);
         CHECK(command->len > BLOCK_BYTES);
         journal->broker = header->broker;
         at += BLOCK_BYTES;

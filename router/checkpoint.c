@@ -154,7 +154,7 @@ static void complete(struct router *router)
     store_checkpoint(&router->store, c->from);
     router->checkpoint_from = store_lsn(&router->store);
     /* Segments may go when a header says where to start: where room is wanted, that is not left to chance. */
-    if (router->store.full || c->last)
+    if (router->store.full)
         store_new_segment(&router->store);
     if (c->last)
         router->stopped = true;

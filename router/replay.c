@@ -211,6 +211,8 @@ static void replay_large(struct router *router, const struct record_large *r)
 void persist_replay(void *owner, const struct record *record, uint64_t lsn)
 {
     struct router *router = owner;
+    if (record->type < RECORD_OWN)
+        return;
     router->clean = record->type == RECORD_CLEAN;
     switch (record->type) {
     case RECORD_MESSAGE:

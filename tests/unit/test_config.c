@@ -190,6 +190,23 @@ Test(config, what_changed_until_the_next_start)
     config_drop(new);
 }
 
+Test(config, the_reference_is_up_to_date)
+{
+    char *text = NULL, *kept;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size), *file = fopen(SOURCE_ROOT "/dataplane/OPTIONS.md", "r");
+    config_reference(out);
+    fclose(out);
+    cr_assert(file);
+    kept = calloc(1, size + 2);
+    size_t n = fread(kept, 1, size + 1, file);
+    fclose(file);
+    cr_assert(n == size && memcmp(kept, text, size) == 0,
+              "run: gannetd --help-options > dataplane/OPTIONS.md");
+    free(kept);
+    free(text);
+}
+
 /* ---- placement ------------------------------------------------------------------------------------- */
 
 static bool eight(unsigned core)

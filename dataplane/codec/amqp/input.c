@@ -45,8 +45,7 @@ static bool connection_method(struct amqp *c, struct span fields)
     const struct method_row *row = &methods[c->method];
     union value args[METHOD_FIELDS_MAX];
     if (!connection_method_allowed(c, row))
-        amqp_fail(c, NULL, row->when == WHEN_SERVER ? ERR_COMMAND_INVALID : ERR_CHANNEL, "unexpected %s on channel 0",
-             row->text);
+        amqp_fail(c, NULL, ERR_CHANNEL, "unexpected %s on channel 0", row->text);
     else if (!method_decode(c->method, fields, args))
         amqp_fail(c, NULL, ERR_SYNTAX, "malformed %s", row->text);
     else

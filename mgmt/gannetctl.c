@@ -1,0 +1,238 @@
+/* gannetctl: asks a running broker through its control socket (dataplane/control.h has the protocol) and
+ * shows the answer. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <libgen.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { COLUMNS_MAX = 16, WIDTH_MAX = 60 };
+
+static const char usage[] =
+    "gannetctl, for a running gannetd\n"
+    "\n"
+    "usage: gannetctl [-D DATADIR | --socket PATH] [--json] status|queues|connections\n"
+    "\n"
+    "  -D, --data DATADIR  the broker's data directory (/var/lib/gannet)\n"
+    "      --socket PATH   its control socket, instead of DATADIR/control.sock\n"
+    "      --json          the answer as a JSON array of objects\n";
+
+struct request {
+    const char *data_dir, *socket, *what;
+    bool json;
+};
+
+/* The answer as lines of columns; text holds them all. */
+struct table {
+    char *text;
+    char *(*cell)[COLUMNS_MAX];
+    size_t rows; /* the first is the columns' names */
+    unsigned columns;
+};
+
+__attribute__((format(printf, 1, 2), noreturn)) static void fail(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("gannetctl: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    exit(1);
+}
+
+/* ---- asking ---------------------------------------------------------------------------------------- */
+
+/* Socket names hold 107 bytes and paths more: the directory is named by a descriptor. */
+static int connect_to(const char *path)
+{
+    char *for_dir = strdup(path), *for_base = strdup(path);
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    if (!for_dir || !for_base)
+        fail("no memory");
+    int dir = open(dirname(for_dir), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(name.sun_path, sizeof name.sun_path, "/proc/self/fd/%d/%s", dir, basename(for_base));
+    if (dir < 0 || fd < 0 || connect(fd, (struct sockaddr *)&name, sizeof name) < 0)
+        fail("no broker answers at %s: %s (does gannetd run? name its data directory with -D)", path,
+             strerror(errno));
+    close(dir);
+    free(for_dir);
+    free(for_base);
+    return fd;
+}
+
+static char *read_all(int fd)
+{
+    char *text = NULL;
+    size_t size = 0, n;
+    char part[4096];
+    FILE *in = fdopen(fd, "r"), *out = open_memstream(&text, &size);
+    if (!in || !out)
+        fail("no memory");
+    while ((n = fread(part, 1, sizeof part, in)))
+        fwrite(part, 1, n, out);
+    if (ferror(in) || fclose(out) != 0)
+        fail("the broker's answer broke off: %s", strerror(errno));
+    fclose(in);
+    return text;
+}
+
+/* Returns the whole answer, of which the first line is "ok". */
+static char *ask(const char *path, const char *what)
+{
+    char line[64];
+    int n = snprintf(line, sizeof line, "%s\n", what);
+    int fd = connect_to(path);
+    if (n >= (int)sizeof line || send(fd, line, (size_t)n, MSG_NOSIGNAL) != n)
+        fail("the broker at %s does not listen", path);
+    char *text = read_all(fd);
+    if (strncmp(text, "error ", 6) == 0)
+        fail("%.*s", (int)strcspn(text + 6, "\n"), text + 6);
+    if (strncmp(text, "ok\n", 3) != 0)
+        fail("what answers at %s is not a broker", path);
+    return text;
+}
+
+/* ---- the table ------------------------------------------------------------------------------------- */
+
+static void add_row(struct table *table, char *line)
+{
+    table->cell = realloc(table->cell, (table->rows + 1) * sizeof *table->cell);
+    if (!table->cell)
+        fail("no memory");
+    unsigned n = 0;
+    for (char *cell; n < COLUMNS_MAX && (cell = strsep(&line, "\t")); n++)
+        table->cell[table->rows][n] = cell;
+    if (table->rows == 0)
+        table->columns = n;
+    for (; n < COLUMNS_MAX; n++)
+        table->cell[table->rows][n] = "";
+    table->rows++;
+}
+
+static struct table parse(char *text)
+{
+    struct table table = {.text = text};
+    strsep(&text, "\n"); /* ok */
+    for (char *line; text && (line = strsep(&text, "\n")) && *line;)
+        add_row(&table, line);
+    return table;
+}
+
+static bool is_number(const char *text)
+{
+    return *text && text[strspn(text, "0123456789")] == '\0' && strlen(text) < 19;
+}
+
+/* Columns of numbers are aligned to the right. */
+static bool numeric(const struct table *table, unsigned column)
+{
+    for (size_t row = 1; row < table->rows; row++)
+        if (!is_number(table->cell[row][column]))
+            return false;
+    return table->rows > 1;
+}
+
+static int width(const struct table *table, unsigned column)
+{
+    size_t most = 0;
+    for (size_t row = 0; row < table->rows; row++) {
+        size_t len = strlen(table->cell[row][column]);
+        most = len > most ? len : most;
+    }
+    return most < WIDTH_MAX ? (int)most : WIDTH_MAX;
+}
+
+static void print_table(const struct table *table)
+{
+    for (size_t row = 0; row < table->rows; row++)
+        for (unsigned i = 0; i < table->columns; i++) {
+            bool last = i + 1 == table->columns;
+            int wide = numeric(table, i) ? width(table, i) : last ? 0 : -width(table, i);
+            printf("%*s%s", wide, table->cell[row][i], last ? "\n" : "  ");
+        }
+}
+
+static void print_json(const struct table *table)
+{
+    json_t *rows = json_array();
+    for (size_t row = 1; row < table->rows; row++) {
+        json_t *object = json_object();
+        for (unsigned i = 0; i < table->columns; i++) {
+            const char *cell = table->cell[row][i];
+            json_t *value = numeric(table, i) ? json_integer(strtoll(cell, NULL, 10)) : json_string(cell);
+            /* Names need not be UTF-8. */
+            json_object_set_new(object, table->cell[0][i], value ? value : json_null());
+        }
+        json_array_append_new(rows, object);
+    }
+    json_dumpf(rows, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(rows);
+}
+
+/* ---- the command line ------------------------------------------------------------------------------- */
+
+static void read_line(struct request *request, int argc, char **argv)
+{
+    enum { SOCKET = 256, JSON, HELP, VERSION };
+    static const struct option options[] = {
+        {"data", required_argument, NULL, 'D'},  {"socket", required_argument, NULL, SOCKET},
+        {"json", no_argument, NULL, JSON},       {"help", no_argument, NULL, HELP},
+        {"version", no_argument, NULL, VERSION}, {0},
+    };
+    for (int option; (option = getopt_long(argc, argv, "D:", options, NULL)) != -1;)
+        switch (option) {
+        case 'D':
+            request->data_dir = optarg;
+            break;
+        case SOCKET:
+            request->socket = optarg;
+            break;
+        case JSON:
+            request->json = true;
+            break;
+        case HELP:
+            fputs(usage, stdout);
+            exit(0);
+        case VERSION:
+            puts("gannetctl " GANNET_VERSION);
+            exit(0);
+        default:
+            fputs(usage, stderr);
+            exit(2);
+        }
+    if (optind + 1 != argc) {
+        fputs(usage, stderr);
+        exit(2);
+    }
+    request->what = argv[optind];
+}
+
+int main(int argc, char **argv)
+{
+    struct request request = {.data_dir = "/var/lib/gannet"};
+    char path[4400];
+    read_line(&request, argc, argv);
+    if (request.socket)
+        snprintf(path, sizeof path, "%s", request.socket);
+    else
+        snprintf(path, sizeof path, "%s/control.sock", request.data_dir);
+    struct table table = parse(ask(path, request.what));
+    if (request.json)
+        print_json(&table);
+    else
+        print_table(&table);
+    free(table.cell);
+    free(table.text);
+    return fflush(stdout) == 0 ? 0 : 1;
+}

@@ -87,7 +87,7 @@ static void answer_queues(struct gannetd *g, FILE *out)
         too_late(out);
         return;
     }
-    fputs("ok\nvhost\tname\tready\tunacknowledged\tconsumers\tbytes\tflags\n", out);
+    fputs("ok\nvhost\tname\tready#\tunacknowledged#\tconsumers#\tbytes#\tflags\n", out);
     while ((line = strsep(&at, "\n")) && *line)
         queue_line(g, line, out);
     free(list);

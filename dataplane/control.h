@@ -3,7 +3,8 @@
  * agents but never makes one wait.
  *
  * A client sends one line: status, queues or connections. The answer is "ok" or "error TEXT", a line with the
- * names of the columns, and the rows, tabs between columns; then the end of the stream.
+ * names of the columns (a # behind it: it holds numbers), and the rows, tabs between columns; then the end
+ * of the stream.
  */
 #pragma once
 

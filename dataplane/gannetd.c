@@ -23,6 +23,7 @@
 
 enum {
     DESCRIPTORS_OF_OWN = 256, /* journals, rings, listeners, the control socket */
+    ADDRESS_MS = 2000,        /* a broker just killed lets go of its address within */
     READY_MS = 10000,         /* the agents exchange a few messages: more is a bug */
     STOP_CLIENTS_MS = 10000,  /* a clean end waits so long for clients to close */
     STOP_STEP_MS = 60000,     /* and so long for the disk */
@@ -38,13 +39,26 @@ static bool in_list(const struct text_list *list, const char *text)
 
 /* ---- start ------------------------------------------------------------------------------------------ */
 
-/* Before recovery, which may take a while, is it worth it? */
-static bool addresses_free(const struct config *config, char *error, size_t error_size)
+/* A broker that was killed is waited for: io_uring closes a process's listeners a moment after its end. */
+static bool address_free(const struct gannetd *g, const char *address)
 {
-    for (unsigned i = 0; i < config->listeners_amqp.count; i++)
-        if (socket_in_use(config->listeners_amqp.item[i])) {
+    uint64_t until_ns = g->clock_ns() + ADDRESS_MS * 1000000ull;
+    while (socket_in_use(address)) {
+        if (g->clock_ns() > until_ns)
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+    return true;
+}
+
+/* Before recovery, which may take a while, is it worth it? */
+static bool addresses_free(const struct gannetd *g, char *error, size_t error_size)
+{
+    const struct text_list *addresses = &g->config->listeners_amqp;
+    for (unsigned i = 0; i < addresses->count; i++)
+        if (!address_free(g, addresses->item[i])) {
             snprintf(error, error_size, "cannot listen on %s: another program does (see ss -ltnp)",
-                     config->listeners_amqp.item[i]);
+                     addresses->item[i]);
             return false;
         }
     return true;
@@ -192,7 +206,7 @@ static bool run_workers(struct gannetd *g, char *error, size_t error_size)
 bool gannetd_start(struct gannetd *g, char *error, size_t error_size)
 {
     bound_connections(g);
-    if (!addresses_free(g->config, error, error_size) || !open_data(g, error, error_size) ||
+    if (!addresses_free(g, error, error_size) || !open_data(g, error, error_size) ||
         !make_broker(g, error, error_size) || !attach_transports(g, error, error_size) ||
         !make_ready(g, error, error_size) || !listen_everywhere(g, error, error_size) ||
         !run_workers(g, error, error_size))

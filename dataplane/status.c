@@ -45,7 +45,7 @@ static uint64_t over_all(const struct stat_row *row, const struct broker *broker
 
 void status_write(const struct broker *broker, FILE *out)
 {
-    fputs("ok\nname\tvalue\tunit\tmeaning\n", out);
+    fputs("ok\nname\tvalue#\tunit\tmeaning\n", out);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         fprintf(out, "%s\t%llu\t%s\t%s\n", rows[i].name, (unsigned long long)over_all(&rows[i], broker),
                 rows[i].unit, rows[i].help);

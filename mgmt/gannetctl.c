@@ -36,6 +36,7 @@ struct table {
     char *(*cell)[COLUMNS_MAX];
     size_t rows; /* the first is the columns' names */
     unsigned columns;
+    bool numeric[COLUMNS_MAX];
 };
 
 __attribute__((format(printf, 1, 2), noreturn)) static void fail(const char *format, ...)
@@ -119,27 +120,25 @@ static void add_row(struct table *table, char *line)
     table->rows++;
 }
 
+/* A column of numbers has a name that ends with '#'; numbers are aligned to the right. */
+static void find_numbers(struct table *table)
+{
+    for (unsigned i = 0; table->rows && i < table->columns; i++) {
+        char *mark = strchr(table->cell[0][i], '#');
+        table->numeric[i] = mark != NULL;
+        if (mark)
+            *mark = '\0';
+    }
+}
+
 static struct table parse(char *text)
 {
     struct table table = {.text = text};
     strsep(&text, "\n"); /* ok */
     for (char *line; text && (line = strsep(&text, "\n")) && *line;)
         add_row(&table, line);
+    find_numbers(&table);
     return table;
-}
-
-static bool is_number(const char *text)
-{
-    return *text && text[strspn(text, "0123456789")] == '\0' && strlen(text) < 19;
-}
-
-/* Columns of numbers are aligned to the right. */
-static bool numeric(const struct table *table, unsigned column)
-{
-    for (size_t row = 1; row < table->rows; row++)
-        if (!is_number(table->cell[row][column]))
-            return false;
-    return table->rows > 1;
 }
 
 static int width(const struct table *table, unsigned column)
@@ -157,7 +156,7 @@ static void print_table(const struct table *table)
     for (size_t row = 0; row < table->rows; row++)
         for (unsigned i = 0; i < table->columns; i++) {
             bool last = i + 1 == table->columns;
-            int wide = numeric(table, i) ? width(table, i) : last ? 0 : -width(table, i);
+            int wide = table->numeric[i] ? width(table, i) : last ? 0 : -width(table, i);
             printf("%*s%s", wide, table->cell[row][i], last ? "\n" : "  ");
         }
 }
@@ -169,7 +168,7 @@ static void print_json(const struct table *table)
         json_t *object = json_object();
         for (unsigned i = 0; i < table->columns; i++) {
             const char *cell = table->cell[row][i];
-            json_t *value = numeric(table, i) ? json_integer(strtoll(cell, NULL, 10)) : json_string(cell);
+            json_t *value = table->numeric[i] ? json_integer(strtoll(cell, NULL, 10)) : json_string(cell);
             /* Names need not be UTF-8. */
             json_object_set_new(object, table->cell[0][i], value ? value : json_null());
         }

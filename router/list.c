@@ -22,8 +22,8 @@ static void one_line(struct map_node *node, void *owner)
     put_name(out, &q->name);
     fprintf(out, "\t%llu\t%llu\t%u\t%llu\t%s%s%s\n", (unsigned long long)q->index.ready,
             (unsigned long long)q->index.out, q->consumers, (unsigned long long)q->index.bytes,
-            q->durable ? "durable " : "", q->exclusive ? "exclusive " : "",
-            q->auto_delete ? "auto-delete" : "");
+            q->durable ? "durable" : "transient", q->exclusive ? " exclusive" : "",
+            q->auto_delete ? " auto-delete" : "");
 }
 
 void list_queues(struct router *router, struct op *op)

@@ -294,6 +294,7 @@ struct waiter *store_on_journal(struct store *store, const struct journal_event 
         return NULL;
     case JOURNAL_FAILED:
         store->failed = true;
+        store->full = false; /* nothing waits for room any more: it is refused */
         store->error = event->error;
         return NULL;
     }

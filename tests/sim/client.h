@@ -53,6 +53,7 @@ struct clients {
     uint64_t messages; /* published so far: their names */
     uint64_t deeds;    /* done so far */
     uint64_t tags;     /* consumer tags given so far */
+    bool exchanges[PLAN_EXCHANGES], queues[PLAN_QUEUES]; /* somebody has declared it: it may be there */
 };
 
 struct client {

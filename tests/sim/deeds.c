@@ -21,8 +21,10 @@ static void exchange_declare(struct client *client, uint16_t channel)
 {
     struct buffer *out = &client->out, arguments = {0};
     const struct plan *plan = client->all->plan;
-    struct exchange_plan e = plan->exchanges[below(client, plan->exchange_count)];
-    bool passive = below(client, 6) == 0;
+    size_t i = below(client, plan->exchange_count);
+    struct exchange_plan e = plan->exchanges[i];
+    bool passive = client->all->exchanges[i] && below(client, 4) == 0;
+    client->all->exchanges[i] = true;
     if (chance(client, plan->wrong_ppm))
         e.durable = !e.durable;
     if (e.alternate[0])
@@ -41,9 +43,11 @@ static void exchange_delete(struct client *client, uint16_t channel)
 {
     const struct plan *plan = client->all->plan;
     struct buffer *out = &client->out;
+    size_t i = below(client, plan->exchange_count);
+    client->all->exchanges[i] = false;
     size_t frame = method_open(out, channel, EXCHANGE_DELETE);
     add_short(out, 0);
-    add_name(out, plan->exchanges[below(client, plan->exchange_count)].name);
+    add_name(out, plan->exchanges[i].name);
     add_octet(out, below(client, 2) == 0);
     frame_close(out, frame);
 }
@@ -66,9 +70,10 @@ static void exchange_bind(struct client *client, uint16_t channel, uint32_t meth
 {
     const struct plan *plan = client->all->plan;
     struct buffer *out = &client->out;
+    size_t destination = names_known_exchange(client->all);
     size_t frame = method_open(out, channel, method);
     add_short(out, 0);
-    add_name(out, plan->exchanges[below(client, plan->exchange_count)].name);
+    add_name(out, plan->exchanges[destination == SIZE_MAX ? 0 : destination].name);
     add_name(out, names_exchange(client->all));
     add_binding(client);
     frame_close(out, frame);
@@ -78,11 +83,14 @@ static void queue_declare(struct client *client, uint16_t channel, bool passive)
 {
     struct buffer *out = &client->out;
     const struct plan *plan = client->all->plan;
-    struct queue_plan q = plan->queues[below(client, plan->queue_count)];
+    size_t i = passive ? names_known_queue(client->all) : below(client, plan->queue_count);
+    struct queue_plan q = plan->queues[i == SIZE_MAX ? 0 : i];
     if (!passive && below(client, 12) == 0)
         q = (struct queue_plan){.exclusive = true, .auto_delete = below(client, 2) == 0}; /* named by the broker */
     else if (chance(client, plan->wrong_ppm))
         q.durable = !q.durable;
+    else if (!passive)
+        client->all->queues[i] = true;
     size_t frame = method_open(out, channel, QUEUE_DECLARE);
     add_short(out, 0);
     add_name(out, q.name);
@@ -94,10 +102,14 @@ static void queue_declare(struct client *client, uint16_t channel, bool passive)
 static void queue_delete(struct client *client, uint16_t channel)
 {
     struct buffer *out = &client->out;
+    size_t i = names_known_queue(client->all);
+    uint8_t conditions = (uint8_t)below(client, 4);
+    i = i == SIZE_MAX ? 0 : i;
+    client->all->queues[i] &= conditions != 0;
     size_t frame = method_open(out, channel, QUEUE_DELETE);
     add_short(out, 0);
-    add_name(out, names_queue(client));
-    add_octet(out, (uint8_t)below(client, 4));
+    add_name(out, client->all->plan->queues[i].name);
+    add_octet(out, conditions);
     frame_close(out, frame);
 }
 

@@ -22,7 +22,7 @@ const char *__ubsan_default_options(void);
 /* What the sanitizers find ends in the handler below, so that the seed is known. */
 const char *__asan_default_options(void)
 {
-    return "abort_on_error=1:handle_abort=0:detect_leaks=1:allocator_may_return_null=0";
+    return "abort_on_error=1:handle_abort=0:detect_leaks=0:allocator_may_return_null=0";
 }
 
 const char *__ubsan_default_options(void)

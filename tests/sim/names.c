@@ -1,11 +1,34 @@
 #include "names.h"
 
+/* One of those that are known, or (seldom) any. */
+static size_t some_known(struct prng *prng, const bool *known, unsigned count)
+{
+    size_t some[PLAN_EXCHANGES + PLAN_QUEUES], n = 0;
+    if (prng_below(prng, 50) == 0)
+        return prng_below(prng, count);
+    for (size_t i = 0; i < count; i++)
+        if (known[i])
+            some[n++] = i;
+    return n ? some[prng_below(prng, n)] : SIZE_MAX;
+}
+
+size_t names_known_exchange(const struct clients *all)
+{
+    return some_known(all->prng, all->exchanges, all->plan->exchange_count);
+}
+
+size_t names_known_queue(const struct clients *all)
+{
+    return some_known(all->prng, all->queues, all->plan->queue_count);
+}
+
 const char *names_exchange(const struct clients *all)
 {
     static const char *const predeclared[] = {"amq.direct", "amq.fanout", "amq.topic", "amq.headers"};
-    if (prng_below(all->prng, 4) == 0)
+    size_t known = names_known_exchange(all);
+    if (prng_below(all->prng, 4) == 0 || known == SIZE_MAX)
         return predeclared[prng_below(all->prng, 4)];
-    return all->plan->exchanges[prng_below(all->prng, all->plan->exchange_count)].name;
+    return all->plan->exchanges[known].name;
 }
 
 const char *names_queue(const struct client *client)
@@ -13,7 +36,8 @@ const char *names_queue(const struct client *client)
     const struct plan *plan = client->all->plan;
     if (client->last_queue[0] && prng_below(client->all->prng, 8) == 0)
         return client->last_queue;
-    return plan->queues[prng_below(client->all->prng, plan->queue_count)].name;
+    size_t known = names_known_queue(client->all);
+    return plan->queues[known == SIZE_MAX ? 0 : known].name;
 }
 
 static void add_some(struct prng *prng, struct buffer *table)

@@ -91,6 +91,18 @@ Test(page_list, a_moving_window_needs_no_more_room)
     free(list.slots);
 }
 
+/* A backlog: nothing goes. */
+Test(page_list, grows_upwards)
+{
+    struct page_list list = {0};
+    for (unsigned i = 0; i < NUMBERS; i++) {
+        page_list_set(&list, 1000 + i, &pages[i]);
+        for (unsigned j = 0; j < NUMBERS; j++)
+            cr_assert_eq(page_list_get(&list, 1000 + j), j <= i ? &pages[j] : NULL);
+    }
+    free(list.slots);
+}
+
 /* A recovery meets pages in the order of what refers to them. */
 Test(page_list, grows_downwards)
 {

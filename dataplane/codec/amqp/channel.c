@@ -163,7 +163,7 @@ bool on_channel_close_ok(struct amqp *c, struct channel *ch, const union value *
     if (ch->state == CHANNEL_CLOSING)
         channel_free(c, ch);
     else
-        amqp_fail(c, ch, ERR_CHANNEL, "channel.close-ok without channel.close");
+        amqp_fail(c, ch, ERR_COMMAND_INVALID, "channel.close-ok without channel.close");
     return true;
 }
 

@@ -51,10 +51,12 @@ need_space() {
     ((free >= $2)) || fail "no space: $1 has $free MiB free, $2 MiB are needed"
 }
 
-# missing_packages LIST...: those of deploy/packages/LIST that are not installed.
+# missing_packages LIST...: those of deploy/packages/LIST that are not installed. A line is a package, and perhaps the
+# command that is wanted of it, which may also be there from elsewhere.
 missing_packages() {
-    local name
-    sed 's/#.*//; /^ *$/d' "${@/#/$root/deploy/packages/}" | while read -r name; do
+    local name wanted
+    sed 's/#.*//; /^ *$/d' "${@/#/$root/deploy/packages/}" | while read -r name wanted; do
+        if [[ -n $wanted ]] && command -v "$wanted" >/dev/null; then continue; fi
         [[ $(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) == installed ]] || printf '%s\n' "$name"
     done
 }

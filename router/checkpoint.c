@@ -74,7 +74,11 @@ static void begin(struct router *router, bool last)
 static struct saved_entry saved(uint64_t seq, const struct entry *entry)
 {
     struct saved_entry s = {.seq = seq, .body = entry->body, .share = entry->share};
-    memcpy(&s.bits, entry, sizeof s.bits);
+    struct entry bits = *entry;
+    /* A clean end does not wait for ever until what is out has been given back. */
+    if (entry->state == ENTRY_OUT)
+        bits.redelivered = 1;
+    memcpy(&s.bits, &bits, sizeof s.bits);
     return s;
 }
 

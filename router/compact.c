@@ -39,9 +39,11 @@ static unsigned alive_routes(struct router *router, const struct message *m, uin
 static uint64_t copy_record(struct router *router, const struct message *m, uint64_t lsn, unsigned routes, uint32_t *length)
 {
     size_t dropped = (m->routes - routes) * sizeof(struct route);
+    struct span body = message_body(m);
     struct queue *queue;
     persist_settled_flush(router);
-    struct message *copy = (struct message *)store_begin(&router->store, true, m->record.length - dropped);
+    size_t exact = (size_t)(body.at + body.len - (const uint8_t *)m); /* its length is rounded up */
+    struct message *copy = (struct message *)store_begin(&router->store, true, exact - dropped);
     copy->record.type = RECORD_MESSAGE;
     memcpy(&copy->record + 1, &m->record + 1, sizeof *m - sizeof m->record);
     copy->routes = (uint16_t)routes;
@@ -50,7 +52,6 @@ static uint64_t copy_record(struct router *router, const struct message *m, uint
         if (alive(router, &message_routes(m)[i], lsn, &queue))
             at = put_span(at, span_of(&message_routes(m)[i], sizeof(struct route)));
     const uint8_t *rest = (const uint8_t *)(message_routes(m) + m->routes);
-    struct span body = message_body(m);
     put_span(at, span_of(rest, (size_t)(body.at + body.len - rest)));
     *length = copy->record.length;
     return store_end(&router->store);

@@ -60,7 +60,8 @@ static void watch_write(struct storage *storage, uint64_t segment, uint64_t offs
     struct watch *w = of(storage);
     size_t len = 0;
     for (unsigned i = 0; i < iovs; i++) {
-        history_bytes(iov[i].iov_base, iov[i].iov_len);
+        if (segment != STORAGE_SCRATCH) /* there the ends of pages are anything */
+            history_bytes(iov[i].iov_base, iov[i].iov_len);
         len += iov[i].iov_len;
     }
     history_note("disk %u: write segment %llu, %zu bytes at %llu", w->router, (unsigned long long)segment, len,

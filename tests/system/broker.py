@@ -21,6 +21,7 @@ import threading
 import time
 
 import pika
+from pika.exceptions import AMQPError
 
 GANNETD = os.environ.get("GANNETD", "gannetd")
 GANNET_BENCH = os.environ.get("GANNET_BENCH", "gannet-bench")
@@ -257,12 +258,12 @@ class Broker:
 
     @contextlib.contextmanager
     def channel(self, **options):
-        """A channel of a connection of its own, which is closed afterwards unless it has been already."""
+        """A channel of a connection of its own, which is closed afterwards, unless the broker has gone before."""
         connection = self.connect(**options)
         try:
             yield connection.channel()
         finally:
-            if connection.is_open:
+            with contextlib.suppress(AMQPError):
                 connection.close()
 
     def memory(self, field="VmRSS"):

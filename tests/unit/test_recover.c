@@ -249,6 +249,7 @@ Test(recover, a_lost_segment_behind_which_only_headers_speak)
     writer_close(&w);
     memset(sim_disk_bytes(disk, WRITER_ROUTER, 2), 0, SEGMENT_BYTES);
     memset(sim_disk_bytes(disk, WRITER_ROUTER, 3), 0, SEGMENT_BYTES);
+    memset(sim_disk_bytes(disk, WRITER_ROUTER, 4) + BLOCK_BYTES, 0, SEGMENT_BYTES - BLOCK_BYTES);
     struct outcome o;
     cr_assert(look_at(&o) == -1);
     cr_assert(strstr(o.error, "0000000000000002.seg, offset 0"), "%s", o.error);

@@ -163,6 +163,7 @@ static void begin(struct worker *w, enum worker_step step)
     for (unsigned i = 0; step == STEP_ROUTERS && i < w->plan->router_count; i++)
         router_stop(broker->router[w->plan->router[i]]);
     w->begun = step;
+    w->idle = 0; /* there is work now, though this turn had none */
 }
 
 static bool done(const struct worker *w)

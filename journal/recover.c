@@ -192,8 +192,9 @@ static int find_checkpoint(struct recovery *r)
         if (r->found[i].state != SEGMENT_VALID || h->checkpoint > h->safe ||
             h->checkpoint <= r->end->checkpoint)
             continue;
-        if (h->checkpoint % SEGMENT_BYTES != BLOCK_BYTES)
-            return stop(r, segment_start(h->segment), "names a checkpoint that is no segment's first record");
+        if (h->checkpoint % SEGMENT_BYTES != BLOCK_BYTES || segment_of(h->checkpoint) >= h->segment)
+            return stop(r, segment_start(h->segment),
+                        "names a checkpoint that is not the first record of an older segment");
         r->end->checkpoint = h->checkpoint;
     }
     return 0;

@@ -82,6 +82,7 @@ static void check_asked(struct fake_journal *journal, const struct journal_comma
         cr_assert_eq(command->lsn % SEGMENT_BYTES, 0);
         cr_assert(!journal->retired[command->lsn / SEGMENT_BYTES], "retired twice");
         cr_assert_leq(command->lsn + SEGMENT_BYTES, journal->named, "a replay would miss it");
+        cr_assert_lt(journal->emptied[command->lsn / SEGMENT_BYTES], journal->safe, "what emptied it is not safe");
         return;
     case JOURNAL_SPILL:
     case JOURNAL_FETCH:
@@ -125,8 +126,8 @@ static struct journal_event do_write(struct fake_journal *journal, const struct 
 static struct journal_event do_move(struct fake_journal *journal, const struct journal_command *command)
 {
     struct journal_event event = {.kind = JOURNAL_DONE, .tag = command->tag};
-    uint8_t **place = &journal->scratch[command->lsn / PAGE_BYTES];
     bool spill = command->kind == JOURNAL_SPILL;
+    uint8_t **place = command->kind == JOURNAL_READ ? NULL : &journal->scratch[command->lsn / PAGE_BYTES];
     if (prng_chance(&journal->prng, spill ? journal->fail_spills : journal->fail_reads)) {
         event.error = EIO;
         if (!spill)

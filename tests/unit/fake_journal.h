@@ -30,6 +30,7 @@ struct fake_journal {
     uint8_t *scratch[FAKE_PAGES_SPILLED]; /* NULL: never written */
     uint64_t handed, safe; /* LSN: asked to be written, told to be safe */
     uint64_t named;        /* the checkpoint that the newest safe header names */
+    uint64_t emptied[FAKE_SEGMENTS]; /* told by the test: LSN when the last in it went, UINT64_MAX while there is something */
     uint32_t fail_reads, fail_spills; /* in a million */
     unsigned writes, reads, spills, fetches, retires; /* done */
 };

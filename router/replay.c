@@ -183,6 +183,8 @@ static void replay_entries(struct router *router, const struct record_entries *r
             large->refs++;
         if (old.state == ENTRY_DEAD || old.position != entry.position)
             put(router, queue, s.seq, entry);
+        else
+            index_at(&queue->index, s.seq)->redelivered = entry.redelivered;
         dead = s.seq + 1;
     }
     kill_range(router, queue, dead, r->to);

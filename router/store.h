@@ -43,6 +43,7 @@ struct page {
     bool from_disk; /* read back: sums are to be checked */
     bool on_scratch;
     uint64_t scratch;             /* position in the scratch file */
+    uint32_t sum;                 /* CRC32C of the whole page there: transient records have no sums of their own */
     struct page *newer, *older;   /* of those in memory, by last use */
     struct waiter *waiters;
 };

@@ -2,10 +2,12 @@
  * Which pages are in memory. A page leaves it when nothing needs it, or, over the budget, when it has not been used for longest
  * and can be had back: a durable page that is safe is just dropped, a transient one is first written to the scratch file.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
+#include "base/crc32c.h"
 #include "router/page_list.h"
 #include "router/store_inside.h"
 
@@ -165,6 +167,7 @@ static void spill(struct store *store, struct page *page)
 {
     page->scratch = scratch_take(store);
     page->on_scratch = true;
+    page->sum = crc32c(0, page->bytes, PAGE_BYTES);
     if (!ask(store, JOURNAL_SPILL, page)) {
         scratch_give_back(store, page->scratch);
         page->on_scratch = false;
@@ -211,14 +214,16 @@ static struct waiter *loaded(struct store *store, struct page *page, uint32_t er
 {
     struct waiter *waiters = page->waiters;
     store->loading--;
+    if (!error && page->on_scratch && crc32c(0, page->bytes, PAGE_BYTES) != page->sum)
+        error = EIO;
     page->waiters = NULL;
     page->state = PAGE_CLOSED;
     if (error) {
         drop_bytes(store, page);
         page->state = PAGE_DAMAGED;
-    } else if (page->live == 0) {
-        store_settle_page(store, page);
     }
+    if (page->live == 0)
+        store_settle_page(store, page);
     return waiters;
 }
 

@@ -1,6 +1,6 @@
 /*
- * Acknowledgements on their way to the routers: neighbours of one queue, consumer and verdict become one SETTLE.
- * Embedded in a codec's connection; nothing to free.
+ * Acknowledgements on their way to the routers: neighbours of one queue, consumer and verdict become one
+ * SETTLE. Embedded in a codec's connection; nothing to free.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ struct settle_run {
 };
 
 /* One delivery more. consumer: the router's name for it, 0 for nobody's. */
-void settle_add(struct settle_run *run, struct host *host, unsigned router, uint64_t queue, uint64_t seq, enum settle how,
-                uint64_t consumer);
+void settle_add(struct settle_run *run, struct host *host, unsigned router, uint64_t queue, uint64_t seq,
+                enum settle how, uint64_t consumer);
 /* Sends what is collected: at the end of a turn, and before anything that must come after it. */
 void settle_flush(struct settle_run *run, struct host *host);

@@ -26,8 +26,8 @@ static void gather(struct unacked *u, struct delivery *ring, uint32_t room)
     u->count = n;
 }
 
-/* A ring whose holes are half of it or more is made anew at the same size; it then takes as many pushes as were gathered
- * before that happens again. */
+/* A ring whose holes are half of it or more is made anew at the same size; it then takes as many pushes as
+ * were gathered before that happens again. */
 static bool make_room(struct unacked *u)
 {
     uint32_t room = u->room ? u->room : FIRST_ROOM;
@@ -52,7 +52,8 @@ bool unacked_push(struct unacked *u, const struct delivery *delivery)
     return true;
 }
 
-/* Tags only grow, so a tag stands no further behind the first entry, nor before the last, than the tags differ. */
+/* Tags only grow, so a tag stands no further behind the first entry, nor before the last, than the tags
+ * differ. */
 struct delivery *unacked_find(struct unacked *u, uint64_t tag)
 {
     if (!u->count)

@@ -1,8 +1,9 @@
 /*
- * The deliveries of one channel that its client has not yet answered for, by delivery tag. Tags only grow, so this is a
- * deque: finding one takes one step as long as few are answered out of order, a binary search at worst; answering for all up
- * to a tag costs one step for each that is live. What is answered behind an unanswered one leaves a hole; holes are squeezed
- * out before the deque grows, so that one forgotten delivery doesn't cost memory for all that came after it.
+ * The deliveries of one channel that its client has not yet answered for, by delivery tag. Tags only grow, so
+ * this is a deque: finding one takes one step as long as few are answered out of order, a binary search at
+ * worst; answering for all up to a tag costs one step for each that is live. What is answered behind an
+ * unanswered one leaves a hole; holes are squeezed out before the deque grows, so that one forgotten delivery
+ * doesn't cost memory for all that came after it.
  *
  * Owned by a channel. Zeroed is empty.
  */

@@ -71,7 +71,8 @@ void unconfirmed_skip(struct unconfirmed *c)
 
 /* ---- answered -------------------------------------------------------------------------------------- */
 
-static void decide(struct unconfirmed *c, uint64_t seq, bool routed, unconfirmed_decided *decided, void *owner)
+static void decide(struct unconfirmed *c, uint64_t seq, bool routed, unconfirmed_decided *decided,
+                   void *owner)
 {
     for (uint32_t i = 0; i < c->kept_count; i++) {
         if (c->kept[i].seq != seq)
@@ -92,7 +93,8 @@ static void complete(struct unconfirmed *c, uint64_t seq)
         c->told_to = seq;
 }
 
-static void answer_one(struct unconfirmed *c, uint64_t seq, uint8_t flags, unconfirmed_decided *decided, void *owner)
+static void answer_one(struct unconfirmed *c, uint64_t seq, uint8_t flags, unconfirmed_decided *decided,
+                       void *owner)
 {
     struct pending *p = entry(c, seq);
     if (!p->waiting)
@@ -122,8 +124,8 @@ static void trim(struct unconfirmed *c)
     }
 }
 
-void unconfirmed_answer(struct unconfirmed *c, uint64_t seq, uint32_t count, uint8_t flags, unconfirmed_decided *decided,
-                     void *owner)
+void unconfirmed_answer(struct unconfirmed *c, uint64_t seq, uint32_t count, uint8_t flags,
+                        unconfirmed_decided *decided, void *owner)
 {
     uint64_t end = seq + count;
     if (seq < c->first)

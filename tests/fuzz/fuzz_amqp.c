@@ -1,9 +1,9 @@
 /*
- * A hostile AMQP client, and routers that answer as they like: no input, however it is cut, may break the codec, make it keep
- * memory, stall, or write what is not AMQP.
+ * A hostile AMQP client, and routers that answer as they like: no input, however it is cut, may break the
+ * codec, make it keep memory, stall, or write what is not AMQP.
  *
- * The fuzzer's bytes are a script: what arrives raw, as a frame, or as a method; what the routers answer; what the front says.
- * clang -fsanitize=fuzzer,address,undefined; corpus/amqp holds one script per file.
+ * The fuzzer's bytes are a script: what arrives raw, as a frame, or as a method; what the routers answer;
+ * what the front says. clang -fsanitize=fuzzer,address,undefined; corpus/amqp holds one script per file.
  */
 #include <stdlib.h>
 
@@ -27,7 +27,8 @@ struct play {
     uint64_t now_ns;
 };
 
-/* ---- the script ------------------------------------------------------------------------------------------------ */
+/* ---- the script
+ * ------------------------------------------------------------------------------------------------ */
 
 static uint8_t next(struct play *p)
 {
@@ -44,7 +45,8 @@ static struct span take(struct play *p, size_t n)
     return s;
 }
 
-/* ---- bytes in and out ------------------------------------------------------------------------------------------- */
+/* ---- bytes in and out
+ * ------------------------------------------------------------------------------------------- */
 
 static void append(struct play *p, struct span s)
 {
@@ -118,7 +120,8 @@ static void show(struct play *p, size_t more)
     read_output(p);
 }
 
-/* ---- routers ------------------------------------------------------------------------------------------------------ */
+/* ---- routers
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void answer(struct play *p)
 {
@@ -168,7 +171,9 @@ static void send_message(struct play *p, uint8_t kind)
         .kind = kind,
         .flags = kind == EVENT_DELIVER ? flags & 3 : 0,
         .channel = flags >> 2 & 3,
-        .tag = kind == EVENT_RETURN || (flags & DELIVER_GET) ? body % 8u : flags & 128 ? next(p) : p->handle,
+        .tag = kind == EVENT_RETURN || (flags & DELIVER_GET) ? body % 8u
+               : flags & 128                                 ? next(p)
+                                                             : p->handle,
         .queue = 5,
         .seq = ++p->seq,
         .page = 1,
@@ -183,12 +188,16 @@ static void send_message(struct play *p, uint8_t kind)
 static void confirm(struct play *p)
 {
     uint8_t flags = next(p);
-    struct event_confirm event = {.kind = EVENT_CONFIRM, .flags = flags & 3, .channel = flags >> 2 & 3,
-                                  .count = 1 + next(p) % 16, .seq = next(p)};
+    struct event_confirm event = {.kind = EVENT_CONFIRM,
+                                  .flags = flags & 3,
+                                  .channel = flags >> 2 & 3,
+                                  .count = 1 + next(p) % 16,
+                                  .seq = next(p)};
     codec_amqp.event(p->state, p->host, 0, &(union event){.confirm = event});
 }
 
-/* ---- one step ------------------------------------------------------------------------------------------------------- */
+/* ---- one step
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void front(struct play *p, uint8_t what)
 {
@@ -277,14 +286,16 @@ static void step(struct play *p)
     show(p, what & 1 ? p->input.len : next(p));
 }
 
-/* ---- the negotiation, so that not every script needs it -------------------------------------------------------------- */
+/* ---- the negotiation, so that not every script needs it
+ * -------------------------------------------------------------- */
 
 static void negotiate(struct play *p, uint8_t how)
 {
     static const char start_ok[] = "\0\0\0\0\5PLAIN\0\0\0\x0c\0guest\0guest\5en_US";
     append(p, span_of("AMQP\0\0\x09\x01", 8));
     append_method(p, 0, METHOD_CONNECTION_START_OK, span_of(start_ok, sizeof start_ok - 1));
-    append_method(p, 0, METHOD_CONNECTION_TUNE_OK, span_of(how & 1 ? "\0\0\0\0\x10\0\0\x0a" : "\0\0\0\0\0\0\0\0", 8));
+    append_method(p, 0, METHOD_CONNECTION_TUNE_OK,
+                  span_of(how & 1 ? "\0\0\0\0\x10\0\0\x0a" : "\0\0\0\0\0\0\0\0", 8));
     append_method(p, 0, METHOD_CONNECTION_OPEN, span_of("\1/\0\0", 4));
     append_method(p, 1, METHOD_CHANNEL_OPEN, span_of("\0", 1));
     append_method(p, 2, METHOD_CHANNEL_OPEN, span_of("\0", 1));

@@ -22,24 +22,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { ROUTER = 3, SEGMENTS = 3, BLOCKS = SEGMENT_BYTES / BLOCK_BYTES };
 
+/* `before` of 0 in the input stands for the sum of what was sealed last, so that logs over several pieces
+ * come about. */
+static uint32_t chain;
+
 static void seal_header(uint8_t *at)
 {
     struct segment_header header;
     memcpy(&header, at, sizeof header);
-    segment_header_write(at, &header);
+    header.before = header.before ? header.before : chain;
+    chain = segment_header_write(at, &header);
 }
 
-/* Seals what looks like records one behind the other, in a chain. */
 static void seal_records(uint8_t *at, size_t len, uint64_t lsn)
 {
-    uint32_t before = 0;
     for (size_t i = 0; i + RECORD_MIN <= len;) {
         struct record *record = (struct record *)(at + i);
         record->length = (uint32_t)record_round(record->length % 512);
         if (record->length < RECORD_MIN || record->length > len - i)
             return;
         record->zero = 0;
-        before = record_seal(record, lsn + i, i ? before : record->before);
+        chain = record_seal(record, lsn + i, record->before ? record->before : chain);
         i += record->length;
     }
 }
@@ -117,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct sim_disk *disk = sim_disk_new(1);
     struct journal_end end, again;
     int seal = size ? data[0] & 1 : 0;
+    chain = 0;
     for (size_t at = 1; at + 3 < size;)
         at += put_piece(disk, data + at, size - at, seal);
     if (recover(disk, &end) == 0) {

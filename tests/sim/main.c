@@ -32,7 +32,7 @@ const char *__ubsan_default_options(void)
 
 static void on_abort(int number)
 {
-    history_print("the process was aborted (a CHECK or a sanitizer: see above)");
+    history_print("the process was ended (a CHECK or a sanitizer: see above; or SIGTERM)");
     signal(number, SIG_DFL);
     raise(number);
 }
@@ -96,6 +96,7 @@ int main(int argc, char **argv)
     char command[1024];
     struct timespec start, end;
     signal(SIGABRT, on_abort);
+    signal(SIGTERM, on_abort);
     clock_gettime(CLOCK_MONOTONIC, &start);
     for (uint64_t seed = a.seed; seed < a.seed + a.seeds; seed++) {
         snprintf(command, sizeof command, "%s --seed %llu --ops %llu", argv[0], (unsigned long long)seed,

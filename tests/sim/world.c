@@ -39,7 +39,7 @@ static void act_all(struct world *world)
 
 static void mix(struct world *world)
 {
-    enum { STEPS_PER_DEED_MAX = 1000 };
+    enum { STEPS_PER_DEED_MAX = 30 };
     uint64_t most = world->step + world->options.ops * STEPS_PER_DEED_MAX;
     while (world->shared.deeds < world->options.ops && world->step < most) {
         trouble_step(world);

@@ -12,8 +12,10 @@ and a broker finds its port free when it starts again.
 import contextlib
 import os
 import re
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -87,6 +89,34 @@ def until(condition, what, seconds=PATIENCE_S):
         if time.monotonic() > deadline:
             raise AssertionError("%s did not happen within %g s" % (what, seconds))
         time.sleep(POLL_S)
+
+
+class NotifySocket:
+    """Plays systemd: Broker(env=socket.env) tells it when it is ready."""
+
+    def __init__(self, abstract=False):
+        self.directory = tempfile.TemporaryDirectory(prefix="gannet-notify-")
+        path = os.path.join(self.directory.name, "notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.settimeout(PATIENCE_S)
+        self.socket.bind("\0" + path if abstract else path)
+        self.env = {"NOTIFY_SOCKET": "@" + path if abstract else path}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+        self.directory.cleanup()
+
+    def told(self):
+        """The next notification, as a dict."""
+        lines = self.socket.recv(4096).decode().splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+    def nothing(self):
+        """Whether no notification has come that was not taken."""
+        return not select.select([self.socket], [], [], 0)[0]
 
 
 def own_address():

@@ -19,7 +19,8 @@ static struct op *pending(struct client *c, size_t i)
     return c->host->op[i].op;
 }
 
-/* ---- one at a time ------------------------------------------------------------------------------------------------ */
+/* ---- one at a time
+ * ------------------------------------------------------------------------------------------------ */
 
 Test(amqp_channel, the_methods_of_a_channel_wait_for_each_other)
 {
@@ -56,15 +57,17 @@ Test(amqp_channel, channels_do_not_wait_for_each_other)
     client_free(c);
 }
 
-/* ---- what is asked --------------------------------------------------------------------------------------------------- */
+/* ---- what is asked
+ * --------------------------------------------------------------------------------------------------- */
 
 Test(amqp_channel, fields_become_ops)
 {
     static const char arguments[] = "\1aI\0\0\0\5";
     struct client *c = connected();
     c->manual = true;
-    CALL(c, 1, EXCHANGE_DECLARE, .exchange = text("e"), .type = text("topic"), .durable = num(1), .internal = num(1),
-         .auto_delete = num(1), .arguments = str(span_of(arguments, sizeof arguments - 1)));
+    CALL(c, 1, EXCHANGE_DECLARE, .exchange = text("e"), .type = text("topic"), .durable = num(1),
+         .internal = num(1), .auto_delete = num(1),
+         .arguments = str(span_of(arguments, sizeof arguments - 1)));
     client_run(c);
     struct op *op = pending(c, 0);
     cr_assert_eq(op->kind, OP_EXCHANGE_DECLARE);
@@ -106,9 +109,12 @@ Test(amqp_channel, generated_names_differ)
     client_free(c);
 }
 
-/* ---- errors ------------------------------------------------------------------------------------------------------------ */
+/* ---- errors
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
-/* The router refuses a method with each error there is: the client is told on the level that the table says. */
+/* The router refuses a method with each error there is: the client is told on the level that the table says.
+ */
 Test(amqp_channel, every_error)
 {
     for (enum error error = ERR_NONE + 1; error < ERRORS; error++) {
@@ -171,7 +177,8 @@ Test(amqp_channel, every_method_with_nothing_in_it)
             }
 }
 
-/* ---- the end of a channel ------------------------------------------------------------------------------------------------ */
+/* ---- the end of a channel
+ * ------------------------------------------------------------------------------------------------ */
 
 static void consume(struct client *c, const char *queue, const char *tag)
 {
@@ -245,15 +252,19 @@ Test(amqp_channel, a_return_for_a_channel_that_is_gone)
     size_t written = c->host->output.len;
     for (uint64_t seq = 0; seq < 2; seq++)
         client_event(c, 0,
-                     &(union event){.deliver = {.kind = EVENT_RETURN, .channel = (uint16_t)(seq ? 1 : 9), .tag = 1,
-                                                .page = 1, .message = m}});
+                     &(union event){.deliver = {.kind = EVENT_RETURN,
+                                                .channel = (uint16_t)(seq ? 1 : 9),
+                                                .tag = 1,
+                                                .page = 1,
+                                                .message = m}});
     cr_assert_eq(c->host->output.len, written);
     cr_assert_eq(c->host->done, 2);
     client_free(c);
     free(m);
 }
 
-/* ---- the end of a connection --------------------------------------------------------------------------------------------- */
+/* ---- the end of a connection
+ * --------------------------------------------------------------------------------------------- */
 
 Test(amqp_channel, the_connection_ends_when_the_routers_have_answered)
 {
@@ -372,7 +383,9 @@ Test(amqp_channel, a_consumer_of_a_deleted_exclusive_queue)
     }
 }
 
-/* ---- frames ------------------------------------------------------------------------------------------------------------- */
+/* ---- frames
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 static void wrong_frame(const void *bytes, size_t len, uint16_t code)
 {

@@ -26,7 +26,8 @@ static struct client *confirming(uint64_t interest)
 static void publish(struct client *c, unsigned times, bool mandatory)
 {
     for (unsigned i = 0; i < times; i++) {
-        CALL(c, 1, BASIC_PUBLISH, .exchange = text("amq.direct"), .routing_key = text("k"), .mandatory = num(mandatory));
+        CALL(c, 1, BASIC_PUBLISH, .exchange = text("amq.direct"), .routing_key = text("k"),
+             .mandatory = num(mandatory));
         client_header(c, 1, 1, NONE);
         client_frame(c, FRAME_BODY, 1, span_str("x"));
     }
@@ -42,8 +43,9 @@ static void expect_ack(struct client *c, enum method method, uint64_t tag, bool 
 
 static void returns(struct client *c, unsigned router, uint64_t seq, const struct message *m)
 {
-    client_event(c, router,
-                 &(union event){.deliver = {.kind = EVENT_RETURN, .channel = 1, .tag = seq, .page = 3, .message = m}});
+    client_event(
+        c, router,
+        &(union event){.deliver = {.kind = EVENT_RETURN, .channel = 1, .tag = seq, .page = 3, .message = m}});
 }
 
 static void expect_return(struct client *c)
@@ -172,7 +174,8 @@ Test(amqp_confirm, modes_exclude_each_other)
     client_free(c);
 }
 
-/* ---- transactions ------------------------------------------------------------------------------------------------ */
+/* ---- transactions
+ * ------------------------------------------------------------------------------------------------ */
 
 static struct client *transaction(void)
 {

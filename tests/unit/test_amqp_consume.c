@@ -60,11 +60,13 @@ static void expect_deliver(struct client *c, uint64_t tag, const char *exchange,
     cr_assert(span_is(m->exchange.s, exchange) && span_is(m->routing_key.s, key));
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------- */
+/* ---- writing
+ * ------------------------------------------------------------------------------------------------- */
 
 Test(amqp_consume, bodies_of_many_sizes)
 {
-    static const size_t sizes[] = {0, 1, 3, 4, 7, 8, 15, 16, 17, 255, 1000, 1023, 1024, 1025, 4088, 65536, 131064, 131065, 300000};
+    static const size_t sizes[] = {0,    1,    3,    4,    7,    8,     15,     16,     17,    255,
+                                   1000, 1023, 1024, 1025, 4088, 65536, 131064, 131065, 300000};
     uint8_t *bytes = filled(300000);
     struct client *c = consuming(false);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -118,7 +120,8 @@ Test(amqp_consume, large_properties)
 /* Parts and the rest of the body stand in different pages; frames begin and end anywhere in them. */
 Test(amqp_consume, parts)
 {
-    static const uint32_t sizes[][4] = {{65536, 65536, 65536, 5}, {1, 1, 1, 1}, {65536, 65536, 0, 0}, {4088, 1000, 10, 0}};
+    static const uint32_t sizes[][4] = {
+        {65536, 65536, 65536, 5}, {1, 1, 1, 1}, {65536, 65536, 0, 0}, {4088, 1000, 10, 0}};
     uint8_t *bytes = filled(400000);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct client *c = consuming(true);
@@ -132,8 +135,12 @@ Test(amqp_consume, parts)
             parts->part[n].page = n;
         }
         struct message *m = client_message("", "k", NONE, span_of(bytes + at, s[3]));
-        client_event(c, 0, &(union event){.deliver = {.kind = EVENT_DELIVER, .channel = 1, .tag = c->consumer_tag,
-                                                      .message = m, .parts = parts}});
+        client_event(c, 0,
+                     &(union event){.deliver = {.kind = EVENT_DELIVER,
+                                                .channel = 1,
+                                                .tag = c->consumer_tag,
+                                                .message = m,
+                                                .parts = parts}});
         expect_deliver(c, 1, "", "k");
         expect_content(c, NONE, span_of(bytes, at + s[3]), 131072);
         cr_assert_eq(c->host->done + c->host->lent, 4);
@@ -148,7 +155,8 @@ Test(amqp_consume, a_small_frame_max)
     uint8_t *bytes = filled(20000);
     struct client *c = client_new();
     client_bytes(c, span_of("AMQP\0\0\x09\x01", 8));
-    CALL(c, 0, CONNECTION_START_OK, .mechanism = text("PLAIN"), .response = str(span_of("\0guest\0guest", 12)));
+    CALL(c, 0, CONNECTION_START_OK, .mechanism = text("PLAIN"),
+         .response = str(span_of("\0guest\0guest", 12)));
     CALL(c, 0, CONNECTION_TUNE_OK, num(0), num(4096), num(0));
     CALL(c, 0, CONNECTION_OPEN, .virtual_host = text("/"));
     CALL(c, 1, CHANNEL_OPEN);
@@ -175,8 +183,14 @@ Test(amqp_consume, get)
     c->manual = true;
     CALL(c, 1, BASIC_GET, .queue = text("q"));
     client_run(c);
-    client_event(c, 1, &(union event){.deliver = {.kind = EVENT_DELIVER, .flags = DELIVER_GET | DELIVER_REDELIVERED,
-                                                  .channel = 1, .ready = 7, .queue = 5, .seq = 11, .message = m}});
+    client_event(c, 1,
+                 &(union event){.deliver = {.kind = EVENT_DELIVER,
+                                            .flags = DELIVER_GET | DELIVER_REDELIVERED,
+                                            .channel = 1,
+                                            .ready = 7,
+                                            .queue = 5,
+                                            .seq = 11,
+                                            .message = m}});
     c->host->op[0].op->got = true;
     client_answer(c, ERR_NONE, "");
     struct reply reply = client_expect(c, 1, METHOD_BASIC_GET_OK);
@@ -201,7 +215,8 @@ Test(amqp_consume, get_from_an_empty_queue)
     client_free(c);
 }
 
-/* ---- acknowledgements ------------------------------------------------------------------------------------------ */
+/* ---- acknowledgements
+ * ------------------------------------------------------------------------------------------ */
 
 Test(amqp_consume, acknowledgements_are_gathered)
 {
@@ -213,8 +228,9 @@ Test(amqp_consume, acknowledgements_are_gathered)
         CALL(c, 1, BASIC_ACK, .delivery_tag = num(tag));
     client_run(c);
     cr_assert_eq(c->host->settles, 1);
-    cr_assert(c->host->settle[0].seq == 1 && c->host->settle[0].count == 50 && c->host->settle[0].how == SETTLE_ACK &&
-              c->host->settle[0].queue == 5 && c->host->settle[0].consumer == 1000);
+    cr_assert(c->host->settle[0].seq == 1 && c->host->settle[0].count == 50 &&
+              c->host->settle[0].how == SETTLE_ACK && c->host->settle[0].queue == 5 &&
+              c->host->settle[0].consumer == 1000);
     CALL(c, 1, BASIC_ACK, .delivery_tag = num(90), .multiple = num(1));
     CALL(c, 1, BASIC_REJECT, .delivery_tag = num(91));
     CALL(c, 1, BASIC_NACK, .multiple = num(1), .requeue = num(1));
@@ -222,7 +238,8 @@ Test(amqp_consume, acknowledgements_are_gathered)
     cr_assert_eq(c->host->settles, 4);
     cr_assert(c->host->settle[1].seq == 51 && c->host->settle[1].count == 40);
     cr_assert(c->host->settle[2].seq == 91 && c->host->settle[2].how == SETTLE_DROP);
-    cr_assert(c->host->settle[3].seq == 92 && c->host->settle[3].count == 9 && c->host->settle[3].how == SETTLE_REQUEUE);
+    cr_assert(c->host->settle[3].seq == 92 && c->host->settle[3].count == 9 &&
+              c->host->settle[3].how == SETTLE_REQUEUE);
     client_free(c);
     free(m);
 }
@@ -251,7 +268,8 @@ Test(amqp_consume, unknown_tags)
     }
 }
 
-/* ---- windows ------------------------------------------------------------------------------------------------------ */
+/* ---- windows
+ * ------------------------------------------------------------------------------------------------------ */
 
 Test(amqp_consume, windows_are_given_back_by_halves)
 {
@@ -294,7 +312,8 @@ Test(amqp_consume, many_consumers_share_the_window)
     client_free(c);
 }
 
-/* ---- limits ------------------------------------------------------------------------------------------------------- */
+/* ---- limits
+ * ------------------------------------------------------------------------------------------------------- */
 
 static unsigned delivered(struct client *c)
 {
@@ -321,7 +340,8 @@ Test(amqp_consume, the_limit_of_a_channel)
         client_deliver(c, seq, m);
     cr_assert_eq(delivered(c), 3);
     client_flush(c);
-    cr_assert(c->host->settles >= 1 && c->host->settle[0].how == SETTLE_UNSEEN && c->host->settle[0].seq == 4);
+    cr_assert(c->host->settles >= 1 && c->host->settle[0].how == SETTLE_UNSEEN &&
+              c->host->settle[0].seq == 4);
     cr_assert_eq(c->host->credits, 1);
     cr_assert_eq(c->host->credit[0].flags, CREDIT_PAUSE);
     CALL(c, 1, BASIC_ACK, .delivery_tag = num(1));
@@ -336,6 +356,26 @@ Test(amqp_consume, the_limit_of_a_channel)
     cr_assert_eq(c->host->credit[c->host->credits - 1].flags, CREDIT_RESUME);
     client_free(c);
     free(m);
+}
+
+Test(amqp_consume, a_limit_that_is_raised_later)
+{
+    struct client *c = connected();
+    CALL(c, 1, BASIC_QOS, .prefetch_count = num(2), .global = num(1));
+    CALL(c, 1, BASIC_QOS, .prefetch_count = num(10));
+    CALL(c, 1, BASIC_CONSUME, .queue = text("q"));
+    CALL(c, 1, BASIC_QOS, .prefetch_count = num(1), .global = num(1));
+    client_run(c);
+    cr_assert_eq(c->host->settles, 0);
+    CALL(c, 1, BASIC_QOS, .prefetch_count = num(5), .global = num(1));
+    CALL(c, 1, BASIC_QOS, .prefetch_count = num(0), .global = num(1));
+    CALL(c, 1, BASIC_QOS, .prefetch_count = num(20), .global = num(1));
+    client_run(c);
+    cr_assert_eq(c->host->settles, 2);
+    cr_assert(c->host->settle[0].queue == 0 && c->host->settle[0].count == 3 &&
+              c->host->settle[0].consumer == 1000);
+    cr_assert_eq(c->host->settle[1].count, 5);
+    client_free(c);
 }
 
 Test(amqp_consume, flow)
@@ -386,7 +426,8 @@ Test(amqp_consume, too_many_consumers)
     client_free(c);
 }
 
-/* ---- cancelled ------------------------------------------------------------------------------------------------------ */
+/* ---- cancelled
+ * ------------------------------------------------------------------------------------------------------ */
 
 Test(amqp_consume, a_refused_consumer_leaves_nothing)
 {
@@ -422,19 +463,22 @@ Test(amqp_consume, both_cancel_at_once)
     c->manual = true;
     CALL(c, 1, BASIC_CANCEL, .consumer_tag = text("tag"));
     client_run(c);
-    client_event(c, 0, &(union event){.cancel = {.kind = EVENT_CANCEL, .channel = 1, .tag = c->consumer_tag}});
+    client_event(c, 0,
+                 &(union event){.cancel = {.kind = EVENT_CANCEL, .channel = 1, .tag = c->consumer_tag}});
     cr_assert(client_silent(c));
     client_answer(c, ERR_NONE, "");
     client_expect(c, 1, METHOD_BASIC_CANCEL_OK);
     client_free(c);
 }
 
-/* ---- direct reply-to -------------------------------------------------------------------------------------------------- */
+/* ---- direct reply-to
+ * -------------------------------------------------------------------------------------------------- */
 
 Test(amqp_consume, direct_reply_to)
 {
     struct client *c = connected();
-    CALL(c, 1, BASIC_CONSUME, .queue = text("amq.rabbitmq.reply-to"), .no_ack = num(1), .consumer_tag = text("tag"));
+    CALL(c, 1, BASIC_CONSUME, .queue = text("amq.rabbitmq.reply-to"), .no_ack = num(1),
+         .consumer_tag = text("tag"));
     c->manual = true;
     client_run(c);
     struct op *op = c->host->op[0].op;
@@ -447,7 +491,10 @@ Test(amqp_consume, direct_reply_to)
     client_answer(c, ERR_NONE, "");
     client_expect(c, 1, METHOD_BASIC_CONSUME_OK);
     CALL(c, 1, BASIC_PUBLISH, .routing_key = text("rpc"));
-    client_header(c, 1, 1, span_of("\x82\x08\1t\x15" "amq.rabbitmq.reply-to\1a", 28));
+    client_header(c, 1, 1,
+                  span_of("\x82\x08\1t\x15"
+                          "amq.rabbitmq.reply-to\1a",
+                          28));
     client_frame(c, FRAME_BODY, 1, span_str("x"));
     client_run(c);
     cr_assert_eq(c->host->publishes, 1);

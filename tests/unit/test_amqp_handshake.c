@@ -139,9 +139,12 @@ Test(amqp_handshake, tunes)
     tune(0, 0, NULL);
     tune(1, 4096, NULL);
     tune(2047, 131072, NULL);
-    tune(2048, 131072, "NOT_ALLOWED - negotiated channel_max = 2048 is higher than the maximum allowed value (2047)");
-    tune(2047, 131073, "NOT_ALLOWED - negotiated frame_max = 131073 is higher than the maximum allowed value (131072)");
-    tune(2047, 4095, "NOT_ALLOWED - negotiated frame_max = 4095 is lower than the minimum allowed value (4096)");
+    tune(2048, 131072,
+         "NOT_ALLOWED - negotiated channel_max = 2048 is higher than the maximum allowed value (2047)");
+    tune(2047, 131073,
+         "NOT_ALLOWED - negotiated frame_max = 131073 is higher than the maximum allowed value (131072)");
+    tune(2047, 4095,
+         "NOT_ALLOWED - negotiated frame_max = 4095 is lower than the minimum allowed value (4096)");
 }
 
 Test(amqp_handshake, unknown_virtual_host)
@@ -187,7 +190,9 @@ Test(amqp_handshake, a_frame_larger_than_before_tune)
     client_free(c);
 }
 
-/* ---- time --------------------------------------------------------------------------------------------------------- */
+/* ---- time
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static void at(struct client *c, uint64_t now_ns)
 {
@@ -225,7 +230,8 @@ Test(amqp_handshake, heartbeats_are_sent_when_idle)
     uint64_t start = c->host->now_ns;
     cr_assert_eq(c->host->wake_ns, start + 5 * SECOND);
     at(c, start + 5 * SECOND);
-    cr_assert(client_reply(c, &reply) && reply.type == FRAME_HEARTBEAT && reply.channel == 0 && !reply.payload.len);
+    cr_assert(client_reply(c, &reply) && reply.type == FRAME_HEARTBEAT && reply.channel == 0 &&
+              !reply.payload.len);
     at(c, start + 6 * SECOND);
     cr_assert(client_silent(c));
     cr_assert_eq(c->host->wake_ns, start + 10 * SECOND);
@@ -276,13 +282,15 @@ Test(amqp_handshake, no_heartbeats)
     client_free(c);
 }
 
-/* ---- the end -------------------------------------------------------------------------------------------------------- */
+/* ---- the end
+ * -------------------------------------------------------------------------------------------------------- */
 
 Test(amqp_handshake, shutdown)
 {
     struct client *c = with_heartbeat(0);
     codec_amqp.shutdown(c->state, c->host, "shutdown");
-    client_expect_close(c, 0, 320, "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'");
+    client_expect_close(c, 0, 320,
+                        "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'");
     cr_assert(!c->host->closed);
     at(c, c->host->wake_ns);
     cr_assert(c->host->closed);

@@ -63,7 +63,8 @@ Test(amqp_methods, neither_less_nor_more_is_read)
         for (size_t n = 0; n < size; n++) {
             uint8_t *exact = malloc(n + 1);
             memcpy(exact, bytes + 4, n);
-            cr_assert(!method_decode(method, span_of(exact, n), out), "%s of %zu bytes", methods[method].text, n);
+            cr_assert(!method_decode(method, span_of(exact, n), out), "%s of %zu bytes", methods[method].text,
+                      n);
             free(exact);
         }
         bytes[4 + size] = 0;
@@ -83,7 +84,8 @@ Test(amqp_methods, there_are_no_others)
 Test(amqp_methods, only_what_a_server_sends_has_no_handler)
 {
     for (enum method method = METHOD_NONE + 1; method < METHODS; method++)
-        cr_assert_eq(methods[method].handler == NULL, methods[method].when == WHEN_SERVER, "%s", methods[method].text);
+        cr_assert_eq(methods[method].handler == NULL, methods[method].when == WHEN_SERVER, "%s",
+                     methods[method].text);
 }
 
 Test(amqp_methods, bits_share_octets_with_their_neighbours_only)
@@ -95,7 +97,8 @@ Test(amqp_methods, bits_share_octets_with_their_neighbours_only)
     cr_assert_eq(bytes[7], 0x15);
 }
 
-/* ---- properties ------------------------------------------------------------------------------------------------ */
+/* ---- properties
+ * ------------------------------------------------------------------------------------------------ */
 
 /* All of them, in order. */
 static uint8_t *all_properties(uint8_t *p)
@@ -105,9 +108,11 @@ static uint8_t *all_properties(uint8_t *p)
     p = put_be32(p, sizeof table - 1);
     p = put_span(p, span_of(table, sizeof table - 1));
     p = put_u8(put_u8(p, 2), 9);
-    p = put_str(put_str(put_str(put_str(p, span_str("corr")), span_str("reply")), span_str("100")), span_str("id"));
+    p = put_str(put_str(put_str(put_str(p, span_str("corr")), span_str("reply")), span_str("100")),
+                span_str("id"));
     p = put_be64(p, 12345);
-    return put_str(put_str(put_str(put_str(p, span_str("type")), span_str("guest")), span_str("app")), span_str("cl"));
+    return put_str(put_str(put_str(put_str(p, span_str("type")), span_str("guest")), span_str("app")),
+                   span_str("cl"));
 }
 
 Test(amqp_methods, properties_are_read_to_the_last_byte)

@@ -281,6 +281,41 @@ Test(recover, an_unreadable_block_is_not_taken_for_an_end)
     cr_assert(strstr(o.error, "cannot be read"), "%s", o.error);
 }
 
+Test(recover, a_header_is_good_for_one_number_only)
+{
+    static uint8_t block[BLOCK_BYTES];
+    struct segment_header header = {
+        .router = 3, .broker = 9, .segment = 7, .checkpoint = 0, .safe = 1, .start = 2};
+    segment_header_write(block, &header);
+    cr_assert(segment_header_read(block, 7, 3, &header) == SEGMENT_VALID);
+    cr_assert(segment_header_read(block, 8, 3, &header) == SEGMENT_INVALID, "recycled");
+    for (size_t i = 0; i < sizeof header; i++) {
+        block[i] ^= 4;
+        cr_assert(segment_header_read(block, 7, 3, &header) == SEGMENT_INVALID, "flip at %zu", i);
+        block[i] ^= 4;
+    }
+}
+
+Test(recover, only_our_names_are_segments)
+{
+    char name[SEGMENT_NAME_BYTES];
+    uint64_t number;
+    segment_name(name, 0x1234abcd);
+    cr_assert(segment_number(name, &number) && number == 0x1234abcd);
+    const char *others[] = {"",
+                            ".",
+                            "new.tmp",
+                            "0000000000000000.seg",
+                            "0000000000000001.se",
+                            "0000000000000001.seg~",
+                            "000000000000000A.seg",
+                            "ffffffffffffffff.seg",
+                            "1.seg",
+                            "0x00000000000001.seg"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        cr_assert_not(segment_number(others[i], &number), "%s", others[i]);
+}
+
 /* ---- what is not ours ---------------------------------------------------------------------------- */
 
 static void change_header(uint64_t segment, size_t offset, uint64_t value, size_t len)

@@ -75,6 +75,8 @@ static void check_record(const struct world *w, const struct kept *k, const void
     for (size_t i = sizeof *record; i < k->len; i++)
         if (((const uint8_t *)bytes)[i] != byte_of(id, i))
             cr_assert_fail("byte %zu of record %u", i, id);
+    for (size_t i = k->len; i < record->length; i++)
+        cr_assert_eq(((const uint8_t *)bytes)[i], 0, "padding is zero");
     if (is_durable(k))
         cr_assert(record_valid(record, k->position, PAGE_BYTES - k->position % PAGE_BYTES));
 }

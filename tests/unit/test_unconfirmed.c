@@ -124,7 +124,8 @@ Test(unconfirmed, late_and_unknown_answers_are_nothing)
     unconfirmed_free(&u, decided, NULL);
 }
 
-/* ---- a model -------------------------------------------------------------------------------------------------- */
+/* ---- a model
+ * -------------------------------------------------------------------------------------------------- */
 
 struct model {
     uint8_t waiting[MOST], told[MOST];

@@ -1,10 +1,13 @@
-/* basic.ack, reject, nack, recover: how deliveries end. In a transaction the end is only noted until the commit. */
+/* basic.ack, reject, nack, recover: how deliveries end. In a transaction the end is only noted until the
+ * commit. */
 #include "codec/amqp/consumer.h"
 #include "codec/amqp/handlers.h"
 
 static enum unacked_state held(enum settle how)
 {
-    return how == SETTLE_ACK ? UNACKED_HELD_ACK : how == SETTLE_DROP ? UNACKED_HELD_DROP : UNACKED_HELD_REQUEUE;
+    return how == SETTLE_ACK    ? UNACKED_HELD_ACK
+           : how == SETTLE_DROP ? UNACKED_HELD_DROP
+                                : UNACKED_HELD_REQUEUE;
 }
 
 /* d: live. */
@@ -19,7 +22,8 @@ static void settle(struct amqp *c, struct channel *ch, struct delivery *d, enum 
     unacked_remove(&ch->unacked, d);
 }
 
-/* The deliveries before `tag`'s that are held by a transaction stay; so the oldest may have to be passed over. */
+/* The deliveries before `tag`'s that are held by a transaction stay; so the oldest may have to be passed
+ * over. */
 static void settle_up_to(struct amqp *c, struct channel *ch, uint64_t tag, enum settle how)
 {
     for (uint32_t i = 0; i < ch->unacked.count;) {
@@ -66,7 +70,8 @@ bool on_basic_reject(struct amqp *c, struct channel *ch, const union value *args
     return answer(c, ch, m->delivery_tag.n, false, m->requeue.n ? SETTLE_REQUEUE : SETTLE_DROP);
 }
 
-/* ---- recover ----------------------------------------------------------------------------------------------- */
+/* ---- recover
+ * ----------------------------------------------------------------------------------------------- */
 
 /* Deliveries can't be sent again to the same consumer only: RabbitMQ refuses that too. */
 static bool recover(struct amqp *c, struct channel *ch, bool requeue)

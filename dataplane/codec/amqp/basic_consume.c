@@ -4,7 +4,8 @@
 #include "codec/amqp/handlers.h"
 #include "codec/amqp/reply_to.h"
 
-/* ---- qos -------------------------------------------------------------------------------------------------- */
+/* ---- qos --------------------------------------------------------------------------------------------------
+ */
 
 bool on_basic_qos(struct amqp *c, struct channel *ch, const union value *args)
 {
@@ -15,6 +16,7 @@ bool on_basic_qos(struct amqp *c, struct channel *ch, const union value *args)
     }
     if (m->global.n) {
         ch->limit = (uint32_t)m->prefetch_count.n;
+        consumers_allow(c, ch);
         consumers_resume(c, ch);
     } else {
         ch->prefetch = (uint32_t)m->prefetch_count.n;
@@ -23,7 +25,8 @@ bool on_basic_qos(struct amqp *c, struct channel *ch, const union value *args)
     return true;
 }
 
-/* ---- consume ---------------------------------------------------------------------------------------------- */
+/* ---- consume ----------------------------------------------------------------------------------------------
+ */
 
 static struct consumer *consumer_for(struct amqp *c, struct channel *ch, const struct args_BASIC_CONSUME *m)
 {
@@ -80,7 +83,8 @@ void consume_answered(struct amqp *c, struct channel *ch, unsigned router, struc
         consumer_pause(c, consumer);
 }
 
-/* ---- cancel ------------------------------------------------------------------------------------------------ */
+/* ---- cancel
+ * ------------------------------------------------------------------------------------------------ */
 
 bool on_basic_cancel(struct amqp *c, struct channel *ch, const union value *args)
 {
@@ -122,11 +126,13 @@ void consumer_cancelled(struct amqp *c, const struct event_cancel *event)
     if (!consumer || consumer->cancelling)
         return;
     if (c->capabilities & CAPABLE_CANCEL_NOTIFY)
-        SEND(c, consumer->channel->number, BASIC_CANCEL, .consumer_tag = str(consumer_tag(consumer)), .nowait = num(1));
+        SEND(c, consumer->channel->number, BASIC_CANCEL, .consumer_tag = str(consumer_tag(consumer)),
+             .nowait = num(1));
     consumer_free(c, consumer);
 }
 
-/* ---- get ----------------------------------------------------------------------------------------------------- */
+/* ---- get
+ * ----------------------------------------------------------------------------------------------------- */
 
 bool on_basic_get(struct amqp *c, struct channel *ch, const union value *args)
 {

@@ -1,11 +1,12 @@
 /*
- * basic.publish. Most come as three frames behind each other in the input: then the command points into the input, and
- * nothing is copied here:
+ * basic.publish. Most come as three frames behind each other in the input: then the command points into the
+ * input, and nothing is copied here:
  *
- *   | 1 | ch | size | basic.publish: exchange, key, bits | ce | 2 | ch | size | header | properties | ce | 3 | ch | size | body | ce
- *                                              ^ bytes                                 ^ properties_at                   ^ body_at
+ *   | 1 | ch | size | basic.publish: exchange, key, bits | ce | 2 | ch | size | header | properties | ce | 3
+ * | ch | size | body | ce ^ bytes                                 ^ properties_at                   ^ body_at
  *
- * Whatever is out of the ordinary, wrong, or not in one piece goes the way of content.c, frame by frame; there errors are told.
+ * Whatever is out of the ordinary, wrong, or not in one piece goes the way of content.c, frame by frame;
+ * there errors are told.
  */
 #include "codec/amqp/handlers.h"
 #include "codec/amqp/publisher.h"
@@ -47,13 +48,15 @@ static inline bool scan_method(const uint8_t *p, const uint8_t *end, struct whol
     return true;
 }
 
-/* Whether the frame that begins at p, of which `avail` bytes are there, can be one of this type and channel. */
+/* Whether the frame that begins at p, of which `avail` bytes are there, can be one of this type and channel.
+ */
 static inline bool frame_fits(const uint8_t *p, size_t avail, uint8_t type, const uint8_t *channel)
 {
     return avail < 3 || (p[0] == type && p[1] == channel[0] && p[2] == channel[1]);
 }
 
-static inline enum scan scan_body(const struct amqp *c, struct span in, size_t at, uint64_t size, struct whole *w)
+static inline enum scan scan_body(const struct amqp *c, struct span in, size_t at, uint64_t size,
+                                  struct whole *w)
 {
     size_t there = in.len > at ? in.len - at : 0;
     const uint8_t *p = in.at + at;
@@ -165,16 +168,17 @@ size_t publish_input(struct amqp *c, struct channel *ch, struct span in)
     return publish_split(c, ch, in);
 }
 
-/* ---- what may be published ------------------------------------------------------------------------------------ */
+/* ---- what may be published
+ * ------------------------------------------------------------------------------------ */
 
 bool exchange_allows(struct amqp *c, struct channel *ch, const struct exchange_row *row, struct span exchange)
 {
     if (!row)
         amqp_fail(c, ch, ERR_NOT_FOUND, "no exchange '%.*s' in vhost '%.*s'", TEXT_OF(exchange),
-             TEXT_OF(name_span(&c->vhost_name)));
+                  TEXT_OF(name_span(&c->vhost_name)));
     else if (row->internal)
-        amqp_fail(c, ch, ERR_ACCESS_REFUSED, "cannot publish to internal exchange '%.*s' in vhost '%.*s'", TEXT_OF(exchange),
-             TEXT_OF(name_span(&c->vhost_name)));
+        amqp_fail(c, ch, ERR_ACCESS_REFUSED, "cannot publish to internal exchange '%.*s' in vhost '%.*s'",
+                  TEXT_OF(exchange), TEXT_OF(name_span(&c->vhost_name)));
     else
         return true;
     return false;
@@ -198,8 +202,9 @@ bool properties_allowed(struct amqp *c, struct channel *ch, const struct propert
 {
     struct span user = name_span(&c->user);
     if ((p->flags & HAS_USER_ID) && !span_equal(p->user_id, user))
-        amqp_fail(c, ch, ERR_PRECONDITION_FAILED, "user_id property set to '%.*s' but authenticated user was '%.*s'",
-             TEXT_OF(p->user_id), TEXT_OF(user));
+        amqp_fail(c, ch, ERR_PRECONDITION_FAILED,
+                  "user_id property set to '%.*s' but authenticated user was '%.*s'", TEXT_OF(p->user_id),
+                  TEXT_OF(user));
     else if ((p->flags & HAS_EXPIRATION) && !is_expiration(p->expiration))
         amqp_fail(c, ch, ERR_PRECONDITION_FAILED, "invalid expiration '%.*s'", TEXT_OF(p->expiration));
     else if ((p->flags & HAS_REPLY_TO) && reply_to_named(p->reply_to) && !ch->reply_queue.len)

@@ -1,4 +1,5 @@
-/* The channel class, and what all the classes on a channel share: one request under way, its answer, its failure. */
+/* The channel class, and what all the classes on a channel share: one request under way, its answer, its
+ * failure. */
 #include "codec/amqp/channel.h"
 
 #include <stdlib.h>
@@ -28,7 +29,8 @@ bool on_channel_open(struct amqp *c, struct channel *ch, const union value *args
     (void)args;
     uint16_t number = c->frame_channel;
     if (number > c->channel_max) {
-        amqp_fail(c, NULL, ERR_NOT_ALLOWED, "channel %u is above the negotiated channel_max (%u)", number, c->channel_max);
+        amqp_fail(c, NULL, ERR_NOT_ALLOWED, "channel %u is above the negotiated channel_max (%u)", number,
+                  c->channel_max);
         return true;
     }
     make_room(c, number);
@@ -124,8 +126,9 @@ void channel_fail(struct amqp *c, struct channel *ch, enum method method, enum e
         return;
     host_log(c->host, "channel %u closed: %s", ch->number, text);
     channel_confirm(c, ch);
-    SEND(c, ch->number, CHANNEL_CLOSE, .reply_code = num(error_code(error)), .reply_text = str(span_str(text)),
-         .class_id = num(methods[method].class_id), .method_id = num(methods[method].method_id));
+    SEND(c, ch->number, CHANNEL_CLOSE, .reply_code = num(error_code(error)),
+         .reply_text = str(span_str(text)), .class_id = num(methods[method].class_id),
+         .method_id = num(methods[method].method_id));
     ch->state = CHANNEL_CLOSING;
     channel_release(c, ch);
 }
@@ -167,7 +170,8 @@ bool on_channel_close_ok(struct amqp *c, struct channel *ch, const union value *
     return true;
 }
 
-/* ---- flow, access ---------------------------------------------------------------------------------------- */
+/* ---- flow, access ----------------------------------------------------------------------------------------
+ */
 
 bool on_channel_flow(struct amqp *c, struct channel *ch, const union value *args)
 {
@@ -198,7 +202,8 @@ bool on_access_request(struct amqp *c, struct channel *ch, const union value *ar
     return true;
 }
 
-/* ---- requests --------------------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------------------
+ */
 
 struct op *request_new(struct amqp *c, struct channel *ch, enum op_kind kind, bool nowait)
 {

@@ -1,6 +1,6 @@
 /*
- * A channel: what it consumes, what it has published and is to hear of, and the one method of it that is under way at the
- * routers. While there is one, the frames of this channel that follow wait in the input.
+ * A channel: what it consumes, what it has published and is to hear of, and the one method of it that is
+ * under way at the routers. While there is one, the frames of this channel that follow wait in the input.
  */
 #pragma once
 
@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "codec/amqp/connection.h"
-#include "codec/unconfirmed.h"
 #include "codec/unacked.h"
+#include "codec/unconfirmed.h"
 
 struct publisher;
 
@@ -24,25 +24,25 @@ enum channel_mode { MODE_PLAIN, MODE_CONFIRM, MODE_TX };
 /* Owned by its connection. */
 struct channel {
     uint16_t number;
-    uint8_t state; /* enum channel_state */
-    uint8_t mode;  /* enum channel_mode */
-    bool flow_off; /* channel.flow: the client wants no deliveries */
-    bool dirty;    /* is in amqp.dirty */
-    bool get_no_ack; /* the basic.get that is under way wants no acknowledgement */
-    bool committing; /* tx.commit waits for the routers */
-    bool nowait;   /* the request is not to be answered */
-    uint8_t request; /* enum method: what is under way if ops > 0 */
-    uint32_t ops;    /* under way */
+    uint8_t state;               /* enum channel_state */
+    uint8_t mode;                /* enum channel_mode */
+    bool flow_off;               /* channel.flow: the client wants no deliveries */
+    bool dirty;                  /* is in amqp.dirty */
+    bool get_no_ack;             /* the basic.get that is under way wants no acknowledgement */
+    bool committing;             /* tx.commit waits for the routers */
+    bool nowait;                 /* the request is not to be answered */
+    uint8_t request;             /* enum method: what is under way if ops > 0 */
+    uint32_t ops;                /* under way */
     struct publisher *publisher; /* NULL: has published nothing */
     struct tx *tx;               /* NULL unless MODE_TX */
     struct channel *next_dirty;
 
     struct unacked unacked;
-    uint64_t delivery_tag;  /* the last one given */
-    uint32_t prefetch;      /* basic.qos: of consumers to come */
-    uint32_t limit;         /* basic.qos global: of all consumers together, 0 for none */
-    uint32_t counted;       /* unacknowledged towards the limit */
-    bool limit_met;         /* a consumer is paused for it */
+    uint64_t delivery_tag; /* the last one given */
+    uint32_t prefetch;     /* basic.qos: of consumers to come */
+    uint32_t limit;        /* basic.qos global: of all consumers together, 0 for none */
+    uint32_t counted;      /* unacknowledged towards the limit */
+    bool limit_met;        /* a consumer is paused for it */
     struct consumer *consumers;
     uint32_t consumer_count;
     struct span last_queue;  /* the name of the queue declared last; owned */
@@ -80,7 +80,8 @@ bool queue_name(struct amqp *c, struct channel *ch, struct span *name);
 
 /* ---- publishing (basic_publish.c, content.c, confirm.c, tx.c, reply_to.c) ----------------------------- */
 
-/* A publish may stand at the start of `bytes`, which is a whole method frame at least. Returns the bytes used, 0 to wait. */
+/* A publish may stand at the start of `bytes`, which is a whole method frame at least. Returns the bytes
+ * used, 0 to wait. */
 size_t publish_input(struct amqp *c, struct channel *ch, struct span bytes);
 /* Header and body frames of a publish that doesn't stand in one piece. False: the frame must wait. */
 bool content_header(struct amqp *c, struct channel *ch, struct span payload);
@@ -101,7 +102,7 @@ void tx_progress(struct amqp *c, struct channel *ch);
 /* ---- answers to ops, by kind --------------------------------------------------------------------------- */
 
 typedef void op_handler(struct amqp *c, struct channel *ch, unsigned router, struct op *op);
-op_handler exchange_declared, exchange_deleted, exchange_bound, exchange_unbound; /* exchange.c */
+op_handler exchange_declared, exchange_deleted, exchange_bound, exchange_unbound;   /* exchange.c */
 op_handler queue_declared, queue_deleted, queue_purged, queue_bound, queue_unbound; /* queue.c */
 op_handler consume_answered, cancel_answered, get_answered;                         /* basic_consume.c */
 op_handler reply_queue_declared;                                                    /* reply_to.c */

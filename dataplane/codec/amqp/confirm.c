@@ -24,7 +24,8 @@ void channel_confirm(struct amqp *c, struct channel *ch)
         return;
     struct confirmed confirmed;
     while (unconfirmed_take(&ch->publisher->unconfirmed, &confirmed)) {
-        union value tag = num(confirmed.seq - ch->publisher->confirm_base), multiple = num(confirmed.multiple);
+        union value tag = num(confirmed.seq - ch->publisher->confirm_base),
+                    multiple = num(confirmed.multiple);
         if (confirmed.refused)
             SEND(c, ch->number, BASIC_NACK, .delivery_tag = tag, .multiple = multiple);
         else

@@ -22,7 +22,7 @@
 
 #define SECOND_NS 1000000000ull
 /* How long we wait for a client's close-ok, or for the routers' answers before we send ours. */
-#define CLOSE_NS  (5 * SECOND_NS)
+#define CLOSE_NS (5 * SECOND_NS)
 
 /* ---- output ------------------------------------------------------------------------------------- */
 
@@ -54,7 +54,8 @@ void amqp_drop(struct amqp *c, const char *why)
     close_now(c);
 }
 
-/* Says goodbye and waits for the answer; after a frame that can't be told from the next there is nothing to wait for. */
+/* Says goodbye and waits for the answer; after a frame that can't be told from the next there is nothing to
+ * wait for. */
 static void connection_fail(struct amqp *c, enum method method, enum error error, const char *text)
 {
     host_log(c->host, "connection closed: %s", text);
@@ -73,13 +74,27 @@ static void connection_fail(struct amqp *c, enum method method, enum error error
     host_wake_at(c->host, host_now(c->host) + CLOSE_NS);
 }
 
-static void fail_va(struct amqp *c, struct channel *ch, enum method method, enum error error, const char *format,
-                    va_list args)
+/* As a short string holds at most 255 bytes, a text may have been cut: not in the middle of a character. */
+static void mend(char *text, size_t room)
 {
-    char text[NAME_MAX_BYTES + 1]; /* a short string; what is longer is cut */
+    size_t len = strlen(text);
+    if (len < room - 1)
+        return;
+    while (len && (text[len - 1] & 0xc0) == 0x80)
+        len--;
+    if (len && (text[len - 1] & 0x80))
+        len--;
+    text[len] = 0;
+}
+
+static void fail_va(struct amqp *c, struct channel *ch, enum method method, enum error error,
+                    const char *format, va_list args)
+{
+    char text[NAME_MAX_BYTES + 1];
     int n = snprintf(text, sizeof text, "%s - ", error_name(error));
     CHECK(n > 0 && (size_t)n < sizeof text);
     vsnprintf(text + n, sizeof text - (size_t)n, format, args);
+    mend(text, sizeof text);
     if (c->phase >= PHASE_ENDING)
         return;
     if (!ch || error_is_hard(error))
@@ -96,7 +111,8 @@ void amqp_fail(struct amqp *c, struct channel *ch, enum error error, const char 
     va_end(args);
 }
 
-void amqp_fail_method(struct amqp *c, struct channel *ch, enum method method, enum error error, const char *format, ...)
+void amqp_fail_method(struct amqp *c, struct channel *ch, enum method method, enum error error,
+                      const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -292,7 +308,8 @@ void heartbeat_tick(struct amqp *c)
     host_wake_at(c->host, next < late ? next : late);
 }
 
-/* ---- the codec ------------------------------------------------------------------------------------------ */
+/* ---- the codec ------------------------------------------------------------------------------------------
+ */
 
 static void amqp_open(void *state, struct host *host)
 {
@@ -430,8 +447,8 @@ static void amqp_shutdown(void *state, struct host *host, const char *why)
     struct amqp *c = state;
     c->host = host;
     if (c->phase < PHASE_ENDING)
-        amqp_fail_method(c, NULL, METHOD_NONE, ERR_CONNECTION_FORCED, "broker forced connection closure with reason '%s'",
-                    why);
+        amqp_fail_method(c, NULL, METHOD_NONE, ERR_CONNECTION_FORCED,
+                         "broker forced connection closure with reason '%s'", why);
 }
 
 static void amqp_gone(void *state, struct host *host)

@@ -1,6 +1,6 @@
 /*
- * One AMQP connection: its negotiation, its channels, and what they share. All of it is used on the front's thread, from
- * within the codec's callbacks.
+ * One AMQP connection: its negotiation, its channels, and what they share. All of it is used on the front's
+ * thread, from within the codec's callbacks.
  */
 #pragma once
 
@@ -81,13 +81,13 @@ void send_method(struct amqp *c, uint16_t channel, enum method method, const voi
 
 /* ---- failure ------------------------------------------------------------------------------------- */
 
-/* Tells the client what is wrong with c->method: closes the channel, or the connection if the error is a hard one or ch is NULL.
- * The text of what is wrong comes without the error's name. */
+/* Tells the client what is wrong with c->method: closes the channel, or the connection if the error is a hard
+ * one or ch is NULL. The text of what is wrong comes without the error's name. */
 void amqp_fail(struct amqp *c, struct channel *ch, enum error error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* The same of a method that was sent before. */
-void amqp_fail_method(struct amqp *c, struct channel *ch, enum method method, enum error error, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+void amqp_fail_method(struct amqp *c, struct channel *ch, enum method method, enum error error,
+                      const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* Closes the connection without a word (but for the log). */
 void amqp_drop(struct amqp *c, const char *why);
 
@@ -110,10 +110,10 @@ void heartbeat_tick(struct amqp *c);
 
 /* What an op is for: op->reply. */
 enum purpose {
-    PURPOSE_METHOD,       /* the channel's request */
-    PURPOSE_RELEASE,      /* part of the end of a channel or the connection */
-    PURPOSE_BARRIER,      /* of a commit */
-    PURPOSE_REPLY_QUEUE,  /* the declaration of a queue for direct replies */
+    PURPOSE_METHOD,      /* the channel's request */
+    PURPOSE_RELEASE,     /* part of the end of a channel or the connection */
+    PURPOSE_BARRIER,     /* of a commit */
+    PURPOSE_REPLY_QUEUE, /* the declaration of a queue for direct replies */
 };
 
 /* A fresh op of the channel (NULL: the connection's own), counted as under way. */

@@ -8,7 +8,8 @@
 /* prefix: class and method id, then the tag as a short string. */
 enum { PREFIX_IDS = 4, PREFIX_TAG = PREFIX_IDS + 1 };
 
-/* ---- by tag ---------------------------------------------------------------------------------------------- */
+/* ---- by tag ----------------------------------------------------------------------------------------------
+ */
 
 struct tag_key {
     const struct channel *channel;
@@ -39,9 +40,11 @@ struct consumer *consumer_find(const struct amqp *c, const struct channel *ch, s
     return node ? container_of(node, struct consumer, by_tag) : NULL;
 }
 
-/* ---- made, freed ------------------------------------------------------------------------------------------- */
+/* ---- made, freed
+ * ------------------------------------------------------------------------------------------- */
 
-/* The first consumers of a connection get a whole window each, later ones less: together they don't get out of hand. */
+/* The first consumers of a connection get a whole window each, later ones less: together they don't get out
+ * of hand. */
 static uint32_t window_of(const struct amqp *c)
 {
     uint32_t window = CONSUMER_WINDOW / (uint32_t)(c->consumer_tags.count + 1);
@@ -87,15 +90,24 @@ struct consumer *consumer_new(struct amqp *c, struct channel *ch, struct span ta
     return consumer;
 }
 
+/* What needs no acknowledgement isn't counted; more than the channel's limit would only be given back. */
+static uint32_t allowed(const struct consumer *consumer)
+{
+    uint32_t limit = consumer->channel->limit;
+    if (consumer->no_ack)
+        return 0;
+    if (!limit || (consumer->prefetch && consumer->prefetch < limit))
+        return consumer->prefetch;
+    return limit;
+}
+
 void consumer_op(struct amqp *c, struct consumer *consumer, struct op *op)
 {
-    const struct channel *ch = consumer->channel;
+    consumer->prefetch = consumer->channel->prefetch;
+    consumer->allowed = allowed(consumer);
     op->tag = consumer->handle;
     op->window = consumer->window;
-    /* What needs no acknowledgement isn't counted; more than the channel's limit would only be given back. */
-    op->prefetch = consumer->no_ack ? 0 : ch->prefetch;
-    if (!consumer->no_ack && ch->limit && (!op->prefetch || op->prefetch > ch->limit))
-        op->prefetch = ch->limit;
+    op->prefetch = consumer->allowed;
     consumer->router = host_router_of(c->host, c->vhost, name_span(&op->name));
 }
 
@@ -128,7 +140,8 @@ void consumer_free(struct amqp *c, struct consumer *consumer)
     free(consumer);
 }
 
-/* ---- windows ----------------------------------------------------------------------------------------------- */
+/* ---- windows
+ * ----------------------------------------------------------------------------------------------- */
 
 void consumer_pause(struct amqp *c, struct consumer *consumer)
 {
@@ -136,6 +149,19 @@ void consumer_pause(struct amqp *c, struct consumer *consumer)
         return;
     consumer->paused = true;
     host_credit(c->host, consumer->router, consumer->id, 0, CREDIT_PAUSE);
+}
+
+/* A settlement of no queue's deliveries leaves the consumer's window so much wider. Less than before needs no
+ * telling: what comes too much is given back. */
+void consumers_allow(struct amqp *c, struct channel *ch)
+{
+    for (struct consumer *consumer = ch->consumers; consumer; consumer = consumer->next) {
+        uint32_t now = allowed(consumer) ? allowed(consumer) : UINT32_MAX;
+        if (!consumer->id || !consumer->allowed || now <= consumer->allowed)
+            continue;
+        host_settle(c->host, consumer->router, 0, 0, now - consumer->allowed, SETTLE_UNSEEN, consumer->id);
+        consumer->allowed = now;
+    }
 }
 
 static bool may_resume(const struct channel *ch)

@@ -11,7 +11,7 @@ struct exclusive_queue;
 
 /* Owned by its connection (amqp.consumers). */
 struct consumer {
-    struct map_node by_tag; /* in amqp.consumer_tags */
+    struct map_node by_tag;       /* in amqp.consumer_tags */
     struct consumer *next, *prev; /* of the channel */
     struct channel *channel;
     struct consumer *next_in_debt;
@@ -19,11 +19,13 @@ struct consumer {
     uint64_t handle;                   /* in amqp.consumers; the tag in DELIVER */
     uint64_t id;                       /* the router's name for it, 0 until it has answered */
     uint32_t router;
-    uint32_t window; /* bytes it may be sent ahead */
-    uint32_t debt;   /* bytes sent and not yet given back to its window */
+    uint32_t window;   /* bytes it may be sent ahead */
+    uint32_t prefetch; /* basic.qos when it was made */
+    uint32_t allowed;  /* messages unacknowledged that the router was told, 0 for any number */
+    uint32_t debt;     /* bytes sent and not yet given back to its window */
     bool no_ack, in_debt, paused, cancelling, direct_reply;
     uint16_t prefix_len;
-    uint8_t prefix[];   /* basic.deliver's ids and the consumer tag, as on the wire */
+    uint8_t prefix[]; /* basic.deliver's ids and the consumer tag, as on the wire */
 };
 
 /* The consumer of that tag (the client's) or NULL. */
@@ -35,6 +37,8 @@ void consumer_free(struct amqp *c, struct consumer *consumer);
 /* Makes the consumer's op: its name, window and prefetch. */
 void consumer_op(struct amqp *c, struct consumer *consumer, struct op *op);
 
+/* The channel's limit has changed: the router is told of what is allowed beyond what it knows. */
+void consumers_allow(struct amqp *c, struct channel *ch);
 /* May be sent more, or not: basic.qos global and channel.flow. */
 void consumer_pause(struct amqp *c, struct consumer *consumer);
 void consumers_resume(struct amqp *c, struct channel *ch);

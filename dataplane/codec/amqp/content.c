@@ -1,6 +1,6 @@
 /*
- * A publish whose frames come one by one, are many, or must be kept: put together in memory of its own, INLINE_BODY_MAX at a
- * time. A body larger than that goes to the routers in parts, while it comes in.
+ * A publish whose frames come one by one, are many, or must be kept: put together in memory of its own,
+ * INLINE_BODY_MAX at a time. A body larger than that goes to the routers in parts, while it comes in.
  *
  *   basic.publish -> content_begin     header frame -> content_header     body frames -> content_body
  */
@@ -37,10 +37,11 @@ void content_drop(struct amqp *c, struct channel *ch)
     a->stage = CONTENT_NONE;
 }
 
-/* ---- pieces -------------------------------------------------------------------------------------------------- */
+/* ---- pieces
+ * -------------------------------------------------------------------------------------------------- */
 
-/* A piece for what is still to come of the body, up to INLINE_BODY_MAX, behind `extra` bytes. NULL: told the client that there
- * is no memory for it. */
+/* A piece for what is still to come of the body, up to INLINE_BODY_MAX, behind `extra` bytes. NULL: told the
+ * client that there is no memory for it. */
 static struct piece *piece_new(struct amqp *c, struct channel *ch, size_t extra)
 {
     struct assembly *a = &ch->publisher->assembly;
@@ -78,12 +79,13 @@ static bool piece_done(struct amqp *c, struct channel *ch)
     return true;
 }
 
-/* ---- the header ------------------------------------------------------------------------------------------------ */
+/* ---- the header
+ * ------------------------------------------------------------------------------------------------ */
 
-/* The properties of a request for a direct reply name the real queue. Returns the bytes that stand before and after what is
- * exchanged; *with is it. */
-static struct span exchange_reply_to(const struct channel *ch, const struct properties *p, struct span *before,
-                                     uint8_t *with)
+/* The properties of a request for a direct reply name the real queue. Returns the bytes that stand before and
+ * after what is exchanged; *with is it. */
+static struct span exchange_reply_to(const struct channel *ch, const struct properties *p,
+                                     struct span *before, uint8_t *with)
 {
     struct span after = {0};
     const uint8_t *end = before->at + before->len;
@@ -95,7 +97,8 @@ static struct span exchange_reply_to(const struct channel *ch, const struct prop
 }
 
 /* Makes the first piece: exchange, key and properties. */
-static bool first_piece(struct amqp *c, struct channel *ch, struct span properties, const struct properties *p)
+static bool first_piece(struct amqp *c, struct channel *ch, struct span properties,
+                        const struct properties *p)
 {
     struct assembly *a = &ch->publisher->assembly;
     uint8_t reply_to[1 + NAME_MAX_BYTES];
@@ -129,13 +132,14 @@ static bool header_check(struct amqp *c, struct channel *ch, struct span payload
     if (payload.len < CONTENT_HEAD_BYTES + 2)
         amqp_fail(c, NULL, ERR_SYNTAX, "content header of %zu bytes", payload.len);
     else if (get_be16(payload.at) != CLASS_BASIC)
-        amqp_fail(c, NULL, ERR_UNEXPECTED_FRAME, "expected content header for class %u, got one for class %u instead",
-             CLASS_BASIC, get_be16(payload.at));
+        amqp_fail(c, NULL, ERR_UNEXPECTED_FRAME,
+                  "expected content header for class %u, got one for class %u instead", CLASS_BASIC,
+                  get_be16(payload.at));
     else if (get_be16(payload.at + 2) != 0)
         amqp_fail(c, NULL, ERR_SYNTAX, "content header with a weight of %u", get_be16(payload.at + 2));
     else if (get_be64(payload.at + 4) > c->options->max_message_size)
         amqp_fail(c, ch, ERR_PRECONDITION_FAILED, "message size %lu is larger than configured max size %u",
-             get_be64(payload.at + 4), c->options->max_message_size);
+                  get_be64(payload.at + 4), c->options->max_message_size);
     else
         return true;
     return false;
@@ -174,7 +178,8 @@ bool content_header(struct amqp *c, struct channel *ch, struct span payload)
     return a->total > 0 || piece_done(c, ch);
 }
 
-/* ---- the body ---------------------------------------------------------------------------------------------------- */
+/* ---- the body
+ * ---------------------------------------------------------------------------------------------------- */
 
 static uint32_t least(uint32_t a, uint32_t b)
 {
@@ -192,7 +197,8 @@ static uint32_t fill(struct assembly *a, struct span payload)
     return n;
 }
 
-/* The frame may end and begin in the middle of a piece. False: a full piece must wait; a->skip is where to go on. */
+/* The frame may end and begin in the middle of a piece. False: a full piece must wait; a->skip is where to go
+ * on. */
 static bool take_body(struct amqp *c, struct channel *ch, struct span payload)
 {
     struct assembly *a = &ch->publisher->assembly;
@@ -216,7 +222,7 @@ bool content_body(struct amqp *c, struct channel *ch, struct span payload)
     c->method = METHOD_BASIC_PUBLISH;
     if (!a || a->stage != CONTENT_BODY) {
         amqp_fail(c, NULL, ERR_UNEXPECTED_FRAME, "expected %s, got content body instead",
-             a && a->stage == CONTENT_HEADER ? "content header" : "method frame");
+                  a && a->stage == CONTENT_HEADER ? "content header" : "method frame");
         return true;
     }
     if (payload.len - a->skip > a->total - a->taken) {

@@ -1,6 +1,6 @@
 /*
- * DELIVER: a message for a consumer or a basic.get becomes output, and an entry among the unacknowledged unless the client
- * wants none.
+ * DELIVER: a message for a consumer or a basic.get becomes output, and an entry among the unacknowledged
+ * unless the client wants none.
  */
 #include "base/check.h"
 #include "codec/amqp/consumer.h"
@@ -12,8 +12,8 @@ static void give_back(struct amqp *c, unsigned router, const struct event_delive
     message_done(c, router, event);
 }
 
-/* Whether the channel's limit or channel.flow holds this delivery back. What needs no acknowledgement is gone from its queue
- * already, so it passes. */
+/* Whether the channel's limit or channel.flow holds this delivery back. What needs no acknowledgement is gone
+ * from its queue already, so it passes. */
 static bool held_back(struct amqp *c, struct channel *ch, struct consumer *consumer)
 {
     if (consumer->no_ack || (!ch->flow_off && !(ch->limit && ch->counted >= ch->limit)))
@@ -23,7 +23,8 @@ static bool held_back(struct amqp *c, struct channel *ch, struct consumer *consu
     return true;
 }
 
-static bool remember(struct channel *ch, unsigned router, const struct event_deliver *event, const struct consumer *consumer)
+static bool remember(struct channel *ch, unsigned router, const struct event_deliver *event,
+                     const struct consumer *consumer)
 {
     struct delivery d = {
         .tag = ch->delivery_tag + 1,
@@ -40,7 +41,8 @@ static bool remember(struct channel *ch, unsigned router, const struct event_del
     return true;
 }
 
-/* The bytes count against the consumer's window until half of it is used up; then they are given back in one go. */
+/* The bytes count against the consumer's window until half of it is used up; then they are given back in one
+ * go. */
 static void owe(struct amqp *c, struct consumer *consumer, uint32_t bytes)
 {
     consumer->debt += bytes;

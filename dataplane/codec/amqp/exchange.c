@@ -25,7 +25,8 @@ static void answer(struct amqp *c, struct channel *ch, const struct op *op, enum
         send_method(c, ch->number, ok, NULL);
 }
 
-/* ---- declare, delete ------------------------------------------------------------------------------------ */
+/* ---- declare, delete ------------------------------------------------------------------------------------
+ */
 
 bool on_exchange_declare(struct amqp *c, struct channel *ch, const union value *args)
 {
@@ -34,7 +35,7 @@ bool on_exchange_declare(struct amqp *c, struct channel *ch, const union value *
         return true;
     if (!m->passive.n && reserved(m->exchange.s) && !host_exchange(c->host, c->vhost, m->exchange.s)) {
         amqp_fail(c, ch, ERR_ACCESS_REFUSED, "exchange name '%.*s' contains reserved prefix 'amq.*'",
-             TEXT_OF(m->exchange.s));
+                  TEXT_OF(m->exchange.s));
         return true;
     }
     struct op *op = request_new(c, ch, OP_EXCHANGE_DECLARE, m->nowait.n);
@@ -60,7 +61,7 @@ bool on_exchange_delete(struct amqp *c, struct channel *ch, const union value *a
         return true;
     if (reserved(m->exchange.s)) {
         amqp_fail(c, ch, ERR_ACCESS_REFUSED, "deletion of system exchange '%.*s' in vhost '%.*s' not allowed",
-             TEXT_OF(m->exchange.s), TEXT_OF(name_span(&c->vhost_name)));
+                  TEXT_OF(m->exchange.s), TEXT_OF(name_span(&c->vhost_name)));
         return true;
     }
     struct op *op = request_new(c, ch, OP_EXCHANGE_DELETE, m->nowait.n);
@@ -76,7 +77,8 @@ void exchange_deleted(struct amqp *c, struct channel *ch, unsigned router, struc
     answer(c, ch, op, METHOD_EXCHANGE_DELETE_OK);
 }
 
-/* ---- bind, unbind ----------------------------------------------------------------------------------------- */
+/* ---- bind, unbind -----------------------------------------------------------------------------------------
+ */
 
 /* Both methods have the same fields. */
 static bool binding(struct amqp *c, struct channel *ch, const struct args_EXCHANGE_BIND *m, enum op_kind kind)

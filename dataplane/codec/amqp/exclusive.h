@@ -1,6 +1,6 @@
 /*
- * The exclusive queues of a connection: deleted when it ends. Only the connection itself can consume from them, so it also
- * knows when an auto-delete one is gone with its last consumer.
+ * The exclusive queues of a connection: deleted when it ends. Only the connection itself can consume from
+ * them, so it also knows when an auto-delete one is gone with its last consumer.
  */
 #pragma once
 

@@ -20,8 +20,8 @@ static const uint8_t header[8] = {'A', 'M', 'Q', 'P', 0, 0, 9, 1};
 
 /* What this broker really does. */
 static const char *const capabilities[] = {
-    "publisher_confirms",   "exchange_exchange_bindings", "basic.nack",       "consumer_cancel_notify",
-    "connection.blocked",   "authentication_failure_close", "per_consumer_qos", "direct_reply_to",
+    "publisher_confirms", "exchange_exchange_bindings",   "basic.nack",       "consumer_cancel_notify",
+    "connection.blocked", "authentication_failure_close", "per_consumer_qos", "direct_reply_to",
 };
 
 static const char *const properties[][2] = {
@@ -152,9 +152,10 @@ static void refuse_login(struct amqp *c, struct span mechanism)
 {
     if (c->capabilities & CAPABLE_AUTH_FAILURE_CLOSE)
         c->phase = PHASE_TUNE; /* from where on a failure is said */
-    amqp_fail_method(c, NULL, METHOD_NONE, ERR_ACCESS_REFUSED,
-                "Login was refused using authentication mechanism %.*s. For details see the broker logfile.",
-                TEXT_OF(mechanism));
+    amqp_fail_method(
+        c, NULL, METHOD_NONE, ERR_ACCESS_REFUSED,
+        "Login was refused using authentication mechanism %.*s. For details see the broker logfile.",
+        TEXT_OF(mechanism));
 }
 
 static void describe(struct amqp *c, struct span client)
@@ -172,30 +173,33 @@ bool on_connection_start_ok(struct amqp *c, struct channel *ch, const union valu
     const struct host_options *options = c->options;
     c->capabilities = read_capabilities(m->client_properties.s);
     if (!span_is(m->mechanism.s, "PLAIN") && !span_is(m->mechanism.s, "AMQPLAIN")) {
-        amqp_fail(c, ch, ERR_COMMAND_INVALID, "unknown authentication mechanism '%.*s'", TEXT_OF(m->mechanism.s));
+        amqp_fail(c, ch, ERR_COMMAND_INVALID, "unknown authentication mechanism '%.*s'",
+                  TEXT_OF(m->mechanism.s));
     } else if (!login(c, m)) {
         refuse_login(c, m->mechanism.s);
     } else {
         describe(c, m->client_properties.s);
-        SEND(c, 0, CONNECTION_TUNE, .channel_max = num(options->channel_max), .frame_max = num(options->frame_max),
-             .heartbeat = num(options->heartbeat_s));
+        SEND(c, 0, CONNECTION_TUNE, .channel_max = num(options->channel_max),
+             .frame_max = num(options->frame_max), .heartbeat = num(options->heartbeat_s));
         c->phase = PHASE_TUNE;
     }
     return true;
 }
 
-/* ---- connection.tune-ok --------------------------------------------------------------------------------- */
+/* ---- connection.tune-ok ---------------------------------------------------------------------------------
+ */
 
 /* What the client asks for: 0 means "as you like". False: told it that it is too much or too little. */
-static bool agree(struct amqp *c, const char *what, uint64_t asked, uint32_t low, uint32_t high, uint32_t *agreed)
+static bool agree(struct amqp *c, const char *what, uint64_t asked, uint32_t low, uint32_t high,
+                  uint32_t *agreed)
 {
     *agreed = asked ? (uint32_t)asked : high;
     if (*agreed > high)
-        amqp_fail(c, NULL, ERR_NOT_ALLOWED, "negotiated %s = %u is higher than the maximum allowed value (%u)", what,
-             *agreed, high);
+        amqp_fail(c, NULL, ERR_NOT_ALLOWED,
+                  "negotiated %s = %u is higher than the maximum allowed value (%u)", what, *agreed, high);
     else if (*agreed < low)
-        amqp_fail(c, NULL, ERR_NOT_ALLOWED, "negotiated %s = %u is lower than the minimum allowed value (%u)", what, *agreed,
-             low);
+        amqp_fail(c, NULL, ERR_NOT_ALLOWED, "negotiated %s = %u is lower than the minimum allowed value (%u)",
+                  what, *agreed, low);
     else
         return true;
     return false;
@@ -217,7 +221,8 @@ bool on_connection_tune_ok(struct amqp *c, struct channel *ch, const union value
     return true;
 }
 
-/* ---- connection.open ------------------------------------------------------------------------------------ */
+/* ---- connection.open ------------------------------------------------------------------------------------
+ */
 
 bool on_connection_open(struct amqp *c, struct channel *ch, const union value *args)
 {

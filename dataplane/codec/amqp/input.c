@@ -168,7 +168,8 @@ static bool head_check(struct amqp *c, uint8_t type, uint32_t size)
     if (type != FRAME_METHOD && type != FRAME_HEADER && type != FRAME_BODY && type != FRAME_HEARTBEAT)
         amqp_fail(c, NULL, ERR_FRAME, "unknown frame type %u", type);
     else if (size > c->frame_max - FRAME_EXTRA_BYTES)
-        amqp_fail(c, NULL, ERR_FRAME, "frame of %u bytes, but at most %u were agreed", size, c->frame_max - FRAME_EXTRA_BYTES);
+        amqp_fail(c, NULL, ERR_FRAME, "frame of %u bytes, but at most %u were agreed", size,
+                  c->frame_max - FRAME_EXTRA_BYTES);
     else
         return true;
     if (c->phase != PHASE_CLOSED)
@@ -184,7 +185,8 @@ static bool is_publish(const struct amqp *c, const struct channel *ch, const str
            c->phase == PHASE_RUNNING && !channel_busy(ch) && !content_expected(ch);
 }
 
-/* Takes one frame, or a publish of three. Returns the bytes used, 0 when the frame isn't complete or must wait. */
+/* Takes one frame, or a publish of three. Returns the bytes used, 0 when the frame isn't complete or must
+ * wait. */
 static size_t take_frame(struct amqp *c, struct span in)
 {
     if (in.len < FRAME_HEAD_BYTES)

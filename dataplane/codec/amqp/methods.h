@@ -83,7 +83,8 @@ enum method_when {
 struct method_row {
     uint16_t class_id, method_id;
     const char *text;
-    const char *layout; /* a letter for each field: o h l q (8 to 64 bits), s S (strings), T (table), b (bit) */
+    const char
+        *layout; /* a letter for each field: o h l q (8 to 64 bits), s S (strings), T (table), b (bit) */
     method_handler *handler;
     enum method_when when;
 };

@@ -35,7 +35,7 @@ static bool read_first(struct span *in, struct properties *p)
 {
     struct span s;
     return (!(p->flags & HAS_CONTENT_TYPE) || take_str(in, &s)) &&
-           (!(p->flags & HAS_CONTENT_ENCODING) || take_str(in, &s)) && 
+           (!(p->flags & HAS_CONTENT_ENCODING) || take_str(in, &s)) &&
            (!(p->flags & HAS_HEADERS) || take_table(in, &p->headers));
 }
 
@@ -43,12 +43,15 @@ static bool read_first(struct span *in, struct properties *p)
 static bool read_last(struct span *in, struct properties *p)
 {
     struct span s;
-    return (!(p->flags & HAS_PRIORITY) || skip(in, 1)) && (!(p->flags & HAS_CORRELATION_ID) || take_str(in, &s)) &&
+    return (!(p->flags & HAS_PRIORITY) || skip(in, 1)) &&
+           (!(p->flags & HAS_CORRELATION_ID) || take_str(in, &s)) &&
            (!(p->flags & HAS_REPLY_TO) || take_str(in, &p->reply_to)) &&
            (!(p->flags & HAS_EXPIRATION) || take_str(in, &p->expiration)) &&
-           (!(p->flags & HAS_MESSAGE_ID) || take_str(in, &s)) && (!(p->flags & HAS_TIMESTAMP) || skip(in, 8)) &&
-           (!(p->flags & HAS_TYPE) || take_str(in, &s)) && (!(p->flags & HAS_USER_ID) || take_str(in, &p->user_id)) &&
-           (!(p->flags & HAS_APP_ID) || take_str(in, &s)) && (!(p->flags & HAS_CLUSTER_ID) || take_str(in, &s));
+           (!(p->flags & HAS_MESSAGE_ID) || take_str(in, &s)) &&
+           (!(p->flags & HAS_TIMESTAMP) || skip(in, 8)) && (!(p->flags & HAS_TYPE) || take_str(in, &s)) &&
+           (!(p->flags & HAS_USER_ID) || take_str(in, &p->user_id)) &&
+           (!(p->flags & HAS_APP_ID) || take_str(in, &s)) &&
+           (!(p->flags & HAS_CLUSTER_ID) || take_str(in, &s));
 }
 
 bool properties_read(struct span bytes, struct properties *p)

@@ -1,6 +1,7 @@
 /*
- * The properties of a message, as they stand in a content header frame behind the body size (section 4.2.6.1): 16 flags, then
- * the values of those that are set. The broker keeps these bytes as they came.
+ * The properties of a message, as they stand in a content header frame behind the body size
+ * (section 4.2.6.1): 16 flags, then the values of those that are set. The broker keeps these bytes as they
+ * came.
  */
 #pragma once
 

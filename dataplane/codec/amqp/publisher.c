@@ -28,7 +28,8 @@ const struct exchange_row *publisher_row(struct amqp *c, struct publisher *p, st
     return p->row;
 }
 
-/* ---- sent --------------------------------------------------------------------------------------------------- */
+/* ---- sent
+ * --------------------------------------------------------------------------------------------------- */
 
 static void track(struct channel *ch, unsigned routers, bool mandatory)
 {
@@ -39,8 +40,8 @@ static void track(struct channel *ch, unsigned routers, bool mandatory)
         unconfirmed_skip(unconfirmed);
 }
 
-bool publisher_send(struct amqp *c, struct channel *ch, const struct exchange_row *row, struct command_publish *publish,
-                    void *owned)
+bool publisher_send(struct amqp *c, struct channel *ch, const struct exchange_row *row,
+                    struct command_publish *publish, void *owned)
 {
     publish->protocol = PROPERTIES_AMQP;
     publish->channel = ch->number;
@@ -76,7 +77,8 @@ static struct command_publish publish_of(const struct piece *piece)
 /* An exchange that is gone since the publish was begun: nobody gets it. */
 static bool send_first(struct amqp *c, struct channel *ch, struct piece *piece, uint64_t *routers)
 {
-    const struct exchange_row *row = publisher_row(c, ch->publisher, span_of(piece->bytes, piece->exchange_len));
+    const struct exchange_row *row =
+        publisher_row(c, ch->publisher, span_of(piece->bytes, piece->exchange_len));
     if (!row) {
         host_buffer_free(c->host, (uint8_t *)piece);
         *routers = 0;
@@ -107,7 +109,8 @@ bool piece_send(struct amqp *c, struct channel *ch, struct piece *piece, uint64_
     return host_part(c->host, *routers, &part, piece);
 }
 
-/* ---- answered ----------------------------------------------------------------------------------------------- */
+/* ---- answered
+ * ----------------------------------------------------------------------------------------------- */
 
 struct decision {
     struct amqp *c;
@@ -128,7 +131,8 @@ void publisher_confirm(struct amqp *c, struct channel *ch, const struct event_co
     if (!ch || !ch->publisher)
         return;
     struct decision decision = {c, ch};
-    unconfirmed_answer(&ch->publisher->unconfirmed, event->seq, event->count, event->flags, decided, &decision);
+    unconfirmed_answer(&ch->publisher->unconfirmed, event->seq, event->count, event->flags, decided,
+                       &decision);
     if (ch->mode == MODE_CONFIRM)
         channel_dirty(c, ch);
     else

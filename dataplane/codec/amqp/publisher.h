@@ -1,6 +1,6 @@
 /*
- * What a channel publishes: the exchange it used last, a message that comes in several pieces, and the publishes that
- * wait for answers. Made with the channel's first publish.
+ * What a channel publishes: the exchange it used last, a message that comes in several pieces, and the
+ * publishes that wait for answers. Made with the channel's first publish.
  */
 #pragma once
 
@@ -11,17 +11,18 @@
 #include "codec/amqp/properties.h"
 
 /*
- * A message or a part of one in memory of its own (host_buffer), because its frames don't stand behind each other in the input,
- * or because a transaction keeps it. It is what host_publish or host_part is given as `owned`.
+ * A message or a part of one in memory of its own (host_buffer), because its frames don't stand behind each
+ * other in the input, or because a transaction keeps it. It is what host_publish or host_part is given as
+ * `owned`.
  */
 struct piece {
     struct piece *next; /* of a transaction */
     uint16_t exchange_len, key_len;
     uint32_t properties_len;
-    uint32_t body_len;  /* of these bytes */
-    uint32_t total_len; /* of the whole body */
+    uint32_t body_len;                /* of these bytes */
+    uint32_t total_len;               /* of the whole body */
     uint32_t headers_at, headers_len; /* in the properties */
-    uint8_t flags;      /* PUBLISH_* of a first piece */
+    uint8_t flags;                    /* PUBLISH_* of a first piece */
     bool first, last;
     uint8_t bytes[]; /* exchange, key, properties (of a first piece), body */
 };
@@ -55,14 +56,16 @@ struct publisher {
 struct publisher *publisher_of(struct amqp *c, struct channel *ch);
 /* The row of an exchange, or NULL. */
 const struct exchange_row *publisher_row(struct amqp *c, struct publisher *p, struct span exchange);
-/* Sends a publish of which everything but seq, conn, channel and protocol is filled in. False: it must wait. */
-bool publisher_send(struct amqp *c, struct channel *ch, const struct exchange_row *row, struct command_publish *publish,
-                    void *owned);
+/* Sends a publish of which everything but seq, conn, channel and protocol is filled in. False: it must wait.
+ */
+bool publisher_send(struct amqp *c, struct channel *ch, const struct exchange_row *row,
+                    struct command_publish *publish, void *owned);
 /* The same with a piece; it is the routers' if it was sent. routers: of the message that it is part of. */
 bool piece_send(struct amqp *c, struct channel *ch, struct piece *piece, uint64_t *routers);
 
 /* What is wrong with a publish, if anything, is told the client. */
-bool exchange_allows(struct amqp *c, struct channel *ch, const struct exchange_row *row, struct span exchange);
+bool exchange_allows(struct amqp *c, struct channel *ch, const struct exchange_row *row,
+                     struct span exchange);
 bool properties_allowed(struct amqp *c, struct channel *ch, const struct properties *p);
 /* Whether properties_allowed has something to look at. */
 static inline bool properties_special(const struct properties *p)

@@ -1,6 +1,6 @@
 /*
- * The queue class: the queue's router does the work; here stand the rules about names, and which queues die with the
- * connection.
+ * The queue class: the queue's router does the work; here stand the rules about names, and which queues die
+ * with the connection.
  */
 #include <stdlib.h>
 
@@ -39,7 +39,8 @@ static void remember(struct channel *ch, struct span name)
     ch->last_queue = name_keep(name);
 }
 
-void queue_declare_ok(struct amqp *c, struct channel *ch, struct span name, uint32_t messages, uint32_t consumers)
+void queue_declare_ok(struct amqp *c, struct channel *ch, struct span name, uint32_t messages,
+                      uint32_t consumers)
 {
     remember(ch, name);
     if (!ch->nowait)
@@ -54,7 +55,8 @@ static bool declarable(struct amqp *c, struct channel *ch, const struct args_QUE
     if (m->passive.n && !name.len)
         amqp_fail(c, ch, ERR_NOT_FOUND, "no queue '' in vhost '%.*s'", TEXT_OF(name_span(&c->vhost_name)));
     else if (!m->passive.n && span_starts(name, "amq."))
-        amqp_fail(c, ch, ERR_ACCESS_REFUSED, "queue name '%.*s' contains reserved prefix 'amq.*'", TEXT_OF(name));
+        amqp_fail(c, ch, ERR_ACCESS_REFUSED, "queue name '%.*s' contains reserved prefix 'amq.*'",
+                  TEXT_OF(name));
     else
         return true;
     return false;
@@ -101,7 +103,8 @@ void queue_declared(struct amqp *c, struct channel *ch, unsigned router, struct 
     queue_declare_ok(c, ch, name_span(&op->name), op->messages, op->consumers);
 }
 
-/* ---- delete, purge --------------------------------------------------------------------------------------- */
+/* ---- delete, purge ---------------------------------------------------------------------------------------
+ */
 
 bool on_queue_delete(struct amqp *c, struct channel *ch, const union value *args)
 {
@@ -143,11 +146,12 @@ void queue_purged(struct amqp *c, struct channel *ch, unsigned router, struct op
     answer(c, ch, op, METHOD_QUEUE_PURGE_OK, &(struct args_QUEUE_PURGE_OK){num(op->messages)});
 }
 
-/* ---- bind, unbind ----------------------------------------------------------------------------------------- */
+/* ---- bind, unbind -----------------------------------------------------------------------------------------
+ */
 
 /* Without a queue's name and a key, the key is the queue's name too (section 1.7.2.3, "routing-key"). */
-static bool binding(struct amqp *c, struct channel *ch, struct op *op, struct span queue, struct span exchange,
-                    struct span key, struct span arguments)
+static bool binding(struct amqp *c, struct channel *ch, struct op *op, struct span queue,
+                    struct span exchange, struct span key, struct span arguments)
 {
     if (!queue.len && !key.len)
         key = ch->last_queue;
@@ -174,16 +178,16 @@ bool on_queue_bind(struct amqp *c, struct channel *ch, const union value *args)
 {
     const struct args_QUEUE_BIND *m = (const void *)args;
     return !bindable(c, ch, m->queue.s, m->exchange.s) ||
-           binding(c, ch, request_new(c, ch, OP_QUEUE_BIND, m->nowait.n), m->queue.s, m->exchange.s, m->routing_key.s,
-                   m->arguments.s);
+           binding(c, ch, request_new(c, ch, OP_QUEUE_BIND, m->nowait.n), m->queue.s, m->exchange.s,
+                   m->routing_key.s, m->arguments.s);
 }
 
 bool on_queue_unbind(struct amqp *c, struct channel *ch, const union value *args)
 {
     const struct args_QUEUE_UNBIND *m = (const void *)args;
     return !bindable(c, ch, m->queue.s, m->exchange.s) ||
-           binding(c, ch, request_new(c, ch, OP_QUEUE_UNBIND, false), m->queue.s, m->exchange.s, m->routing_key.s,
-                   m->arguments.s);
+           binding(c, ch, request_new(c, ch, OP_QUEUE_UNBIND, false), m->queue.s, m->exchange.s,
+                   m->routing_key.s, m->arguments.s);
 }
 
 void queue_bound(struct amqp *c, struct channel *ch, unsigned router, struct op *op)

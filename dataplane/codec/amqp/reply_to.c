@@ -11,7 +11,8 @@ bool reply_to_named(struct span name)
     return span_is(name, PSEUDO);
 }
 
-/* ---- consuming --------------------------------------------------------------------------------------------- */
+/* ---- consuming
+ * --------------------------------------------------------------------------------------------- */
 
 bool reply_to_allowed(struct amqp *c, struct channel *ch, const struct args_BASIC_CONSUME *m)
 {
@@ -56,7 +57,8 @@ void reply_queue_declared(struct amqp *c, struct channel *ch, unsigned router, s
     op_send(c, consume);
 }
 
-/* ---- asking whether a replier's queue is there ----------------------------------------------------------------- */
+/* ---- asking whether a replier's queue is there
+ * ----------------------------------------------------------------- */
 
 bool reply_to_declare(struct amqp *c, struct channel *ch, const struct args_QUEUE_DECLARE *m)
 {

@@ -1,6 +1,7 @@
 /*
- * Transactions (section 1.9): publishes are kept and acknowledgements noted until the commit, which sends them to the routers and
- * is answered when all of them are safe there. A rollback forgets both; what was delivered stays delivered.
+ * Transactions (section 1.9): publishes are kept and acknowledgements noted until the commit, which sends
+ * them to the routers and is answered when all of them are safe there. A rollback forgets both; what was
+ * delivered stays delivered.
  */
 #include <stdlib.h>
 
@@ -83,7 +84,8 @@ static bool is_transactional(struct amqp *c, struct channel *ch)
     return false;
 }
 
-/* ---- commit ------------------------------------------------------------------------------------------------- */
+/* ---- commit
+ * ------------------------------------------------------------------------------------------------- */
 
 /* Before anything is sent: an exchange may be gone since. */
 static bool exchanges_exist(struct amqp *c, struct channel *ch)
@@ -183,7 +185,8 @@ void tx_progress(struct amqp *c, struct channel *ch)
         consumers_resume(c, ch);
 }
 
-/* ---- rollback ----------------------------------------------------------------------------------------------- */
+/* ---- rollback
+ * ----------------------------------------------------------------------------------------------- */
 
 bool on_tx_rollback(struct amqp *c, struct channel *ch, const union value *args)
 {

@@ -8,7 +8,8 @@
 #define LEND_MIN 1024u
 /* What is reserved in one piece at most: host_reserve's bound is 64 KiB. */
 #define PIECE_MAX (60u * KIB)
-/* Method frame and head of the header frame: ids, three strings with their lengths, delivery tag, bits, count, frames. */
+/* Method frame and head of the header frame: ids, three strings with their lengths, delivery tag, bits,
+ * count, frames. */
 #define HEADS_MAX (3 * (1 + NAME_MAX_BYTES) + 128u)
 
 /* A message taken apart once. */
@@ -42,7 +43,8 @@ void message_done(struct amqp *c, unsigned router, const struct event_deliver *e
     host_done(c->host, router, event->page);
 }
 
-/* ---- large bodies ------------------------------------------------------------------------------------------ */
+/* ---- large bodies
+ * ------------------------------------------------------------------------------------------ */
 
 /* Body frames under way: how much of the body and of the current frame is still to come. */
 struct body {
@@ -68,8 +70,8 @@ static void frame_end(struct body *b)
     host_write(b->c->host, span_of(&end, 1));
 }
 
-/* A run of the body that stands in one page. Only its last piece can be lent: what is lent gives the page back when it is
- * out, and what went before it is out then too. */
+/* A run of the body that stands in one page. Only its last piece can be lent: what is lent gives the page
+ * back when it is out, and what went before it is out then too. */
 static void write_run(struct body *b, struct span run, uint64_t page)
 {
     bool lent = false;
@@ -105,7 +107,8 @@ static void write_body(struct amqp *c, uint16_t channel, unsigned router, const 
     write_run(&b, t->body, event->page);
 }
 
-/* ---- few bytes ----------------------------------------------------------------------------------------------- */
+/* ---- few bytes
+ * ----------------------------------------------------------------------------------------------- */
 
 /* Names and properties are mostly short: two overlapping words are cheaper than a call of memcpy. */
 static inline uint8_t *put_few(uint8_t *p, struct span s)
@@ -138,7 +141,8 @@ static inline uint8_t *put_few_str(uint8_t *p, struct span s)
     return put_few(p + 1, s);
 }
 
-/* ---- the frames -------------------------------------------------------------------------------------------- */
+/* ---- the frames
+ * -------------------------------------------------------------------------------------------- */
 
 static inline uint8_t *put_header_head(uint8_t *p, uint16_t channel, const struct content *t)
 {
@@ -160,8 +164,8 @@ static inline uint8_t *put_small_content(uint8_t *p, uint16_t channel, const str
     return p;
 }
 
-static void write_large_content(struct amqp *c, uint16_t channel, unsigned router, const struct event_deliver *event,
-                                const struct content *t)
+static void write_large_content(struct amqp *c, uint16_t channel, unsigned router,
+                                const struct event_deliver *event, const struct content *t)
 {
     static const uint8_t end = FRAME_END;
     uint8_t *p = host_reserve(c->host, FRAME_HEAD_BYTES + CONTENT_HEAD_BYTES);
@@ -179,8 +183,9 @@ static inline bool is_small(const struct amqp *c, const struct event_deliver *ev
 }
 
 /* p: behind the method frame of the reservation that begins at start. */
-static inline void finish(struct amqp *c, uint16_t channel, unsigned router, const struct event_deliver *event,
-                          const struct content *t, uint8_t *start, uint8_t *p)
+static inline void finish(struct amqp *c, uint16_t channel, unsigned router,
+                          const struct event_deliver *event, const struct content *t, uint8_t *start,
+                          uint8_t *p)
 {
     c->wrote = true;
     if (is_small(c, event, t)) {
@@ -225,7 +230,8 @@ uint32_t write_deliver(struct amqp *c, const struct consumer *consumer, unsigned
     return (uint32_t)t.body_size + 1;
 }
 
-void write_get_ok(struct amqp *c, const struct channel *ch, unsigned router, const struct event_deliver *event)
+void write_get_ok(struct amqp *c, const struct channel *ch, unsigned router,
+                  const struct event_deliver *event)
 {
     struct content t = content_of(event);
     struct args_BASIC_GET_OK args = {
@@ -241,7 +247,8 @@ void write_get_ok(struct amqp *c, const struct channel *ch, unsigned router, con
     finish(c, ch->number, router, event, &t, start, p);
 }
 
-void write_return(struct amqp *c, const struct channel *ch, unsigned router, const struct event_deliver *event)
+void write_return(struct amqp *c, const struct channel *ch, unsigned router,
+                  const struct event_deliver *event)
 {
     struct content t = content_of(event);
     struct args_BASIC_RETURN args = {

@@ -1,0 +1,44 @@
+/*
+ * The oracle: a naive broker of arrays and strcmp that is told what every front takes and gives (tap.h), in that order, and
+ * judges. It shares no code with the broker. What it knows is three-valued: no, maybe, yes; what is under way is a maybe, and
+ * so is what was under way when something broke. Whenever the broker has nothing to do, most maybes are settled, and
+ * everything that is owed must have been given.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "talk.h"
+
+struct model;
+struct taps;
+
+struct model *model_new(void);
+void model_free(struct model *model);
+
+void model_opened(struct model *model, uint64_t stream);
+void model_client_begun(struct model *model, uint64_t stream, const struct said *said);
+void model_client_said(struct model *model, uint64_t stream, const struct said *said);
+void model_broker_said(struct model *model, uint64_t stream, const struct said *said);
+void model_left(struct model *model, uint64_t stream);
+
+/* The broker has nothing to do. */
+void model_idle(struct model *model, const struct taps *taps);
+/* A journal has failed: from now on nothing is made safe there. */
+void model_failed(struct model *model);
+/* The broker is gone: killed, or it ended as it should (clean). */
+void model_down(struct model *model, bool clean);
+
+/* The queues that may exist, and whether one is sure to hold a message that can be delivered. For the one who empties them. */
+unsigned model_queues(const struct model *model);
+const char *model_queue_name(const struct model *model, unsigned i); /* NULL: it is gone, or somebody's own */
+/* At the end, when all has been consumed: nothing may be left. */
+void model_all_empty(const struct model *model);
+
+/* What the model has judged, for a line in the log. */
+struct model_counts {
+    uint64_t messages, delivered, confirmed, returned, idles;
+    uint64_t sure, unsure; /* messages in queues at crashes whose survival was, or was not, demanded */
+};
+struct model_counts model_counts(const struct model *model);

@@ -1,0 +1,264 @@
+/* Deliveries: is it what was published, may it come from that queue to that client now, and in this order? */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model_inside.h"
+
+#define NUMBER(m) ((unsigned long long)(m)->number)
+
+/* ---- what is it ---------------------------------------------------------------------------------------------- */
+
+static struct text id_of(struct reader r)
+{
+    struct reader table;
+    uint16_t flags = read_short(&r);
+    if (flags & 1 << 15)
+        read_name(&r);
+    if (flags & 1 << 13)
+        table = read_table(&r), (void)table;
+    if (flags & 1 << 12)
+        read_octet(&r);
+    if (flags & 1 << 11)
+        read_octet(&r);
+    if (flags & 1 << 10)
+        read_name(&r);
+    if (flags & 1 << 8)
+        read_name(&r);
+    return flags & 1 << 7 ? read_name(&r) : (struct text){{0}};
+}
+
+static bool bytes_are(const struct buffer *b, struct reader r)
+{
+    size_t n = (size_t)(r.end - r.at);
+    return b->len == n && (n == 0 || memcmp(b->at, r.at, n) == 0);
+}
+
+struct known_message *model_recognise(struct model *model, const struct text *exchange, const struct text *key,
+                                      const struct said *said)
+{
+    struct text id = id_of(said->properties);
+    uint64_t number = id.s[0] == 'm' ? strtoull(id.s + 1, NULL, 10) : 0;
+    struct known_message *m = number && number <= model->message_count ? model->messages[number - 1] : NULL;
+    if (!m)
+        history_fail("%s of a message that was never published: '%s'", method_text(said->method), id.s);
+    if (!same(exchange, &m->exchange) || !same(key, &m->key))
+        history_fail("m%llu came with exchange '%s' and key '%s', but was published with '%s' and '%s'", NUMBER(m),
+                     exchange->s, key->s, m->exchange.s, m->key.s);
+    if (!bytes_are(&m->properties, said->properties))
+        history_fail("m%llu came with other properties than it was published with", NUMBER(m));
+    if (!bytes_are(&m->body, said->body))
+        history_fail("m%llu came with another body (%zu bytes) than it was published with (%zu)", NUMBER(m),
+                     (size_t)(said->body.end - said->body.at), m->body.len);
+    return m;
+}
+
+/* ---- may it come ------------------------------------------------------------------------------------------------ */
+
+/* Its entry in the queue. */
+static struct known_entry *entry_of(struct known_message *m, struct known_queue *q, const struct known_conn *conn)
+{
+    struct known_entry *e = model_entry(m, q);
+    if (!e && m->loose)
+        e = model_add_entry(m, q);
+    if (!e)
+        history_fail("m%llu was delivered from '%s', but was never routed there", NUMBER(m), q->name.s);
+    if (q->gone && conn->flushed > q->gone)
+        history_fail("m%llu was delivered from '%s', which is gone", NUMBER(m), q->name.s);
+    return e;
+}
+
+static void check_place(const struct known_entry *e)
+{
+    const struct known_message *m = e->message;
+    const char *queue = e->queue->name.s;
+    if (m->nowhere)
+        history_fail("m%llu was delivered from '%s', but was %s", NUMBER(m), queue,
+                     m->returned ? "returned" : "rolled back or refused");
+    if (e->where == WHERE_DONE)
+        history_fail("m%llu was delivered from '%s' again after it had been settled", NUMBER(m), queue);
+    if (e->present == NO && !e->queue->gone)
+        history_fail("m%llu was delivered from '%s', but can't be there any more", NUMBER(m), queue);
+    if (e->where == WHERE_OUT)
+        history_fail("m%llu was delivered from '%s', but is still with stream %llu, channel %u", NUMBER(m), queue,
+                     (unsigned long long)e->holder->conn->stream, e->holder->number);
+}
+
+static void check_mark(const struct known_entry *e, bool redelivered)
+{
+    if (redelivered && !e->may_redeliver && !e->must_redeliver)
+        history_fail("m%llu came from '%s' marked redelivered, but can't have been delivered before", NUMBER(e->message),
+                     e->queue->name.s);
+    if (!redelivered && e->must_redeliver)
+        history_fail("m%llu came from '%s' again without being marked redelivered", NUMBER(e->message), e->queue->name.s);
+}
+
+/* ---- is it its turn ------------------------------------------------------------------------------------------------ */
+
+/* Whether a surely stands before b in their queue. */
+static bool before(const struct known_message *a, const struct known_message *b)
+{
+    if (a->channel == b->channel)
+        return a->order < b->order;
+    return a->closed && a->closed < b->begun;
+}
+
+/* Nobody else has taken from the queue since the last idle moment, when nothing was on its way to this client: what was ready
+ * then and stands before it goes before it. */
+static void check_older(const struct model *model, const struct known_entry *e, const struct known_conn *conn)
+{
+    const struct known_queue *q = e->queue;
+    if (q->gone || conn->flushed != model->idle || model_interest(model, q, model->idle, conn->stream))
+        return;
+    for (unsigned i = 0; i < q->entry_count; i++) {
+        const struct known_entry *o = q->entries[i];
+        if (o->present == YES && o->where == WHERE_READY && o->since <= model->idle && before(o->message, e->message))
+            history_fail("m%llu was delivered from '%s' before m%llu, which stands before it", NUMBER(e->message),
+                         q->name.s, NUMBER(o->message));
+    }
+}
+
+/* What hasn't been anywhere yet comes in the order of its channel, if only one consumer has ever been interested. */
+static void check_fresh(const struct model *model, const struct known_entry *e, const struct known_conn *conn)
+{
+    const struct known_queue *q = e->queue;
+    if (model_interest(model, q, e->message->begun, conn->stream))
+        return;
+    for (unsigned i = 0; i < q->entry_count; i++) {
+        const struct known_entry *o = q->entries[i];
+        if (o->stream == conn->stream && o->message->channel == e->message->channel &&
+            o->message->order > e->message->order)
+            history_fail("m%llu was delivered from '%s' after m%llu, which was published after it", NUMBER(e->message),
+                         q->name.s, NUMBER(o->message));
+    }
+}
+
+/* ---- it has come ------------------------------------------------------------------------------------------------------ */
+
+static void hold(struct model *model, struct known_channel *channel, struct known_entry *e, struct known_consumer *consumer,
+                 bool no_ack)
+{
+    e->present = e->queue->gone ? NO : YES;
+    e->must_redeliver = e->may_redeliver = true; /* the next time */
+    e->since = model->clock;
+    if (no_ack) {
+        e->where = WHERE_ACKED;
+        return;
+    }
+    channel->unacked = model_room(channel->unacked, channel->unacked_count, sizeof *channel->unacked);
+    channel->unacked[channel->unacked_count++] = (struct known_unacked){channel->last_tag, e, consumer, HELD_NOT};
+    e->where = WHERE_OUT;
+    e->holder = channel;
+    if (consumer)
+        consumer->out++;
+}
+
+/* The channel is over, or all it had has gone back: the client may not keep it. */
+static bool is_void(const struct known_channel *channel)
+{
+    return channel->life != LIFE_OPEN || channel->conn->ending || channel->recovering;
+}
+
+static void take(struct model *model, struct known_channel *channel, struct known_queue *q, struct known_message *m,
+                 struct known_consumer *consumer, bool no_ack, bool redelivered)
+{
+    struct known_conn *conn = channel->conn;
+    struct known_entry *e = entry_of(m, q, conn);
+    model->counts.delivered++;
+    if (is_void(channel) && e->where != WHERE_READY)
+        return; /* it was on its way when it was taken back */
+    check_place(e);
+    check_mark(e, redelivered);
+    if (!is_void(channel))
+        check_older(model, e, conn);
+    if (!redelivered)
+        check_fresh(model, e, conn);
+    if (!redelivered && !e->stream)
+        e->stream = conn->stream;
+    hold(model, channel, e, consumer, no_ack);
+    if (!is_void(channel) || no_ack)
+        return;
+    channel->unacked_count--;
+    if (consumer)
+        consumer->out--;
+    e->where = WHERE_BACK;
+}
+
+static void check_tag(struct known_channel *channel, uint64_t tag)
+{
+    if (tag != channel->last_tag + 1)
+        history_fail("delivery tag %llu follows %llu", (unsigned long long)tag, (unsigned long long)channel->last_tag);
+    channel->last_tag = tag;
+}
+
+static struct known_consumer *find_consumer(const struct model *model, const struct known_channel *channel,
+                                            const struct text *tag)
+{
+    for (unsigned i = model->consumer_count; i-- > 0;) {
+        struct known_consumer *c = model->consumers[i];
+        if (c->channel == channel && same(&c->tag, tag))
+            return c;
+    }
+    return NULL;
+}
+
+static unsigned counted(const struct known_channel *channel)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < channel->unacked_count; i++)
+        n += channel->unacked[i].consumer != NULL;
+    return n;
+}
+
+static void check_windows(const struct known_channel *channel, const struct known_consumer *c)
+{
+    uint32_t limit = channel->limit_before > channel->limit ? channel->limit_before : channel->limit;
+    if (c->no_ack || is_void(channel))
+        return;
+    if (c->prefetch && c->out >= c->prefetch)
+        history_fail("consumer '%s' has %u unacknowledged, and gets more: its prefetch count is %u", c->tag.s, c->out,
+                     c->prefetch);
+    if (channel->limit && channel->limit_before && counted(channel) >= limit)
+        history_fail("channel %u has %u unacknowledged, and gets more: its prefetch count is %u", channel->number,
+                     counted(channel), limit);
+    if (channel->flow_off)
+        history_fail("consumer '%s' gets a delivery though channel.flow has stopped it", c->tag.s);
+}
+
+void model_on_deliver(struct model *model, struct known_channel *channel, const struct said *said)
+{
+    struct reader r = said->args;
+    struct text name = read_name(&r);
+    uint64_t tag = read_longlong(&r);
+    bool redelivered = read_octet(&r) & 1;
+    struct text exchange = read_name(&r), key = read_name(&r);
+    struct known_message *m = model_recognise(model, &exchange, &key, said);
+    struct known_consumer *c = find_consumer(model, channel, &name);
+    history_note("model: m%llu from '%s' tag %llu%s", NUMBER(m), c ? c->queue->name.s : "?", (unsigned long long)tag,
+                 redelivered ? " redelivered" : "");
+    if (!c || c->state == CONSUMER_STARTING || c->state == CONSUMER_GONE)
+        history_fail("m%llu was delivered to consumer '%s', which %s", NUMBER(m), name.s,
+                     c && c->state == CONSUMER_STARTING ? "hasn't been confirmed" : "isn't there");
+    check_tag(channel, tag);
+    check_windows(channel, c);
+    take(model, channel, c->queue, m, c, c->no_ack, redelivered);
+}
+
+void model_on_get_ok(struct model *model, struct known_channel *channel, struct known_request *request,
+                     const struct said *said)
+{
+    struct reader r = said->args;
+    uint64_t tag = read_longlong(&r);
+    bool redelivered = read_octet(&r) & 1;
+    struct text exchange = read_name(&r), key = read_name(&r);
+    uint32_t left = read_long(&r);
+    struct known_message *m = model_recognise(model, &exchange, &key, said);
+    struct known_queue *q = request->queue;
+    history_note("model: m%llu got from '%s' tag %llu%s", NUMBER(m), q->name.s, (unsigned long long)tag,
+                 redelivered ? " redelivered" : "");
+    check_tag(channel, tag);
+    struct model_bounds ready = model_ready(model, q, request->begun);
+    if (!q->gone && (left + UINT64_C(1) > ready.most || left + UINT64_C(1) < ready.least))
+        history_fail("basic.get-ok says that %u messages are left in '%s', but %llu to %llu must have been ready", left,
+                     q->name.s, (unsigned long long)ready.least, (unsigned long long)ready.most);
+    take(model, channel, q, m, NULL, request->no_ack, redelivered);
+}

@@ -1,0 +1,313 @@
+/*
+ * What the model knows, for the files of the model. Everything is kept to the end of the run but what a channel holds; stamps
+ * are the model's own count of events.
+ */
+#pragma once
+
+#include "history.h"
+#include "model.h"
+
+enum sure { NO, MAYBE, YES };
+
+/* Something that is declared, deleted, bound, unbound. */
+struct thing {
+    enum sure there;
+    enum sure before;  /* the first of the requests under way */
+    unsigned changing; /* requests under way */
+    bool clash;        /* and they want different things */
+    bool unsafe;       /* has changed since a journal failed */
+};
+
+struct known_exchange {
+    struct thing thing;
+    struct text name, type, alternate;
+    bool durable, auto_delete, internal;
+    bool was_bound; /* surely */
+    bool suspect;   /* may have lost its last binding */
+};
+
+struct known_consumer {
+    struct known_queue *queue;
+    struct known_channel *channel;
+    uint64_t stream;
+    struct text tag;
+    bool no_ack, exclusive;
+    uint32_t prefetch, out; /* out: delivered, not yet settled */
+    enum { CONSUMER_STARTING, CONSUMER_ACTIVE, CONSUMER_CANCELLING, CONSUMER_GONE } state;
+    bool unsure;        /* it may be that the broker has it no more, or never had it */
+    uint64_t gone;      /* stamp */
+};
+
+/* One life of a queue: a queue of the same name that is declared later is another. */
+struct known_queue {
+    struct thing thing;
+    struct text name;
+    bool durable, exclusive, auto_delete;
+    uint64_t owner;     /* stream, of an exclusive one */
+    bool had_consumer;  /* surely */
+    bool suspect;       /* may have lost its last consumer, or its owner */
+    uint64_t gone;      /* stamp of its end, 0: not yet */
+    uint64_t asked;     /* stamp of the last sign that a getter other than `asker` is interested */
+    uint64_t asker;     /* stream of the last getter */
+    uint64_t asked_by_asker;
+    struct known_entry **entries;
+    unsigned entry_count;
+};
+
+struct known_binding {
+    struct thing thing;
+    struct known_exchange *source;
+    struct known_queue *queue;       /* the destination, or */
+    struct known_exchange *exchange; /* this one */
+    struct text key;
+    struct buffer arguments;
+};
+
+enum where {
+    WHERE_READY,
+    WHERE_OUT,   /* with a client */
+    WHERE_BACK,  /* on its way back into the queue */
+    WHERE_ACKED, /* settled, if the broker has heard it */
+    WHERE_DONE,  /* surely */
+};
+
+/* A message in a queue, or one that may have got there. */
+struct known_entry {
+    struct known_message *message;
+    struct known_queue *queue;
+    struct known_channel *holder; /* OUT */
+    bool must;                    /* at every moment so far it was routed there for sure */
+    bool may_redeliver, must_redeliver;
+    bool safe;  /* DONE, and so on the disk */
+    enum sure present;
+    enum where where;
+    uint64_t since; /* stamp: READY for sure; settled; delivered */
+    uint64_t stream; /* that it was first delivered to, unmarked; 0: none */
+};
+
+struct known_message {
+    uint64_t number;
+    struct known_channel *channel;
+    uint64_t stream, order; /* within the channel */
+    struct text exchange, key;
+    struct buffer properties, body;
+    struct table_field headers[8];
+    unsigned header_count;
+    bool persistent, mandatory;
+    bool in_tx;    /* not yet committed */
+    bool nowhere;  /* refused, rolled back: it must not be seen */
+    bool routed;   /* no longer being routed */
+    bool loose;    /* while its content came, something changed that it may have been routed by */
+    bool accepted; /* surely taken */
+    bool confirmed, refused, returned, safe;
+    bool unroutable; /* at every moment so far it surely had no queue to go to */
+    uint64_t begun, closed; /* stamps: of its first frame, of the end of its routing */
+    struct known_entry **entries;
+    unsigned entry_count;
+};
+
+/* Outcomes of a request, as bits. */
+enum {
+    MAY_OK = 1,
+    MAY_403 = 2,
+    MAY_404 = 4,
+    MAY_405 = 8,
+    MAY_406 = 16,
+    MAY_530 = 32,
+    MAY_541 = 64,
+};
+
+struct known_request {
+    uint32_t method;
+    uint64_t begun; /* stamp */
+    unsigned may;   /* MAY_*: what it may come to */
+    struct text name, other, key, type, alternate;
+    struct buffer arguments;
+    bool passive, durable, exclusive, auto_delete, internal, if_unused, if_empty, no_ack, active, global;
+    uint32_t count; /* qos */
+    bool changes;   /* thing_begin was called: */
+    struct thing *thing;
+    enum sure wants;
+    struct known_exchange *exchange; /* that is declared or deleted, or the source of a binding */
+    struct known_queue *queue;       /* that is declared ..., when the request came */
+    struct known_binding *binding;
+    struct known_consumer *consumer;
+    struct known_message **messages; /* of a commit */
+    unsigned message_count;
+};
+
+struct known_unacked {
+    uint64_t tag;
+    struct known_entry *entry;
+    struct known_consumer *consumer; /* NULL: basic.get */
+    enum { HELD_NOT, HELD_ACK, HELD_DROP, HELD_REQUEUE } held; /* by a transaction */
+};
+
+enum channel_life {
+    LIFE_SHUT,
+    LIFE_OPEN,
+    LIFE_ENDING, /* the client has sent channel.close */
+    LIFE_FAILED, /* the broker has */
+    LIFE_GONE,   /* it is history */
+};
+
+/* One life of a channel. */
+struct known_channel {
+    struct known_conn *conn;
+    uint16_t number;
+    enum channel_life life;
+    bool crossed; /* both have sent channel.close */
+    enum { MODEL_PLAIN, MODEL_CONFIRM, MODEL_TX } mode;
+    unsigned doomed;  /* MAY_*: a frame has come that must close it so */
+    unsigned may_end; /* MAY_*: frames have come that may */
+    struct known_request **requests; /* oldest first */
+    unsigned request_count;
+    struct known_unacked *unacked;
+    unsigned unacked_count;
+    uint64_t last_tag, orders;
+    struct known_message **confirms; /* [tag - 1]; NULL: told */
+    unsigned confirm_count;
+    struct known_message **open; /* published, not yet accepted */
+    unsigned open_count;
+    struct known_message **tx;
+    unsigned tx_count;
+    uint32_t prefetch, limit, limit_before; /* limit_before: may still hold */
+    bool flow_off;                          /* for sure */
+    unsigned recovering;                    /* recover-oks to come: what is delivered before them is void */
+    struct known_message *halfway;          /* whose method has come, and whose content hasn't */
+};
+
+struct known_conn {
+    uint64_t stream;
+    bool there;   /* the front knows it */
+    bool ending;  /* either side has sent connection.close */
+    uint64_t flushed; /* stamp of the last idle moment at which all that the front had for it was given */
+    struct known_channel *channels[TALK_CHANNELS];
+};
+
+struct model {
+    uint64_t clock, idle; /* stamps: now, the last idle moment */
+    bool failed;          /* a journal */
+    const struct taps *taps;
+    struct known_exchange **exchanges;
+    unsigned exchange_count;
+    struct known_queue **queues;
+    unsigned queue_count;
+    struct known_binding **bindings;
+    unsigned binding_count;
+    struct known_consumer **consumers;
+    unsigned consumer_count;
+    struct known_message **messages; /* by number - 1; NULL: not seen yet */
+    unsigned message_count;
+    struct known_message **routing; /* whose routing isn't over */
+    unsigned routing_count;
+    struct known_conn **conns;
+    unsigned conn_count;
+    struct known_channel **channels; /* all that ever were */
+    unsigned channel_count;
+    struct model_counts counts;
+};
+
+/* ---- lists -------------------------------------------------------------------------------------------- */
+
+/* Adds an item to a list of pointers. */
+#define ADD(list, count, item)                                                                                         \
+    do {                                                                                                               \
+        (list) = model_room((list), (count), sizeof *(list));                                                          \
+        (list)[(count)++] = (item);                                                                                    \
+    } while (0)
+void *model_room(void *list, unsigned count, size_t size);
+/* Zeroed memory. */
+void *model_make(size_t size);
+bool same(const struct text *a, const struct text *b);
+bool is(const struct text *a, const char *b);
+
+/* ---- model_thing.c: what is declared ------------------------------------------------------------------- */
+
+struct known_exchange *model_exchange(struct model *model, const struct text *name, bool make);
+/* The life of the queue that is, or was last; NULL: there never was one. */
+struct known_queue *model_queue(const struct model *model, const struct text *name);
+struct known_queue *model_new_queue(struct model *model, const struct text *name);
+struct known_binding *model_binding(struct model *model, struct known_exchange *source, struct known_queue *queue,
+                                    struct known_exchange *exchange, const struct text *key,
+                                    const struct buffer *arguments, bool make);
+/* Whether the binding and both its ends are there. */
+enum sure model_bound(const struct known_binding *binding);
+void model_thing_begin(struct model *model, struct thing *thing, enum sure wants);
+void model_thing_end(struct model *model, struct thing *thing, enum sure wants, bool done);
+/* The thing's state is what it is, whatever was known of it. */
+void model_thing_set(struct model *model, struct thing *thing, enum sure there);
+void model_queue_ends(struct model *model, struct known_queue *queue);
+void model_exchange_ends(struct model *model, struct known_exchange *exchange);
+/* It may have lost its last binding, consumer, owner. */
+void model_suspect_exchange(struct model *model, struct known_exchange *exchange);
+void model_suspect_sources(struct model *model, const struct known_queue *queue, const struct known_exchange *exchange);
+void model_suspect_queue(struct model *model, struct known_queue *queue);
+/* At an idle moment: those suspected are there or not. */
+void model_settle_suspects(struct model *model);
+
+/* ---- model_route.c ------------------------------------------------------------------------------------- */
+
+/* How sure it is that the message goes to the queue, by the queue's number in model->queues. */
+void model_route(const struct model *model, const struct known_message *message, enum sure *to);
+
+/* ---- model_publish.c ------------------------------------------------------------------------------------ */
+
+struct known_entry *model_entry(const struct known_message *message, const struct known_queue *queue);
+struct known_entry *model_add_entry(struct known_message *message, struct known_queue *queue);
+void model_publish_begun(struct model *model, struct known_channel *channel, const struct said *said);
+void model_publish(struct model *model, struct known_channel *channel, const struct said *said);
+/* What is declared has changed: so may have the way of what is being routed. */
+void model_reroute(struct model *model);
+/* The message's routing is over; accepted: and it was surely taken. */
+void model_message_closed(struct model *model, struct known_message *message);
+void model_message_accepted(struct model *model, struct known_message *message);
+void model_message_nowhere(struct model *model, struct known_message *message);
+void model_on_confirm(struct model *model, struct known_channel *channel, const struct said *said);
+void model_on_return(struct model *model, struct known_channel *channel, const struct said *said);
+/* A confirm or return is owed at an idle moment. */
+void model_publishes_settled(struct model *model, struct known_channel *channel);
+
+/* ---- model_deliver.c ------------------------------------------------------------------------------------ */
+
+void model_on_deliver(struct model *model, struct known_channel *channel, const struct said *said);
+void model_on_get_ok(struct model *model, struct known_channel *channel, struct known_request *request,
+                     const struct said *said);
+/* The message of that content; it is what was published, or the run ends. */
+struct known_message *model_recognise(struct model *model, const struct text *exchange, const struct text *key,
+                                      const struct said *said);
+
+/* ---- model_settle.c ------------------------------------------------------------------------------------- */
+
+/* ack, nack, reject; how: HELD_ACK ... */
+void model_settle(struct model *model, struct known_channel *channel, uint64_t tag, bool multiple, int how);
+void model_commit_acks(struct model *model, struct known_channel *channel);
+void model_rollback_acks(struct known_channel *channel);
+void model_recover(struct model *model, struct known_channel *channel);
+/* The channel is over: everything on it goes back, consumers go. */
+void model_release(struct model *model, struct known_channel *channel);
+/* basic.cancel from the broker. */
+void model_on_cancelled(struct model *model, struct known_channel *channel, const struct said *said);
+void model_consumer_gone(struct model *model, struct known_consumer *consumer);
+/* What may be in the output of somebody who is gone. */
+void model_unseen(struct model *model, const struct known_consumer *consumer);
+
+/* ---- model_request.c, model_expect.c, model_answer.c ------------------------------------------------------ */
+
+void model_request(struct model *model, struct known_channel *channel, const struct said *said);
+/* The broker's answer to the oldest request of the channel. */
+void model_answer(struct model *model, struct known_channel *channel, const struct said *said);
+void model_refused(struct model *model, struct known_channel *channel, unsigned code, uint32_t method);
+/* The requests will never be answered; unknown: they may have had their effect. */
+void model_drop_requests(struct model *model, struct known_channel *channel, bool unknown);
+/* What the request may come to as things are now. */
+unsigned model_expect(struct model *model, const struct known_channel *channel, const struct known_request *request);
+unsigned model_code_bit(unsigned code);
+/* How many messages and consumers the queue can have had since the stamp, and must have. */
+struct model_bounds {
+    uint64_t least, most;
+};
+struct model_bounds model_ready(const struct model *model, const struct known_queue *queue, uint64_t since);
+struct model_bounds model_consumers_of(const struct model *model, const struct known_queue *queue, uint64_t since);
+/* Whether anyone (but the stream; 0: anyone) may have taken messages from the queue since. */
+bool model_interest(const struct model *model, const struct known_queue *queue, uint64_t since, uint64_t but);

@@ -1,0 +1,303 @@
+/* Publishes: where each goes while its routing lasts, and the confirms and returns that are owed for it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "model_inside.h"
+
+/* ---- what is published ------------------------------------------------------------------------------------ */
+
+static void read_headers(struct known_message *m, struct reader table)
+{
+    while (m->header_count < 8 && read_field(&table, &m->headers[m->header_count]))
+        m->header_count++;
+}
+
+/* Reads what the model needs to know of the properties; `id`: the message's name. */
+static void read_properties(struct known_message *m, struct reader r, struct text *id)
+{
+    uint16_t flags = read_short(&r);
+    if (flags & 1 << 15)
+        read_name(&r);
+    if (flags & 1 << 13)
+        read_headers(m, read_table(&r));
+    if (flags & 1 << 12)
+        m->persistent = read_octet(&r) == 2;
+    if (flags & 1 << 11)
+        read_octet(&r);
+    if (flags & 1 << 10)
+        read_name(&r);
+    if (flags & 1 << 8)
+        read_name(&r);
+    *id = flags & 1 << 7 ? read_name(&r) : (struct text){{0}};
+}
+
+/* "m17" is number 17. */
+static uint64_t number_of(const struct text *id)
+{
+    return id->s[0] == 'm' ? strtoull(id->s + 1, NULL, 10) : 0;
+}
+
+static void read_method(struct known_message *m, struct reader r)
+{
+    read_short(&r);
+    m->exchange = read_name(&r);
+    m->key = read_name(&r);
+    m->mandatory = read_octet(&r) & 1;
+}
+
+/* ---- routing ------------------------------------------------------------------------------------------------ */
+
+struct known_entry *model_entry(const struct known_message *m, const struct known_queue *q)
+{
+    for (unsigned i = 0; i < m->entry_count; i++)
+        if (m->entries[i]->queue == q)
+            return m->entries[i];
+    return NULL;
+}
+
+struct known_entry *model_add_entry(struct known_message *m, struct known_queue *q)
+{
+    struct known_entry *e = model_make(sizeof *e);
+    e->message = m;
+    e->queue = q;
+    e->present = MAYBE;
+    ADD(m->entries, m->entry_count, e);
+    ADD(q->entries, q->entry_count, e);
+    return e;
+}
+
+/* What a moment says: `first` is the one in which the message came. */
+static void look(struct model *model, struct known_message *m, bool first)
+{
+    enum sure *to = model_make((model->queue_count + 1) * sizeof *to);
+    bool any = false;
+    model_route(model, m, to);
+    for (unsigned i = 0; i < model->queue_count; i++) {
+        struct known_entry *e = model_entry(m, model->queues[i]);
+        any |= to[i] != NO;
+        if (!e && to[i] != NO) {
+            e = model_add_entry(m, model->queues[i]);
+            e->must = first && to[i] == YES && !m->loose;
+        }
+        if (e)
+            e->must &= to[i] == YES;
+    }
+    m->unroutable = (first || m->unroutable) && !any && !m->loose;
+    free(to);
+}
+
+/* Where a message goes whose content is still coming may be decided already, or not: then nothing is sure. */
+void model_reroute(struct model *model)
+{
+    for (unsigned i = 0; i < model->routing_count; i++)
+        look(model, model->routing[i], false);
+    for (unsigned i = 0; i < model->channel_count; i++)
+        if (model->channels[i]->halfway)
+            model->channels[i]->halfway->loose = true;
+}
+
+static void begin_routing(struct model *model, struct known_message *m)
+{
+    look(model, m, true);
+    ADD(model->routing, model->routing_count, m);
+}
+
+static void end_routing(struct model *model, struct known_message *m)
+{
+    if (m->routed)
+        return;
+    m->routed = true;
+    for (unsigned i = 0; i < model->routing_count; i++)
+        if (model->routing[i] == m) {
+            model->routing[i] = model->routing[--model->routing_count];
+            return;
+        }
+}
+
+void model_message_closed(struct model *model, struct known_message *m)
+{
+    end_routing(model, m);
+    if (!m->closed)
+        m->closed = model->clock;
+}
+
+void model_message_accepted(struct model *model, struct known_message *m)
+{
+    if (m->nowhere || m->accepted)
+        return;
+    model_message_closed(model, m);
+    m->accepted = true;
+    for (unsigned i = 0; i < m->entry_count; i++) {
+        struct known_entry *e = m->entries[i];
+        if (e->must && e->present == MAYBE && e->where == WHERE_READY && !m->refused) {
+            e->present = YES;
+            e->since = model->clock;
+        }
+    }
+}
+
+void model_message_nowhere(struct model *model, struct known_message *m)
+{
+    m->nowhere = true;
+    model_message_closed(model, m);
+    for (unsigned i = 0; i < m->entry_count; i++) {
+        if (m->entries[i]->stream || m->entries[i]->where != WHERE_READY)
+            history_fail("message m%llu was delivered from '%s', but was rolled back or refused",
+                         (unsigned long long)m->number, m->entries[i]->queue->name.s);
+        m->entries[i]->present = NO;
+    }
+}
+
+/* ---- publishing --------------------------------------------------------------------------------------------- */
+
+/* Only the moments from the method on count: a large message is routed by its beginning. */
+void model_publish_begun(struct model *model, struct known_channel *channel, const struct said *said)
+{
+    struct known_message *m = model_make(sizeof *m);
+    m->channel = channel;
+    m->stream = channel->conn->stream;
+    m->begun = model->clock;
+    m->in_tx = channel->mode == MODEL_TX;
+    read_method(m, said->args);
+    channel->halfway = m;
+}
+
+static void store_message(struct model *model, struct known_message *m, const struct said *said)
+{
+    struct text id;
+    read_properties(m, said->properties, &id);
+    m->number = number_of(&id);
+    CHECK(m->number);
+    buffer_add(&m->properties, said->properties.at, (size_t)(said->properties.end - said->properties.at));
+    buffer_add(&m->body, said->body.at, (size_t)(said->body.end - said->body.at));
+    while (model->message_count < m->number)
+        ADD(model->messages, model->message_count, NULL);
+    CHECK(!model->messages[m->number - 1]);
+    model->messages[m->number - 1] = m;
+    model->counts.messages++;
+}
+
+/* Whether the exchange lets it in; what the channel may come to if not. */
+static void check_exchange(struct model *model, struct known_channel *channel, struct known_message *m)
+{
+    const struct known_exchange *e = model_exchange(model, &m->exchange, false);
+    enum sure there = e ? e->thing.there : NO;
+    if (channel->doomed) {
+        model_message_nowhere(model, m);
+    } else if (there == NO) {
+        channel->doomed = MAY_404;
+        model_message_nowhere(model, m);
+    } else if (e->internal && there == YES) {
+        channel->doomed = MAY_403;
+        model_message_nowhere(model, m);
+    } else {
+        channel->may_end |= there == MAYBE ? MAY_404 | (e->internal ? MAY_403 : 0) : 0;
+    }
+}
+
+/* The front's table of exchanges is not younger than the answers that it has sent, and may be older. */
+void model_publish(struct model *model, struct known_channel *channel, const struct said *said)
+{
+    struct known_message *m = channel->halfway;
+    CHECK(m);
+    channel->halfway = NULL;
+    m->order = ++channel->orders;
+    store_message(model, m, said);
+    begin_routing(model, m);
+    check_exchange(model, channel, m);
+    if (m->nowhere)
+        return;
+    if (channel->mode == MODEL_CONFIRM)
+        ADD(channel->confirms, channel->confirm_count, m);
+    if (channel->mode == MODEL_TX)
+        ADD(channel->tx, channel->tx_count, m);
+    else
+        ADD(channel->open, channel->open_count, m);
+}
+
+/* ---- confirms ------------------------------------------------------------------------------------------------ */
+
+static void check_return_owed(const struct known_message *m)
+{
+    if (m->accepted && m->mandatory && m->unroutable && !m->returned && !m->refused)
+        history_fail("message m%llu is mandatory and has no queue to go to, but was not returned",
+                     (unsigned long long)m->number);
+}
+
+static void confirm(struct model *model, struct known_channel *channel, unsigned i, bool ack)
+{
+    struct known_message *m = channel->confirms[i];
+    channel->confirms[i] = NULL;
+    model->counts.confirmed += ack;
+    if (!ack && !model->failed)
+        history_fail("message m%llu was refused, but no journal has failed", (unsigned long long)m->number);
+    m->confirmed = ack;
+    m->refused = !ack;
+    m->safe |= ack;
+    model_message_accepted(model, m);
+    check_return_owed(m);
+}
+
+void model_on_confirm(struct model *model, struct known_channel *channel, const struct said *said)
+{
+    struct reader r = said->args;
+    uint64_t tag = read_longlong(&r);
+    bool multiple = read_octet(&r) & 1;
+    if (channel->mode != MODEL_CONFIRM)
+        history_fail("a confirm on a channel that isn't in confirm mode");
+    if (tag == 0 || tag > channel->confirm_count || !channel->confirms[tag - 1])
+        history_fail("confirm %llu: nothing of that number waits for one", (unsigned long long)tag);
+    for (uint64_t i = multiple ? 0 : tag - 1; i < tag; i++)
+        if (channel->confirms[i])
+            confirm(model, channel, (unsigned)i, said->method == BASIC_ACK);
+}
+
+/* ---- returns --------------------------------------------------------------------------------------------------- */
+
+void model_on_return(struct model *model, struct known_channel *channel, const struct said *said)
+{
+    struct reader r = said->args;
+    unsigned code = read_short(&r);
+    read_name(&r);
+    struct text exchange = read_name(&r), key = read_name(&r);
+    struct known_message *m = model_recognise(model, &exchange, &key, said);
+    if (m->channel != channel)
+        history_fail("message m%llu was returned to a channel that hasn't published it", (unsigned long long)m->number);
+    if (code != 312 || !m->mandatory || m->nowhere)
+        history_fail("message m%llu was returned %s", (unsigned long long)m->number,
+                     code != 312      ? "with a wrong code"
+                     : !m->mandatory ? "but isn't mandatory"
+                                     : "twice, or was not to be taken at all");
+    for (unsigned i = 0; i < m->entry_count; i++) {
+        if (m->entries[i]->must)
+            history_fail("message m%llu was returned, but '%s' was there for it", (unsigned long long)m->number,
+                         m->entries[i]->queue->name.s);
+        m->entries[i]->present = NO;
+    }
+    m->returned = true;
+    m->nowhere = true;
+    model->counts.returned++;
+    model_message_closed(model, m);
+    m->accepted = true;
+}
+
+/* ---- at an idle moment ------------------------------------------------------------------------------------------ */
+
+void model_publishes_settled(struct model *model, struct known_channel *channel)
+{
+    if (channel->doomed)
+        history_fail("channel %u of stream %llu had to be closed, and wasn't", channel->number,
+                     (unsigned long long)channel->conn->stream);
+    for (unsigned i = 0; i < channel->confirm_count; i++)
+        if (channel->confirms[i])
+            history_fail("message m%llu was never confirmed", (unsigned long long)channel->confirms[i]->number);
+    for (unsigned i = 0; i < channel->open_count; i++) {
+        struct known_message *m = channel->open[i];
+        model_message_accepted(model, m);
+        check_return_owed(m);
+        m->safe |= !model->failed;
+    }
+    channel->open_count = 0;
+    channel->may_end = 0;
+}

@@ -230,7 +230,8 @@ static struct op *take_getter(struct queue *queue)
 unsigned queue_run(struct router *router, struct queue *queue, unsigned most)
 {
     unsigned sent = 0;
-    while (sent < most && (queue->ready || queue->getters)) {
+    /* It may have become a waiter (by an OP_GET) since it was put on the run list. */
+    while (sent < most && !queue->waiting && (queue->ready || queue->getters)) {
         struct head head;
         unsigned front = queue->getters ? queue->getters->front : queue->ready->front;
         if (!link_open(&router->front[front], 2))

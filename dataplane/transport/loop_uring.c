@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <liburing.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,10 +78,10 @@ void loop_accept(struct loop *loop, int fd, uint64_t name)
     sqe->user_data = name;
 }
 
-void loop_watch(struct loop *loop, int fd, uint64_t name)
+void loop_watch(struct loop *loop, int fd, int events, uint64_t name)
 {
     struct io_uring_sqe *sqe = submission(loop);
-    io_uring_prep_poll_multishot(sqe, fd, POLLIN | POLLOUT | POLLRDHUP);
+    io_uring_prep_poll_add(sqe, fd, (unsigned)events);
     sqe->user_data = name;
 }
 

@@ -23,8 +23,9 @@ void loop_free(struct loop *loop);
 
 /* Requests; each goes to the kernel at the next loop_submit at the latest. */
 void loop_accept(struct loop *loop, int fd, uint64_t name);
-/* Reports POLLIN, POLLOUT, POLLRDHUP, POLLERR and POLLHUP once each time they come anew. */
-void loop_watch(struct loop *loop, int fd, uint64_t name);
+/* Reports once that the descriptor has one of these events (of poll(2); POLLERR and POLLHUP always). Asked
+ * for anew each time, so that a socket nobody reads from now causes no events. */
+void loop_watch(struct loop *loop, int fd, int events, uint64_t name);
 void loop_after(struct loop *loop, unsigned ms, uint64_t name);
 /* An event at once. */
 void loop_kick(struct loop *loop, uint64_t name);

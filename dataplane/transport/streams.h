@@ -14,7 +14,7 @@ enum stream_state {
     STREAM_FREE,
     STREAM_OPEN,
     STREAM_CLOSING, /* close() was called: what was sent is on its way, what comes is thrown away */
-    STREAM_GONE,    /* told, or aborted; only the ring still knows it */
+    STREAM_GONE,    /* told, or aborted; only the loop still knows it */
 };
 
 /* Owner: the transport. */
@@ -29,13 +29,11 @@ struct stream {
     int fd;
     int broken; /* an errno that ends the stream when it is next served */
     uint8_t state;
-    bool armed;  /* the ring's poll is under way */
-    bool listed; /* on the ready list */
-    bool input;  /* recv may find something */
-    bool ending; /* the peer's end or an error is among the input: read on until it shows */
+    uint8_t watches; /* requests to the loop that are under way, a bit each */
+    bool listed;     /* on the ready list */
+    bool input;      /* recv may find something */
     bool paused;
-    bool replay;  /* resumed: the rest comes again even if nothing new does */
-    bool blocked; /* send() took less than it was given */
+    bool replay; /* resumed: the rest comes again even if nothing new does */
 };
 
 TAILQ_HEAD(stream_list, stream);

@@ -1,10 +1,10 @@
 /*
- * The happy path of a stream: the ring reports an accept → welcome() → the ring reports input → on_ready()
- * lists the stream → uring_read_ready gives each listed stream a fair share → data() upcall; send() goes
- * straight to the socket.
+ * The happy path of a stream: the ring reports an accept → welcome() → the ring reports input → the stream is
+ * listed → uring_read_ready gives each listed stream a fair share → data() upcall; send() goes straight to
+ * the socket.
  *
- * Polls are edge-like: the ring reports once per arrival, so a stream stays listed until recv has found
- * nothing more.
+ * A stream is listed as long as recv may find more; then the ring is asked, once, to report the next input.
+ * So a stream has at most one event of a kind under way, and one that may not be read from has none.
  */
 #include "transport/transport_uring.h"
 
@@ -98,7 +98,7 @@ static void welcome(struct uring *t, const struct listener *l, int fd)
     if (!stream_alive(s)) /* aborted by the upcall */
         return;
     if (user)
-        uring_watch(t, s);
+        uring_watch(t, s, TAG_INPUT);
     else
         uring_detach(t, s, true);
 }
@@ -135,8 +135,10 @@ static void on_event(struct uring *t, const struct loop_event *event)
     enum tag tag = (enum tag)((uint32_t)event->name >> STREAM_SLOT_BITS);
     uint64_t id = event->name ^ (uint64_t)tag << STREAM_SLOT_BITS;
     switch (tag) {
-    case TAG_POLL:
-        uring_on_poll(t, id, event->result, event->more);
+    case TAG_INPUT:
+    case TAG_OUTPUT:
+    case TAG_RESET:
+        uring_on_watched(t, id, tag, event->result);
         break;
     case TAG_ACCEPT:
         on_accept(t, &t->listeners[id], event->result, event->more);
@@ -245,8 +247,10 @@ static size_t uring_send(struct transport *base, uint64_t id, const struct iovec
     int error;
     size_t taken = socket_send(s->fd, iov, n, &error);
     s->sent += taken;
-    s->blocked |= error == EAGAIN;
-    if (error && error != EAGAIN) {
+    if (error == EAGAIN) {
+        uring_watch(t, s, TAG_OUTPUT);
+        uring_submit(t);
+    } else if (error) {
         s->broken = error;
         uring_list(t, s);
         uring_kick(t);

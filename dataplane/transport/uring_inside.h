@@ -10,7 +10,15 @@
 enum { LISTENERS_MAX = 64 };
 
 /* What an event of the loop is of; kept in bits of a stream's id that its slot leaves free. */
-enum tag { TAG_POLL, TAG_ACCEPT, TAG_TICK, TAG_KICK, TAG_NONE };
+enum tag {
+    TAG_INPUT,  /* of a stream: recv would find something */
+    TAG_OUTPUT, /* of a stream: send would take something */
+    TAG_RESET,  /* of a stream that may not be read from */
+    TAG_ACCEPT,
+    TAG_TICK,
+    TAG_KICK,
+    TAG_NONE,
+};
 
 static_assert(TAG_NONE < 1 << (32 - STREAM_SLOT_BITS), "a tag fits beside a slot");
 
@@ -38,6 +46,7 @@ struct uring {
     uint64_t now_ns; /* of the last poll */
     uint64_t complain_at_ns;
     uint32_t ready_count;
+    size_t share; /* bytes that a stream may read in this turn */
     bool started, stopped, polling, ticking, kicked;
     bool starved; /* every receive chunk is in use */
 };
@@ -59,13 +68,13 @@ void uring_submit(struct uring *t);
 
 /* The stream has something to be done for it in the next turn. */
 void uring_list(struct uring *t, struct stream *s);
-/* Asks for the stream's events. */
-void uring_watch(struct uring *t, struct stream *s);
-/* Ends the stream without an upcall; from here on only the ring may still know it. */
+/* Asks for the event that comes next, if it is not asked for. */
+void uring_watch(struct uring *t, struct stream *s, enum tag tag);
+/* Ends the stream without an upcall; from here on only the loop may still know it. */
 void uring_detach(struct uring *t, struct stream *s, bool reset);
 /* The same, with the upcall. */
 void uring_finish(struct uring *t, struct stream *s, int error, bool reset);
 /* Gives each listed stream its share. Returns the work found. */
 unsigned uring_read_ready(struct uring *t);
 /* An event of a stream. */
-void uring_on_poll(struct uring *t, uint64_t id, int result, bool more);
+void uring_on_watched(struct uring *t, uint64_t id, enum tag tag, int result);

@@ -6,12 +6,18 @@
 #include "base/check.h"
 #include "transport/socket.h"
 
-enum { TURN_BYTES = 4 * RX_READ_MAX }; /* read in one turn, of all streams */
+enum {
+    TURN_BYTES = 4 * RX_READ_MAX,   /* read in one turn, of all streams */
+    SHARE_LEAST = RX_READ_MAX / 16, /* less in one read is not worth the call */
+};
 
-void uring_watch(struct uring *t, struct stream *s)
+void uring_watch(struct uring *t, struct stream *s, enum tag tag)
 {
-    loop_watch(t->loop, s->fd, uring_name(s->id, TAG_POLL));
-    s->armed = true;
+    static const int events[] = {[TAG_INPUT] = POLLIN | POLLRDHUP, [TAG_OUTPUT] = POLLOUT, [TAG_RESET] = 0};
+    if (s->watches & 1u << tag)
+        return;
+    loop_watch(t->loop, s->fd, events[tag], uring_name(s->id, tag));
+    s->watches |= (uint8_t)(1u << tag);
 }
 
 void uring_list(struct uring *t, struct stream *s)
@@ -39,11 +45,12 @@ void uring_detach(struct uring *t, struct stream *s, bool reset)
         TAILQ_REMOVE(&t->lingering, s, lingering);
     rx_forget(&t->rx, &s->rest);
     s->state = STREAM_GONE;
-    if (s->armed)
-        loop_cancel(t->loop, uring_name(s->id, TAG_POLL), uring_name(0, TAG_NONE));
+    for (enum tag tag = TAG_INPUT; tag <= TAG_RESET; tag++)
+        if (s->watches & 1u << tag)
+            loop_cancel(t->loop, uring_name(s->id, tag), uring_name(0, TAG_NONE));
     socket_close(s->fd, reset);
     s->fd = -1;
-    if (!s->armed)
+    if (!s->watches)
         streams_close(&t->streams, s);
     uring_submit(t);
 }
@@ -71,7 +78,8 @@ static void hand_up(struct uring *t, struct stream *s, size_t n)
         rx_keep(&t->rx, &s->rest, bytes.len - used);
 }
 
-/* One read and its upcall. Returns the bytes read; the stream has no more input when it is done. */
+/* One read and its upcall. Returns the bytes read; the stream has no more input when recv gave less than it
+ * could. */
 static size_t read_once(struct uring *t, struct stream *s)
 {
     size_t room;
@@ -85,14 +93,15 @@ static size_t read_once(struct uring *t, struct stream *s)
         return 0;
     }
     s->replay = false;
-    ssize_t n = socket_receive(s->fd, at, room);
+    size_t most = t->share < room ? t->share : room;
+    ssize_t n = socket_receive(s->fd, at, most);
     if (n <= 0) {
         s->input = false;
         if (n == 0 || errno != EAGAIN)
             uring_finish(t, s, n == 0 ? 0 : errno, false);
         return 0;
     }
-    s->input = (size_t)n == room || s->ending;
+    s->input = (size_t)n == most;
     hand_up(t, s, (size_t)n);
     return (size_t)n;
 }
@@ -110,6 +119,18 @@ static size_t discard(struct uring *t, struct stream *s)
     return 0;
 }
 
+/* What a stream waits for: its turn, or an event. */
+static void go_on(struct uring *t, struct stream *s)
+{
+    bool readable = may_read(s) || s->state == STREAM_CLOSING;
+    if (s->broken || (readable && (s->input || s->replay)))
+        uring_list(t, s);
+    else if (!s->input)
+        uring_watch(t, s, TAG_INPUT);
+    else
+        uring_watch(t, s, TAG_RESET);
+}
+
 /* A listed stream's turn. Returns the bytes it read. */
 static size_t serve(struct uring *t, struct stream *s)
 {
@@ -120,9 +141,17 @@ static size_t serve(struct uring *t, struct stream *s)
         bytes = discard(t, s);
     else if (may_read(s))
         bytes = read_once(t, s);
-    if ((s->input && (may_read(s) || s->state == STREAM_CLOSING)) || (s->replay && may_read(s)))
-        uring_list(t, s);
+    if (stream_alive(s))
+        go_on(t, s);
     return bytes;
+}
+
+/* The more streams have input, the less each may read at once: a stream of small acknowledgements comes round
+ * again before many publishes have gone by. */
+static size_t fair_share(const struct uring *t)
+{
+    size_t share = TURN_BYTES / (t->ready_count + 1);
+    return share < SHARE_LEAST ? SHARE_LEAST : share;
 }
 
 unsigned uring_read_ready(struct uring *t)
@@ -130,6 +159,7 @@ unsigned uring_read_ready(struct uring *t)
     unsigned work = 0;
     size_t bytes = 0;
     struct stream *s;
+    t->share = fair_share(t);
     /* Streams listed during this turn have theirs in the next. */
     for (uint32_t n = t->ready_count; n && bytes < TURN_BYTES && !t->starved; n--) {
         if (!(s = TAILQ_FIRST(&t->ready)))
@@ -141,39 +171,24 @@ unsigned uring_read_ready(struct uring *t)
     return work;
 }
 
-static void on_ready(struct uring *t, struct stream *s, int events)
-{
-    if (events & (POLLIN | POLLRDHUP | POLLERR | POLLHUP)) {
-        s->input = true;
-        s->ending |= (events & (POLLRDHUP | POLLERR | POLLHUP)) != 0;
-        /* Nobody may read, but a reset is the end all the same. */
-        if (s->paused && s->state == STREAM_OPEN && (events & (POLLERR | POLLHUP)))
-            s->broken = socket_error(s->fd);
-        if (s->broken || s->state == STREAM_CLOSING || may_read(s))
-            uring_list(t, s);
-    }
-    if ((events & POLLOUT) && s->blocked && s->state == STREAM_OPEN) {
-        s->blocked = false;
-        t->base.up.writable(t->base.up.owner, s->user);
-    }
-}
-
-void uring_on_poll(struct uring *t, uint64_t id, int result, bool more)
+void uring_on_watched(struct uring *t, uint64_t id, enum tag tag, int result)
 {
     struct stream *s = streams_find(&t->streams, id);
     CHECK(s); /* freed only after its last event */
-    s->armed = more;
+    s->watches &= (uint8_t) ~(1u << tag);
     if (s->state == STREAM_GONE) {
-        if (!more)
+        if (!s->watches)
             streams_close(&t->streams, s);
         return;
     }
-    if (result < 0) {
+    if (result < 0)
         s->broken = -result;
-        uring_list(t, s);
-        return;
-    }
-    on_ready(t, s, result);
-    if (!s->armed && stream_alive(s))
-        uring_watch(t, s);
+    else if (s->state == STREAM_OPEN && !may_read(s) && (result & (POLLERR | POLLHUP)))
+        s->broken = socket_error(s->fd); /* nobody may read, but a reset is the end all the same */
+    else if (tag != TAG_OUTPUT)
+        s->input = true;
+    if (tag == TAG_OUTPUT && s->state == STREAM_OPEN && !s->broken)
+        t->base.up.writable(t->base.up.owner, s->user);
+    if (stream_alive(s))
+        go_on(t, s);
 }

@@ -51,8 +51,11 @@ static struct span take(struct play *p, size_t n)
 static void append(struct play *p, struct span s)
 {
     struct fake_bytes *b = &p->input;
-    b->at = realloc(b->at, b->len + s.len + 1);
-    CHECK(b->at);
+    if (b->len + s.len >= b->room) {
+        b->room = 2 * (b->len + s.len) + 1;
+        b->at = realloc(b->at, b->room);
+        CHECK(b->at);
+    }
     put_span(b->at + b->len, s);
     b->len += s.len;
 }
@@ -237,7 +240,7 @@ static void publish(struct play *p)
 {
     static uint8_t body[200000];
     uint8_t how = next(p), size = next(p), header[14] = {0, CLASS_BASIC};
-    uint32_t len = how & 64 ? size : size * 700u;
+    uint32_t len = how & 64 ? size : size * 600u;
     const char *exchange = how & 1 ? "amq.direct" : "";
     uint8_t fields[64], *at = put_str(put_str(put_be16(fields, 0), span_str(exchange)), span_str("key"));
     *at++ = how >> 1 & 1;
@@ -249,9 +252,14 @@ static void publish(struct play *p)
         append_frame(p, FRAME_BODY, how >> 2 & 3, span_of(body, len - done < most ? len - done : most));
 }
 
+/* A client that is held back sends no more for long. */
+#define INPUT_MAX (512 * KIB)
+
 static void step(struct play *p)
 {
     uint8_t what = next(p);
+    if (p->input.len > INPUT_MAX && what >> 4 < 12)
+        what = 0xc0;
     switch (what >> 4) {
     default: { /* 0 to 7: raw bytes */
         append(p, take(p, what));

@@ -188,6 +188,8 @@ static void on_channel(struct client *client, const struct said *said)
 {
     struct chan *chan = &client->chan[said->channel];
     struct reader r = said->args;
+    if (chan->state == CHAN_CLOSING && said->method != CHANNEL_CLOSE && said->method != CHANNEL_CLOSE_OK)
+        return;
     switch (said->method) {
     case CHANNEL_CLOSE:
         send_plain(client, said->channel, CHANNEL_CLOSE_OK);

@@ -54,6 +54,11 @@ struct model *model_new(void)
     return model;
 }
 
+void model_attach(struct model *model, const struct taps *taps)
+{
+    model->taps = taps;
+}
+
 static void free_channel(struct known_channel *channel)
 {
     for (unsigned i = 0; i < channel->request_count; i++) {
@@ -184,8 +189,11 @@ void model_left(struct model *model, uint64_t stream)
     end_conn(model, conn);
     conn->there = false;
     for (unsigned i = 0; i < TALK_CHANNELS; i++)
-        if (conn->channels[i])
+        if (conn->channels[i]) {
+            if (!conn->channels[i]->well)
+                model_doubt(model, conn->channels[i]);
             channel_gone(conn->channels[i]);
+        }
     for (unsigned i = 0; i < model->queue_count; i++)
         if (model->queues[i]->exclusive && model->queues[i]->owner == stream)
             model_suspect_queue(model, model->queues[i]);
@@ -203,7 +211,7 @@ static void client_ends_channel(struct model *model, struct known_channel *chann
         model_release(model, channel);
         channel->life = LIFE_ENDING;
     } else if (method == CHANNEL_CLOSE) {
-        channel->crossed = true;
+        channel->crossed = true; /* the broker has failed it, and the client doesn't know yet */
     } else if (channel->life == LIFE_FAILED) {
         channel_gone(channel);
     }
@@ -246,6 +254,7 @@ static void client_on_conn(struct model *model, struct known_conn *conn, const s
     for (unsigned i = 0; i < TALK_CHANNELS; i++)
         if (conn->channels[i])
             client_ends_channel(model, conn->channels[i], CHANNEL_CLOSE);
+    conn->bye = true;
     end_conn(model, conn);
 }
 
@@ -288,21 +297,33 @@ static void broker_closes_channel(struct model *model, struct known_channel *cha
     uint32_t method = read_long(&r);
     history_note("model: channel closed with %u for %s: %s", code, method_text(method), why.s);
     model_refused(model, channel, code, method);
-    if (channel->life == LIFE_OPEN)
-        model_release(model, channel);
+    channel->crossed = channel->life == LIFE_ENDING;
+    model_release(model, channel);
+    model_doubt(model, channel);
     channel->life = LIFE_FAILED;
     model_reroute(model);
+}
+
+/* What was said before the end was heard. */
+static void ended_well(struct known_channel *channel)
+{
+    channel->well = true;
+    for (unsigned i = 0; i < channel->open_count; i++)
+        channel->open[i]->taken = true;
+    channel->open_count = 0;
 }
 
 /* Both may have sent channel.close: then the client's answer to ours is still to come. */
 static void broker_closed_channel(struct known_channel *channel)
 {
-    if (channel->life == LIFE_OPEN)
+    if (channel->life == LIFE_OPEN || (channel->life == LIFE_FAILED && !channel->crossed))
         history_fail("channel.close-ok without channel.close");
     if (channel->life == LIFE_ENDING && channel->request_count)
         history_fail("channel.close-ok, but %s was never answered", method_text(channel->requests[0]->method));
-    if (channel->life == LIFE_ENDING)
+    if (channel->life == LIFE_ENDING) {
+        ended_well(channel);
         channel_gone(channel);
+    }
 }
 
 static void broker_on_channel(struct model *model, struct known_channel *channel, const struct said *said)
@@ -355,6 +376,9 @@ void model_broker_said(struct model *model, uint64_t stream, const struct said *
     model->clock++;
     if (said->method == CONNECTION_CLOSE)
         broker_closes_conn(model, conn, said->args);
+    for (unsigned i = 0; said->method == CONNECTION_CLOSE_OK && i < TALK_CHANNELS; i++)
+        if (conn->channels[i] && conn->channels[i]->life == LIFE_ENDING)
+            ended_well(conn->channels[i]);
     if (said->channel == 0)
         return;
     if (channel)

@@ -16,6 +16,8 @@ struct taps;
 
 struct model *model_new(void);
 void model_free(struct model *model);
+/* Before anything else. */
+void model_attach(struct model *model, const struct taps *taps);
 
 void model_opened(struct model *model, uint64_t stream);
 void model_client_begun(struct model *model, uint64_t stream, const struct said *said);
@@ -24,7 +26,7 @@ void model_broker_said(struct model *model, uint64_t stream, const struct said *
 void model_left(struct model *model, uint64_t stream);
 
 /* The broker has nothing to do. */
-void model_idle(struct model *model, const struct taps *taps);
+void model_idle(struct model *model);
 /* A journal has failed: from now on nothing is made safe there. */
 void model_failed(struct model *model);
 /* The broker is gone: killed, or it ended as it should (clean). */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model_inside.h"
+#include "tap.h"
 
 #define NUMBER(m) ((unsigned long long)(m)->number)
 
@@ -67,14 +68,21 @@ static struct known_entry *entry_of(struct known_message *m, struct known_queue 
     return e;
 }
 
-static void check_place(const struct known_entry *e)
+/* A settlement that the broker has heard: the channel has not failed, or that would have been seen. */
+static bool surely_settled(const struct model *model, const struct known_entry *e)
+{
+    return e->where == WHERE_ACKED && e->holder->life == LIFE_OPEN && !e->holder->conn->ending &&
+           taps_flushed(model->taps, e->holder->conn->stream);
+}
+
+static void check_place(const struct model *model, const struct known_entry *e)
 {
     const struct known_message *m = e->message;
     const char *queue = e->queue->name.s;
     if (m->nowhere)
         history_fail("m%llu was delivered from '%s', but was %s", NUMBER(m), queue,
                      m->returned ? "returned" : "rolled back or refused");
-    if (e->where == WHERE_DONE)
+    if (e->where == WHERE_DONE || surely_settled(model, e))
         history_fail("m%llu was delivered from '%s' again after it had been settled", NUMBER(m), queue);
     if (e->present == NO && !e->queue->gone)
         history_fail("m%llu was delivered from '%s', but can't be there any more", NUMBER(m), queue);
@@ -134,28 +142,22 @@ static void check_fresh(const struct model *model, const struct known_entry *e, 
 
 /* ---- it has come ------------------------------------------------------------------------------------------------------ */
 
-static void hold(struct model *model, struct known_channel *channel, struct known_entry *e, struct known_consumer *consumer,
-                 bool no_ack)
-{
-    e->present = e->queue->gone ? NO : YES;
-    e->must_redeliver = e->may_redeliver = true; /* the next time */
-    e->since = model->clock;
-    if (no_ack) {
-        e->where = WHERE_ACKED;
-        return;
-    }
-    channel->unacked = model_room(channel->unacked, channel->unacked_count, sizeof *channel->unacked);
-    channel->unacked[channel->unacked_count++] = (struct known_unacked){channel->last_tag, e, consumer, HELD_NOT};
-    e->where = WHERE_OUT;
-    e->holder = channel;
-    if (consumer)
-        consumer->out++;
-}
-
 /* The channel is over, or all it had has gone back: the client may not keep it. */
 static bool is_void(const struct known_channel *channel)
 {
     return channel->life != LIFE_OPEN || channel->conn->ending || channel->recovering;
+}
+
+static void hold(struct model *model, struct known_channel *channel, struct known_entry *e, struct known_consumer *consumer)
+{
+    channel->unacked = model_room(channel->unacked, channel->unacked_count, sizeof *channel->unacked);
+    channel->unacked[channel->unacked_count++] = (struct known_unacked){channel->last_tag, e, consumer, HELD_NOT};
+    e->present = e->queue->gone ? NO : YES;
+    e->where = WHERE_OUT;
+    e->holder = channel;
+    e->since = model->clock;
+    if (consumer)
+        consumer->out++;
 }
 
 static void take(struct model *model, struct known_channel *channel, struct known_queue *q, struct known_message *m,
@@ -163,10 +165,11 @@ static void take(struct model *model, struct known_channel *channel, struct know
 {
     struct known_conn *conn = channel->conn;
     struct known_entry *e = entry_of(m, q, conn);
+    bool back = is_void(channel) && !no_ack; /* it was on its way when it was taken back */
     model->counts.delivered++;
-    if (is_void(channel) && e->where != WHERE_READY)
-        return; /* it was on its way when it was taken back */
-    check_place(e);
+    if (back && e->where != WHERE_READY)
+        return;
+    check_place(model, e);
     check_mark(e, redelivered);
     if (!is_void(channel))
         check_older(model, e, conn);
@@ -174,13 +177,25 @@ static void take(struct model *model, struct known_channel *channel, struct know
         check_fresh(model, e, conn);
     if (!redelivered && !e->stream)
         e->stream = conn->stream;
-    hold(model, channel, e, consumer, no_ack);
-    if (!is_void(channel) || no_ack)
-        return;
-    channel->unacked_count--;
-    if (consumer)
-        consumer->out--;
-    e->where = WHERE_BACK;
+    e->must_redeliver = e->may_redeliver = true; /* the next time */
+    if (back)
+        e->where = WHERE_BACK;
+    else if (no_ack)
+        model_done(model, e);
+    else
+        hold(model, channel, e, consumer);
+}
+
+/* It may be a consumer of another life of the queue. */
+static struct known_queue *queue_for(const struct model *model, struct known_queue *queue, const struct known_message *m,
+                                     bool unsure)
+{
+    if (!unsure || model_entry(m, queue))
+        return queue;
+    for (unsigned i = model->queue_count; i-- > 0;)
+        if (same(&model->queues[i]->name, &queue->name) && model_entry(m, model->queues[i]))
+            return model->queues[i];
+    return queue;
 }
 
 static void check_tag(struct known_channel *channel, uint64_t tag)
@@ -240,7 +255,7 @@ void model_on_deliver(struct model *model, struct known_channel *channel, const 
                      c && c->state == CONSUMER_STARTING ? "hasn't been confirmed" : "isn't there");
     check_tag(channel, tag);
     check_windows(channel, c);
-    take(model, channel, c->queue, m, c, c->no_ack, redelivered);
+    take(model, channel, queue_for(model, c->queue, m, c->unsure), m, c, c->no_ack, redelivered);
 }
 
 void model_on_get_ok(struct model *model, struct known_channel *channel, struct known_request *request,
@@ -256,9 +271,9 @@ void model_on_get_ok(struct model *model, struct known_channel *channel, struct 
     history_note("model: m%llu got from '%s' tag %llu%s", NUMBER(m), q->name.s, (unsigned long long)tag,
                  redelivered ? " redelivered" : "");
     check_tag(channel, tag);
-    struct model_bounds ready = model_ready(model, q, request->begun);
+    struct model_bounds ready = model_ready(model, q, request->begun, channel->conn->stream);
     if (!q->gone && (left + UINT64_C(1) > ready.most || left + UINT64_C(1) < ready.least))
         history_fail("basic.get-ok says that %u messages are left in '%s', but %llu to %llu must have been ready", left,
                      q->name.s, (unsigned long long)ready.least, (unsigned long long)ready.most);
-    take(model, channel, q, m, NULL, request->no_ack, redelivered);
+    take(model, channel, queue_for(model, q, m, request->disturbed), m, NULL, request->no_ack, redelivered);
 }

@@ -14,6 +14,7 @@ struct thing {
     enum sure there;
     enum sure before;  /* the first of the requests under way */
     unsigned changing; /* requests under way */
+    enum sure wants;   /* what they want */
     bool clash;        /* and they want different things */
     bool unsafe;       /* has changed since a journal failed */
 };
@@ -98,7 +99,8 @@ struct known_message {
     bool nowhere;  /* refused, rolled back: it must not be seen */
     bool routed;   /* no longer being routed */
     bool loose;    /* while its content came, something changed that it may have been routed by */
-    bool accepted; /* surely taken */
+    bool taken;    /* the broker has taken it, if it hasn't yet routed it */
+    bool accepted; /* taken, and the routing is over */
     bool confirmed, refused, returned, safe;
     bool unroutable; /* at every moment so far it surely had no queue to go to */
     uint64_t begun, closed; /* stamps: of its first frame, of the end of its routing */
@@ -125,6 +127,8 @@ struct known_request {
     struct buffer arguments;
     bool passive, durable, exclusive, auto_delete, internal, if_unused, if_empty, no_ack, active, global;
     uint32_t count; /* qos */
+    bool entered;   /* model_request_begin was called */
+    bool disturbed; /* something has changed while it was under way */
     bool changes;   /* thing_begin was called: */
     struct thing *thing;
     enum sure wants;
@@ -157,6 +161,7 @@ struct known_channel {
     uint16_t number;
     enum channel_life life;
     bool crossed; /* both have sent channel.close */
+    bool well;    /* it ended as the client wanted: all that came before was taken */
     enum { MODEL_PLAIN, MODEL_CONFIRM, MODEL_TX } mode;
     unsigned doomed;  /* MAY_*: a frame has come that must close it so */
     unsigned may_end; /* MAY_*: frames have come that may */
@@ -181,6 +186,7 @@ struct known_conn {
     uint64_t stream;
     bool there;   /* the front knows it */
     bool ending;  /* either side has sent connection.close */
+    bool bye;     /* the client has */
     uint64_t flushed; /* stamp of the last idle moment at which all that the front had for it was given */
     struct known_channel *channels[TALK_CHANNELS];
 };
@@ -265,6 +271,8 @@ void model_message_accepted(struct model *model, struct known_message *message);
 void model_message_nowhere(struct model *model, struct known_message *message);
 void model_on_confirm(struct model *model, struct known_channel *channel, const struct said *said);
 void model_on_return(struct model *model, struct known_channel *channel, const struct said *said);
+/* If it is sure that it must have been returned, it has been. */
+void model_check_return(const struct known_message *message);
 /* A confirm or return is owed at an idle moment. */
 void model_publishes_settled(struct model *model, struct known_channel *channel);
 
@@ -281,11 +289,15 @@ struct known_message *model_recognise(struct model *model, const struct text *ex
 
 /* ack, nack, reject; how: HELD_ACK ... */
 void model_settle(struct model *model, struct known_channel *channel, uint64_t tag, bool multiple, int how);
+/* The entry is settled for sure, if not yet on the disk. */
+void model_done(struct model *model, struct known_entry *entry);
 void model_commit_acks(struct model *model, struct known_channel *channel);
 void model_rollback_acks(struct known_channel *channel);
 void model_recover(struct model *model, struct known_channel *channel);
 /* The channel is over: everything on it goes back, consumers go. */
 void model_release(struct model *model, struct known_channel *channel);
+/* It isn't known what the broker has taken on the channel before it was over. */
+void model_doubt(struct model *model, struct known_channel *channel);
 /* basic.cancel from the broker. */
 void model_on_cancelled(struct model *model, struct known_channel *channel, const struct said *said);
 void model_consumer_gone(struct model *model, struct known_consumer *consumer);
@@ -299,15 +311,24 @@ void model_request(struct model *model, struct known_channel *channel, const str
 void model_answer(struct model *model, struct known_channel *channel, const struct said *said);
 void model_refused(struct model *model, struct known_channel *channel, unsigned code, uint32_t method);
 /* The requests will never be answered; unknown: they may have had their effect. */
+void model_request_free(struct known_request *request);
+void model_queue_becomes(struct known_queue *queue, const struct known_request *request, uint64_t stream);
+/* Somebody has got, or may have got, messages from the queue by basic.get or queue.purge. */
+void model_asked(const struct model *model, struct known_queue *queue, uint64_t stream);
+/* The queue was purged, or may have been, since the stamp. */
+void model_purged(struct model *model, struct known_queue *queue, const struct known_request *request, uint64_t stream,
+                  bool surely);
 void model_drop_requests(struct model *model, struct known_channel *channel, bool unknown);
-/* What the request may come to as things are now. */
-unsigned model_expect(struct model *model, const struct known_channel *channel, const struct known_request *request);
+/* What the request may come to as things are now: adds to request->may; when it may come to something for the first time, the
+ * things it is about become uncertain. */
+void model_reconsider(struct model *model, struct known_channel *channel, struct known_request *request);
+void model_request_begin(struct model *model, struct known_channel *channel, struct known_request *request);
 unsigned model_code_bit(unsigned code);
 /* How many messages and consumers the queue can have had since the stamp, and must have. */
 struct model_bounds {
     uint64_t least, most;
 };
-struct model_bounds model_ready(const struct model *model, const struct known_queue *queue, uint64_t since);
+struct model_bounds model_ready(const struct model *model, const struct known_queue *queue, uint64_t since, uint64_t asker);
 struct model_bounds model_consumers_of(const struct model *model, const struct known_queue *queue, uint64_t since);
 /* Whether anyone (but the stream; 0: anyone) may have taken messages from the queue since. */
 bool model_interest(const struct model *model, const struct known_queue *queue, uint64_t since, uint64_t but);

@@ -88,13 +88,22 @@ static void look(struct model *model, struct known_message *m, bool first)
 }
 
 /* Where a message goes whose content is still coming may be decided already, or not: then nothing is sure. */
+static void reconsider(struct model *model, struct known_channel *channel)
+{
+    if (channel->halfway)
+        channel->halfway->loose = true;
+    for (unsigned i = 0; i < channel->request_count; i++) {
+        channel->requests[i]->disturbed = true;
+        model_reconsider(model, channel, channel->requests[i]);
+    }
+}
+
 void model_reroute(struct model *model)
 {
     for (unsigned i = 0; i < model->routing_count; i++)
         look(model, model->routing[i], false);
     for (unsigned i = 0; i < model->channel_count; i++)
-        if (model->channels[i]->halfway)
-            model->channels[i]->halfway->loose = true;
+        reconsider(model, model->channels[i]);
 }
 
 static void begin_routing(struct model *model, struct known_message *m)
@@ -151,18 +160,6 @@ void model_message_nowhere(struct model *model, struct known_message *m)
 
 /* ---- publishing --------------------------------------------------------------------------------------------- */
 
-/* Only the moments from the method on count: a large message is routed by its beginning. */
-void model_publish_begun(struct model *model, struct known_channel *channel, const struct said *said)
-{
-    struct known_message *m = model_make(sizeof *m);
-    m->channel = channel;
-    m->stream = channel->conn->stream;
-    m->begun = model->clock;
-    m->in_tx = channel->mode == MODEL_TX;
-    read_method(m, said->args);
-    channel->halfway = m;
-}
-
 static void store_message(struct model *model, struct known_message *m, const struct said *said)
 {
     struct text id;
@@ -183,17 +180,24 @@ static void check_exchange(struct model *model, struct known_channel *channel, s
 {
     const struct known_exchange *e = model_exchange(model, &m->exchange, false);
     enum sure there = e ? e->thing.there : NO;
-    if (channel->doomed) {
-        model_message_nowhere(model, m);
-    } else if (there == NO) {
-        channel->doomed = MAY_404;
-        model_message_nowhere(model, m);
-    } else if (e->internal && there == YES) {
-        channel->doomed = MAY_403;
-        model_message_nowhere(model, m);
-    } else {
-        channel->may_end |= there == MAYBE ? MAY_404 | (e->internal ? MAY_403 : 0) : 0;
-    }
+    m->nowhere = channel->doomed || there == NO || (e->internal && there == YES);
+    if (!channel->doomed && m->nowhere)
+        channel->doomed = there == NO ? MAY_404 : MAY_403;
+    if (there == MAYBE)
+        channel->may_end |= MAY_404 | (e->internal ? MAY_403 : 0);
+}
+
+/* Only the moments from the method on count: a large message is routed by its beginning. */
+void model_publish_begun(struct model *model, struct known_channel *channel, const struct said *said)
+{
+    struct known_message *m = model_make(sizeof *m);
+    m->channel = channel;
+    m->stream = channel->conn->stream;
+    m->begun = model->clock;
+    m->in_tx = channel->mode == MODEL_TX;
+    read_method(m, said->args);
+    channel->halfway = m;
+    check_exchange(model, channel, m);
 }
 
 /* The front's table of exchanges is not younger than the answers that it has sent, and may be older. */
@@ -204,10 +208,9 @@ void model_publish(struct model *model, struct known_channel *channel, const str
     channel->halfway = NULL;
     m->order = ++channel->orders;
     store_message(model, m, said);
-    begin_routing(model, m);
-    check_exchange(model, channel, m);
     if (m->nowhere)
         return;
+    begin_routing(model, m);
     if (channel->mode == MODEL_CONFIRM)
         ADD(channel->confirms, channel->confirm_count, m);
     if (channel->mode == MODEL_TX)
@@ -218,7 +221,7 @@ void model_publish(struct model *model, struct known_channel *channel, const str
 
 /* ---- confirms ------------------------------------------------------------------------------------------------ */
 
-static void check_return_owed(const struct known_message *m)
+void model_check_return(const struct known_message *m)
 {
     if (m->accepted && m->mandatory && m->unroutable && !m->returned && !m->refused)
         history_fail("message m%llu is mandatory and has no queue to go to, but was not returned",
@@ -236,7 +239,7 @@ static void confirm(struct model *model, struct known_channel *channel, unsigned
     m->refused = !ack;
     m->safe |= ack;
     model_message_accepted(model, m);
-    check_return_owed(m);
+    model_check_return(m);
 }
 
 void model_on_confirm(struct model *model, struct known_channel *channel, const struct said *said)
@@ -295,7 +298,7 @@ void model_publishes_settled(struct model *model, struct known_channel *channel)
     for (unsigned i = 0; i < channel->open_count; i++) {
         struct known_message *m = channel->open[i];
         model_message_accepted(model, m);
-        check_return_owed(m);
+        model_check_return(m);
         m->safe |= !model->failed;
     }
     channel->open_count = 0;

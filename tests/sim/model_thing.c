@@ -21,10 +21,16 @@ struct known_exchange *model_exchange(struct model *model, const struct text *na
 
 struct known_queue *model_queue(const struct model *model, const struct text *name)
 {
-    for (unsigned i = model->queue_count; i-- > 0;)
-        if (same(&model->queues[i]->name, name))
-            return model->queues[i];
-    return NULL;
+    struct known_queue *last = NULL;
+    for (unsigned i = model->queue_count; i-- > 0;) {
+        struct known_queue *queue = model->queues[i];
+        if (!same(&queue->name, name))
+            continue;
+        if (!queue->gone)
+            return queue;
+        last = last ? last : queue;
+    }
+    return last;
 }
 
 struct known_queue *model_new_queue(struct model *model, const struct text *name)
@@ -92,8 +98,9 @@ void model_thing_begin(struct model *model, struct thing *thing, enum sure wants
 {
     if (thing->changing++ == 0)
         thing->before = thing->there;
-    else if (thing->there != wants)
-        thing->clash = true;
+    else
+        thing->clash |= thing->wants != wants;
+    thing->wants = wants;
     if (thing->there != wants)
         model_thing_set(model, thing, MAYBE);
 }
@@ -155,6 +162,7 @@ void model_suspect_exchange(struct model *model, struct known_exchange *exchange
     if (!exchange->auto_delete || exchange->thing.there == NO)
         return;
     exchange->suspect = true;
+    exchange->thing.before = MAYBE;
     model_thing_set(model, &exchange->thing, MAYBE);
 }
 
@@ -172,6 +180,7 @@ void model_suspect_queue(struct model *model, struct known_queue *queue)
     if (queue->thing.there == NO)
         return;
     queue->suspect = true;
+    queue->thing.before = MAYBE;
     model_suspect_sources(model, queue, NULL);
     model_thing_set(model, &queue->thing, MAYBE);
 }

@@ -236,6 +236,8 @@ bool site_poll(struct site *site, uint64_t step, uint64_t now_ns)
             all = false;
         else
             work += poll_agent(site, order[i], now_ns);
+        if (site_failed(site))
+            site->options.failed(site->options.owner);
     }
     bool idle = all && !work && rings_empty(site) && journals_idle(site);
     if (site->state == SITE_STARTING)

@@ -27,6 +27,8 @@ struct site_options {
     bool one_disk; /* for all routers, or each has its own */
     uint64_t memory_budget, checkpoint_bytes;
     uint16_t heartbeat_s;
+    void (*failed)(void *owner); /* a journal has failed: called again and again */
+    void *owner;
 };
 
 struct site {

@@ -11,7 +11,7 @@ static void kill_broker(struct world *world, enum sim_crash crash)
 {
     if (world->site->state == SITE_DOWN)
         return;
-    site_kill(world->site, crash);
+    world_kill(world, crash);
     world->down_until = some_steps(world);
 }
 

@@ -6,6 +6,8 @@
 #include "base/check.h"
 #include "history.h"
 
+enum { QUIET_STEPS = 2 }; /* without work: the broker has nothing to do */
+
 /* ---- one step --------------------------------------------------------------------------------------- */
 
 static void advance_time(struct world *world)
@@ -23,9 +25,20 @@ bool world_step(struct world *world)
         client_move(&world->clients[i]);
     if (world->site->state == SITE_DOWN && world->step >= world->down_until)
         site_start(world->site);
+    enum site_state before = world->site->state;
     bool idle = site_poll(world->site, world->step, world->now_ns);
     world->quiet = idle ? world->quiet + 1 : 0;
-    return world->quiet >= 2;
+    if (before == SITE_STOPPING && world->site->state == SITE_DOWN)
+        model_down(world->model, true);
+    if (world->quiet == QUIET_STEPS)
+        model_idle(world->model);
+    return world->quiet >= QUIET_STEPS;
+}
+
+void world_kill(struct world *world, enum sim_crash crash)
+{
+    site_kill(world->site, crash);
+    model_down(world->model, false);
 }
 
 /* ---- the mix ---------------------------------------------------------------------------------------- */
@@ -52,6 +65,11 @@ static void mix(struct world *world)
 
 /* ---- making one --------------------------------------------------------------------------------------- */
 
+static void on_failed(void *owner)
+{
+    model_failed(((struct world *)owner)->model);
+}
+
 static void make_site(struct world *world)
 {
     struct prng *prng = &world->prng;
@@ -62,19 +80,38 @@ static void make_site(struct world *world)
         .one_disk = prng_below(prng, 2),
         .heartbeat_s = (uint16_t)prng_below(prng, 3),
         .checkpoint_bytes = prng_below(prng, 2) ? 0 : 65536,
+        .failed = on_failed,
+        .owner = world,
     };
     options.memory_budget = options.routers * (uint64_t)(131072 << prng_below(prng, 4));
     world->site = site_new(&options, world->network, world->taps);
 }
 
-static void opened(void *owner, uint64_t stream)
+/* ---- who tells the model -------------------------------------------------------------------------------- */
+
+static void on_opened(void *owner, uint64_t stream)
 {
-    (void)owner, (void)stream;
+    model_opened(((struct world *)owner)->model, stream);
 }
 
-static void said(void *owner, uint64_t stream, const struct said *what)
+static void on_client_begun(void *owner, uint64_t stream, const struct said *said)
 {
-    (void)owner, (void)stream, (void)what;
+    model_client_begun(((struct world *)owner)->model, stream, said);
+}
+
+static void on_client_said(void *owner, uint64_t stream, const struct said *said)
+{
+    model_client_said(((struct world *)owner)->model, stream, said);
+}
+
+static void on_broker_said(void *owner, uint64_t stream, const struct said *said)
+{
+    model_broker_said(((struct world *)owner)->model, stream, said);
+}
+
+static void on_left(void *owner, uint64_t stream)
+{
+    model_left(((struct world *)owner)->model, stream);
 }
 
 static void make_network(struct world *world)
@@ -86,7 +123,7 @@ static void make_network(struct world *world)
     options.piece_max = world->plan.network.piece_max;
     options.idle_ppm = world->plan.network.idle_ppm;
     world->network = sim_network_new(&options);
-    world->taps = taps_new(world->network, (struct tap_watch){world, opened, said, said, said, opened});
+    world->taps = taps_new(world->network, (struct tap_watch){world, on_opened, on_client_begun, on_client_said, on_broker_said, on_left});
 }
 
 static struct world *world_new(const struct world_options *options)
@@ -96,7 +133,9 @@ static struct world *world_new(const struct world_options *options)
     world->options = *options;
     prng_seed(&world->prng, options->seed);
     plan_draw(&world->plan, &world->prng);
+    world->model = model_new();
     make_network(world);
+    model_attach(world->model, world->taps);
     world->shared = (struct clients){
         .network = world->network, .taps = world->taps, .prng = &world->prng, .plan = &world->plan};
     for (unsigned i = 0; i < CLIENTS; i++)
@@ -112,6 +151,7 @@ static void world_free(struct world *world)
     site_free(world->site);
     taps_free(world->taps);
     sim_network_free(world->network);
+    model_free(world->model);
     free(world);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "client.h"
+#include "model.h"
 #include "site.h"
 #include "world.h"
 
@@ -14,6 +15,7 @@ struct world {
     struct sim_network *network;
     struct taps *taps;
     struct site *site;
+    struct model *model;
     struct clients shared;
     struct client clients[CLIENTS];
     uint64_t now_ns, step;
@@ -26,6 +28,8 @@ struct world {
 
 /* One step of everything but the clients' own will. Returns whether the broker has had nothing to do. */
 bool world_step(struct world *world);
+/* The broker is killed, and the model told. */
+void world_kill(struct world *world, enum sim_crash crash);
 /* troubles.c: something befalls the broker, perhaps. */
 void trouble_step(struct world *world);
 /* No more of it. */

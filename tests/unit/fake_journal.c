@@ -66,6 +66,14 @@ static void check_write(struct fake_journal *journal, const struct journal_comma
     journal->handed += write->len;
 }
 
+static unsigned spills_asked(const struct fake_journal *journal)
+{
+    unsigned spills = 0;
+    for (size_t i = 0; i < journal->count; i++)
+        spills += journal->asked[i].kind == JOURNAL_SPILL;
+    return spills;
+}
+
 static void check_asked(struct fake_journal *journal, const struct journal_command *command)
 {
     cr_assert_eq((uintptr_t)command->bytes % BLOCK_BYTES, 0);
@@ -85,6 +93,8 @@ static void check_asked(struct fake_journal *journal, const struct journal_comma
         cr_assert_lt(journal->emptied[command->lsn / SEGMENT_BYTES], journal->safe, "what emptied it is not safe");
         return;
     case JOURNAL_SPILL:
+        cr_assert_lt(spills_asked(journal), WRITES_IN_FLIGHT);
+        /* fall through */
     case JOURNAL_FETCH:
         cr_assert(command->len == PAGE_BYTES && command->lsn % PAGE_BYTES == 0);
         cr_assert_lt(command->lsn / PAGE_BYTES, FAKE_PAGES_SPILLED, "places in the scratch file are used again");
@@ -103,6 +113,11 @@ void fake_journal_take(struct fake_journal *journal, unsigned most)
         journal->sum[journal->count] = out ? sum_of(&command) : 0;
         journal->asked[journal->count++] = command;
     }
+}
+
+bool fake_journal_busy(const struct fake_journal *journal)
+{
+    return journal->count || ring_waiting(journal->commands);
 }
 
 /* ---- doing it ------------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 #include "base/prng.h"
 #include "journal/journal.h"
 
-enum { FAKE_ROUTER = 3, FAKE_SEGMENTS = 12, FAKE_PAGES_SPILLED = 64, FAKE_ASKED = 4096 };
+enum { FAKE_ROUTER = 3, FAKE_SEGMENTS = 40, FAKE_PAGES_SPILLED = 64, FAKE_ASKED = 4096 };
 
 #define FAKE_BROKER UINT64_C(0x1234567890abcdef)
 #define FAKE_START  UINT64_C(0xfedcba9876543210)
@@ -39,6 +39,8 @@ void fake_journal_init(struct fake_journal *journal, uint64_t seed);
 void fake_journal_free(struct fake_journal *journal);
 /* Takes at most `most` commands from the ring. */
 void fake_journal_take(struct fake_journal *journal, unsigned most);
+/* Whether there is anything to take or to do. */
+bool fake_journal_busy(const struct fake_journal *journal);
 /* Does one of the commands taken; true and fills in *event if there is something to tell. */
 bool fake_journal_do(struct fake_journal *journal, struct journal_event *event);
 /* Calls visit for each of the owner's records in the log, in order, up to what is safe, and checks the chain, headers, pads and

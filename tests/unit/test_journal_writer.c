@@ -1,10 +1,13 @@
 #include "test_journal_writer.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
+#include "journal/segment.h"
 #include "journal/storage.h"
 
 void writer_init(struct writer *w)
@@ -308,4 +311,67 @@ bool writer_settle(struct writer *w)
             w->storage->table->wait(w->storage);
     }
     return false;
+}
+
+void writer_fill(struct writer *w, unsigned n)
+{
+    for (uint64_t end = segment_of(w->lsn) + n; segment_of(w->lsn) < end && !w->failed;) {
+        writer_append(w, 8000);
+        writer_poll(w);
+    }
+}
+
+void writer_retire(struct writer *w, uint64_t segment)
+{
+    writer_command(w, JOURNAL_RETIRE, segment_start(segment), NULL, 0, 0);
+}
+
+void writer_checkpoint(struct writer *w)
+{
+    writer_new_segment(w, true);
+    uint64_t lsn = w->lsn + BLOCK_BYTES;
+    writer_append(w, 200);
+    CHECK(writer_settle(w));
+    w->checkpoint = lsn;
+    writer_new_segment(w, true);
+    writer_append(w, 200);
+    CHECK(writer_settle(w));
+}
+
+/* Real disks answer when they do. */
+uint32_t writer_done(struct writer *w, uint64_t tag)
+{
+    unsigned dones = w->dones;
+    int fd = w->storage->table->wait_fd(w->storage);
+    for (unsigned i = 0; i < 1000 && w->dones == dones; i++)
+        if (writer_poll(w) == 0 && fd >= 0)
+            poll(&(struct pollfd){fd, POLLIN, 0}, 1, 1000);
+    CHECK(w->dones == dones + 1 && w->done_tag == tag);
+    return w->done_error;
+}
+
+void writer_reads_and_spills(struct writer *w)
+{
+    writer_append(w, 5000);
+    CHECK(writer_settle(w));
+    uint8_t *page = aligned_alloc(BLOCK_BYTES, PAGE_BYTES), *other = aligned_alloc(BLOCK_BYTES, PAGE_BYTES);
+    writer_command(w, JOURNAL_READ, w->end.lsn / PAGE_BYTES * PAGE_BYTES, page, PAGE_BYTES, 1);
+    CHECK(writer_done(w, 1) == 0);
+    struct record_scan scan;
+    uint64_t lsn;
+    record_scan_begin(&scan, page, w->end.lsn / PAGE_BYTES * PAGE_BYTES, w->broker);
+    CHECK(record_next(&scan, &lsn));
+    for (size_t i = 0; i < PAGE_BYTES; i++)
+        page[i] = (uint8_t)(i * 7);
+    writer_command(w, JOURNAL_SPILL, 3 * PAGE_BYTES, page, PAGE_BYTES, 2);
+    CHECK(writer_done(w, 2) == 0);
+    writer_command(w, JOURNAL_FETCH, 3 * PAGE_BYTES, other, PAGE_BYTES, 3);
+    CHECK(writer_done(w, 3) == 0);
+    CHECK(memcmp(page, other, PAGE_BYTES) == 0);
+    writer_command(w, JOURNAL_FETCH, 9 * PAGE_BYTES, other, PAGE_BYTES, 4);
+    CHECK(writer_done(w, 4) == ENODATA);
+    writer_command(w, JOURNAL_READ, segment_start(50), other, PAGE_BYTES, 5);
+    CHECK(writer_done(w, 5) == ENOENT);
+    free(page);
+    free(other);
 }

@@ -73,3 +73,12 @@ bool writer_settle(struct writer *w);
 void writer_polls(struct writer *w, unsigned n);
 void writer_command(struct writer *w, enum journal_command_kind kind, uint64_t lsn, void *bytes, uint32_t len,
                     uint64_t tag);
+/* Appends until the n-th segment from here is reached. */
+void writer_fill(struct writer *w, unsigned n);
+void writer_retire(struct writer *w, uint64_t segment);
+/* A checkpoint in a segment of its own, named by the header of the next. */
+void writer_checkpoint(struct writer *w);
+/* Polls until the journal is DONE with what was asked under tag; returns its error. */
+uint32_t writer_done(struct writer *w, uint64_t tag);
+/* READ, SPILL and FETCH, and what they say when there is nothing. */
+void writer_reads_and_spills(struct writer *w);

@@ -79,7 +79,7 @@ static struct storage *set_up_storage(void)
     most = SIZE;
     fail_after = -1;
     flags_missing = 0;
-    snprintf(directory, sizeof directory, "/tmp/gannet-XXXXXX");
+    snprintf(directory, sizeof directory, "/tmp/gannet-journal-XXXXXX");
     cr_assert_not_null(mkdtemp(directory));
     struct storage *storage = storage_short_new(directory, 0, error, sizeof error);
     cr_assert_not_null(storage, "%s", error);

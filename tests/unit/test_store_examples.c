@@ -47,7 +47,7 @@ static struct waiter *do_one(struct bench *b)
 
 static void make_safe(struct bench *b)
 {
-    for (unsigned i = 0; store_flush(&b->store) || b->journal.count || !store_idle(&b->store); i++) {
+    for (unsigned i = 0; store_flush(&b->store) || fake_journal_busy(&b->journal) || !store_idle(&b->store); i++) {
         cr_assert_lt(i, 100000);
         do_one(b);
     }
@@ -343,13 +343,14 @@ Test(store_examples, a_segment_goes_when_all_that_must_be_safe_is)
     fill_segment(&b);
     cr_assert_eq(b.journal.retires, 0, "a message in it is alive");
     cr_assert_eq(store_log_bytes(&b.store), 4 * (uint64_t)SEGMENT_BYTES);
+    append(&b, true, 100);
+    store_flush(&b.store);
     store_drop(&b.store, position, 1);
     b.journal.emptied[1] = store_lsn(&b.store);
-    do_one(&b);
+    make_safe(&b);
     cr_assert_eq(b.journal.retires, 0, "nothing is safe that says so");
     append(&b, true, 100);
     make_safe(&b);
-    do_one(&b);
     cr_assert_eq(b.journal.retires, 1);
     cr_assert(b.journal.retired[1] && !b.journal.retired[2]);
     cr_assert_eq(store_log_bytes(&b.store), 3 * (uint64_t)SEGMENT_BYTES);
@@ -370,13 +371,41 @@ Test(store_examples, a_segment_stays_until_the_header_that_names_the_checkpoint_
     append(&b, true, 100); /* the header of segment 4 names that of segment 2 */
     store_checkpoint(&b.store, 3 * (uint64_t)SEGMENT_BYTES + BLOCK_BYTES);
     make_safe(&b);
-    do_one(&b);
     cr_assert(b.journal.retired[1] && !b.journal.retired[2]);
     fill_segment(&b);
     append(&b, true, 100);
     make_safe(&b);
-    do_one(&b);
     cr_assert(b.journal.retired[2] && !b.journal.retired[3]);
+    bench_free(&b);
+}
+
+/* Far more segments than at first, after the oldest have gone. */
+Test(store_examples, any_number_of_segments_is_accounted_for)
+{
+    struct bench b;
+    struct journal_end end = {.lsn = 20 * (uint64_t)SEGMENT_BYTES, .checkpoint = 12 * (uint64_t)SEGMENT_BYTES + BLOCK_BYTES};
+    bench_init(&b);
+    b.journal.handed = b.journal.safe = end.safe = end.lsn;
+    b.journal.named = end.checkpoint;
+    for (uint64_t n = 14; n >= 5; n--)
+        store_keep(&b.store, n * SEGMENT_BYTES + BLOCK_BYTES, 1);
+    store_found_segments(&b.store, (const uint64_t[]){5, 6, 7, 8, 9, 10, 11, 12, 13, 14}, 10);
+    store_open(&b.store, &end, FAKE_BROKER, FAKE_START);
+    for (uint64_t n = 5; n < 10; n++) {
+        b.journal.log[n] = calloc(1, SEGMENT_BYTES);
+        store_drop(&b.store, n * SEGMENT_BYTES + BLOCK_BYTES, 1);
+        b.journal.emptied[n] = end.lsn;
+    }
+    cr_assert_eq(store_dead_segments(&b.store), 5);
+    append(&b, true, 100);
+    make_safe(&b);
+    cr_assert_eq(b.journal.retires, 5);
+    cr_assert_eq(store_log_bytes(&b.store), 6 * (uint64_t)SEGMENT_BYTES);
+    for (uint64_t n = 20; n < 90; n++)
+        store_keep(&b.store, n * SEGMENT_BYTES + BLOCK_BYTES, 1);
+    for (uint64_t n = 0; n < 100; n++)
+        cr_assert_eq(store_segment_alive(&b.store, n), (n >= 10 && n < 15) || (n >= 20 && n < 90));
+    cr_assert_eq(store_log_bytes(&b.store), 75 * (uint64_t)SEGMENT_BYTES);
     bench_free(&b);
 }
 

@@ -429,19 +429,30 @@ Test(transport_uring, abort_resets_and_says_nothing)
     fake_free(f);
 }
 
-Test(transport_uring, a_reset_ends_even_a_paused_stream)
+/* unread: input has been reported, and nobody may read it. */
+static void reset_paused(bool unread)
 {
     struct fake *f = fake_new(10);
     uint16_t port = listen_on(f, "127.0.0.1:0", 0);
     int fd = dial(port);
     UNTIL(f, f->accepted == 1);
     f->t->ops->pause(f->t, f->seen->stream);
+    if (unread)
+        put(fd, "x", 1);
+    turn_for(f, 20);
     struct linger hard = {1, 0};
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     close(fd);
     UNTIL(f, f->seen->closed);
     cr_assert_eq(f->seen->error, ECONNRESET);
+    cr_assert_eq(f->seen->upcalls, 0);
     fake_free(f);
+}
+
+Test(transport_uring, a_reset_ends_even_a_paused_stream)
+{
+    reset_paused(false);
+    reset_paused(true);
 }
 
 Test(transport_uring, refuses_what_the_front_or_the_bound_refuses)

@@ -21,11 +21,15 @@ enum channel_state {
 
 enum channel_mode { MODE_PLAIN, MODE_CONFIRM, MODE_TX };
 
+/* What must come next on a channel. */
+enum content_stage { CONTENT_NONE, CONTENT_HEADER, CONTENT_BODY };
+
 /* Owned by its connection. */
 struct channel {
     uint16_t number;
     uint8_t state;               /* enum channel_state */
     uint8_t mode;                /* enum channel_mode */
+    uint8_t content; /* enum content_stage */
     bool flow_off;               /* channel.flow: the client wants no deliveries */
     bool dirty;                  /* is in amqp.dirty */
     bool get_no_ack;             /* the basic.get that is under way wants no acknowledgement */
@@ -53,6 +57,12 @@ struct channel {
 static inline struct channel *channel_of(const struct amqp *c, uint16_t number)
 {
     return number < c->channel_room ? c->channels[number] : NULL;
+}
+
+/* Whether a header or body frame must come next on the channel. */
+static inline bool content_expected(const struct channel *ch)
+{
+    return ch->content != CONTENT_NONE;
 }
 
 /* A method of the channel is under way: its frames must wait. */
@@ -86,8 +96,6 @@ size_t publish_input(struct amqp *c, struct channel *ch, struct span bytes);
 /* Header and body frames of a publish that doesn't stand in one piece. False: the frame must wait. */
 bool content_header(struct amqp *c, struct channel *ch, struct span payload);
 bool content_body(struct amqp *c, struct channel *ch, struct span payload);
-/* Whether a header or body frame must come next on the channel. */
-bool content_expected(const struct channel *ch);
 
 void publisher_release(struct amqp *c, struct channel *ch);
 void publisher_confirm(struct amqp *c, struct channel *ch, const struct event_confirm *event);

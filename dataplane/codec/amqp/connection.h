@@ -94,7 +94,7 @@ void amqp_drop(struct amqp *c, const char *why);
 /* A name that a client gave, for "%.*s". */
 #define TEXT_OF(s) (int)(s).len, (const char *)(s).at
 
-/* ---- the life of a connection (connection.c, handshake.c) ------------------------------------------ */
+/* ---- the life of a connection (connection.c, handshake.c, heartbeat.c) ------------------------------------------ */
 
 /* Reads the protocol header; returns the bytes used. */
 size_t protocol_header(struct amqp *c, struct span bytes);

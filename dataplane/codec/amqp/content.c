@@ -8,15 +8,10 @@
 #include "codec/amqp/publisher.h"
 #include "codec/amqp/reply_to.h"
 
-bool content_expected(const struct channel *ch)
-{
-    return ch->publisher && ch->publisher->assembly.stage != CONTENT_NONE;
-}
-
 void content_begin(struct amqp *c, struct channel *ch, const struct args_BASIC_PUBLISH *m)
 {
     struct assembly *a = &publisher_of(c, ch)->assembly;
-    a->stage = CONTENT_HEADER;
+    ch->content = CONTENT_HEADER;
     a->mandatory = m->mandatory.n;
     name_set(&a->exchange, m->exchange.s);
     name_set(&a->key, m->routing_key.s);
@@ -34,7 +29,7 @@ void content_drop(struct amqp *c, struct channel *ch)
         host_part(c->host, a->routers, &part, NULL);
     }
     a->open = false;
-    a->stage = CONTENT_NONE;
+    ch->content = CONTENT_NONE;
 }
 
 /* ---- pieces
@@ -75,7 +70,7 @@ static bool piece_done(struct amqp *c, struct channel *ch)
     a->piece = NULL;
     a->open = !last && ch->mode != MODE_TX;
     if (last)
-        a->stage = CONTENT_NONE;
+        ch->content = CONTENT_NONE;
     return true;
 }
 
@@ -160,7 +155,7 @@ static bool begin_body(struct amqp *c, struct channel *ch, struct span payload)
     a->taken = a->skip = 0;
     if ((properties_special(&p) && !properties_allowed(c, ch, &p)) || !first_piece(c, ch, bytes, &p))
         return false;
-    a->stage = CONTENT_BODY;
+    ch->content = CONTENT_BODY;
     return true;
 }
 
@@ -168,8 +163,8 @@ bool content_header(struct amqp *c, struct channel *ch, struct span payload)
 {
     struct assembly *a = ch->publisher ? &ch->publisher->assembly : NULL;
     /* A header frame that comes again had to wait with its empty message. */
-    bool again = a && a->stage == CONTENT_BODY && a->piece && !a->total;
-    if (!a || (a->stage != CONTENT_HEADER && !again)) {
+    bool again = a && ch->content == CONTENT_BODY && a->piece && !a->total;
+    if (!a || (ch->content != CONTENT_HEADER && !again)) {
         amqp_fail(c, NULL, ERR_UNEXPECTED_FRAME, "expected method frame, got content header instead");
         return true;
     }
@@ -220,9 +215,9 @@ bool content_body(struct amqp *c, struct channel *ch, struct span payload)
 {
     struct assembly *a = ch->publisher ? &ch->publisher->assembly : NULL;
     c->method = METHOD_BASIC_PUBLISH;
-    if (!a || a->stage != CONTENT_BODY) {
+    if (!a || ch->content != CONTENT_BODY) {
         amqp_fail(c, NULL, ERR_UNEXPECTED_FRAME, "expected %s, got content body instead",
-                  a && a->stage == CONTENT_HEADER ? "content header" : "method frame");
+                  a && ch->content == CONTENT_HEADER ? "content header" : "method frame");
         return true;
     }
     if (payload.len - a->skip > a->total - a->taken) {

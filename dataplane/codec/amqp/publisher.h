@@ -27,11 +27,8 @@ struct piece {
     uint8_t bytes[]; /* exchange, key, properties (of a first piece), body */
 };
 
-enum content_stage { CONTENT_NONE, CONTENT_HEADER, CONTENT_BODY };
-
 /* A publish whose frames come one by one. */
 struct assembly {
-    enum content_stage stage; /* what is awaited */
     bool mandatory;
     bool open;        /* a first piece has been sent, and a last one hasn't */
     uint64_t routers; /* that were sent it */

@@ -1,0 +1,342 @@
+/* The broker's answers: to which request, may it be so, and what is known from it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model_inside.h"
+
+#define U(n) ((unsigned long long)(n))
+
+/* ---- queues -------------------------------------------------------------------------------------------------------- */
+
+static void check_count(const char *what, const struct known_queue *queue, uint64_t count, struct model_bounds b)
+{
+    if (count < b.least || count > b.most)
+        history_fail("'%s' has %llu %s, says the broker, but it must be %llu to %llu", queue->name.s, U(count), what,
+                     U(b.least), U(b.most));
+}
+
+/* Nothing of what was in it is sure to be there. */
+static void doubt_content(struct model *model, struct known_queue *queue)
+{
+    for (unsigned i = 0; i < queue->entry_count; i++)
+        if (queue->entries[i]->present == YES && queue->entries[i]->where != WHERE_DONE)
+            queue->entries[i]->present = MAYBE;
+    for (unsigned i = 0; i < model->binding_count; i++)
+        if (model->bindings[i]->queue == queue && model->bindings[i]->thing.there == YES)
+            model_thing_set(model, &model->bindings[i]->thing, MAYBE);
+    for (unsigned i = 0; i < model->consumer_count; i++)
+        if (model->consumers[i]->queue == queue)
+            model->consumers[i]->unsure = true;
+}
+
+static bool equal(const struct known_queue *queue, const struct known_request *q)
+{
+    return queue->durable == q->durable && queue->auto_delete == q->auto_delete && queue->exclusive == q->exclusive;
+}
+
+/* Whether it can't be the queue that was known by the name. */
+static bool is_another(const struct known_queue *queue, const struct known_request *q, uint64_t stream)
+{
+    return queue->gone || !equal(queue, q) || (queue->exclusive && queue->owner != stream);
+}
+
+static struct known_queue *declared(struct model *model, struct known_request *q, const struct text *name, uint64_t stream)
+{
+    struct known_queue *queue = q->queue;
+    if (q->changes) {
+        bool doubt = queue->thing.before == MAYBE || queue->thing.clash;
+        bool another = is_another(queue, q, stream);
+        model_thing_end(model, &queue->thing, YES, !another);
+        if (!another) {
+            queue->had_consumer &= !queue->suspect;
+            if (queue->suspect)
+                model_thing_set(model, &queue->thing, MAYBE);
+            if (doubt)
+                doubt_content(model, queue);
+            return queue;
+        }
+        model_queue_ends(model, queue);
+    }
+    queue = model_new_queue(model, name);
+    model_queue_becomes(queue, q, stream);
+    model_thing_set(model, &queue->thing, YES);
+    return queue;
+}
+
+static void queue_declared(struct model *model, struct known_channel *channel, struct known_request *q, struct reader r)
+{
+    struct text name = read_name(&r);
+    uint32_t messages = read_long(&r), consumers = read_long(&r);
+    if (q->name.s[0] && !same(&name, &q->name))
+        history_fail("'%s' was declared, the answer names '%s'", q->name.s, name.s);
+    struct known_queue *queue = q->passive ? model_queue(model, &name) : declared(model, q, &name, channel->conn->stream);
+    if (q->passive && queue->thing.there == MAYBE && !queue->thing.changing && !queue->suspect && !q->disturbed)
+        model_thing_set(model, &queue->thing, YES);
+    if (queue->thing.there == NO)
+        return; /* and has been deleted since */
+    check_count("messages", queue, messages, model_ready(model, queue, q->begun, channel->conn->stream));
+    check_count("consumers", queue, consumers, model_consumers_of(model, queue, q->begun));
+}
+
+static void queue_deleted(struct model *model, struct known_channel *channel, struct known_request *q, struct reader r)
+{
+    uint32_t messages = read_long(&r);
+    if (!q->changes)
+        return;
+    if (!q->queue->gone)
+        check_count("messages", q->queue, messages, model_ready(model, q->queue, q->begun, channel->conn->stream));
+    model_thing_end(model, q->thing, NO, true);
+    if (q->thing->there == NO)
+        model_queue_ends(model, q->queue);
+}
+
+/* What was surely ready and nobody else wanted is gone; what may have been ready may be. */
+void model_purged(struct model *model, struct known_queue *queue, const struct known_request *q, uint64_t stream,
+                  bool surely)
+{
+    uint64_t from = q->begun < model->idle ? q->begun : model->idle;
+    bool alone = surely && queue->thing.there == YES && !model_interest(model, queue, from, stream);
+    for (unsigned i = 0; i < queue->entry_count; i++) {
+        struct known_entry *e = queue->entries[i];
+        const struct known_message *m = e->message;
+        bool ready = e->where == WHERE_READY && alone;
+        if ((e->where != WHERE_READY && e->where != WHERE_BACK) || e->present == NO)
+            continue;
+        if (ready && ((e->present == YES && e->since < q->begun) || (m->closed && m->closed < q->begun))) {
+            e->present = NO;
+            model_done(model, e);
+            e->safe = !model->failed;
+        } else {
+            e->present = MAYBE;
+        }
+    }
+}
+
+static void queue_purged(struct model *model, struct known_channel *channel, struct known_request *q, struct reader r)
+{
+    uint64_t stream = channel->conn->stream;
+    uint32_t messages = read_long(&r);
+    if (q->queue->gone)
+        return;
+    check_count("messages", q->queue, messages, model_ready(model, q->queue, q->begun, stream));
+    model_purged(model, q->queue, q, stream, true);
+    model_asked(model, q->queue, stream);
+}
+
+/* ---- exchanges, bindings ---------------------------------------------------------------------------------------------- */
+
+static void exchange_declared(struct model *model, struct known_request *q)
+{
+    struct known_exchange *e = q->exchange;
+    if (q->passive) {
+        if (e->thing.there == MAYBE && !e->thing.changing && !e->suspect && !q->disturbed)
+            model_thing_set(model, &e->thing, YES);
+        return;
+    }
+    e->type = q->type;
+    e->alternate = q->alternate;
+    e->durable = q->durable;
+    e->auto_delete = q->auto_delete;
+    e->internal = q->internal;
+    bool doubt = e->thing.before == MAYBE || e->thing.clash;
+    model_thing_end(model, &e->thing, YES, true);
+    e->was_bound &= !e->suspect;
+    if (e->suspect)
+        model_thing_set(model, &e->thing, MAYBE);
+    for (unsigned i = 0; doubt && i < model->binding_count; i++) {
+        struct known_binding *b = model->bindings[i];
+        if ((b->source == e || b->exchange == e) && b->thing.there == YES)
+            model_thing_set(model, &b->thing, MAYBE);
+    }
+}
+
+static void exchange_deleted(struct model *model, struct known_request *q)
+{
+    if (!q->changes)
+        return;
+    model_thing_end(model, q->thing, NO, true);
+    if (q->thing->there == NO)
+        model_exchange_ends(model, q->exchange);
+}
+
+static void bound(struct model *model, struct known_request *q)
+{
+    struct known_binding *b = q->binding;
+    if (!q->changes)
+        return;
+    model_thing_end(model, q->thing, q->wants, true);
+    if (q->wants == YES && model_bound(b) == YES)
+        b->source->was_bound = true;
+}
+
+/* ---- messages ----------------------------------------------------------------------------------------------------------- */
+
+static void consuming(struct model *model, struct known_request *q)
+{
+    struct known_consumer *c = q->consumer;
+    struct known_queue *now = model_queue(model, &q->name);
+    c->unsure = c->queue != now || now->thing.there != YES;
+    c->queue = now;
+    c->state = CONSUMER_ACTIVE;
+    now->had_consumer |= now->thing.there != NO;
+}
+
+static void got(struct model *model, struct known_channel *channel, struct known_request *q, const struct said *said)
+{
+    uint64_t stream = channel->conn->stream;
+    if (q->queue->gone)
+        q->queue = model_queue(model, &q->name);
+    if (said->method == BASIC_GET_OK)
+        model_on_get_ok(model, channel, q, said);
+    else if (model_ready(model, q->queue, q->begun, stream).least && !q->disturbed)
+        history_fail("basic.get-empty from '%s', but a message must have been ready", q->queue->name.s);
+    model_asked(model, q->queue, stream);
+}
+
+static void committed(struct model *model, struct known_channel *channel, struct known_request *q)
+{
+    for (unsigned i = 0; i < q->message_count; i++) {
+        q->messages[i]->in_tx = false;
+        q->messages[i]->safe = true;
+        model_message_accepted(model, q->messages[i]);
+        model_check_return(q->messages[i]);
+    }
+    for (unsigned n = 0; n < model->queue_count; n++)
+        for (unsigned i = 0; i < model->queues[n]->entry_count; i++) {
+            struct known_entry *e = model->queues[n]->entries[i];
+            if (e->where != WHERE_ACKED || e->holder != channel || e->since > q->begun)
+                continue;
+            model_done(model, e);
+            e->safe = true;
+        }
+}
+
+static bool outstanding(const struct known_channel *channel, uint32_t method)
+{
+    for (unsigned i = 1; i < channel->request_count; i++)
+        if (channel->requests[i]->method == method)
+            return true;
+    return false;
+}
+
+static void flowing(struct known_channel *channel, const struct known_request *q, struct reader r)
+{
+    if ((read_octet(&r) & 1) != q->active)
+        history_fail("channel.flow-ok says something else than channel.flow asked for");
+    if (!outstanding(channel, CHANNEL_FLOW))
+        channel->flow_off = !q->active;
+}
+
+/* ---- matching -------------------------------------------------------------------------------------------------------------- */
+
+static bool answers(uint32_t answer, uint32_t request)
+{
+    if (request == EXCHANGE_UNBIND)
+        return answer == EXCHANGE_UNBIND_OK;
+    if (request == BASIC_GET)
+        return answer == BASIC_GET_OK || answer == BASIC_GET_EMPTY;
+    return answer == request + 1;
+}
+
+static void apply(struct model *model, struct known_channel *channel, struct known_request *q, const struct said *said)
+{
+    switch (q->method) {
+    case EXCHANGE_DECLARE:
+        exchange_declared(model, q);
+        return;
+    case EXCHANGE_DELETE:
+        exchange_deleted(model, q);
+        return;
+    case EXCHANGE_BIND:
+    case EXCHANGE_UNBIND:
+    case QUEUE_BIND:
+    case QUEUE_UNBIND:
+        bound(model, q);
+        return;
+    case QUEUE_DECLARE:
+        queue_declared(model, channel, q, said->args);
+        return;
+    case QUEUE_DELETE:
+        queue_deleted(model, channel, q, said->args);
+        return;
+    case QUEUE_PURGE:
+        queue_purged(model, channel, q, said->args);
+        return;
+    case BASIC_CONSUME:
+        consuming(model, q);
+        return;
+    case BASIC_CANCEL:
+        if (q->consumer)
+            model_consumer_gone(model, q->consumer);
+        return;
+    case BASIC_GET:
+        got(model, channel, q, said);
+        return;
+    case BASIC_QOS:
+        if (!outstanding(channel, BASIC_QOS))
+            channel->limit_before = channel->limit;
+        return;
+    case CHANNEL_FLOW:
+        flowing(channel, q, said->args);
+        return;
+    case BASIC_RECOVER:
+        channel->recovering--;
+        return;
+    case TX_COMMIT:
+        committed(model, channel, q);
+        return;
+    default:
+        return;
+    }
+}
+
+static struct known_request *take_oldest(struct known_channel *channel)
+{
+    struct known_request *q = channel->requests[0];
+    channel->request_count--;
+    memmove(channel->requests, channel->requests + 1, channel->request_count * sizeof *channel->requests);
+    return q;
+}
+
+void model_answer(struct model *model, struct known_channel *channel, const struct said *said)
+{
+    struct known_request *q = channel->request_count ? channel->requests[0] : NULL;
+    if (!q || !answers(said->method, q->method) || channel->life == LIFE_FAILED)
+        history_fail("%s on channel %u of stream %llu answers nothing that was asked%s%s", method_text(said->method),
+                     channel->number, U(channel->conn->stream), q ? ", but before it " : "", q ? method_text(q->method) : "");
+    model_reconsider(model, channel, q);
+    if (!(q->may & MAY_OK))
+        history_fail("%s %s '%s' '%s': it had to be refused", method_text(said->method), q->name.s, q->other.s, q->key.s);
+    apply(model, channel, q, said);
+    model_request_free(take_oldest(channel));
+}
+
+/* What isn't there, though it was thought that it may be. */
+static void learn_absence(struct model *model, struct known_request *q)
+{
+    if (!q->passive || q->disturbed)
+        return;
+    if (q->method == EXCHANGE_DECLARE && q->exchange && q->exchange->thing.there == MAYBE && !q->exchange->thing.changing)
+        model_exchange_ends(model, q->exchange);
+    if (q->method == QUEUE_DECLARE && q->queue && q->queue->thing.there == MAYBE && !q->queue->thing.changing)
+        model_queue_ends(model, q->queue);
+}
+
+void model_refused(struct model *model, struct known_channel *channel, unsigned code, uint32_t method)
+{
+    struct known_request *q = channel->request_count ? channel->requests[0] : NULL;
+    unsigned may = channel->doomed | channel->may_end;
+    bool settles = method == BASIC_PUBLISH || method == BASIC_ACK || method == BASIC_NACK || method == BASIC_REJECT;
+    if (!settles && q && q->method == method) {
+        model_reconsider(model, channel, q);
+        may = q->may;
+    } else if (!settles) {
+        may = 0;
+    }
+    if (!(may & model_code_bit(code)))
+        history_fail("channel %u of stream %llu was closed with %u for %s without a reason", channel->number,
+                     U(channel->conn->stream), code, method_text(method));
+    if (!settles && code == 404)
+        learn_absence(model, q);
+    model_drop_requests(model, channel, false);
+}

@@ -1,0 +1,138 @@
+/* The broker is gone: what must be there when it comes back, what may be, and what must not. */
+#include <stdlib.h>
+
+#include "model_inside.h"
+
+/* ---- what stays ------------------------------------------------------------------------------------------------------- */
+
+/* Whether the record of what happened to the thing is on the disk. */
+static void thing_down(struct thing *thing, bool durable)
+{
+    bool unknown = thing->changing || thing->clash || (thing->unsafe && durable);
+    enum sure there = !durable ? NO : unknown ? MAYBE : thing->there;
+    *thing = (struct thing){.there = there, .before = there};
+}
+
+static void bindings_down(struct model *model)
+{
+    for (unsigned i = 0; i < model->binding_count; i++) {
+        struct known_binding *b = model->bindings[i];
+        bool durable = b->source->durable && (b->queue ? b->queue->durable : b->exchange->durable);
+        thing_down(&b->thing, durable);
+    }
+}
+
+static void exchanges_down(struct model *model)
+{
+    for (unsigned i = 0; i < model->exchange_count; i++) {
+        struct known_exchange *e = model->exchanges[i];
+        bool settled = e->thing.there != MAYBE;
+        thing_down(&e->thing, e->durable);
+        e->suspect = false;
+        e->was_bound = e->was_bound && settled && e->thing.there == YES;
+    }
+}
+
+/* What was with consumers, or on its way back, is in the queue again, marked if it wasn't a clean end. */
+static void entry_down(struct model *model, struct known_entry *e, bool clean)
+{
+    const struct known_message *m = e->message;
+    bool settled = e->where == WHERE_DONE || e->where == WHERE_ACKED;
+    bool safely_settled = e->where == WHERE_DONE && e->safe;
+    if (!m->persistent || safely_settled || m->nowhere) {
+        e->present = NO;
+        e->where = WHERE_DONE;
+        e->safe = true;
+        return;
+    }
+    if (settled || !m->safe || !m->accepted || m->refused)
+        e->present = e->present == NO && !settled ? NO : MAYBE;
+    e->where = WHERE_READY;
+    e->since = model->clock;
+    e->may_redeliver |= !clean;
+    model->counts.sure += e->present == YES;
+    model->counts.unsure += e->present == MAYBE;
+}
+
+static void queue_down(struct model *model, struct known_queue *queue, bool clean)
+{
+    bool durable = queue->durable && !queue->exclusive;
+    if (queue->gone && !(durable && queue->thing.unsafe))
+        return;
+    thing_down(&queue->thing, durable);
+    queue->suspect = false;
+    if (queue->thing.there == NO) {
+        queue->gone = queue->gone ? queue->gone : model->clock;
+        for (unsigned i = 0; i < queue->entry_count; i++)
+            queue->entries[i]->present = NO;
+        return;
+    }
+    for (unsigned i = 0; queue->gone && i < queue->entry_count; i++)
+        queue->entries[i]->present = MAYBE; /* it was deleted, but the disk didn't hear of it */
+    queue->gone = 0;
+    for (unsigned i = 0; i < queue->entry_count; i++)
+        entry_down(model, queue->entries[i], clean);
+}
+
+/* ---- what goes ---------------------------------------------------------------------------------------------------------- */
+
+static void conns_down(struct model *model)
+{
+    for (unsigned i = 0; i < model->conn_count; i++)
+        model->conns[i]->there = false;
+    for (unsigned i = 0; i < model->channel_count; i++) {
+        struct known_channel *channel = model->channels[i];
+        for (unsigned r = 0; r < channel->request_count; r++)
+            model_request_free(channel->requests[r]);
+        channel->request_count = channel->unacked_count = channel->open_count = channel->tx_count = 0;
+        channel->confirm_count = 0;
+        channel->life = LIFE_GONE;
+    }
+    for (unsigned i = 0; i < model->consumer_count; i++)
+        if (model->consumers[i]->state != CONSUMER_GONE) {
+            model->consumers[i]->state = CONSUMER_GONE;
+            model->consumers[i]->gone = model->clock;
+        }
+}
+
+void model_down(struct model *model, bool clean)
+{
+    model->clock++;
+    if (clean)
+        model_idle(model);
+    for (unsigned i = model->routing_count; i-- > 0;)
+        model_message_closed(model, model->routing[i]);
+    conns_down(model);
+    bindings_down(model);
+    exchanges_down(model);
+    for (unsigned i = 0; i < model->queue_count; i++)
+        queue_down(model, model->queues[i], clean && !model->failed);
+    model->failed = false;
+    model->clock++;
+}
+
+/* ---- the end ---------------------------------------------------------------------------------------------------------------- */
+
+unsigned model_queues(const struct model *model)
+{
+    return model->queue_count;
+}
+
+const char *model_queue_name(const struct model *model, unsigned i)
+{
+    const struct known_queue *queue = model->queues[i];
+    return queue->gone || queue->thing.there == NO || queue->exclusive ? NULL : queue->name.s;
+}
+
+void model_all_empty(const struct model *model)
+{
+    for (unsigned q = 0; q < model->queue_count; q++) {
+        const struct known_queue *queue = model->queues[q];
+        for (unsigned i = 0; !queue->gone && i < queue->entry_count; i++) {
+            const struct known_entry *e = queue->entries[i];
+            if (e->present == YES && e->where != WHERE_DONE)
+                history_fail("m%llu was in '%s' and never came out of it", (unsigned long long)e->message->number,
+                             queue->name.s);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+/* What a request may come to, as things are known to be; and how much may be in a queue. */
+#include <stdlib.h>
+
+#include "model_inside.h"
+
+/* ---- bounds ------------------------------------------------------------------------------------------------------ */
+
+static bool asks(const struct known_request *q, const struct known_queue *queue)
+{
+    return q->queue == queue && (q->method == BASIC_GET || q->method == QUEUE_PURGE);
+}
+
+bool model_interest(const struct model *model, const struct known_queue *queue, uint64_t since, uint64_t but)
+{
+    for (unsigned i = 0; i < model->consumer_count; i++) {
+        const struct known_consumer *c = model->consumers[i];
+        if (c->queue == queue && c->stream != but && (c->state != CONSUMER_GONE || c->gone >= since))
+            return true;
+    }
+    for (unsigned i = 0; i < model->channel_count; i++) {
+        const struct known_channel *ch = model->channels[i];
+        for (unsigned r = 0; ch->conn->stream != but && r < ch->request_count; r++)
+            if (asks(ch->requests[r], queue))
+                return true;
+    }
+    return queue->asked >= since || (queue->asker != but && queue->asked_by_asker >= since);
+}
+
+/* What the one who asks has been sent before the answer has been seen: it isn't ready any more. */
+struct model_bounds model_ready(const struct model *model, const struct known_queue *queue, uint64_t since, uint64_t asker)
+{
+    struct model_bounds b = {0};
+    uint64_t from = since < model->idle ? since : model->idle;
+    bool taken = queue->thing.there == NO || model_interest(model, queue, from, asker);
+    for (unsigned i = 0; i < queue->entry_count; i++) {
+        const struct known_entry *e = queue->entries[i];
+        bool out = (e->where == WHERE_DONE || e->where == WHERE_OUT) && e->since < since;
+        b.most += e->present != NO && !out;
+        b.least += !taken && e->present == YES && e->where == WHERE_READY && e->since < since;
+    }
+    for (unsigned i = 0; i < model->routing_count; i++)
+        b.most += model->routing[i]->loose;
+    return b;
+}
+
+struct model_bounds model_consumers_of(const struct model *model, const struct known_queue *queue, uint64_t since)
+{
+    struct model_bounds b = {0};
+    for (unsigned i = 0; i < model->consumer_count; i++) {
+        const struct known_consumer *c = model->consumers[i];
+        if (c->queue != queue)
+            continue;
+        b.most += c->state != CONSUMER_GONE || c->gone >= since || c->gone >= model->idle;
+        b.least += c->state == CONSUMER_ACTIVE && !c->unsure;
+    }
+    return b;
+}
+
+/* ---- outcomes ---------------------------------------------------------------------------------------------------- */
+
+static unsigned on_thing(enum sure there, unsigned if_there, unsigned if_not)
+{
+    return there == YES ? if_there : there == NO ? if_not : if_there | if_not;
+}
+
+static enum sure there(const struct known_exchange *e)
+{
+    return e ? e->thing.there : NO;
+}
+
+static bool equal_exchange(const struct known_exchange *e, const struct known_request *q)
+{
+    return same(&e->type, &q->type) && same(&e->alternate, &q->alternate) && e->durable == q->durable &&
+           e->auto_delete == q->auto_delete && e->internal == q->internal;
+}
+
+static unsigned expect_exchange_declare(struct model *model, const struct known_request *q)
+{
+    const struct known_exchange *e = model_exchange(model, &q->name, false);
+    unsigned fresh = MAY_OK | (q->durable && model->failed ? MAY_541 : 0);
+    if (q->passive)
+        return on_thing(there(e), MAY_OK, MAY_404);
+    return on_thing(there(e), e && equal_exchange(e, q) ? MAY_OK : MAY_406, fresh);
+}
+
+static unsigned expect_exchange_delete(struct model *model, const struct known_request *q)
+{
+    const struct known_exchange *e = model_exchange(model, &q->name, false);
+    enum sure bound = NO;
+    for (unsigned i = 0; e && q->if_unused && i < model->binding_count; i++) {
+        const struct known_binding *b = model->bindings[i];
+        enum sure is = b->queue ? b->queue->thing.there : b->exchange->thing.there;
+        is = b->thing.there < is ? b->thing.there : is;
+        if (b->source == e && is > bound)
+            bound = is;
+    }
+    return on_thing(there(e), on_thing(bound, MAY_406, MAY_OK), MAY_OK);
+}
+
+static unsigned expect_exchange_binding(struct model *model, const struct known_request *q)
+{
+    enum sure source = there(model_exchange(model, &q->other, false));
+    return on_thing(source, on_thing(there(model_exchange(model, &q->name, false)), MAY_OK, MAY_404), MAY_404);
+}
+
+static bool locked(const struct known_queue *queue, const struct known_channel *channel)
+{
+    return queue->exclusive && queue->owner != channel->conn->stream;
+}
+
+/* What comes of asking for a queue that must be there. */
+static unsigned with_queue(const struct model *model, const struct known_channel *channel, const struct known_request *q,
+                           unsigned then, unsigned if_not)
+{
+    const struct known_queue *queue = model_queue(model, &q->name);
+    if (!queue)
+        return if_not;
+    return on_thing(queue->thing.there, locked(queue, channel) ? MAY_405 : then, if_not);
+}
+
+static unsigned expect_queue_declare(const struct model *model, const struct known_channel *channel,
+                                     const struct known_request *q)
+{
+    const struct known_queue *queue = model_queue(model, &q->name);
+    unsigned fresh = MAY_OK | (q->durable && model->failed ? MAY_541 : 0);
+    if (q->passive)
+        return with_queue(model, channel, q, MAY_OK, MAY_404);
+    if (!queue || !q->name.s[0])
+        return fresh;
+    bool equal = queue->durable == q->durable && queue->auto_delete == q->auto_delete;
+    unsigned again = queue->exclusive != q->exclusive ? MAY_405 : equal ? MAY_OK : MAY_406;
+    return with_queue(model, channel, q, again, fresh);
+}
+
+static unsigned expect_queue_delete(const struct model *model, const struct known_channel *channel,
+                                    const struct known_request *q)
+{
+    const struct known_queue *queue = model_queue(model, &q->name);
+    unsigned then = MAY_OK;
+    if (!queue)
+        return MAY_OK;
+    struct model_bounds consumers = model_consumers_of(model, queue, q->begun);
+    struct model_bounds ready = model_ready(model, queue, q->begun, channel->conn->stream);
+    bool must_fail = (q->if_unused && consumers.least) || (q->if_empty && ready.least);
+    if ((q->if_unused && consumers.most) || (q->if_empty && ready.most))
+        then = must_fail ? MAY_406 : MAY_OK | MAY_406;
+    return with_queue(model, channel, q, then, MAY_OK);
+}
+
+static unsigned expect_queue_bind(struct model *model, const struct known_channel *channel, const struct known_request *q)
+{
+    enum sure source = there(model_exchange(model, &q->other, false));
+    return with_queue(model, channel, q, on_thing(source, MAY_OK, MAY_404), MAY_404);
+}
+
+/* Another consumer is exclusive, or this one wants to be. */
+static unsigned expect_consume(const struct model *model, const struct known_channel *channel,
+                               const struct known_request *q)
+{
+    const struct known_queue *queue = model_queue(model, &q->name);
+    enum sure in_use = NO;
+    for (unsigned i = 0; queue && i < model->consumer_count; i++) {
+        const struct known_consumer *c = model->consumers[i];
+        bool in_the_way = c->queue == queue && c != q->consumer && (q->exclusive || c->exclusive);
+        if (!in_the_way || (c->state == CONSUMER_GONE && c->gone < model->idle))
+            continue;
+        enum sure is = c->state == CONSUMER_ACTIVE && !c->unsure ? YES : MAYBE;
+        in_use = is > in_use ? is : in_use;
+    }
+    return with_queue(model, channel, q, on_thing(in_use, MAY_403, MAY_OK), MAY_404);
+}
+
+static unsigned expect_commit(struct model *model, const struct known_channel *channel, const struct known_request *q)
+{
+    unsigned may = MAY_OK | (model->failed ? MAY_406 : 0);
+    struct known_message **messages = q->messages ? q->messages : channel->tx;
+    unsigned count = q->messages ? q->message_count : channel->tx_count;
+    if (channel->mode != MODEL_TX)
+        return MAY_406;
+    for (unsigned i = 0; i < count; i++) {
+        enum sure is = there(model_exchange(model, &messages[i]->exchange, false));
+        if (is != YES)
+            may = is == NO ? MAY_404 : may | MAY_404;
+    }
+    return may;
+}
+
+static unsigned expect_mode(const struct known_channel *channel, uint32_t method)
+{
+    if (method == CONFIRM_SELECT)
+        return channel->mode == MODEL_TX ? MAY_406 : MAY_OK;
+    if (method == TX_SELECT)
+        return channel->mode == MODEL_CONFIRM ? MAY_406 : MAY_OK;
+    return channel->mode == MODEL_TX ? MAY_OK : MAY_406;
+}
+
+static unsigned expect(struct model *model, const struct known_channel *channel, const struct known_request *q)
+{
+    switch (q->method) {
+    case EXCHANGE_DECLARE:
+        return expect_exchange_declare(model, q);
+    case EXCHANGE_DELETE:
+        return expect_exchange_delete(model, q);
+    case EXCHANGE_BIND:
+    case EXCHANGE_UNBIND:
+        return expect_exchange_binding(model, q);
+    case QUEUE_DECLARE:
+        return expect_queue_declare(model, channel, q);
+    case QUEUE_DELETE:
+        return expect_queue_delete(model, channel, q);
+    case QUEUE_BIND:
+        return expect_queue_bind(model, channel, q);
+    case QUEUE_UNBIND:
+        return with_queue(model, channel, q, MAY_OK, MAY_OK);
+    case QUEUE_PURGE:
+    case BASIC_GET:
+        return with_queue(model, channel, q, MAY_OK, MAY_404);
+    case BASIC_CONSUME:
+        return expect_consume(model, channel, q);
+    case TX_COMMIT:
+        return expect_commit(model, channel, q);
+    case CONFIRM_SELECT:
+    case TX_SELECT:
+    case TX_ROLLBACK:
+        return expect_mode(channel, q->method);
+    default:
+        return MAY_OK;
+    }
+}
+
+void model_reconsider(struct model *model, struct known_channel *channel, struct known_request *q)
+{
+    unsigned may = expect(model, channel, q);
+    q->may |= may;
+    if (q->entered || !(may & MAY_OK))
+        return;
+    q->entered = true;
+    model_request_begin(model, channel, q);
+}
+
+unsigned model_code_bit(unsigned code)
+{
+    switch (code) {
+    case 403:
+        return MAY_403;
+    case 404:
+        return MAY_404;
+    case 405:
+        return MAY_405;
+    case 406:
+        return MAY_406;
+    case 530:
+        return MAY_530;
+    case 541:
+        return MAY_541;
+    default:
+        return 0;
+    }
+}

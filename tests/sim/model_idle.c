@@ -1,0 +1,122 @@
+/* The broker has nothing to do: what was under way is over, and what is owed must have been given. */
+#include <stdlib.h>
+
+#include "model_inside.h"
+#include "tap.h"
+
+#define U(n) ((unsigned long long)(n))
+
+static bool is_flushed(const struct model *model, const struct known_conn *conn)
+{
+    return conn->there && taps_flushed(model->taps, conn->stream);
+}
+
+/* ---- what is over --------------------------------------------------------------------------------------------------- */
+
+/* Every publish that a front took has been routed, but for those of open transactions. */
+static void end_routing(struct model *model)
+{
+    for (unsigned i = model->routing_count; i-- > 0;) {
+        struct known_message *m = model->routing[i];
+        bool waits = m->in_tx && m->channel->life == LIFE_OPEN && !m->channel->conn->ending && m->channel->conn->there;
+        if (waits)
+            continue;
+        model_message_closed(model, m);
+        if (!m->taken)
+            continue;
+        model_message_accepted(model, m);
+        m->safe |= !model->failed;
+    }
+}
+
+/* What was settled and given back has arrived. */
+static void end_settling(struct model *model, struct known_entry *e)
+{
+    const struct known_channel *holder = e->holder;
+    if (e->where == WHERE_BACK) {
+        e->where = WHERE_READY;
+        e->since = model->clock;
+    } else if (e->where == WHERE_ACKED) {
+        if (holder->well || (holder->life == LIFE_OPEN && is_flushed(model, holder->conn)))
+            model_done(model, e);
+    }
+    if (e->where == WHERE_DONE)
+        e->safe |= !model->failed;
+}
+
+static void end_all_settling(struct model *model)
+{
+    for (unsigned q = 0; q < model->queue_count; q++)
+        for (unsigned i = 0; i < model->queues[q]->entry_count; i++)
+            end_settling(model, model->queues[q]->entries[i]);
+}
+
+/* ---- what is owed ----------------------------------------------------------------------------------------------------- */
+
+static void check_channel(struct model *model, struct known_channel *channel)
+{
+    if (channel->life == LIFE_ENDING)
+        history_fail("channel.close of channel %u of stream %llu was never answered", channel->number,
+                     U(channel->conn->stream));
+    if (channel->request_count)
+        history_fail("%s on channel %u of stream %llu was never answered", method_text(channel->requests[0]->method),
+                     channel->number, U(channel->conn->stream));
+    if (channel->life == LIFE_OPEN)
+        model_publishes_settled(model, channel);
+}
+
+static bool has_room(const struct model *model, const struct known_consumer *c)
+{
+    const struct known_channel *channel = c->channel;
+    unsigned out = 0;
+    if (c->state != CONSUMER_ACTIVE || c->unsure || channel->life != LIFE_OPEN || channel->conn->ending ||
+        !is_flushed(model, channel->conn))
+        return false;
+    for (unsigned i = 0; i < channel->unacked_count; i++)
+        out += channel->unacked[i].consumer != NULL;
+    if (channel->flow_off)
+        return false;
+    return c->no_ack || ((!c->prefetch || c->out < c->prefetch) && (!channel->limit || out < channel->limit));
+}
+
+/* Something waits, and somebody waits for it. */
+static void check_queue(const struct model *model, const struct known_queue *queue)
+{
+    const struct known_entry *ready = NULL;
+    for (unsigned i = 0; !ready && i < queue->entry_count; i++)
+        if (queue->entries[i]->present == YES && queue->entries[i]->where == WHERE_READY)
+            ready = queue->entries[i];
+    if (!ready || queue->thing.there != YES)
+        return;
+    for (unsigned i = 0; i < model->consumer_count; i++)
+        if (model->consumers[i]->queue == queue && has_room(model, model->consumers[i]))
+            history_fail("m%llu waits in '%s', and consumer '%s' of stream %llu isn't sent it", U(ready->message->number),
+                         queue->name.s, model->consumers[i]->tag.s, U(model->consumers[i]->stream));
+}
+
+void model_idle(struct model *model)
+{
+    model->clock++;
+    model->counts.idles++;
+    end_routing(model);
+    end_all_settling(model);
+    model_settle_suspects(model);
+    for (unsigned i = 0; i < model->conn_count; i++) {
+        struct known_conn *conn = model->conns[i];
+        if (!is_flushed(model, conn))
+            continue;
+        if (conn->bye)
+            history_fail("connection.close of stream %llu was never answered", U(conn->stream));
+        for (unsigned n = 0; !conn->ending && n < TALK_CHANNELS; n++)
+            if (conn->channels[n])
+                check_channel(model, conn->channels[n]);
+    }
+    for (unsigned i = 0; i < model->queue_count; i++)
+        check_queue(model, model->queues[i]);
+    model->clock++;
+    model->idle = model->clock;
+    for (unsigned i = 0; i < model->conn_count; i++)
+        if (is_flushed(model, model->conns[i]))
+            model->conns[i]->flushed = model->clock;
+    model->clock++;
+}

@@ -1,0 +1,372 @@
+/* Requests: what the client asks for, what it does to what is known while it is under way, and which answers it may get. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "model_inside.h"
+
+/* ---- reading them ------------------------------------------------------------------------------------------------ */
+
+static void read_arguments(struct known_request *q, struct reader *r)
+{
+    struct reader table = read_table(r), fields = table;
+    struct table_field field;
+    buffer_add(&q->arguments, table.at, (size_t)(table.end - table.at));
+    while (read_field(&fields, &field))
+        if (is(&field.name, "alternate-exchange"))
+            q->alternate = field.text;
+}
+
+static void read_declare(struct known_request *q, struct reader *r, bool exchange)
+{
+    read_short(r);
+    q->name = read_name(r);
+    if (exchange)
+        q->type = read_name(r);
+    uint8_t bits = read_octet(r);
+    q->passive = bits & 1;
+    q->durable = bits & 2;
+    q->exclusive = !exchange && bits & 4;
+    q->auto_delete = bits & (exchange ? 4 : 8);
+    q->internal = exchange && bits & 8;
+    read_arguments(q, r);
+    if (q->exclusive)
+        q->durable = false; /* it dies with its connection anyway */
+}
+
+static void read_binding(struct known_request *q, struct reader *r)
+{
+    read_short(r);
+    q->name = read_name(r);
+    q->other = read_name(r);
+    q->key = read_name(r);
+    if (q->method != QUEUE_UNBIND)
+        read_octet(r);
+    read_arguments(q, r);
+}
+
+static void read_consume(struct known_request *q, struct reader *r)
+{
+    read_short(r);
+    q->name = read_name(r);
+    q->other = read_name(r); /* the tag */
+    uint8_t bits = read_octet(r);
+    q->no_ack = bits & 2;
+    q->exclusive = bits & 4;
+}
+
+static void read_delete(struct known_request *q, struct reader *r)
+{
+    read_short(r);
+    q->name = read_name(r);
+    uint8_t bits = read_octet(r);
+    q->if_unused = bits & 1;
+    q->if_empty = bits & 2;
+    q->no_ack = bits & 1; /* of basic.get, which has the same form */
+}
+
+static void read_request(struct known_request *q, struct reader r)
+{
+    switch (q->method) {
+    case EXCHANGE_DECLARE:
+    case QUEUE_DECLARE:
+        read_declare(q, &r, q->method == EXCHANGE_DECLARE);
+        return;
+    case EXCHANGE_DELETE:
+    case QUEUE_DELETE:
+    case QUEUE_PURGE:
+    case BASIC_GET:
+        read_delete(q, &r);
+        return;
+    case EXCHANGE_BIND:
+    case EXCHANGE_UNBIND:
+    case QUEUE_BIND:
+    case QUEUE_UNBIND:
+        read_binding(q, &r);
+        return;
+    case BASIC_CONSUME:
+        read_consume(q, &r);
+        return;
+    case BASIC_CANCEL:
+        q->other = read_name(&r);
+        return;
+    case BASIC_QOS:
+        read_long(&r);
+        q->count = read_short(&r);
+        q->global = read_octet(&r) & 1;
+        return;
+    case CHANNEL_FLOW:
+        q->active = read_octet(&r) & 1;
+        return;
+    default:
+        return;
+    }
+}
+
+/* ---- what they mean to do -------------------------------------------------------------------------------------------- */
+
+static void change(struct model *model, struct known_request *q, struct thing *thing, enum sure wants)
+{
+    q->changes = true;
+    q->thing = thing;
+    q->wants = wants;
+    model_thing_begin(model, thing, wants);
+}
+
+static void exchange_becomes(struct known_exchange *e, const struct known_request *q)
+{
+    e->type = q->type;
+    e->alternate = q->alternate;
+    e->durable = q->durable;
+    e->auto_delete = q->auto_delete;
+    e->internal = q->internal;
+}
+
+void model_queue_becomes(struct known_queue *queue, const struct known_request *q, uint64_t stream)
+{
+    queue->durable = q->durable;
+    queue->exclusive = q->exclusive;
+    queue->auto_delete = q->auto_delete;
+    queue->owner = stream;
+}
+
+static void begin_exchange(struct model *model, struct known_request *q)
+{
+    q->exchange = model_exchange(model, &q->name, q->method == EXCHANGE_DECLARE && !q->passive);
+    if (!q->exchange || q->passive)
+        return;
+    struct known_exchange *e = q->exchange;
+    if (q->method == EXCHANGE_DELETE) {
+        model_suspect_sources(model, NULL, e);
+        change(model, q, &e->thing, NO);
+        return;
+    }
+    if (e->thing.there == NO && e->thing.changing == 0)
+        exchange_becomes(e, q);
+    change(model, q, &e->thing, YES);
+}
+
+/* A queue named by the broker gets its name with the answer. */
+static void begin_queue(struct model *model, const struct known_channel *channel, struct known_request *q)
+{
+    if (q->method == QUEUE_DECLARE && !q->name.s[0])
+        return;
+    q->queue = model_queue(model, &q->name);
+    if (q->method == QUEUE_DECLARE && !q->passive && (!q->queue || q->queue->gone)) {
+        q->queue = model_new_queue(model, &q->name);
+        model_queue_becomes(q->queue, q, channel->conn->stream);
+    }
+    if (!q->queue || q->passive)
+        return;
+    if (q->method == QUEUE_PURGE)
+        model_asked(model, q->queue, channel->conn->stream);
+    if (q->method == QUEUE_DECLARE)
+        change(model, q, &q->queue->thing, YES);
+    if (q->method == QUEUE_DELETE && !q->queue->gone) {
+        model_suspect_sources(model, q->queue, NULL);
+        change(model, q, &q->queue->thing, NO);
+    }
+}
+
+static void begin_binding(struct model *model, struct known_request *q)
+{
+    bool to_queue = q->method == QUEUE_BIND || q->method == QUEUE_UNBIND;
+    bool bind = q->method == QUEUE_BIND || q->method == EXCHANGE_BIND;
+    struct known_exchange *destination = to_queue ? NULL : model_exchange(model, &q->name, false);
+    q->queue = to_queue ? model_queue(model, &q->name) : NULL;
+    q->exchange = model_exchange(model, &q->other, false);
+    if (!q->exchange || (!q->queue && !destination) || (q->queue && q->queue->gone))
+        return;
+    q->binding = model_binding(model, q->exchange, q->queue, destination, &q->key, &q->arguments, bind);
+    if (!q->binding)
+        return;
+    if (!bind)
+        model_suspect_exchange(model, q->exchange);
+    change(model, q, &q->binding->thing, bind ? YES : NO);
+}
+
+static void begin_consume(struct model *model, struct known_channel *channel, struct known_request *q)
+{
+    q->queue = model_queue(model, &q->name);
+    if (!q->queue)
+        return;
+    struct known_consumer *c = model_make(sizeof *c);
+    c->queue = q->queue;
+    c->channel = channel;
+    c->stream = channel->conn->stream;
+    c->tag = q->other;
+    c->no_ack = q->no_ack;
+    c->exclusive = q->exclusive;
+    c->prefetch = channel->prefetch;
+    if (channel->limit && (!c->prefetch || c->prefetch > channel->limit))
+        c->prefetch = 0; /* the limit of the channel is looked at by itself */
+    c->unsure = true;
+    q->consumer = c;
+    ADD(model->consumers, model->consumer_count, c);
+}
+
+static void begin_cancel(struct model *model, struct known_channel *channel, struct known_request *q)
+{
+    for (unsigned i = 0; i < model->consumer_count; i++) {
+        struct known_consumer *c = model->consumers[i];
+        if (c->channel == channel && same(&c->tag, &q->other) && c->state == CONSUMER_ACTIVE) {
+            c->state = CONSUMER_CANCELLING;
+            q->consumer = c;
+        }
+    }
+}
+
+void model_asked(const struct model *model, struct known_queue *queue, uint64_t stream)
+{
+    if (queue->asker != stream && queue->asked_by_asker > queue->asked)
+        queue->asked = queue->asked_by_asker;
+    queue->asker = stream;
+    queue->asked_by_asker = model->clock;
+}
+
+static void begin_get(struct model *model, const struct known_channel *channel, struct known_request *q)
+{
+    q->queue = model_queue(model, &q->name);
+    if (q->queue)
+        model_asked(model, q->queue, channel->conn->stream);
+}
+
+static void begin_commit(struct model *model, struct known_channel *channel, struct known_request *q)
+{
+    model_commit_acks(model, channel);
+    q->messages = channel->tx;
+    q->message_count = channel->tx_count;
+    channel->tx = NULL;
+    channel->tx_count = 0;
+}
+
+static void begin_rollback(struct model *model, struct known_channel *channel)
+{
+    for (unsigned i = 0; i < channel->tx_count; i++)
+        model_message_nowhere(model, channel->tx[i]);
+    channel->tx_count = 0;
+    model_rollback_acks(channel);
+}
+
+static void begin_qos(struct known_channel *channel, const struct known_request *q)
+{
+    if (!q->global) {
+        channel->prefetch = q->count;
+        return;
+    }
+    /* Until the answer either may hold; 0 is no limit at all. */
+    channel->limit_before = !channel->limit || !channel->limit_before ? 0
+                            : channel->limit_before > channel->limit  ? channel->limit_before
+                                                                      : channel->limit;
+    channel->limit = q->count;
+}
+
+void model_request_begin(struct model *model, struct known_channel *channel, struct known_request *q)
+{
+    switch (q->method) {
+    case EXCHANGE_DECLARE:
+    case EXCHANGE_DELETE:
+        begin_exchange(model, q);
+        return;
+    case QUEUE_DECLARE:
+    case QUEUE_DELETE:
+    case QUEUE_PURGE:
+        begin_queue(model, channel, q);
+        return;
+    case EXCHANGE_BIND:
+    case EXCHANGE_UNBIND:
+    case QUEUE_BIND:
+    case QUEUE_UNBIND:
+        begin_binding(model, q);
+        return;
+    case BASIC_CONSUME:
+        begin_consume(model, channel, q);
+        return;
+    case BASIC_CANCEL:
+        begin_cancel(model, channel, q);
+        return;
+    case BASIC_GET:
+        begin_get(model, channel, q);
+        return;
+    case BASIC_RECOVER:
+        model_recover(model, channel);
+        return;
+    case TX_COMMIT:
+        begin_commit(model, channel, q);
+        return;
+    case TX_ROLLBACK:
+        begin_rollback(model, channel);
+        return;
+    case BASIC_QOS:
+        begin_qos(channel, q);
+        return;
+    case CHANNEL_FLOW:
+        channel->flow_off &= !q->active;
+        return;
+    case CONFIRM_SELECT:
+        channel->mode = MODEL_CONFIRM;
+        return;
+    case TX_SELECT:
+        channel->mode = MODEL_TX;
+        return;
+    default:
+        return;
+    }
+}
+
+/* ---- the queue of them ---------------------------------------------------------------------------------------------- */
+
+void model_request(struct model *model, struct known_channel *channel, const struct said *said)
+{
+    if (channel->doomed)
+        return; /* it won't be looked at */
+    struct known_request *q = model_make(sizeof *q);
+    q->method = said->method;
+    q->begun = model->clock;
+    read_request(q, said->args);
+    ADD(channel->requests, channel->request_count, q);
+    model_reconsider(model, channel, q);
+    q->disturbed = false;
+}
+
+void model_request_free(struct known_request *q)
+{
+    buffer_free(&q->arguments);
+    free(q->messages);
+    free(q);
+}
+
+/* Whatever a thing was on its way to: it may have got there, or not. */
+static void leave_unknown(struct model *model, struct known_channel *channel, struct known_request *q)
+{
+    if (q->changes) {
+        q->thing->clash |= q->thing->there == MAYBE;
+        model_thing_end(model, q->thing, q->wants, false);
+    }
+    if (q->consumer && q->method == BASIC_CONSUME)
+        model_consumer_gone(model, q->consumer);
+    if (q->method == QUEUE_PURGE && q->queue)
+        model_purged(model, q->queue, q, channel->conn->stream, false);
+    if (q->method == QUEUE_DECLARE && q->exclusive && q->queue)
+        model_suspect_queue(model, q->queue);
+}
+
+static void undo(struct model *model, struct known_request *q)
+{
+    if (q->changes)
+        model_thing_end(model, q->thing, q->wants, false);
+    if (q->consumer && q->method == BASIC_CONSUME)
+        q->consumer->state = CONSUMER_GONE;
+}
+
+void model_drop_requests(struct model *model, struct known_channel *channel, bool unknown)
+{
+    for (unsigned i = 0; i < channel->request_count; i++) {
+        if (unknown)
+            leave_unknown(model, channel, channel->requests[i]);
+        else
+            undo(model, channel->requests[i]);
+        model_request_free(channel->requests[i]);
+    }
+    channel->request_count = 0;
+}

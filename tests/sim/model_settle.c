@@ -1,0 +1,168 @@
+/* How deliveries end: settled, given back, or void because their channel is. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model_inside.h"
+
+void model_done(struct model *model, struct known_entry *e)
+{
+    e->where = WHERE_DONE;
+    e->since = model->clock;
+    e->safe = false;
+}
+
+/* ---- by the client --------------------------------------------------------------------------------------------- */
+
+static void drop_unacked(struct known_channel *channel, unsigned i)
+{
+    struct known_consumer *c = channel->unacked[i].consumer;
+    if (c)
+        c->out--;
+    channel->unacked_count--;
+    memmove(channel->unacked + i, channel->unacked + i + 1, (channel->unacked_count - i) * sizeof *channel->unacked);
+}
+
+static void settle_one(struct model *model, struct known_channel *channel, unsigned i, int how)
+{
+    struct known_entry *e = channel->unacked[i].entry;
+    if (e->holder == channel && e->where == WHERE_OUT) {
+        e->where = how == HELD_REQUEUE ? WHERE_BACK : WHERE_ACKED;
+        e->since = model->clock;
+    }
+    drop_unacked(channel, i);
+}
+
+static void wrong_tag(struct known_channel *channel)
+{
+    channel->doomed = MAY_406;
+}
+
+void model_settle(struct model *model, struct known_channel *channel, uint64_t tag, bool multiple, int how)
+{
+    bool found = false;
+    if (channel->doomed)
+        return;
+    for (unsigned i = 0; i < channel->unacked_count; i++)
+        found |= channel->unacked[i].tag == tag && channel->unacked[i].held == HELD_NOT;
+    if (!found) {
+        wrong_tag(channel);
+        return;
+    }
+    for (unsigned i = channel->unacked_count; i-- > 0;) {
+        struct known_unacked *u = &channel->unacked[i];
+        if (u->held != HELD_NOT || !(multiple ? u->tag <= tag : u->tag == tag))
+            continue;
+        if (channel->mode == MODEL_TX)
+            u->held = how;
+        else
+            settle_one(model, channel, i, how);
+    }
+}
+
+void model_commit_acks(struct model *model, struct known_channel *channel)
+{
+    for (unsigned i = channel->unacked_count; i-- > 0;)
+        if (channel->unacked[i].held != HELD_NOT)
+            settle_one(model, channel, i, channel->unacked[i].held);
+}
+
+void model_rollback_acks(struct known_channel *channel)
+{
+    for (unsigned i = 0; i < channel->unacked_count; i++)
+        channel->unacked[i].held = HELD_NOT;
+}
+
+/* ---- by what happens to the channel ------------------------------------------------------------------------------- */
+
+/* What the consumer may have been sent without that we have seen it. */
+void model_unseen(struct model *model, const struct known_consumer *c)
+{
+    (void)model;
+    for (unsigned i = 0; i < c->queue->entry_count; i++) {
+        struct known_entry *e = c->queue->entries[i];
+        e->may_redeliver = true;
+        if (c->no_ack && e->present == YES && (e->where == WHERE_READY || e->where == WHERE_BACK))
+            e->present = MAYBE;
+    }
+}
+
+static void give_back_all(struct model *model, struct known_channel *channel)
+{
+    while (channel->unacked_count)
+        settle_one(model, channel, channel->unacked_count - 1, HELD_REQUEUE);
+    for (unsigned i = 0; i < model->consumer_count; i++)
+        if (model->consumers[i]->channel == channel && model->consumers[i]->state != CONSUMER_GONE)
+            model_unseen(model, model->consumers[i]);
+}
+
+void model_recover(struct model *model, struct known_channel *channel)
+{
+    give_back_all(model, channel);
+    channel->recovering++;
+}
+
+void model_consumer_gone(struct model *model, struct known_consumer *c)
+{
+    if (c->state == CONSUMER_GONE)
+        return;
+    c->state = CONSUMER_GONE;
+    c->gone = model->clock;
+    if (c->queue->auto_delete)
+        model_suspect_queue(model, c->queue);
+}
+
+static void getters_unseen(struct model *model, const struct known_channel *channel)
+{
+    for (unsigned i = 0; i < channel->request_count; i++) {
+        const struct known_request *r = channel->requests[i];
+        struct known_consumer as_if = {.queue = r->queue, .no_ack = r->no_ack};
+        if (r->method == BASIC_GET && r->queue)
+            model_unseen(model, &as_if);
+    }
+}
+
+/* A settlement of which it isn't known whether the broker took it before the channel was over. */
+static void doubt_settled(struct model *model, const struct known_channel *channel)
+{
+    for (unsigned q = 0; q < model->queue_count; q++)
+        for (unsigned i = 0; i < model->queues[q]->entry_count; i++) {
+            struct known_entry *e = model->queues[q]->entries[i];
+            if (e->where != WHERE_ACKED || e->holder != channel)
+                continue;
+            e->where = WHERE_BACK;
+            e->present = e->present == NO ? NO : MAYBE;
+        }
+}
+
+void model_doubt(struct model *model, struct known_channel *channel)
+{
+    doubt_settled(model, channel);
+    channel->open_count = channel->tx_count = channel->confirm_count = 0;
+}
+
+void model_release(struct model *model, struct known_channel *channel)
+{
+    if (channel->life != LIFE_OPEN)
+        return;
+    give_back_all(model, channel);
+    getters_unseen(model, channel);
+    for (unsigned i = 0; i < model->consumer_count; i++)
+        if (model->consumers[i]->channel == channel)
+            model_consumer_gone(model, model->consumers[i]);
+}
+
+void model_on_cancelled(struct model *model, struct known_channel *channel, const struct said *said)
+{
+    struct reader r = said->args;
+    struct text tag = read_name(&r);
+    for (unsigned i = 0; i < model->consumer_count; i++) {
+        struct known_consumer *c = model->consumers[i];
+        if (c->channel != channel || !same(&c->tag, &tag) || c->state == CONSUMER_GONE)
+            continue;
+        if (c->queue->thing.there == YES)
+            history_fail("consumer '%s' was cancelled though its queue '%s' is there", tag.s, c->queue->name.s);
+        model_consumer_gone(model, c);
+        return;
+    }
+    history_fail("consumer '%s' was cancelled, but isn't there", tag.s);
+}

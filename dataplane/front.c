@@ -243,7 +243,8 @@ static unsigned unpark(struct front *front)
 {
     unsigned n = 0;
     struct host *host = front->parked, *next;
-    bool gates = gates_open(front) || front->gates_changed;
+    /* At the end clients are read from again, whose answer to our farewell stands behind the publish. */
+    bool gates = gates_open(front) || front->gates_changed || front->stopping;
     front->parked = NULL;
     front->parked_end = &front->parked;
     front->gates_changed = false;

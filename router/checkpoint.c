@@ -156,10 +156,13 @@ static void complete(struct router *router)
     c->running = false;
     c->written = c->end - c->from;
     store_checkpoint(&router->store, c->from);
-    router->checkpoint_from = store_lsn(&router->store);
-    /* Segments may go when a header says where to start: where room is wanted, that is not left to chance. */
-    if (router->store.full)
+    /* Segments may go when a header says where to start: where room is wanted, that is not left to the next record, which may
+     * never come. */
+    if (router->store.full) {
         store_new_segment(&router->store);
+        persist_id(router, RECORD_CHECKPOINT_END, c->from);
+    }
+    router->checkpoint_from = store_lsn(&router->store);
     if (c->last)
         router->stopped = true;
 }

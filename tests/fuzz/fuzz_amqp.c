@@ -24,7 +24,10 @@ struct play {
     size_t shown, read;
     uint64_t handle; /* of the last consumer that was accepted */
     uint64_t seq;
-    uint64_t now_ns;
+    struct kept {
+        struct kept *next;
+        struct message message;
+    } * kept; /* pages are pinned until DONE: to the end, here */
 };
 
 /* ---- the script
@@ -164,8 +167,11 @@ static void send_message(struct play *p, uint8_t kind)
     static uint8_t zeros[70000];
     uint8_t flags = next(p), exchange = next(p), body = next(p);
     size_t properties = 2 + exchange % 50, body_len = body * 300u % 66000u;
-    struct message *m = calloc(1, sizeof *m + exchange + 4 + properties + body_len);
-    CHECK(m);
+    struct kept *kept = calloc(1, sizeof *kept + exchange + 4 + properties + body_len);
+    CHECK(kept);
+    struct message *m = &kept->message;
+    kept->next = p->kept;
+    p->kept = kept;
     m->exchange_len = exchange;
     m->key_len = 4;
     m->properties_len = (uint32_t)properties;
@@ -185,7 +191,6 @@ static void send_message(struct play *p, uint8_t kind)
     };
     codec_amqp.event(p->state, p->host, flags >> 4 & 1, &(union event){.deliver = event});
     codec_amqp.flush(p->state, p->host);
-    free(m);
 }
 
 static void confirm(struct play *p)
@@ -333,5 +338,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fake_host_free(p.host);
     free(p.state);
     free(p.input.at);
+    for (struct kept *kept; (kept = p.kept); free(kept))
+        p.kept = kept->next;
     return 0;
 }

@@ -14,22 +14,27 @@ static void skip_time(struct world *world)
         at = client_deadline(&world->clients[i]);
         next = at < next ? at : next;
     }
-    if (next != UINT64_MAX && next > world->now_ns)
-        world->now_ns = next;
+    if (next == UINT64_MAX || next <= world->now_ns)
+        return;
+    history_note("time goes on by %llu ns", (unsigned long long)(next - world->now_ns));
+    world->now_ns = next;
 }
 
 /* Steps until `done` says so, the broker has nothing to do, and nothing is on its way to it. */
 static void settle(struct world *world, bool (*done)(const struct world *world), const char *what)
 {
     enum { CALM_STEPS = 20 }; /* streams are passed over by chance, but not so often */
-    unsigned calm = 0;
+    unsigned calm = 0, still = 0;
     for (unsigned n = 0; n < STEPS_TO_SETTLE; n++) {
         bool idle = world_step(world) && sim_deadline(world->network) == UINT64_MAX;
         calm = idle && done(world) ? calm + 1 : 0;
         if (calm == CALM_STEPS)
             return;
-        if (world->quiet && !calm)
-            skip_time(world);
+        still = world->quiet && !calm ? still + 1 : 0;
+        if (still < CALM_STEPS)
+            continue;
+        skip_time(world);
+        still = 0;
     }
     history_fail("no faults, and %u steps later %s", STEPS_TO_SETTLE, what);
 }

@@ -213,7 +213,9 @@ static void client_ends_channel(struct model *model, struct known_channel *chann
     } else if (method == CHANNEL_CLOSE) {
         channel->crossed = true; /* the broker has failed it, and the client doesn't know yet */
     } else if (channel->life == LIFE_FAILED) {
-        channel_gone(channel);
+        channel->heard = true;
+        if (!channel->crossed)
+            channel_gone(channel);
     }
 }
 
@@ -320,10 +322,12 @@ static void broker_closed_channel(struct known_channel *channel)
         history_fail("channel.close-ok without channel.close");
     if (channel->life == LIFE_ENDING && channel->request_count)
         history_fail("channel.close-ok, but %s was never answered", method_text(channel->requests[0]->method));
-    if (channel->life == LIFE_ENDING) {
+    if (channel->life == LIFE_ENDING)
         ended_well(channel);
+    else
+        channel->crossed = false;
+    if (channel->life == LIFE_ENDING || channel->heard)
         channel_gone(channel);
-    }
 }
 
 static void broker_on_channel(struct model *model, struct known_channel *channel, const struct said *said)

@@ -178,6 +178,7 @@ static void consuming(struct model *model, struct known_request *q)
     c->unsure = c->queue != now || now->thing.there != YES;
     c->queue = now;
     c->state = CONSUMER_ACTIVE;
+    c->since = model->clock;
     now->had_consumer |= now->thing.there != NO;
 }
 

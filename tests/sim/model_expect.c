@@ -51,7 +51,7 @@ struct model_bounds model_consumers_of(const struct model *model, const struct k
         if (c->queue != queue)
             continue;
         b.most += c->state != CONSUMER_GONE || c->gone >= since || c->gone >= model->idle;
-        b.least += c->state == CONSUMER_ACTIVE && !c->unsure;
+        b.least += c->state == CONSUMER_ACTIVE && !c->unsure && c->since < since;
     }
     return b;
 }

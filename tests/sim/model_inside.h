@@ -36,7 +36,7 @@ struct known_consumer {
     uint32_t prefetch, out; /* out: delivered, not yet settled */
     enum { CONSUMER_STARTING, CONSUMER_ACTIVE, CONSUMER_CANCELLING, CONSUMER_GONE } state;
     bool unsure;        /* it may be that the broker has it no more, or never had it */
-    uint64_t gone;      /* stamp */
+    uint64_t since, gone; /* stamps: of its consume-ok, of its end */
 };
 
 /* One life of a queue: a queue of the same name that is declared later is another. */
@@ -160,7 +160,8 @@ struct known_channel {
     struct known_conn *conn;
     uint16_t number;
     enum channel_life life;
-    bool crossed; /* both have sent channel.close */
+    bool crossed; /* both have sent channel.close: the broker's close-ok is still to come */
+    bool heard;   /* the client has answered the broker's */
     bool well;    /* it ended as the client wanted: all that came before was taken */
     enum { MODEL_PLAIN, MODEL_CONFIRM, MODEL_TX } mode;
     unsigned doomed;  /* MAY_*: a frame has come that must close it so */

@@ -361,12 +361,16 @@ static void undo(struct model *model, struct known_request *q)
 
 void model_drop_requests(struct model *model, struct known_channel *channel, bool unknown)
 {
-    for (unsigned i = 0; i < channel->request_count; i++) {
-        if (unknown)
-            leave_unknown(model, channel, channel->requests[i]);
-        else
-            undo(model, channel->requests[i]);
-        model_request_free(channel->requests[i]);
-    }
+    struct known_request **requests = channel->requests;
+    unsigned count = channel->request_count;
+    channel->requests = NULL; /* first: what follows looks at all that are under way */
     channel->request_count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (unknown)
+            leave_unknown(model, channel, requests[i]);
+        else
+            undo(model, requests[i]);
+        model_request_free(requests[i]);
+    }
+    free(requests);
 }

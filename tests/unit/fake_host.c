@@ -185,7 +185,8 @@ uint32_t host_vhost(struct host *host, struct span user, struct span name)
 void host_describe(struct host *host, const char *protocol, struct span user, struct span vhost,
                    struct span client)
 {
-    (void)host, (void)protocol, (void)user, (void)vhost, (void)client;
+    say(&host->transcript, "describe %s user %.*s vhost %.*s client %.*s\n", protocol, (int)user.len, user.at,
+        (int)vhost.len, vhost.at, (int)client.len, client.at);
 }
 
 /* ---- output

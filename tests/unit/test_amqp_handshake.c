@@ -157,6 +157,27 @@ Test(amqp_handshake, unknown_virtual_host)
     client_free(c);
 }
 
+Test(amqp_handshake, what_status_shows)
+{
+    static const char properties[] = "\7productS\0\0\0\4pika\xf"
+                                     "connection_nameS\0\0\0\5trade";
+    static const char said[] = "describe AMQP 0-9-1 user guest vhost / client trade\n";
+    for (size_t len = 17; len < sizeof properties; len += sizeof properties - 1 - 17) {
+        struct client *c = client_new();
+        header(c);
+        CALL(c, 0, CONNECTION_START_OK, .client_properties = str(span_of(properties, len)),
+             .mechanism = text("PLAIN"), .response = str(span_of("\0guest\0guest", 12)));
+        CALL(c, 0, CONNECTION_TUNE_OK, num(0), num(0), num(0));
+        if (len > 17)
+            CALL(c, 0, CONNECTION_OPEN, .virtual_host = text("/"));
+        client_run(c);
+        cr_assert_eq(c->host->transcript.len, len > 17 ? sizeof said - 1 : 0);
+        if (len > 17)
+            cr_assert_eq(memcmp(c->host->transcript.at, said, sizeof said - 1), 0);
+        client_free(c);
+    }
+}
+
 /* Every method at every step: nothing but the one that is awaited goes further, and nothing breaks. */
 Test(amqp_handshake, every_method_too_early)
 {

@@ -38,7 +38,6 @@ bool on_channel_open(struct amqp *c, struct channel *ch, const union value *args
     CHECK(ch);
     ch->number = number;
     c->channels[number] = ch;
-    c->channel_count++;
     SEND(c, number, CHANNEL_OPEN_OK);
     return true;
 }
@@ -107,7 +106,6 @@ void channel_free(struct amqp *c, struct channel *ch)
 {
     undirty(c, ch);
     c->channels[ch->number] = NULL;
-    c->channel_count--;
     free(ch);
 }
 

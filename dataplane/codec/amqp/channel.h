@@ -29,7 +29,7 @@ struct channel {
     uint16_t number;
     uint8_t state;               /* enum channel_state */
     uint8_t mode;                /* enum channel_mode */
-    uint8_t content; /* enum content_stage */
+    uint8_t content;             /* enum content_stage */
     bool flow_off;               /* channel.flow: the client wants no deliveries */
     bool dirty;                  /* is in amqp.dirty */
     bool get_no_ack;             /* the basic.get that is under way wants no acknowledgement */

@@ -416,6 +416,7 @@ static void amqp_gone(void *state, struct host *host)
     slots_free(&c->consumers);
     map_free(&c->consumer_tags);
     map_free(&c->exclusive_queues);
+    name_drop(&c->client);
     c->channels = NULL;
     c->channel_room = 0;
 }

@@ -55,7 +55,7 @@ struct amqp {
     uint16_t frame_channel;
 
     struct channel **channels; /* by number; NULL: not open. Freed with the connection */
-    uint32_t channel_room, channel_count;
+    uint32_t channel_room;
     struct channel *dirty;       /* have confirms to write at the end of the turn */
     uint64_t seq_floor;          /* no publish of a channel that is closed has a larger number */
     uint64_t exchange_version;   /* as of this call of input() */
@@ -69,6 +69,7 @@ struct amqp {
     size_t input_rest;            /* bytes that the last input left */
     size_t backlog;               /* as of the last tick: a peer that takes its output is alive */
     struct name user, vhost_name;
+    struct span client; /* what it calls itself, until it is told the host; owned */
 };
 
 /* ---- output ------------------------------------------------------------------------------------- */
@@ -94,7 +95,8 @@ void amqp_drop(struct amqp *c, const char *why);
 /* A name that a client gave, for "%.*s". */
 #define TEXT_OF(s) (int)(s).len, (const char *)(s).at
 
-/* ---- the life of a connection (connection.c, handshake.c, heartbeat.c) ------------------------------------------ */
+/* ---- the life of a connection (connection.c, handshake.c, heartbeat.c)
+ * ------------------------------------------ */
 
 /* Reads the protocol header; returns the bytes used. */
 size_t protocol_header(struct amqp *c, struct span bytes);

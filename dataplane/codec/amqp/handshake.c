@@ -158,13 +158,20 @@ static void refuse_login(struct amqp *c, struct span mechanism)
         TEXT_OF(mechanism));
 }
 
-static void describe(struct amqp *c, struct span client)
+/* What the client calls itself: kept for connection.open, from when on status shows it. */
+static void keep_client(struct amqp *c, struct span client)
 {
     struct field name;
-    if (!table_find(client, "connection_name", &name) || name.type != 'S')
-        if (!table_find(client, "product", &name) || name.type != 'S')
-            name.value = (struct span){0};
-    host_describe(c->host, "AMQP 0-9-1", name_span(&c->user), (struct span){0}, name.value);
+    if ((table_find(client, "connection_name", &name) && name.type == 'S') ||
+        (table_find(client, "product", &name) && name.type == 'S'))
+        c->client = name_keep(
+            span_of(name.value.at, name.value.len < NAME_MAX_BYTES ? name.value.len : NAME_MAX_BYTES));
+}
+
+static void describe(struct amqp *c)
+{
+    host_describe(c->host, "AMQP 0-9-1", name_span(&c->user), name_span(&c->vhost_name), c->client);
+    name_drop(&c->client);
 }
 
 bool on_connection_start_ok(struct amqp *c, struct channel *ch, const union value *args)
@@ -178,7 +185,7 @@ bool on_connection_start_ok(struct amqp *c, struct channel *ch, const union valu
     } else if (!login(c, m)) {
         refuse_login(c, m->mechanism.s);
     } else {
-        describe(c, m->client_properties.s);
+        keep_client(c, m->client_properties.s);
         SEND(c, 0, CONNECTION_TUNE, .channel_max = num(options->channel_max),
              .frame_max = num(options->frame_max), .heartbeat = num(options->heartbeat_s));
         c->phase = PHASE_TUNE;
@@ -233,6 +240,7 @@ bool on_connection_open(struct amqp *c, struct channel *ch, const union value *a
         return true;
     }
     name_set(&c->vhost_name, m->virtual_host.s);
+    describe(c);
     SEND(c, 0, CONNECTION_OPEN_OK);
     c->phase = PHASE_RUNNING;
     heartbeat_start(c);

@@ -1,0 +1,168 @@
+"""What tests/tidy holds the tree to, as data. A row is (what, why): whoever adds an exception adds its reason.
+
+Patterns are those of fnmatch over a path from the root of the tree; '*' also matches '/'.
+"""
+
+# ---- (a) which file may include which: the first row whose files match is the one -------------------------------------
+
+BASE = ("dataplane/base/*", "what every part uses, and that includes nothing of them")
+ERRORS = [("router/errors.h", "what a peer can be told"), ("router/errors.def", "its rows")]
+VOCABULARY = [("router/command.h", "what fronts and routers say to each other"), *ERRORS]
+MESSAGE = ("router/message.h", "the layout of what is delivered from the page")
+
+INCLUDES = [
+    # (name of the part, its files, [(what it may include, why)])
+    ("base", ["dataplane/base/*"], [BASE]),
+    ("journal", ["journal/*"], [BASE, ("journal/*", "itself")]),
+    ("the router's start", ["router/start.c"], [
+        BASE, ("router/*", "itself"),
+        ("journal/journal.h", "recovery"),
+        ("journal/storage.h", "recovery reads a storage before there is a journal"),
+    ]),
+    ("router", ["router/*"], [
+        BASE, ("router/*", "itself"),
+        ("journal/journal.h", "the commands and events of its journal"),
+        ("journal/record.h", "a log page holds records"),
+    ]),
+    ("tcp", ["dataplane/tcp/*"], [BASE, ("dataplane/tcp/*", "itself")]),
+    ("transport", ["dataplane/transport/*"], [
+        BASE, ("dataplane/transport/*", "itself"), ("dataplane/tcp/*", "our own TCP is a transport"),
+    ]),
+    ("codec", ["dataplane/codec/*"], [
+        BASE, ("dataplane/codec/*", "itself"), *VOCABULARY, MESSAGE,
+        ("router/table.h", "field tables: headers and arguments are kept as they come over the wire"),
+    ]),
+    ("front", ["dataplane/" + name for name in
+               ("front.*", "front_inside.h", "host.c", "events.c", "listing.c", "output.*", "lent.*", "exchange_table.*")], [
+        BASE, ("dataplane/transport/transport.h", "where its bytes come from"),
+        ("dataplane/codec/*", "what its bytes mean"), *VOCABULARY, MESSAGE,
+        ("router/access.h", "who may log in"),
+        ("dataplane/front*.h", "itself"), ("dataplane/output.h", "itself"), ("dataplane/lent.h", "itself"),
+        ("dataplane/exchange_table.h", "itself"),
+    ]),
+    ("main", ["dataplane/*"], [
+        ("dataplane/*", "main puts all parts together"), ("router/router.h", "an agent"), ("router/access.h", "it makes it"),
+        ("router/command.h", "it makes ops for the control socket"), *ERRORS,
+        ("journal/journal.h", "an agent"), ("journal/storage.h", "it picks one"), ("journal/storage_uring.h", "the one it picks"),
+    ]),
+    ("mgmt", ["mgmt/*"], [
+        ("dataplane/base/shm.h", "the contract with the other process"), ("mgmt/*", "itself"),
+    ]),
+    ("bench", ["bench/*"], [("bench/*", "itself: it must be able to judge any broker")]),
+    ("tests", ["tests/*"], [
+        (folder + "/*", "tests look at everything but the load generator")
+        for folder in ("dataplane", "router", "journal", "mgmt", "tests")
+    ]),
+]
+
+# What is simulated is included by its own folder and by tests, so that it can't get into the broker.
+SIMULATED = ["*_sim.h", "*/sim_*.h"]
+
+# ---- system headers: only in these files ------------------------------------------------------------------------------
+
+SYSTEM = [
+    # (header, [(file, why)])
+    ("rte_*", [
+        ("dataplane/base/ring.c", "the ring between two agents is DPDK's"),
+        ("dataplane/tcp/device_dpdk.c", "the network card"),
+        ("dataplane/transport/transport_tcp.c", "sends from a page without a copy"),
+        ("dataplane/main.c", "starts DPDK"),
+    ]),
+    ("liburing.h", [("*_uring.c", "the two real ends of the seams: sockets and files")]),
+    ("openssl/*", [
+        ("dataplane/transport/transport_tls.c", "TLS"),
+        ("router/access.c", "compares passwords in constant time"),
+    ]),
+    ("systemd/*", [("dataplane/gannetd.c", "tells systemd when it is ready")]),
+    ("jansson.h", [("mgmt/*", "the management plane speaks JSON"), ("bench/*", "--json")]),
+    ("pthread.h", [
+        ("dataplane/worker.c", "threads are composition"),
+        ("dataplane/control.c", "the control socket blocks, so it has a thread of its own"),
+        ("dataplane/base/log.c", "stderr may block, so it has a thread of its own"),
+        ("journal/keeper.c", "files are made where blocking is allowed"),
+        ("bench/*", "a thread for each worker"),
+        ("tests/*", "tries the above"),
+    ]),
+    ("stdatomic.h", [
+        ("dataplane/front*", "a list for the control thread is handed over by one exchange"),
+        ("dataplane/listing.c", "the same"),
+        ("dataplane/worker.*", "asking threads to end; waking sleepers"),
+        ("dataplane/control.c", "asking its thread to end"),
+        ("dataplane/base/log.c", "any thread logs"),
+        ("journal/keeper.c", "asking its thread to end"),
+        ("bench/*", "its own"),
+        ("tests/*", "its own"),
+    ]),
+]
+
+# Parts that do no I/O: they may include nothing of the system but these.
+PURE = [
+    ("router/*", "it does no I/O: its disk is a ring away"),
+    ("dataplane/codec/*", "it does no I/O, so that any bytes can be tried on it"),
+    ("dataplane/base/map.*", "tables and arithmetic"),
+    ("dataplane/base/timer.*", "tables and arithmetic"),
+]
+PURE_HEADERS = {"assert.h", "ctype.h", "inttypes.h", "limits.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h",
+                "stdlib.h", "string.h"}
+PURE_TOO = [("router/access.c", "openssl/*", "compares passwords in constant time")]
+
+# ---- (b), (c) calls: (names, what to do instead, [(file that may, why)]) --------------------------------------------
+
+TRIES_REAL = [("tests/*", "tries real processes, sockets and disks")]
+MEASURES = [("bench/*", "measures"), ("mgmt/*", "another process")]
+
+CALLS = [
+    ("clock_gettime clock gettimeofday time timespec_get ftime __rdtsc rte_rdtsc", "time is an argument (now_ns)",
+     [("dataplane/main.c", "the only clocks"), *MEASURES, *TRIES_REAL]),
+    ("rand random srand srandom drand48 lrand48 arc4random getrandom getentropy RAND_bytes", "chance is an argument (struct prng)",
+     [("dataplane/main.c", "seeds the generators"), *MEASURES, *TRIES_REAL]),
+    ("sleep usleep nanosleep clock_nanosleep", "nobody waits by sleeping: a poll returns, a thread waits for an event",
+     [("dataplane/gannetd.c", "the main thread at the end, while workers come to rest"),
+      ("dataplane/control.c", "the control thread, while a front answers"), *MEASURES, *TRIES_REAL]),
+    ("strcpy stpcpy strncpy", "memcpy of a known length, or snprintf", []),
+    ("strcat strncat", "snprintf", []),
+    ("sprintf vsprintf", "snprintf", []),
+    ("gets", "getline", []),
+    ("atoi atol atoll atof", "strtol and a look at where it stopped", []),
+    ("alloca", "an array with a bound, or malloc", []),
+    ("strtok", "strtok_r, strsep, or spans", []),
+    ("assert", "CHECK, which stays on (static_assert for what the compiler can see)", []),
+    ("abort", "CHECK", [("dataplane/base/check.c", "is CHECK"), ("tests/*", "nobody depends on them")]),
+]
+
+# Anywhere in a text: (what, instead).
+WORDS = [
+    (r"\bTODO\b", "an issue"),
+    (r"\bFIXME\b", "mend it, or an issue"),
+    (r"\bXXX\b", "say what is meant"),
+    (r"\bHACK\b", "say what is meant"),
+    (r"(?i)\bfor now\b", "say until when, or leave it away"),
+]
+
+# ---- (d) lengths ---------------------------------------------------------------------------------------------------
+
+FUNCTION_LINES_MAX = 80   # never more
+FUNCTION_LINES = 50       # more only if it is in long_functions.txt, where numbers only shrink
+FILE_LINES = 500          # more only if it is in long_files.txt, likewise
+
+# ---- (g) texts that name what is not ours to name ------------------------------------------------------------------
+
+HOSTS = [
+    (r"\b(?:registry\.npmjs|npmjs)\.(?:org|com)\b", "a package registry"),
+    (r"\b(?:files\.pythonhosted|pypi)\.org\b", "a package registry"),
+    (r"\b(?:\w+\.)?crates\.io\b", "a package registry"),
+    (r"\b(?:deb|ftp|security)\.debian\.org\b", "a package archive"),
+    (r"\barchive\.ubuntu\.com\b", "a package archive"),
+    (r"\b(?:proxy\.golang|rubygems|repo\.maven\.apache)\.org\b", "a package registry"),
+    (r"\b(?:docker|ghcr|quay|gcr)\.io\b", "an image registry"),
+    (r"(?<![\w./])/work/", "a path of somebody's machine"),
+]
+
+# ---- (j) rows that must be used: (table, pattern of a row, [(what must be there for each, where, why)]) ------------------
+
+TABLES = [
+    ("router/errors.def", r"^X\((ERR_\w+),", [
+        (r"\b{0}\b", ["router/*.c", "dataplane/*.c", "dataplane/*.def"], "an error that nobody is told"),
+    ]),
+    ("router/command.h", r"^    X\((\w+), \w+\).*?(?=\n\nenum command_kind)", []),
+]

@@ -137,7 +137,10 @@ void broker_free(struct broker *broker)
 
 bool broker_ready(const struct broker *broker)
 {
-    return router_ready(broker->router[0]);
+    for (unsigned r = 0; r < broker->routers; r++)
+        if (!router_ready(broker->router[r]))
+            return false;
+    return true;
 }
 
 unsigned broker_poll(struct broker *broker, uint64_t now_ns)

@@ -25,8 +25,9 @@ enum {
     DESCRIPTORS_OF_OWN = 256, /* journals, rings, listeners, the control socket */
     ADDRESS_MS = 2000,        /* a broker just killed lets go of its address within */
     READY_MS = 10000,         /* the agents exchange a few messages: more is a bug */
-    STOP_CLIENTS_MS = 6000,   /* a clean end waits so long for clients to close: a little longer than codecs do */
-    STOP_STEP_MS = 60000,     /* and so long for the disk */
+    STOP_CLIENTS_MS =
+        6000,             /* a clean end waits so long for clients to close: a little longer than codecs do */
+    STOP_STEP_MS = 60000, /* and so long for the disk */
 };
 
 static bool in_list(const struct text_list *list, const char *text)

@@ -46,6 +46,7 @@ struct router {
     struct compaction compaction;
     uint64_t checkpoint_from; /* LSN from which the log since the last one is counted */
     uint8_t gate;                       /* GATE_* as the fronts know it */
+    uint64_t started; /* LSN that must be safe before anything is delivered; 0: it is */
     bool recovering, clean; /* reading the journal back; its last record said that the end was clean */
     bool stopping, stopped, told_failed;
     struct router_stats stats;
@@ -80,6 +81,9 @@ unsigned router_answer_waiting(struct router *router);
 void router_wake(struct router *router, struct waiter *waiters);
 /* Forgets the queue, with a record of it if it is durable. */
 void router_delete_queue(struct router *router, struct queue *queue);
+
+/* start.c: what is still to be done of the start. Returns the work done. */
+unsigned start_poll(struct router *router);
 
 /* list.c */
 void list_queues(struct router *router, struct op *op);

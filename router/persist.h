@@ -35,6 +35,7 @@ enum router_record {
     RECORD_LARGE,                /* struct record_large, struct part ...: parts of a message in a checkpoint */
     RECORD_CHECKPOINT_END,       /* struct record_id: LSN of the CHECKPOINT */
     RECORD_CLEAN,                /* the last of a clean end: nothing delivered is unsettled but what is marked so */
+    RECORD_STARTED,              /* struct record_id: the first after a clean end: what is delivered from now on isn't marked */
 };
 
 struct record_settled {
@@ -125,3 +126,5 @@ void persist_replay(void *router, const struct record *record, uint64_t lsn);
 /* After the last one: what refers to what no longer exists is dropped, and unless the end was clean everything may have been
  * delivered before. */
 void persist_replayed(struct router *router);
+/* Everything in durable queues may have been delivered before. */
+void persist_mark_redelivered(struct router *router);

@@ -286,5 +286,10 @@ void persist_replayed(struct router *router)
     map_each(&router->large, drop_unreferred, router);
     map_each(&router->catalog.queues, start_at_first, NULL);
     if (!router->clean)
-        map_each(&router->catalog.queues, mark_redelivered, NULL);
+        persist_mark_redelivered(router);
+}
+
+void persist_mark_redelivered(struct router *router)
+{
+    map_each(&router->catalog.queues, mark_redelivered, NULL);
 }

@@ -265,7 +265,7 @@ static unsigned flush_links(struct router *router)
 
 unsigned router_poll(struct router *router, uint64_t now_ns)
 {
-    unsigned work = take_journal(router);
+    unsigned work = take_journal(router) + start_poll(router);
     (void)now_ns;
     work += take_peers(router);
     work += take_all(router);
@@ -283,6 +283,8 @@ unsigned router_poll(struct router *router, uint64_t now_ns)
     store_shrink(&router->store);
     set_gate(router);
     tell_failure(router);
+    router->stats.page_bytes = router->store.resident * PAGE_BYTES;
+    router->stats.log_bytes = store_log_bytes(&router->store);
     return work + flush_links(router);
 }
 

@@ -41,7 +41,8 @@ int router_recover(struct router *router, const struct router *registrar, struct
                    struct journal_end *end, char *error, size_t error_size);
 /* After all have recovered: sends the table of exchanges on its way to fronts and routers. */
 void router_start(struct router *router);
-/* Whether every front and router knows every exchange and binding: clients may come. Only asked of router 0. */
+/* Whether clients may come, as far as this router is concerned: router 0 waits until every front and router knows every exchange
+ * and binding. */
 bool router_ready(const struct router *router);
 
 /* ---- running ------------------------------------------------------------------------------------- */

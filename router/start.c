@@ -78,10 +78,26 @@ void router_start(struct router *router)
     map_each(&router->catalog.exchanges, tell_bound, router);
     if (is_registrar(router))
         registrar_start(router);
+    if (!router->clean)
+        return;
+    persist_id(router, RECORD_STARTED, 0);
+    router->started = store_lsn(&router->store);
+}
+
+/* Before the first delivery the log must no longer end with a clean end. Where nothing can be written now, all is marked instead. */
+unsigned start_poll(struct router *router)
+{
+    const struct store *store = &router->store;
+    if (!router->started || (store->safe < router->started && !store->full && !store->failed))
+        return 0;
+    if (store->safe < router->started)
+        persist_mark_redelivered(router);
+    router->started = 0;
+    return 1;
 }
 
 bool router_ready(const struct router *router)
 {
     const struct registrar *r = &router->registrar;
-    return r->known == r->number && r->doubt_count == 0 && r->wait_count == 0;
+    return !router->started && r->known == r->number && r->doubt_count == 0 && r->wait_count == 0;
 }

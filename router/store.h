@@ -87,6 +87,7 @@ struct store {
     struct segment *segments; /* ring of segment_mask + 1, the oldest at segment_head */
     size_t segment_mask, segment_head, segment_count;
     uint64_t segment_first; /* its number */
+    size_t segments_held;   /* not retired */
     uint64_t checkpoint;    /* LSN a replay can start from: goes into the next segment header, */
     uint64_t header_lsn;    /* which ends here; 0: it is safe, */
     uint64_t header_checkpoint; /* and says this; */
@@ -158,5 +159,5 @@ uint64_t store_sparse_segment(const struct store *store, uint64_t age);
 bool store_segment_alive(const struct store *store, uint64_t number);
 /* Whether everything appended is safe and no page is on its way. */
 bool store_idle(const struct store *store);
-/* Bytes of log from the oldest segment on that is not retired. */
+/* Bytes of the segments that are not retired. */
 uint64_t store_log_bytes(const struct store *store);

@@ -47,6 +47,7 @@ struct segment *store_segment(struct store *store, uint64_t number)
         store->segments[i] = (struct segment){.retired = true};
     }
     struct segment *segment = segment_get(store, number);
+    store->segments_held += segment->retired;
     segment->retired = false;
     return segment;
 }
@@ -55,6 +56,7 @@ void store_found_segments(struct store *store, const uint64_t *numbers, size_t c
 {
     for (size_t i = 0; i < store->segment_count; i++)
         store->segments[(store->segment_head + i) & store->segment_mask].retired = true;
+    store->segments_held = 0;
     for (size_t i = 0; i < count; i++)
         store_segment(store, numbers[i]);
     store->some_emptied = true;
@@ -74,7 +76,7 @@ static void retire(struct store *store, uint64_t number, struct segment *segment
 {
     struct journal_command command = {.kind = JOURNAL_RETIRE, .lsn = number * SEGMENT_BYTES};
     if (ring_put(store->to_journal, &command, 1) == 1)
-        segment->retired = true;
+        segment->retired = true, store->segments_held--;
     else
         store->some_emptied = true; /* the journal is busy: again when it says SAFE */
 }
@@ -132,11 +134,7 @@ size_t store_dead_segments(const struct store *store)
 
 uint64_t store_log_bytes(const struct store *store)
 {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < store->segment_count; i++)
-        if (!store->segments[(store->segment_head + i) & store->segment_mask].retired)
-            bytes += SEGMENT_BYTES;
-    return bytes;
+    return store->segments_held * SEGMENT_BYTES;
 }
 
 static struct page *page_for(struct store *store, uint64_t position)

@@ -5,6 +5,7 @@
  * The fuzzer's bytes are a script: what arrives raw, as a frame, or as a method; what the routers answer;
  * what the front says. clang -fsanitize=fuzzer,address,undefined; corpus/amqp holds one script per file.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -137,7 +138,7 @@ static void answer(struct play *p)
     if (!op)
         return;
     op->error = how < 192 ? ERR_NONE : (enum error)(how % ERRORS);
-    strcpy(op->text, "because of the fuzzer");
+    snprintf(op->text, sizeof op->text, "because of the fuzzer");
     op->got = how & 1;
     op->messages = how;
     if (op->kind == OP_CONSUME && op->error == ERR_NONE) {

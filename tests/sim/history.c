@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 
-enum { LINES = 400, LINE_BYTES = 200 };
+enum { LINES = 1000, LINE_BYTES = 200 };
 
 static struct {
     uint64_t seed, step, sum;

@@ -31,6 +31,8 @@ void model_idle(struct model *model);
 void model_failed(struct model *model);
 /* The broker is gone: killed, or it ended as it should (clean). */
 void model_down(struct model *model, bool clean);
+/* The broker starts on a disk that takes nothing: it may not be able to remember that it ended as it should. */
+void model_may_mark(struct model *model);
 
 /* The queues that may exist, and whether one is sure to hold a message that can be delivered. For the one who empties them. */
 unsigned model_queues(const struct model *model);

@@ -175,6 +175,8 @@ static void consuming(struct model *model, struct known_request *q)
 {
     struct known_consumer *c = q->consumer;
     struct known_queue *now = model_queue(model, &q->name);
+    if (c->state == CONSUMER_GONE)
+        return; /* with its channel, before the answer was seen */
     c->unsure = c->queue != now || now->thing.there != YES;
     c->queue = now;
     c->state = CONSUMER_ACTIVE;

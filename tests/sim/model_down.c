@@ -111,6 +111,13 @@ void model_down(struct model *model, bool clean)
     model->clock++;
 }
 
+void model_may_mark(struct model *model)
+{
+    for (unsigned q = 0; q < model->queue_count; q++)
+        for (unsigned i = 0; i < model->queues[q]->entry_count; i++)
+            model->queues[q]->entries[i]->may_redeliver = true;
+}
+
 /* ---- the end ---------------------------------------------------------------------------------------------------------------- */
 
 unsigned model_queues(const struct model *model)

@@ -79,6 +79,21 @@ static bool has_room(const struct model *model, const struct known_consumer *c)
     return c->no_ack || ((!c->prefetch || c->out < c->prefetch) && (!channel->limit || out < channel->limit));
 }
 
+/* Whether some of the queue may be on its way to a client that doesn't take it. */
+static bool hidden(const struct model *model, const struct known_queue *queue)
+{
+    for (unsigned i = 0; i < model->consumer_count; i++) {
+        const struct known_consumer *c = model->consumers[i];
+        if (c->queue == queue && c->state != CONSUMER_GONE && !is_flushed(model, c->channel->conn))
+            return true;
+    }
+    for (unsigned i = 0; i < model->channel_count; i++)
+        for (unsigned r = 0; r < model->channels[i]->request_count; r++)
+            if (model->channels[i]->requests[r]->queue == queue && model->channels[i]->requests[r]->method == BASIC_GET)
+                return true;
+    return false;
+}
+
 /* Something waits, and somebody waits for it. */
 static void check_queue(const struct model *model, const struct known_queue *queue)
 {
@@ -86,7 +101,7 @@ static void check_queue(const struct model *model, const struct known_queue *que
     for (unsigned i = 0; !ready && i < queue->entry_count; i++)
         if (queue->entries[i]->present == YES && queue->entries[i]->where == WHERE_READY)
             ready = queue->entries[i];
-    if (!ready || queue->thing.there != YES)
+    if (!ready || queue->thing.there != YES || hidden(model, queue))
         return;
     for (unsigned i = 0; i < model->consumer_count; i++)
         if (model->consumers[i]->queue == queue && has_room(model, model->consumers[i]))

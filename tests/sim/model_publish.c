@@ -1,4 +1,5 @@
 /* Publishes: where each goes while its routing lasts, and the confirms and returns that are owed for it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,6 +201,16 @@ void model_publish_begun(struct model *model, struct known_channel *channel, con
     check_exchange(model, channel, m);
 }
 
+static void note(const struct known_message *m)
+{
+    char to[128] = "";
+    for (unsigned i = 0; i < m->entry_count && strlen(to) < 96; i++)
+        snprintf(to + strlen(to), sizeof to - strlen(to), " %.16s%s", m->entries[i]->queue->name.s,
+                 m->entries[i]->must ? "" : "?");
+    history_note("model: m%llu, %zu bytes%s%s, to '%s' key '%s':%s", (unsigned long long)m->number, m->body.len,
+                 m->persistent ? ", persistent" : "", m->mandatory ? ", mandatory" : "", m->exchange.s, m->key.s, to);
+}
+
 /* The front's table of exchanges is not younger than the answers that it has sent, and may be older. */
 void model_publish(struct model *model, struct known_channel *channel, const struct said *said)
 {
@@ -211,6 +222,7 @@ void model_publish(struct model *model, struct known_channel *channel, const str
     if (m->nowhere)
         return;
     begin_routing(model, m);
+    note(m);
     if (channel->mode == MODEL_CONFIRM)
         ADD(channel->confirms, channel->confirm_count, m);
     if (channel->mode == MODEL_TX)

@@ -327,6 +327,9 @@ void model_request(struct model *model, struct known_channel *channel, const str
     ADD(channel->requests, channel->request_count, q);
     model_reconsider(model, channel, q);
     q->disturbed = false;
+    history_note("model: %s '%s' '%s' '%s'%s%s%s%s, may come to %x", method_text(q->method), q->name.s, q->other.s, q->key.s,
+                 q->passive ? " passive" : "", q->durable ? " durable" : "", q->exclusive ? " exclusive" : "",
+                 q->auto_delete ? " auto-delete" : "", q->may);
 }
 
 void model_request_free(struct known_request *q)

@@ -25,6 +25,8 @@ bool world_step(struct world *world)
         client_move(&world->clients[i]);
     if (world->site->state == SITE_DOWN && world->step >= world->down_until)
         site_start(world->site);
+    if (world->site->state == SITE_STARTING && (world->faults.capacity || world->faults.write_fails))
+        model_may_mark(world->model);
     enum site_state before = world->site->state;
     bool idle = site_poll(world->site, world->step, world->now_ns);
     world->quiet = idle ? world->quiet + 1 : 0;

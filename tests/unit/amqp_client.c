@@ -1,6 +1,7 @@
 #include "amqp_client.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -155,7 +156,7 @@ void client_answer(struct client *c, enum error error, const char *what)
     struct op *op = fake_take_op(c->host, &router);
     cr_assert(op);
     op->error = error;
-    strcpy(op->text, what);
+    snprintf(op->text, sizeof op->text, "%s", what);
     if (op->kind == OP_CONSUME && error == ERR_NONE) {
         op->consumer = c->next_consumer++;
         c->consumer_tag = op->tag;

@@ -264,6 +264,7 @@ void model_client_said(struct model *model, uint64_t stream, const struct said *
 {
     struct known_conn *conn = conn_of(model, stream);
     model->clock++;
+    model_shake(model);
     if (conn->ending || !said->method)
         return;
     if (said->channel == 0) {
@@ -378,6 +379,7 @@ void model_broker_said(struct model *model, uint64_t stream, const struct said *
     struct known_conn *conn = conn_of(model, stream);
     struct known_channel *channel = conn->channels[said->channel];
     model->clock++;
+    model_shake(model);
     if (said->method == CONNECTION_CLOSE)
         broker_closes_conn(model, conn, said->args);
     for (unsigned i = 0; said->method == CONNECTION_CLOSE_OK && i < TALK_CHANNELS; i++)

@@ -86,14 +86,14 @@ static void check_place(const struct model *model, const struct known_entry *e)
         history_fail("m%llu was delivered from '%s' again after it had been settled", NUMBER(m), queue);
     if (e->present == NO && !e->queue->gone)
         history_fail("m%llu was delivered from '%s', but can't be there any more", NUMBER(m), queue);
-    if (e->where == WHERE_OUT)
+    if (e->where == WHERE_OUT && !e->holder->shaken)
         history_fail("m%llu was delivered from '%s', but is still with stream %llu, channel %u", NUMBER(m), queue,
                      (unsigned long long)e->holder->conn->stream, e->holder->number);
 }
 
-static void check_mark(const struct known_entry *e, bool redelivered)
+static void check_mark(const struct model *model, const struct known_entry *e, bool redelivered)
 {
-    if (redelivered && !e->may_redeliver && !e->must_redeliver)
+    if (redelivered && !e->may_redeliver && !e->must_redeliver && !model_shaky(model, e->queue))
         history_fail("m%llu came from '%s' marked redelivered, but can't have been delivered before", NUMBER(e->message),
                      e->queue->name.s);
     if (!redelivered && e->must_redeliver)
@@ -170,7 +170,7 @@ static void take(struct model *model, struct known_channel *channel, struct know
     if (back && e->where != WHERE_READY)
         return;
     check_place(model, e);
-    check_mark(e, redelivered);
+    check_mark(model, e, redelivered);
     if (!is_void(channel))
         check_older(model, e, conn);
     if (!redelivered)

@@ -61,8 +61,15 @@ static void check_channel(struct model *model, struct known_channel *channel)
     if (channel->request_count)
         history_fail("%s on channel %u of stream %llu was never answered", method_text(channel->requests[0]->method),
                      channel->number, U(channel->conn->stream));
-    if (channel->life == LIFE_OPEN)
-        model_publishes_settled(model, channel);
+    if (channel->life != LIFE_OPEN)
+        return;
+    model_publishes_settled(model, channel);
+    if (!channel->shaken)
+        return;
+    channel->shaken = false; /* the broker has not closed it */
+    for (unsigned i = 0; i < model->consumer_count; i++)
+        if (model->consumers[i]->channel == channel && model->consumers[i]->state == CONSUMER_ACTIVE)
+            model->consumers[i]->unsure = false;
 }
 
 static bool has_room(const struct model *model, const struct known_consumer *c)

@@ -162,6 +162,7 @@ struct known_channel {
     enum channel_life life;
     bool crossed; /* both have sent channel.close: the broker's close-ok is still to come */
     bool heard;   /* the client has answered the broker's */
+    bool shaken;  /* the broker may have closed it, behind output that the client doesn't take */
     bool well;    /* it ended as the client wanted: all that came before was taken */
     enum { MODEL_PLAIN, MODEL_CONFIRM, MODEL_TX } mode;
     unsigned doomed;  /* MAY_*: a frame has come that must close it so */
@@ -295,6 +296,10 @@ void model_done(struct model *model, struct known_entry *entry);
 void model_commit_acks(struct model *model, struct known_channel *channel);
 void model_rollback_acks(struct known_channel *channel);
 void model_recover(struct model *model, struct known_channel *channel);
+/* Looks for channels that the broker may have closed without that we have seen it. */
+void model_shake(struct model *model);
+/* Whether one of them has, or had, something of the queue. */
+bool model_shaky(const struct model *model, const struct known_queue *queue);
 /* The channel is over: everything on it goes back, consumers go. */
 void model_release(struct model *model, struct known_channel *channel);
 /* It isn't known what the broker has taken on the channel before it was over. */

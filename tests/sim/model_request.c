@@ -209,10 +209,12 @@ static void begin_cancel(struct model *model, struct known_channel *channel, str
 {
     for (unsigned i = 0; i < model->consumer_count; i++) {
         struct known_consumer *c = model->consumers[i];
-        if (c->channel == channel && same(&c->tag, &q->other) && c->state == CONSUMER_ACTIVE) {
-            c->state = CONSUMER_CANCELLING;
-            q->consumer = c;
-        }
+        if (c->channel != channel || !same(&c->tag, &q->other) || c->state != CONSUMER_ACTIVE)
+            continue;
+        c->state = CONSUMER_CANCELLING;
+        q->consumer = c;
+        if (c->queue->auto_delete)
+            model_suspect_queue(model, c->queue);
     }
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model_inside.h"
+#include "tap.h"
 
 void model_done(struct model *model, struct known_entry *e)
 {
@@ -70,6 +71,56 @@ void model_rollback_acks(struct known_channel *channel)
 {
     for (unsigned i = 0; i < channel->unacked_count; i++)
         channel->unacked[i].held = HELD_NOT;
+}
+
+/* ---- by what we can't see ------------------------------------------------------------------------------------------------ */
+
+static bool may_have_failed(const struct known_channel *channel)
+{
+    unsigned may = channel->doomed | channel->may_end;
+    for (unsigned i = 0; i < channel->request_count; i++)
+        may |= channel->requests[i]->may & ~(unsigned)MAY_OK;
+    return channel->life == LIFE_OPEN && may;
+}
+
+static void shake(struct model *model, struct known_channel *channel)
+{
+    channel->shaken = true;
+    for (unsigned i = 0; i < model->consumer_count; i++) {
+        struct known_consumer *c = model->consumers[i];
+        if (c->channel != channel || c->state == CONSUMER_GONE)
+            continue;
+        c->unsure = true;
+        if (c->queue->auto_delete)
+            model_suspect_queue(model, c->queue);
+    }
+}
+
+void model_shake(struct model *model)
+{
+    for (unsigned i = 0; i < model->conn_count; i++) {
+        const struct known_conn *conn = model->conns[i];
+        if (!conn->there || conn->ending || taps_flushed(model->taps, conn->stream))
+            continue;
+        for (unsigned n = 0; n < TALK_CHANNELS; n++)
+            if (conn->channels[n] && !conn->channels[n]->shaken && may_have_failed(conn->channels[n]))
+                shake(model, conn->channels[n]);
+    }
+}
+
+bool model_shaky(const struct model *model, const struct known_queue *queue)
+{
+    for (unsigned i = 0; i < model->consumer_count; i++)
+        if (model->consumers[i]->queue == queue && model->consumers[i]->channel->shaken)
+            return true;
+    for (unsigned i = 0; i < model->channel_count; i++)
+        for (unsigned r = 0; model->channels[i]->shaken && r < model->channels[i]->request_count; r++)
+            if (model->channels[i]->requests[r]->queue == queue)
+                return true;
+    for (unsigned i = 0; i < queue->entry_count; i++)
+        if (queue->entries[i]->where == WHERE_OUT && queue->entries[i]->holder->shaken)
+            return true;
+    return false;
 }
 
 /* ---- by what happens to the channel ------------------------------------------------------------------------------- */

@@ -5,8 +5,8 @@
 #include "base/check.h"
 #include "base/prng.h"
 
-static struct ring *new_ring(struct broker *broker, enum agent_kind from, unsigned from_index, enum agent_kind to,
-                             unsigned to_index)
+static struct ring *new_ring(struct broker *broker, enum agent_kind from, unsigned from_index,
+                             enum agent_kind to, unsigned to_index)
 {
     struct ring *ring = ring_new();
     broker->rings[broker->ring_count++] =
@@ -37,8 +37,8 @@ static struct wiring *make_rings(struct broker *broker)
     return w;
 }
 
-static struct router *make_router(struct broker *broker, const struct broker_options *options, const struct wiring *w,
-                                  unsigned index, uint64_t id, uint64_t start)
+static struct router *make_router(struct broker *broker, const struct broker_options *options,
+                                  const struct wiring *w, unsigned index, uint64_t id, uint64_t start)
 {
     struct router_options o = {
         .index = index,
@@ -63,8 +63,8 @@ static struct router *make_router(struct broker *broker, const struct broker_opt
     return router_new(&o);
 }
 
-static struct front *make_front(struct broker *broker, const struct broker_options *options, const struct wiring *w,
-                                unsigned index, uint64_t seed)
+static struct front *make_front(struct broker *broker, const struct broker_options *options,
+                                const struct wiring *w, unsigned index, uint64_t seed)
 {
     struct front_options o = {
         .index = index,
@@ -83,16 +83,16 @@ static struct front *make_front(struct broker *broker, const struct broker_optio
 }
 
 /* Router 0 first: the others' bindings refer to its exchanges. */
-static bool recover(struct broker *broker, const struct broker_options *options, const struct wiring *w, char *error,
-                    size_t error_size)
+static bool recover(struct broker *broker, const struct broker_options *options, const struct wiring *w,
+                    char *error, size_t error_size)
 {
     for (unsigned r = 0; r < broker->routers; r++) {
         struct journal_end end = {0};
         struct journal_options o = {.router = r, .disk_free_limit = options->disk_free_limit};
-        if (router_recover(broker->router[r], broker->router[0], options->storage[r], &end, error, error_size) < 0)
+        if (router_recover(broker->router[r], broker->router[0], options->storage[r], &end, error,
+                           error_size) < 0)
             return false;
-        broker->journal[r] =
-            journal_new(options->storage[r], &o, w->to_journal[r], w->from_journal[r], &end);
+        broker->journal[r] = journal_new(options->storage[r], &o, w->to_journal[r], w->from_journal[r], &end);
     }
     for (unsigned r = 0; r < broker->routers; r++)
         router_start(broker->router[r]);

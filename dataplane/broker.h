@@ -33,7 +33,8 @@ struct agent {
     uint8_t index;
 };
 
-/* A ring, and which agents it connects: whoever runs them on threads wakes one when the other has put something in. */
+/* A ring, and which agents it connects: whoever runs them on threads wakes one when the other has put
+ * something in. */
 struct broker_ring {
     struct ring *ring;
     struct agent from, to;

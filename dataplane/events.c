@@ -1,6 +1,6 @@
 /*
- * Routers' events: each goes to its connection's codec. If the connection is gone, the front answers itself: a delivery is given
- * back, and what an op has just made for the connection is taken away again.
+ * Routers' events: each goes to its connection's codec. If the connection is gone, the front answers itself:
+ * a delivery is given back, and what an op has just made for the connection is taken away again.
  */
 #include <stdlib.h>
 
@@ -54,7 +54,8 @@ static void undo(struct front *front, unsigned router, const union event *event)
 static void front_on_exchange(struct front *front, unsigned router, struct exchange_update *update)
 {
     exchange_table_apply(&front->exchanges, update);
-    front_command(front, router)->known = (struct command_known){.kind = COMMAND_KNOWN, .update = update->update};
+    front_command(front, router)->known =
+        (struct command_known){.kind = COMMAND_KNOWN, .update = update->update};
     free(update);
 }
 
@@ -108,7 +109,8 @@ unsigned front_take_events(struct front *front)
     unsigned work = 0;
     for (unsigned r = 0; r < front->options.routers; r++) {
         struct ring *ring = front->options.from_router[r];
-        for (unsigned n, total = 0; total < RING_SLOTS && (n = ring_peek(ring, EVENTS_AT_ONCE, &entries)); total += n) {
+        for (unsigned n, total = 0; total < RING_SLOTS && (n = ring_peek(ring, EVENTS_AT_ONCE, &entries));
+             total += n) {
             const union event *events = entries;
             for (unsigned i = 0; i < n; i++)
                 front_on_event(front, r, &events[i]);

@@ -52,7 +52,8 @@ static struct row *add(struct exchange_table *table, const struct exchange_updat
 {
     struct row *r = calloc(1, sizeof *r + u->name_len);
     CHECK(r);
-    r->row = (struct exchange_row){.id = u->id, .vhost = u->vhost, .internal = u->internal, .is_default = u->is_default};
+    r->row = (struct exchange_row){
+        .id = u->id, .vhost = u->vhost, .internal = u->internal, .is_default = u->is_default};
     r->name_len = u->name_len;
     memcpy(r->name, u->name, u->name_len);
     map_add(&table->by_name, &r->by_name, hash_bytes(span_of(u->name, u->name_len), u->vhost));
@@ -75,7 +76,8 @@ void exchange_table_apply(struct exchange_table *table, const struct exchange_up
     }
 }
 
-const struct exchange_row *exchange_table_find(const struct exchange_table *table, uint32_t vhost, struct span name)
+const struct exchange_row *exchange_table_find(const struct exchange_table *table, uint32_t vhost,
+                                               struct span name)
 {
     struct key key = {vhost, name};
     struct map_node *node = map_find(&table->by_name, hash_bytes(name, vhost), is_named, &key);

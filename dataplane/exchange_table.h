@@ -1,4 +1,5 @@
-/* A front's copy of the table of exchanges: what it needs to send a publish on its way. Kept up to date by the registrar. */
+/* A front's copy of the table of exchanges: what it needs to send a publish on its way. Kept up to date by
+ * the registrar. */
 #pragma once
 
 #include "base/map.h"
@@ -12,4 +13,5 @@ struct exchange_table {
 void exchange_table_init(struct exchange_table *table);
 void exchange_table_free(struct exchange_table *table);
 void exchange_table_apply(struct exchange_table *table, const struct exchange_update *update);
-const struct exchange_row *exchange_table_find(const struct exchange_table *table, uint32_t vhost, struct span name);
+const struct exchange_row *exchange_table_find(const struct exchange_table *table, uint32_t vhost,
+                                               struct span name);

@@ -3,7 +3,7 @@
  *   front_take_events → routers' events become output
  *   transport poll → accepted, data: input becomes commands; closed
  *   timers
- *   flush → what was touched writes its collected answers, output goes to the transport, commands go to the rings
+ *   flush → what was touched writes its collected answers; output goes to the transport, commands to rings
  */
 #include "front.h"
 
@@ -33,7 +33,8 @@ void front_done(struct front *front, unsigned router, uint64_t page)
         last->count++;
         return;
     }
-    front_command(front, router)->done = (struct command_done){.kind = COMMAND_DONE, .count = 1, .page = page};
+    front_command(front, router)->done =
+        (struct command_done){.kind = COMMAND_DONE, .count = 1, .page = page};
 }
 
 void front_free_op(struct front *front, struct op *op)
@@ -95,8 +96,8 @@ static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer
     struct front *front = owner;
     (void)local;
     if (front->stopping || front->stats.connections >= front->options.connections_max) {
-        log_line(LOG_WARNING, "front", "%s: refused: there are %u connections already (connections_max)", peer,
-                 front->options.connections_max);
+        log_line(LOG_WARNING, "front", "%s: refused: there are %u connections already (connections_max)",
+                 peer, front->options.connections_max);
         return NULL;
     }
     const struct codec *codec = codecs[tag];
@@ -411,8 +412,11 @@ struct front *front_new(const struct front_options *options)
 
 struct transport_user front_transport_user(struct front *front)
 {
-    return (struct transport_user){
-        .owner = front, .accepted = on_accepted, .data = on_data, .writable = on_writable, .closed = on_closed};
+    return (struct transport_user){.owner = front,
+                                   .accepted = on_accepted,
+                                   .data = on_data,
+                                   .writable = on_writable,
+                                   .closed = on_closed};
 }
 
 void front_attach(struct front *front, struct transport *transport)

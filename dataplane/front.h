@@ -44,8 +44,8 @@ void front_stop(struct front *front, const char *why);
 /* Whether that is done: no connection is left, nothing is on its way to the routers. */
 bool front_stopped(const struct front *front);
 
-/* Lists for status commands, as text: a line for each connection of this front, or for each queue of all routers; columns
- * with tabs between. */
+/* Lists for status commands, as text: a line for each connection of this front, or for each queue of all
+ * routers; columns with tabs between. */
 enum front_list { LIST_CONNECTIONS, LIST_QUEUES, LISTS };
 
 /* Asks for one; any thread (and then wake the front's). */

@@ -30,8 +30,8 @@ struct host {
     struct timer wake, linger;
     struct host *dirty_next; /* of those to be flushed at the end of the turn */
     struct host *parked_next;
-    unsigned ops;    /* requests that have not come back */
-    uint8_t waits;   /* enum wait: input has stopped at a publish that can't be sent yet */
+    unsigned ops;  /* requests that have not come back */
+    uint8_t waits; /* enum wait: input has stopped at a publish that can't be sent yet */
     bool dirty, told_blocked, op_paused, output_paused, rest, closing, stream_closing;
     char peer[ADDRESS_TEXT];
     struct { /* for status commands */
@@ -59,12 +59,13 @@ struct front {
     struct lent lent;
     uint64_t epoch;          /* of the receive buffer in use */
     uint64_t epoch_released; /* given back though it was in use */
-    uint64_t buffer_bytes; /* of host_buffer memory in use */
+    uint64_t buffer_bytes;   /* of host_buffer memory in use */
     struct exchange_table exchanges;
     uint8_t gate[ROUTERS_MAX]; /* GATE_* that are shut, by router */
     bool gates_changed;
     struct output_pool pool;
-    struct timers timers, lingers; /* of codecs' wake; of connections that are to be closed when their output is out */
+    struct timers timers;  /* of codecs' wake */
+    struct timers lingers; /* of connections that are to be closed when their output is out */
     struct host *dirty;
     struct host *parked, **parked_end;
     uint64_t published_to;

@@ -30,8 +30,7 @@ struct gannetd {
     struct control *control;
 };
 
-/* Returns false with one sentence in error: then the process is to end, and the kernel frees what was made.
- */
+/* Returns false with one sentence in error: the process is to end, and the kernel frees what was made. */
 bool gannetd_start(struct gannetd *gannetd, char *error, size_t error_size);
 /* SIGHUP. */
 void gannetd_reload(struct gannetd *gannetd);

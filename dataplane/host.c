@@ -91,7 +91,8 @@ static void describe(char *to, size_t size, struct span from)
             *to = ' '; /* it is printed with tabs between */
 }
 
-void host_describe(struct host *host, const char *protocol, struct span user, struct span vhost, struct span client)
+void host_describe(struct host *host, const char *protocol, struct span user, struct span vhost,
+                   struct span client)
 {
     describe(host->about.protocol, sizeof host->about.protocol, span_str(protocol));
     describe(host->about.user, sizeof host->about.user, user);
@@ -177,11 +178,13 @@ static uint64_t routers_for(const struct host *host, const struct exchange_row *
     if (host->front->options.routers == 1)
         return 1;
     if (exchange->is_default)
-        return UINT64_C(1) << host_router_of(host, exchange->vhost, span_of(publish->bytes, publish->key_len));
+        return UINT64_C(1) << host_router_of(host, exchange->vhost,
+                                             span_of(publish->bytes, publish->key_len));
     return exchange->interest ? exchange->interest : 1;
 }
 
-unsigned host_publish(struct host *host, const struct exchange_row *exchange, struct command_publish *publish, void *owned)
+unsigned host_publish(struct host *host, const struct exchange_row *exchange, struct command_publish *publish,
+                      void *owned)
 {
     struct front *front = host->front;
     uint64_t routers = routers_for(host, exchange, publish);
@@ -247,11 +250,15 @@ void host_buffer_free(struct host *host, uint8_t *buffer)
 
 /* ---- the rest ------------------------------------------------------------------------------------ */
 
-void host_settle(struct host *host, unsigned router, uint64_t queue, uint64_t seq, uint32_t count, enum settle how,
-                 uint64_t consumer)
+void host_settle(struct host *host, unsigned router, uint64_t queue, uint64_t seq, uint32_t count,
+                 enum settle how, uint64_t consumer)
 {
-    front_command(host->front, router)->settle = (struct command_settle){
-        .kind = COMMAND_SETTLE, .how = (uint8_t)how, .count = count, .queue = queue, .seq = seq, .consumer = consumer};
+    front_command(host->front, router)->settle = (struct command_settle){.kind = COMMAND_SETTLE,
+                                                                         .how = (uint8_t)how,
+                                                                         .count = count,
+                                                                         .queue = queue,
+                                                                         .seq = seq,
+                                                                         .consumer = consumer};
 }
 
 void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags)

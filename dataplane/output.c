@@ -131,7 +131,8 @@ static void drop_head(struct output *output, struct output_pool *pool, output_pa
     output->count--;
 }
 
-void output_released(struct output *output, struct output_pool *pool, uint64_t bytes, output_page_out *out, void *owner)
+void output_released(struct output *output, struct output_pool *pool, uint64_t bytes, output_page_out *out,
+                     void *owner)
 {
     while (output->count && output->next && output->freed + piece_at(output, 0)->len <= bytes) {
         output->freed += piece_at(output, 0)->len;

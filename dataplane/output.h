@@ -1,6 +1,7 @@
 /*
- * What a connection has still to send: pieces in order, each either in a chunk of the front's own or lent from a log page. Chunks
- * come from a pool of the front and go back as soon as what is in them is out, so an idle connection has none.
+ * What a connection has still to send: pieces in order, each either in a chunk of the front's own or lent
+ * from a log page. Chunks come from a pool of the front and go back as soon as what is in them is out, so an
+ * idle connection has none.
  */
 #pragma once
 
@@ -60,4 +61,5 @@ int output_next(const struct output *output, struct iovec *iov);
 /* The transport has taken so many bytes. */
 void output_taken(struct output *output, size_t bytes);
 /* The transport is through with so many bytes in all, since the beginning. */
-void output_released(struct output *output, struct output_pool *pool, uint64_t bytes, output_page_out *out, void *owner);
+void output_released(struct output *output, struct output_pool *pool, uint64_t bytes, output_page_out *out,
+                     void *owner);

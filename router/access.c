@@ -42,7 +42,8 @@ struct access *access_new(const char *const *vhosts, size_t n, const char *user,
         uint32_t id = id_of(vhosts[i]);
         for (size_t j = 0; j < i; j++)
             if (access->vhosts[j].id == id) {
-                snprintf(error, error_size, "the virtual hosts '%s' and '%s' have the same id: rename one of them",
+                snprintf(error, error_size,
+                         "the virtual hosts '%s' and '%s' have the same id: rename one of them",
                          access->vhosts[j].name, vhosts[i]);
                 access_free(access);
                 return NULL;

@@ -1,6 +1,7 @@
 /* The inside of a router, for the files of this folder that are parts of it. */
 #pragma once
 
+#include "base/link.h"
 #include "base/map.h"
 #include "base/slots.h"
 #include "router/access.h"
@@ -10,12 +11,11 @@
 #include "router/compact.h"
 #include "router/confirm.h"
 #include "router/exchange.h"
-#include "base/link.h"
 #include "router/message.h"
 #include "router/peer.h"
 #include "router/persist.h"
-#include "router/queue.h"
 #include "router/publish.h"
+#include "router/queue.h"
 #include "router/registrar.h"
 #include "router/router.h"
 #include "router/store.h"
@@ -28,14 +28,14 @@ struct router {
     struct link front[FRONTS_MAX];
     struct link peer[ROUTERS_MAX];
     struct match match;
-    struct destination *one; /* the match of a publish to the default exchange */
-    uint32_t written;        /* length of the last message record */
-    struct map large;           /* struct large by position */
-    struct map open;            /* struct open_message by front, connection and channel */
-    struct confirms confirms;   /* publishes that wait for the disk */
+    struct destination *one;           /* the match of a publish to the default exchange */
+    uint32_t written;                  /* length of the last message record */
+    struct map large;                  /* struct large by position */
+    struct map open;                   /* struct open_message by front, connection and channel */
+    struct confirms confirms;          /* publishes that wait for the disk */
     struct op *waiting, **waiting_end; /* ops that wait for the disk or for others to know (ops.c) */
     struct queue *run, **run_end;      /* runnable queues */
-    struct registrar registrar; /* router 0 only */
+    struct registrar registrar;        /* router 0 only */
     uint64_t told, known; /* changes that others must know: how many so far, and how many they know */
     struct settled {
         uint32_t queue;
@@ -45,9 +45,9 @@ struct router {
     struct checkpoint checkpoint;
     struct compaction compaction;
     uint64_t checkpoint_from; /* LSN from which the log since the last one is counted */
-    uint8_t gate;                       /* GATE_* as the fronts know it */
-    uint64_t started; /* LSN that must be safe before anything is delivered; 0: it is */
-    bool recovering, clean; /* reading the journal back; its last record said that the end was clean */
+    uint8_t gate;             /* GATE_* as the fronts know it */
+    uint64_t started;         /* LSN that must be safe before anything is delivered; 0: it is */
+    bool recovering, clean;   /* reading the journal back; its last record said that the end was clean */
     bool stopping, stopped, told_failed;
     struct router_stats stats;
 };

@@ -45,8 +45,8 @@ static void describe(const struct field *field, char *text, size_t size)
     if (!field)
         snprintf(text, size, "none");
     else if (field->type == 'S')
-        snprintf(text, size, "the value '%.*s' of type 'longstr'", (int)(field->value.len < 200 ? field->value.len : 200),
-                 (const char *)field->value.at);
+        snprintf(text, size, "the value '%.*s' of type 'longstr'",
+                 (int)(field->value.len < 200 ? field->value.len : 200), (const char *)field->value.at);
     else if (field_int(field, &number))
         snprintf(text, size, "the value '%" PRId64 "' of type '%s'", number, type_name(field->type));
     else if (field_bool(field, &flag))
@@ -88,13 +88,15 @@ static bool each_equal(struct span a, struct span b, bool swapped, const char *w
     return true;
 }
 
-bool arguments_equivalent(struct span received, struct span current, const char *what, char *text, size_t text_size)
+bool arguments_equivalent(struct span received, struct span current, const char *what, char *text,
+                          size_t text_size)
 {
     return each_equal(received, current, false, what, text, text_size) &&
            each_equal(current, received, true, what, text, text_size);
 }
 
-bool flag_equivalent(const char *name, bool received, bool current, const char *what, char *text, size_t text_size)
+bool flag_equivalent(const char *name, bool received, bool current, const char *what, char *text,
+                     size_t text_size)
 {
     if (received == current)
         return true;

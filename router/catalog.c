@@ -5,8 +5,8 @@
 #include "base/check.h"
 #include "router/queue.h"
 
-/* Ids of exchanges that everyone has from the start are made from their names, so that no journal need hold them; the others are
- * counted from 1. */
+/* Ids of exchanges that everyone has from the start are made from their names, so that no journal need hold
+ * them; the others are counted from 1. */
 struct key {
     uint32_t vhost;
     struct span name;
@@ -78,8 +78,9 @@ struct catalog_exchange *catalog_exchange_by_id(struct catalog *catalog, uint64_
     return catalog->last_exchange = container_of(node, struct catalog_exchange, exchange.by_id);
 }
 
-struct catalog_exchange *catalog_exchange_new(struct catalog *catalog, uint64_t id, uint32_t vhost, struct span name,
-                                              enum exchange_type type, struct span arguments)
+struct catalog_exchange *catalog_exchange_new(struct catalog *catalog, uint64_t id, uint32_t vhost,
+                                              struct span name, enum exchange_type type,
+                                              struct span arguments)
 {
     struct catalog_exchange *e = calloc(1, sizeof *e);
     CHECK(e);

@@ -1,5 +1,6 @@
 /*
- * What exists, by name and id: every exchange of the broker (each router has them all), and this router's queues.
+ * What exists, by name and id: every exchange of the broker (each router has them all), and this router's
+ * queues.
  */
 #pragma once
 
@@ -24,20 +25,20 @@ struct catalog_exchange {
     /* The registrar's own. */
     uint64_t bound;    /* routers with a queue bound to it */
     uint64_t interest; /* routers that must see what is published to it, as the fronts were told */
-    bool was_bound;  /* auto-delete waits for a first binding */
-    bool doubted;    /* in the registrar's list of those whose interest or life is to be looked at */
-    size_t links;    /* exchanges bound to it */
+    bool was_bound;    /* auto-delete waits for a first binding */
+    bool doubted;      /* in the registrar's list of those whose interest or life is to be looked at */
+    size_t links;      /* exchanges bound to it */
     struct catalog_exchange *alternate_next; /* of those that have an alternate */
 };
 
 struct catalog {
     struct map exchanges, exchanges_by_id;
     struct map queues, queues_by_number;
-    struct map shadows; /* other routers' queues (registrar.h) */
+    struct map shadows;                     /* other routers' queues (registrar.h) */
     struct catalog_exchange *last_exchange; /* found by id, and */
     struct queue *last_queue;               /* found by name, the last time: mostly it is wanted again */
-    uint64_t exchange_next; /* the id of the next one */
-    uint32_t queue_next;    /* the number of the next durable queue */
+    uint64_t exchange_next;                 /* the id of the next one */
+    uint32_t queue_next;                    /* the number of the next durable queue */
 };
 
 void catalog_init(struct catalog *catalog);
@@ -48,8 +49,9 @@ uint64_t catalog_hash(uint32_t vhost, struct span name);
 struct catalog_exchange *catalog_exchange(const struct catalog *catalog, uint32_t vhost, struct span name);
 struct catalog_exchange *catalog_exchange_by_id(struct catalog *catalog, uint64_t id);
 /* Takes over arguments (malloc'd). */
-struct catalog_exchange *catalog_exchange_new(struct catalog *catalog, uint64_t id, uint32_t vhost, struct span name,
-                                              enum exchange_type type, struct span arguments);
+struct catalog_exchange *catalog_exchange_new(struct catalog *catalog, uint64_t id, uint32_t vhost,
+                                              struct span name, enum exchange_type type,
+                                              struct span arguments);
 /* With all its bindings. */
 void catalog_exchange_delete(struct catalog *catalog, struct catalog_exchange *exchange);
 /* For exchange_match. owner: the catalog. */

@@ -12,7 +12,9 @@ enum { ENTRIES_AT_ONCE = 4096, SEGMENTS_BETWEEN = 8 };
 enum { ENTRIES_AT_ONCE = 4, SEGMENTS_BETWEEN = 2 };
 #endif
 
-static_assert(sizeof(struct record_entries) + ENTRIES_AT_ONCE * sizeof(struct saved_entry) + 2 * BLOCK_BYTES <= PAGE_BYTES,
+static_assert(sizeof(struct record_entries) + ENTRIES_AT_ONCE * sizeof(struct saved_entry) +
+                      2 * BLOCK_BYTES <=
+                  PAGE_BYTES,
               "a range of entries fits a page");
 
 /* ---- exchanges, queues, bindings ----------------------------------------------------------------- */
@@ -156,8 +158,8 @@ static void complete(struct router *router)
     c->running = false;
     c->written = c->end - c->from;
     store_checkpoint(&router->store, c->from);
-    /* Segments may go when a header says where to start: where room is wanted, that is not left to the next record, which may
-     * never come. */
+    /* Segments may go when a header says where to start: where room is wanted, that is not left to the next
+     * record, which may never come. */
     if (router->store.full) {
         store_new_segment(&router->store);
         persist_id(router, RECORD_CHECKPOINT_END, c->from);

@@ -1,7 +1,8 @@
 /*
- * A checkpoint: the durable state as records, so that a replay can begin with them. It is written a little with each poll while
- * the state goes on changing: first all exchanges, queues and bindings in one go, then what each queue holds, a range of sequence
- * numbers at a time. A range is true at its own place in the log, and the records behind it change it from there on.
+ * A checkpoint: the durable state as records, so that a replay can begin with them. It is written a little
+ * with each poll while the state goes on changing: first all exchanges, queues and bindings in one go, then
+ * what each queue holds, a range of sequence numbers at a time. A range is true at its own place in the log,
+ * and the records behind it change it from there on.
  */
 #pragma once
 
@@ -19,7 +20,8 @@ struct checkpoint {
     uint64_t written;   /* bytes */
 };
 
-/* Begins one if enough has been written since the last, goes on with the one under way. Returns the work done. */
+/* Begins one if enough has been written since the last, goes on with the one under way. Returns the work
+ * done. */
 unsigned checkpoint_poll(struct router *router);
 /* Begins one now, the last of a clean end. False: one is under way. */
 bool checkpoint_last(struct router *router);

@@ -44,12 +44,13 @@ enum {
     PUBLISH_PERSISTENT = 1, /* delivery-mode 2 */
     PUBLISH_CONFIRM = 2,    /* answer with CONFIRM when every router that keeps it has it safe */
     PUBLISH_MANDATORY = 4,  /* answer with RETURN when it goes to no queue */
-    PUBLISH_SHARED = 8,     /* sent to several routers: answer with one CONFIRM in any case if CONFIRM or MANDATORY */
-    PUBLISH_KEEPER = 16,    /* of several routers, the one that keeps an unroutable message for its return */
-    PUBLISH_MORE = 32,      /* the body is not complete: PARTs follow */
+    PUBLISH_SHARED = 8,  /* sent to several routers: if CONFIRM or MANDATORY answer with one CONFIRM anyway */
+    PUBLISH_KEEPER = 16, /* of several routers, the one that keeps an unroutable message for its return */
+    PUBLISH_MORE = 32,   /* the body is not complete: PARTs follow */
 };
 
-/* bytes: routing key, then properties, headers (within them) and body at their offsets, all in one lent buffer. */
+/* bytes: routing key, then properties, headers (within them) and body at their offsets, all in one lent
+ * buffer. */
 struct command_publish {
     uint8_t kind;
     uint8_t flags; /* PUBLISH_* */
@@ -63,8 +64,8 @@ struct command_publish {
     const uint8_t *bytes;
     uint32_t properties_len;
     uint32_t body_at;
-    uint32_t body_len;  /* of the bytes lent here */
-    uint32_t total_len; /* of the whole body, parts included */
+    uint32_t body_len;                /* of the bytes lent here */
+    uint32_t total_len;               /* of the whole body, parts included */
     uint32_t headers_at, headers_len; /* the header table, for exchanges that look at it; len 0 for none */
 };
 
@@ -145,14 +146,17 @@ static_assert(sizeof(union command) == RING_ENTRY_BYTES, "a command is a ring en
 
 /* ---- router -> front ---------------------------------------------------------------------------- */
 
+/* clang-format takes "return" for the statement. */
+/* clang-format off */
 #define EVENTS(X)                                                                                            \
-    X(DELIVER, deliver)     /* a message for a consumer, or the answer to OP_GET */                          \
-    X(RETURN, return)       /* a mandatory message that went to no queue */                                  \
-    X(CONFIRM, confirm)     /* publishes are safe, or refused */                                             \
-    X(CANCEL, cancel)       /* a consumer is gone because its queue is */                                    \
-    X(OP, op)               /* an op comes back */                                                           \
-    X(GATE, gate)           /* publishes must wait, or may go on */                                          \
-    X(EXCHANGE, exchange)   /* an update of the table of exchanges (from the registrar) */
+    X(DELIVER, deliver)   /* a message for a consumer, or the answer to OP_GET */                            \
+    X(RETURN, return)     /* a mandatory message that went to no queue */                                    \
+    X(CONFIRM, confirm)   /* publishes are safe, or refused */                                               \
+    X(CANCEL, cancel)     /* a consumer is gone because its queue is */                                      \
+    X(OP, op)             /* an op comes back */                                                             \
+    X(GATE, gate)         /* publishes must wait, or may go on */                                            \
+    X(EXCHANGE, exchange) /* an update of the table of exchanges (from the registrar) */
+/* clang-format on */
 
 enum event_kind {
 #define X(name, handler) EVENT_##name,
@@ -269,17 +273,17 @@ enum op_kind {
     OP_EXCHANGE_DELETE,  /* name, IF_UNUSED                       → registrar */
     OP_EXCHANGE_BIND,    /* name: destination, other: source, key, arguments → registrar */
     OP_EXCHANGE_UNBIND,
-    OP_QUEUE_DECLARE,    /* name, flags, arguments                → owner of the queue; so for all below */
-    OP_QUEUE_DELETE,     /* name, IF_UNUSED, IF_EMPTY */
-    OP_QUEUE_PURGE,      /* name */
-    OP_QUEUE_BIND,       /* name, other: exchange, key, arguments */
+    OP_QUEUE_DECLARE, /* name, flags, arguments                → owner of the queue; so for all below */
+    OP_QUEUE_DELETE,  /* name, IF_UNUSED, IF_EMPTY */
+    OP_QUEUE_PURGE,   /* name */
+    OP_QUEUE_BIND,    /* name, other: exchange, key, arguments */
     OP_QUEUE_UNBIND,
-    OP_CONSUME,          /* name, tag, prefetch, window, flags, arguments */
-    OP_CANCEL,           /* consumer */
-    OP_GET,              /* name, NO_ACK: a DELIVER with DELIVER_GET comes before the op if there is a message */
-    OP_BARRIER,          /* answered when all that came before on this ring is safe */
-    OP_LIST_QUEUES,      /* to each router: list, one line a queue: vhost id, name, ready, unacknowledged, consumers, bytes,
-                            flags, with tabs between */
+    OP_CONSUME,     /* name, tag, prefetch, window, flags, arguments */
+    OP_CANCEL,      /* consumer */
+    OP_GET,         /* name, NO_ACK: a DELIVER with DELIVER_GET comes before the op if there is a message */
+    OP_BARRIER,     /* answered when all that came before on this ring is safe */
+    OP_LIST_QUEUES, /* to each router: list, one line a queue: vhost id, name, ready, unacknowledged,
+                       consumers, bytes, flags, with tabs between */
 };
 
 enum {
@@ -317,8 +321,8 @@ struct op {
     uint32_t flags; /* OP_* */
     uint32_t front; /* where to answer */
     uint16_t channel;
-    uint16_t reply;  /* the codec's own: which method to answer with, 0 for none (no-wait) */
-    uint64_t conn;   /* also names the owner of an exclusive queue, together with front */
+    uint16_t reply; /* the codec's own: which method to answer with, 0 for none (no-wait) */
+    uint64_t conn;  /* also names the owner of an exclusive queue, together with front */
     uint32_t vhost;
     struct name name, other, key, type;
     struct span arguments; /* an AMQP field table without its length; owned by the op, malloc'd */
@@ -330,9 +334,9 @@ struct op {
 
     /* The answer. */
     enum error error;
-    char text[3 * NAME_MAX_BYTES + 256]; /* what is wrong, without the error's name: "no queue 'q' in vhost '/'" */
-    uint64_t consumer; /* CONSUME: the router's name for it. CANCEL: the same, as input */
-    uint32_t messages; /* QUEUE_DECLARE, _DELETE, _PURGE: ready messages */
+    char text[3 * NAME_MAX_BYTES + 256]; /* what is wrong, without its name: "no queue 'q' in vhost '/'" */
+    uint64_t consumer;                   /* CONSUME: the router's name for it. CANCEL: the same, as input */
+    uint32_t messages;                   /* QUEUE_DECLARE, _DELETE, _PURGE: ready messages */
     uint32_t consumers;
     bool got;   /* GET: a DELIVER went before */
     char *list; /* LIST_QUEUES: malloc'd; NULL when there was no memory for it */

@@ -1,7 +1,8 @@
 /*
- * Page by page: the page is read back if need be, each record that a queue still needs is appended anew with the same sequence
- * numbers, and the entries point to the copy. What a replay finds later in the log replaces what it found before, so no record
- * but the copy is wanted. Parts of large bodies come last, each followed by where the parts of its message now are.
+ * Page by page: the page is read back if need be, each record that a queue still needs is appended anew with
+ * the same sequence numbers, and the entries point to the copy. What a replay finds later in the log replaces
+ * what it found before, so no record but the copy is wanted. Parts of large bodies come last, each followed
+ * by where the parts of its message now are.
  */
 #include "router/compact.h"
 
@@ -18,7 +19,8 @@ enum { AGE = 2 };
 #endif
 
 /* The entry that this route of the record at lsn still stands for, or NULL. */
-static struct entry *alive(struct router *router, const struct route *route, uint64_t lsn, struct queue **queue)
+static struct entry *alive(struct router *router, const struct route *route, uint64_t lsn,
+                           struct queue **queue)
 {
     uint64_t seq = (uint64_t)route->seq_high << 32 | route->seq_low;
     *queue = catalog_queue_by_number(&router->catalog, route->queue);
@@ -36,7 +38,8 @@ static unsigned alive_routes(struct router *router, const struct message *m, uin
 }
 
 /* The copy names only the queues that still have the message. */
-static uint64_t copy_record(struct router *router, const struct message *m, uint64_t lsn, unsigned routes, uint32_t *length)
+static uint64_t copy_record(struct router *router, const struct message *m, uint64_t lsn, unsigned routes,
+                            uint32_t *length)
 {
     size_t dropped = (m->routes - routes) * sizeof(struct route);
     struct span body = message_body(m);
@@ -143,7 +146,8 @@ static void move_part(struct router *router, struct large *large, struct part *p
     persist_settled_flush(router);
     struct message *copy = (struct message *)store_begin(&router->store, true, m->record.length);
     copy->record.type = RECORD_MESSAGE;
-    memcpy(&copy->record + 1, &m->record + 1, (size_t)(body.at + body.len - (const uint8_t *)(&m->record + 1)));
+    memcpy(&copy->record + 1, &m->record + 1,
+           (size_t)(body.at + body.len - (const uint8_t *)(&m->record + 1)));
     uint64_t old = part->position;
     part->position = store_end(&router->store);
     store_keep(&router->store, part->position, part->length);
@@ -177,7 +181,8 @@ static void finish(struct router *router)
 {
     struct compaction *c = &router->compaction;
     if (store_segment_alive(&router->store, c->segment)) {
-        log_line(LOG_WARNING, "router", "segment %llu of router %u's journal could not be emptied: part of it is damaged or in use",
+        log_line(LOG_WARNING, "router",
+                 "segment %llu of router %u's journal could not be emptied: part of it is damaged or in use",
                  (unsigned long long)c->segment, router->options.index);
         c->tried = c->segment;
     }

@@ -1,6 +1,6 @@
 /*
- * Compaction: an old segment in which little is alive is emptied by copying that forward, so that a few messages nobody
- * acknowledges can't keep a disk full of what is long gone. One page with each poll.
+ * Compaction: an old segment in which little is alive is emptied by copying that forward, so that a few
+ * messages nobody acknowledges can't keep a disk full of what is long gone. One page with each poll.
  */
 #pragma once
 

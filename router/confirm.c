@@ -34,8 +34,8 @@ void confirm_when_safe(struct router *router, unsigned front, uint64_t conn, uin
     uint64_t lsn = store_lsn(&router->store);
     struct confirm *row = last(&router->confirms);
     /* Only rows that go to disk in one write are joined: the first must not wait for a later one. */
-    if (row && row->conn == conn && row->channel == channel && row->front == front && row->seq + row->count == seq &&
-        row->lsn > router->store.handed) {
+    if (row && row->conn == conn && row->channel == channel && row->front == front &&
+        row->seq + row->count == seq && row->lsn > router->store.handed) {
         row->count++;
         row->lsn = lsn;
         return;
@@ -47,15 +47,17 @@ static void send(struct router *router, unsigned front, struct event_confirm con
 {
     struct event_confirm *before = link_last(&router->front[front]);
     confirm.kind = EVENT_CONFIRM;
-    if (before && before->kind == EVENT_CONFIRM && before->conn == confirm.conn && before->channel == confirm.channel &&
-        before->flags == confirm.flags && before->seq + before->count == confirm.seq) {
+    if (before && before->kind == EVENT_CONFIRM && before->conn == confirm.conn &&
+        before->channel == confirm.channel && before->flags == confirm.flags &&
+        before->seq + before->count == confirm.seq) {
         before->count += confirm.count;
         return;
     }
     router_event(router, front)->confirm = confirm;
 }
 
-void confirm_now(struct router *router, unsigned front, uint64_t conn, uint16_t channel, uint64_t seq, uint8_t flags)
+void confirm_now(struct router *router, unsigned front, uint64_t conn, uint16_t channel, uint64_t seq,
+                 uint8_t flags)
 {
     send(router, front,
          (struct event_confirm){.flags = flags, .channel = channel, .count = 1, .conn = conn, .seq = seq});
@@ -71,8 +73,11 @@ unsigned confirm_poll(struct router *router)
         if ((!safe && !router->store.failed) || !link_open(&router->front[row->front], 1))
             break;
         send(router, row->front,
-             (struct event_confirm){.flags = safe ? 0 : CONFIRM_REFUSED, .channel = row->channel,
-                                    .count = row->count, .conn = row->conn, .seq = row->seq});
+             (struct event_confirm){.flags = safe ? 0 : CONFIRM_REFUSED,
+                                    .channel = row->channel,
+                                    .count = row->count,
+                                    .conn = row->conn,
+                                    .seq = row->seq});
         c->head = (c->head + 1) & c->mask;
         c->count--;
     }

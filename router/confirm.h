@@ -1,6 +1,6 @@
 /*
- * Publishes that wait for the disk: a FIFO in order of the log, one row for a run of consecutive publishes of one channel in the
- * same write. Bounded by the log that is not yet safe.
+ * Publishes that wait for the disk: a FIFO in order of the log, one row for a run of consecutive publishes of
+ * one channel in the same write. Bounded by the log that is not yet safe.
  */
 #pragma once
 
@@ -27,6 +27,7 @@ void confirms_free(struct confirms *confirms);
 /* The publish is answered when all that is appended so far is safe. */
 void confirm_when_safe(struct router *router, unsigned front, uint64_t conn, uint16_t channel, uint64_t seq);
 /* The publish is answered now. flags: CONFIRM_* */
-void confirm_now(struct router *router, unsigned front, uint64_t conn, uint16_t channel, uint64_t seq, uint8_t flags);
+void confirm_now(struct router *router, unsigned front, uint64_t conn, uint16_t channel, uint64_t seq,
+                 uint8_t flags);
 /* Answers what is safe, or everything, refused, when the journal has failed. Returns how many rows. */
 unsigned confirm_poll(struct router *router);

@@ -13,8 +13,8 @@
 #include "router/agent.h"
 #include "router/large.h"
 
-/* Pages read ahead of the one that a consumer waits for. */
-enum { READ_AHEAD = 3 };
+/* Pages on their way ahead of the one that is delivered from, at most; of a small budget an eighth. */
+enum { READ_AHEAD = 8 };
 
 enum fetch { FETCH_THERE, FETCH_WAIT, FETCH_BUSY, FETCH_DAMAGED };
 
@@ -41,10 +41,13 @@ void deliver_abandon(struct router *router, struct queue *queue)
         }
 }
 
-/* The pages that a consumer of a backlog will want next. */
-static void read_ahead(struct router *router, uint64_t position)
+/* The pages that a consumer of a backlog will want next: asked for when it comes to a page that was absent itself, so that the
+ * disk always has some to read. */
+static void read_ahead(struct router *router, struct queue *queue, uint64_t position)
 {
-    for (unsigned n = 1; n <= READ_AHEAD; n++) {
+    size_t most = router->store.budget / 8 < READ_AHEAD ? router->store.budget / 8 : READ_AHEAD;
+    queue->reading = position / PAGE_BYTES;
+    for (size_t n = 1; n <= most; n++) {
         struct page *page = store_page(&router->store, position + n * PAGE_BYTES);
         if (page && page->state == PAGE_ABSENT && page->live)
             store_load(&router->store, page, NULL);
@@ -66,13 +69,16 @@ static enum fetch fetch(struct router *router, struct queue *queue, uint64_t pos
     CHECK(page);
     *found = page;
     *bytes = store_bytes(&router->store, page, position);
-    if (*bytes)
+    if (*bytes) {
+        if (page->from_disk && queue->reading != position / PAGE_BYTES)
+            read_ahead(router, queue, position);
         return sound(page, *bytes, position) ? FETCH_THERE : FETCH_DAMAGED;
+    }
     if (page->state == PAGE_DAMAGED)
         return FETCH_DAMAGED;
     if (!store_load(&router->store, page, &queue->waiter))
         return FETCH_BUSY;
-    read_ahead(router, position);
+    read_ahead(router, queue, position);
     return FETCH_WAIT;
 }
 
@@ -114,7 +120,8 @@ static struct parts *hand_parts(struct router *router, struct queue *queue)
     return parts;
 }
 
-/* An entry that can't be read stays where it is, out of everyone's way: nothing that was promised is silently thrown away. */
+/* An entry that can't be read stays where it is, out of everyone's way: nothing that was promised is silently
+ * thrown away. */
 static void set_aside(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry)
 {
     uint64_t position = entry_position(entry);
@@ -122,7 +129,8 @@ static void set_aside(struct router *router, struct queue *queue, uint64_t seq, 
     index_deliver(&queue->index, seq, entry);
     queue->damaged++;
     log_line(LOG_ERROR, "router",
-             "message %llu of queue '%.*s' is damaged in segment %llu at offset %llu of router %u's journal; it is kept but "
+             "message %llu of queue '%.*s' is damaged in segment %llu at offset %llu of router %u's journal; "
+             "it is kept but "
              "can't be delivered: restore the file from a copy, or delete the queue",
              (unsigned long long)seq, queue->name.len, queue->name.bytes,
              (unsigned long long)(position / SEGMENT_BYTES), (unsigned long long)(position % SEGMENT_BYTES),

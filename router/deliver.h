@@ -1,4 +1,5 @@
-/* Getting messages out of a queue and on their way: from the index to a DELIVER, reading pages back where they are absent. */
+/* Getting messages out of a queue and on their way: from the index to a DELIVER, reading pages back where
+ * they are absent. */
 #pragma once
 
 #include "router/queue.h"

@@ -1,5 +1,5 @@
-/* The registrar's ops: exchanges and the bindings between them. Each changes the catalog here at once, is spread to the others, and
- * is answered when it is safe and known everywhere. */
+/* The registrar's ops: exchanges and the bindings between them. Each changes the catalog here at once, is
+ * spread to the others, and is answered when it is safe and known everywhere. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,13 +25,15 @@ static void equivalent(struct router *router, struct op *op, struct catalog_exch
 {
     char what[NAME_MAX_BYTES * 2 + 64];
     char *text = op->text;
-    snprintf(what, sizeof what, "exchange '%.*s' in vhost '%s'", NAME(e->name), router_vhost_name(router, op->vhost));
+    snprintf(what, sizeof what, "exchange '%.*s' in vhost '%s'", NAME(e->name),
+             router_vhost_name(router, op->vhost));
     op->error = ERR_PRECONDITION_FAILED;
     if (exchange_type_of(name_span(&op->type)) != e->exchange.type)
-        snprintf(text, sizeof op->text, "inequivalent arg 'type' for %s: received '%.*s' but current is '%s'", what,
-                 NAME(op->type), exchange_type_name(e->exchange.type));
+        snprintf(text, sizeof op->text, "inequivalent arg 'type' for %s: received '%.*s' but current is '%s'",
+                 what, NAME(op->type), exchange_type_name(e->exchange.type));
     else if (flag_equivalent("durable", op->flags & OP_DURABLE, e->durable, what, text, sizeof op->text) &&
-             flag_equivalent("auto_delete", op->flags & OP_AUTO_DELETE, e->auto_delete, what, text, sizeof op->text) &&
+             flag_equivalent("auto_delete", op->flags & OP_AUTO_DELETE, e->auto_delete, what, text,
+                             sizeof op->text) &&
              flag_equivalent("internal", op->flags & OP_INTERNAL, e->internal, what, text, sizeof op->text) &&
              arguments_equivalent(op->arguments, e->arguments, what, text, sizeof op->text))
         op->error = ERR_NONE;
@@ -50,8 +52,8 @@ static bool take_alternate(struct router *router, struct op *op, struct name *al
         return true;
     }
     router_refuse(router, op, ERR_PRECONDITION_FAILED,
-                  "invalid arg 'alternate-exchange' for exchange '%.*s' in vhost '%s': it must be a name", NAME(op->name),
-                  router_vhost_name(router, op->vhost));
+                  "invalid arg 'alternate-exchange' for exchange '%.*s' in vhost '%s': it must be a name",
+                  NAME(op->name), router_vhost_name(router, op->vhost));
     return false;
 }
 
@@ -78,8 +80,8 @@ static void create(struct router *router, struct op *op, enum exchange_type type
     if (!take_alternate(router, op, &alternate))
         return;
     struct catalog_exchange *e =
-        catalog_exchange_new(&router->catalog, router->catalog.exchange_next++, op->vhost, name_span(&op->name), type,
-                             span_copy(op->arguments));
+        catalog_exchange_new(&router->catalog, router->catalog.exchange_next++, op->vhost,
+                             name_span(&op->name), type, span_copy(op->arguments));
     e->alternate = alternate;
     e->durable = op->flags & OP_DURABLE;
     e->auto_delete = op->flags & OP_AUTO_DELETE;
@@ -117,7 +119,8 @@ static void declare(struct router *router, struct op *op)
         router_refuse(router, op, ERR_ACCESS_REFUSED, "exchange name '%.*s' contains reserved prefix 'amq.*'",
                       NAME(op->name));
     else if ((op->flags & OP_DURABLE) && router->store.failed)
-        router_refuse(router, op, ERR_INTERNAL, "the journal of router 0 has failed: nothing durable can be declared");
+        router_refuse(router, op, ERR_INTERNAL,
+                      "the journal of router 0 has failed: nothing durable can be declared");
     else
         create(router, op, type);
 }
@@ -155,7 +158,7 @@ void exchange_gone(struct router *router, struct catalog_exchange *e)
     exchange_forget_here(router, e);
 }
 
-static void delete(struct router *router, struct op *op)
+static void delete (struct router *router, struct op *op)
 {
     struct catalog_exchange *e = find(router, op, &op->name);
     if (e && span_starts(name_span(&e->name), "amq.")) {
@@ -164,8 +167,8 @@ static void delete(struct router *router, struct op *op)
         return;
     }
     if (e && (op->flags & OP_IF_UNUSED) && (e->bound || e->links)) {
-        router_refuse(router, op, ERR_PRECONDITION_FAILED, "exchange '%.*s' in vhost '%s' in use", NAME(op->name),
-                      router_vhost_name(router, op->vhost));
+        router_refuse(router, op, ERR_PRECONDITION_FAILED, "exchange '%.*s' in vhost '%s' in use",
+                      NAME(op->name), router_vhost_name(router, op->vhost));
         return;
     }
     if (e)

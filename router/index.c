@@ -144,36 +144,41 @@ struct entry *index_at(const struct index *index, uint64_t seq)
     return entry && entry->state != ENTRY_DEAD ? entry : NULL;
 }
 
-/* The first entry at or above *seq that is READY, or that is just not dead. Skips chunks with none. */
-static struct entry *search(const struct index *index, uint64_t *seq, bool ready)
+/* The first entry in [*seq, limit) that is READY, or that is just not dead. Skips chunks with none. */
+static struct entry *search(const struct index *index, uint64_t *seq, uint64_t limit, bool ready)
 {
     if (*seq < index->first * CHUNK)
         *seq = index->first * CHUNK;
-    while (*seq < index->tail) {
+    while (*seq < limit) {
         struct index_chunk *chunk = chunk_of(index, *seq);
         uint64_t end = (*seq / CHUNK + 1) * CHUNK;
         if (!chunk || (ready ? chunk->ready : chunk->alive) == 0) {
             *seq = end;
             continue;
         }
-        for (; *seq < end && *seq < index->tail; ++*seq) {
+        for (; *seq < end && *seq < limit; ++*seq) {
             struct entry *entry = &chunk->entries[*seq % CHUNK];
             if (ready ? entry->state == ENTRY_READY : entry->state != ENTRY_DEAD)
                 return entry;
         }
     }
-    *seq = index->tail;
+    *seq = limit;
     return NULL;
 }
 
 struct entry *index_ready_from(const struct index *index, uint64_t *seq)
 {
-    return search(index, seq, true);
+    return search(index, seq, index->tail, true);
 }
 
 struct entry *index_alive_from(const struct index *index, uint64_t *seq)
 {
-    return search(index, seq, false);
+    return search(index, seq, index->tail, false);
+}
+
+struct entry *index_alive_below(const struct index *index, uint64_t *seq, uint64_t limit)
+{
+    return search(index, seq, limit < index->tail ? limit : index->tail, false);
 }
 
 /* ---- what was given back: a binary heap ---------------------------------------------------------- */
@@ -205,7 +210,8 @@ static void back_pop(struct index *index)
     index->back[i] = last;
 }
 
-/* An entry given back may have been purged, or come to stand in the heap twice: those that aren't READY are passed over. */
+/* An entry given back may have been purged, or come to stand in the heap twice: those that aren't READY are
+ * passed over. */
 struct entry *index_head(struct index *index, uint64_t *seq)
 {
     while (index->backs) {
@@ -257,7 +263,8 @@ void index_kill(struct index *index, uint64_t seq, struct entry *entry)
     }
     index->bytes -= entry->body;
     entry->state = ENTRY_DEAD;
-    /* The chunk being filled stays: its number must not be made again with its dead entries forgotten half-way. */
+    /* The chunk being filled stays: its number must not be made again with its dead entries forgotten
+     * half-way. */
     if (--chunk->alive == 0 && seq / CHUNK != index->tail / CHUNK)
         free_chunk(index, seq / CHUNK);
 }

@@ -1,9 +1,10 @@
 /*
- * The index of a queue: one 16-byte entry per message, in order of the queue's own sequence numbers, which are dense and never
- * reused. An entry stays at its place until the message is done with, so a message that is given back returns to its old place.
+ * The index of a queue: one 16-byte entry per message, in order of the queue's own sequence numbers, which
+ * are dense and never reused. An entry stays at its place until the message is done with, so a message that
+ * is given back returns to its old place.
  *
- * Entries stand in chunks; a chunk all of whose entries are dead is freed, wherever it is, so that one old unacknowledged message
- * costs its chunk and eight bytes for each younger chunk.
+ * Entries stand in chunks; a chunk all of whose entries are dead is freed, wherever it is, so that one old
+ * unacknowledged message costs its chunk and eight bytes for each younger chunk.
  */
 #pragma once
 
@@ -48,9 +49,11 @@ void index_free(struct index *index);
 
 /* Appends a READY entry; returns its sequence number. */
 uint64_t index_push(struct index *index, struct entry entry);
-/* Puts an entry where it was, for recovery; grows the index on either side. Replaces what is there (*old, DEAD if nothing). */
+/* Puts an entry where it was, for recovery; grows the index on either side. Replaces what is there (*old,
+ * DEAD if nothing). */
 void index_put(struct index *index, uint64_t seq, struct entry entry, struct entry *old);
-/* For recovery: numbers below tail have been given, whether or not they are put. tail: at or above index->tail. */
+/* For recovery: numbers below tail have been given, whether or not they are put. tail: at or above
+ * index->tail. */
 void index_move_tail(struct index *index, uint64_t tail);
 /* The entry, NULL if it is dead. */
 struct entry *index_at(const struct index *index, uint64_t seq);
@@ -60,6 +63,8 @@ struct entry *index_head(struct index *index, uint64_t *seq);
 struct entry *index_ready_from(const struct index *index, uint64_t *seq);
 /* The first entry at or above seq that is READY or OUT. */
 struct entry *index_alive_from(const struct index *index, uint64_t *seq);
+/* The same, below limit. */
+struct entry *index_alive_below(const struct index *index, uint64_t *seq, uint64_t limit);
 /* The READY entry that index_head gave is delivered: OUT. */
 void index_deliver(struct index *index, uint64_t seq, struct entry *entry);
 /* An OUT entry is READY again at its old place. */

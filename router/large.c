@@ -10,7 +10,8 @@ static bool is_at(const struct map_node *node, const void *position)
     return container_of(node, struct large, by_position)->position == *(const uint64_t *)position;
 }
 
-struct large *large_new(struct map *map, uint64_t position, const struct part *parts, uint32_t n, uint32_t refs)
+struct large *large_new(struct map *map, uint64_t position, const struct part *parts, uint32_t n,
+                        uint32_t refs)
 {
     struct large *large = malloc(sizeof *large + n * sizeof *parts);
     CHECK(large);

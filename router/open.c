@@ -1,6 +1,7 @@
 /*
- * Messages whose body comes in parts. Where they go is decided when they begin, so that each part goes to the right stream of
- * pages at once; what is in parts here is kept in the store (or pinned, if it is for a return) until the message is complete.
+ * Messages whose body comes in parts. Where they go is decided when they begin, so that each part goes to the
+ * right stream of pages at once; what is in parts here is kept in the store (or pinned, if it is for a
+ * return) until the message is complete.
  */
 #include <stdlib.h>
 
@@ -63,7 +64,8 @@ static void copy_publish(struct open_message *o, const struct command_publish *p
 {
     uint8_t *bytes = malloc(p->key_len + (size_t)p->properties_len + 1);
     CHECK(bytes);
-    put_span(put_span(bytes, span_of(p->bytes, p->key_len)), span_of(p->bytes + p->properties_at, p->properties_len));
+    put_span(put_span(bytes, span_of(p->bytes, p->key_len)),
+             span_of(p->bytes + p->properties_at, p->properties_len));
     o->publish = *p;
     o->publish.bytes = bytes;
     o->publish.properties_at = p->key_len;
@@ -106,7 +108,8 @@ static void unpin(struct router *router, struct open_message *o)
         store_unpin(&router->store, o->part[i].position, 1);
 }
 
-/* The queues that are still there; a message whose queues have all gone meanwhile was routed, and is gone with them. */
+/* The queues that are still there; a message whose queues have all gone meanwhile was routed, and is gone
+ * with them. */
 static struct recipients still_there(struct router *router, struct open_message *o)
 {
     struct recipients to = {malloc((o->queue_count + 1) * sizeof *to.list), 0};

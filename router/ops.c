@@ -1,6 +1,7 @@
 /*
- * Everything a client asks of a router that is not on the message path: queues, their bindings and consumers. Each op comes back
- * once; one that changed something durable, or something others must know, comes back when that is so (router_answer).
+ * Everything a client asks of a router that is not on the message path: queues, their bindings and consumers.
+ * Each op comes back once; one that changed something durable, or something others must know, comes back when
+ * that is so (router_answer).
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -52,8 +53,8 @@ unsigned router_answer_waiting(struct router *router)
             break;
         if (!safe && op->error == ERR_NONE && (op->flags & OP_DURABLE)) {
             op->error = ERR_INTERNAL;
-            snprintf(op->text, sizeof op->text, "the journal of router %u has failed: this was not made durable",
-                     router->options.index);
+            snprintf(op->text, sizeof op->text,
+                     "the journal of router %u has failed: this was not made durable", router->options.index);
         }
         router->waiting = op->next;
         if (!router->waiting)
@@ -89,13 +90,15 @@ static void refuse_locked(struct router *router, struct op *op)
 {
     char what[NAME_MAX_BYTES * 2 + 64];
     what_queue(router, op, what, sizeof what);
-    router_refuse(router, op, ERR_RESOURCE_LOCKED,
-                  "cannot obtain exclusive access to locked %s. It could be originally declared on another connection "
-                  "or the exclusive property value does not match that of the original declaration.",
-                  what);
+    router_refuse(
+        router, op, ERR_RESOURCE_LOCKED,
+        "cannot obtain exclusive access to locked %s. It could be originally declared on another connection "
+        "or the exclusive property value does not match that of the original declaration.",
+        what);
 }
 
-/* The queue that the op names and may use; NULL: there is none or it is another connection's, and the op is answered. */
+/* The queue that the op names and may use; NULL: there is none or it is another connection's, and the op is
+ * answered. */
 static struct queue *queue_for(struct router *router, struct op *op)
 {
     struct queue *queue = catalog_queue(&router->catalog, op->vhost, name_span(&op->name));
@@ -143,8 +146,8 @@ static void equivalent(struct router *router, struct op *op, struct queue *queue
     char what[NAME_MAX_BYTES * 2 + 64];
     what_queue(router, op, what, sizeof what);
     op->error = ERR_PRECONDITION_FAILED;
-    if (flag_equivalent("durable", op->flags & OP_DURABLE, queue->durable || queue->said_durable, what, op->text,
-                        sizeof op->text) &&
+    if (flag_equivalent("durable", op->flags & OP_DURABLE, queue->durable || queue->said_durable, what,
+                        op->text, sizeof op->text) &&
         flag_equivalent("auto_delete", op->flags & OP_AUTO_DELETE, queue->auto_delete, what, op->text,
                         sizeof op->text) &&
         arguments_equivalent(op->arguments, queue->arguments, what, op->text, sizeof op->text))
@@ -169,7 +172,8 @@ static void declare(struct router *router, struct op *op)
     else if (queue)
         equivalent(router, op, queue);
     else if (durable && router->store.failed)
-        router_refuse(router, op, ERR_INTERNAL, "the journal of router %u has failed: nothing durable can be declared",
+        router_refuse(router, op, ERR_INTERNAL,
+                      "the journal of router %u has failed: nothing durable can be declared",
                       router->options.index);
     else
         create(router, op);
@@ -191,7 +195,7 @@ void router_delete_queue(struct router *router, struct queue *queue)
     queue_delete(router, queue);
 }
 
-static void delete(struct router *router, struct op *op)
+static void delete (struct router *router, struct op *op)
 {
     struct queue *queue = catalog_queue(&router->catalog, op->vhost, name_span(&op->name));
     bool other = queue && (op->flags & OP_OF_OWNER) && !queue->exclusive;
@@ -227,7 +231,8 @@ static void purge(struct router *router, struct op *op)
 
 /* ---- bindings ------------------------------------------------------------------------------------ */
 
-static bool bindable(struct router *router, struct op *op, struct queue *queue, const struct catalog_exchange *e)
+static bool bindable(struct router *router, struct op *op, struct queue *queue,
+                     const struct catalog_exchange *e)
 {
     if (!queue)
         return false; /* answered by queue_for */
@@ -292,8 +297,8 @@ static void consume(struct router *router, struct op *op)
     if (!queue)
         return;
     if (in_exclusive_use(queue) || ((op->flags & OP_EXCLUSIVE) && queue->consumers)) {
-        router_refuse(router, op, ERR_ACCESS_REFUSED, "queue '%.*s' in vhost '%s' in exclusive use", NAME(op->name),
-                      router_vhost_name(router, op->vhost));
+        router_refuse(router, op, ERR_ACCESS_REFUSED, "queue '%.*s' in vhost '%s' in exclusive use",
+                      NAME(op->name), router_vhost_name(router, op->vhost));
         return;
     }
     op->consumer = queue_consume(router, queue, op)->handle;

@@ -1,6 +1,7 @@
 /*
- * What routers say to each other, each at most one ring entry: the others tell the registrar what is bound at them, the registrar
- * tells the others how the exchanges change. Heap objects are handed over; the receiver frees them.
+ * What routers say to each other, each at most one ring entry: the others tell the registrar what is bound at
+ * them, the registrar tells the others how the exchanges change. Heap objects are handed over; the receiver
+ * frees them.
  */
 #pragma once
 
@@ -20,9 +21,10 @@ enum peer_kind {
 
 enum bound { BOUND_FIRST, BOUND_LAST, BOUND_ADD, BOUND_REMOVE };
 
-/* A binding of a queue at one router, for the others: they need to know that it would match (see registrar.h). */
+/* A binding of a queue at one router, for the others: they need to know that it would match (see
+ * registrar.h). */
 struct shadow {
-    uint64_t router, queue; /* together name the queue */
+    uint64_t router, queue;     /* together name the queue */
     struct span key, arguments; /* malloc'd */
 };
 
@@ -44,7 +46,7 @@ struct update {
 };
 
 struct peer_message {
-    uint8_t kind; /* enum peer_kind */
+    uint8_t kind;  /* enum peer_kind */
     uint8_t bound; /* enum bound */
     uint16_t unused;
     uint32_t unused2;

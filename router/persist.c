@@ -35,8 +35,7 @@ void persist_exchange_gone(struct router *router, uint64_t id)
 
 void persist_queue(struct router *router, const struct queue *queue)
 {
-    struct record_queue *r =
-        begin(router, RECORD_QUEUE, sizeof *r, queue->name.len + queue->arguments.len);
+    struct record_queue *r = begin(router, RECORD_QUEUE, sizeof *r, queue->name.len + queue->arguments.len);
     r->number = queue->number;
     r->vhost = queue->vhost;
     r->tail = queue->index.tail;
@@ -66,8 +65,8 @@ void persist_binding(struct router *router, const struct binding *binding, enum 
 
 void persist_exchange(struct router *router, const struct catalog_exchange *e)
 {
-    struct record_exchange *r = begin(router, RECORD_EXCHANGE, sizeof *r,
-                                      e->name.len + (size_t)e->alternate.len + e->arguments.len);
+    struct record_exchange *r =
+        begin(router, RECORD_EXCHANGE, sizeof *r, e->name.len + (size_t)e->alternate.len + e->arguments.len);
     r->id = e->exchange.id;
     r->vhost = e->vhost;
     r->arguments_len = (uint32_t)e->arguments.len;

@@ -1,7 +1,8 @@
 /*
- * What a router's durable state is made of: records in its journal, and nothing else. Each is small enough for a page and needs
- * neither clock nor address to be replayed. Replaying them in order gives the state; a checkpoint is the state as records of the
- * same kinds, so that what lies before it is needed for messages only.
+ * What a router's durable state is made of: records in its journal, and nothing else. Each is small enough
+ * for a page and needs neither clock nor address to be replayed. Replaying them in order gives the state; a
+ * checkpoint is the state as records of the same kinds, so that what lies before it is needed for messages
+ * only.
  *
  * Numbers are little-endian; names and tables follow the fixed part, without padding between them.
  */
@@ -26,16 +27,17 @@ enum router_record {
     RECORD_QUEUE_GONE,           /* struct record_id */
     RECORD_BOUND,                /* struct record_binding, key, arguments: a queue to an exchange */
     RECORD_UNBOUND,
-    RECORD_EXCHANGE,             /* struct record_exchange, name, alternate, arguments (registrar) */
-    RECORD_EXCHANGE_GONE,        /* struct record_id */
-    RECORD_LINKED,               /* struct record_binding, key, arguments: an exchange to an exchange (registrar) */
+    RECORD_EXCHANGE,      /* struct record_exchange, name, alternate, arguments (registrar) */
+    RECORD_EXCHANGE_GONE, /* struct record_id */
+    RECORD_LINKED,        /* struct record_binding, key, arguments: an exchange to an exchange (registrar) */
     RECORD_UNLINKED,
-    RECORD_CHECKPOINT,           /* struct record_checkpoint: one begins, all that was before is forgotten */
-    RECORD_ENTRIES,              /* struct record_entries, its entries: what a queue holds in a range of numbers */
-    RECORD_LARGE,                /* struct record_large, struct part ...: parts of a message in a checkpoint */
-    RECORD_CHECKPOINT_END,       /* struct record_id: LSN of the CHECKPOINT */
-    RECORD_CLEAN,                /* the last of a clean end: nothing delivered is unsettled but what is marked so */
-    RECORD_STARTED,              /* struct record_id: the first after a clean end: what is delivered from now on isn't marked */
+    RECORD_CHECKPOINT,     /* struct record_checkpoint: one begins, all that was before is forgotten */
+    RECORD_ENTRIES,        /* struct record_entries, its entries: what a queue holds in a range of numbers */
+    RECORD_LARGE,          /* struct record_large, struct part ...: parts of a message in a checkpoint */
+    RECORD_CHECKPOINT_END, /* struct record_id: LSN of the CHECKPOINT */
+    RECORD_CLEAN,          /* the last of a clean end: nothing delivered is unsettled but what is marked so */
+    RECORD_STARTED, /* struct record_id: the first after a clean end: what is delivered from now on isn't
+                       marked */
 };
 
 struct record_settled {
@@ -123,8 +125,8 @@ void persist_settled_flush(struct router *router);
 
 /* Applies one record during recovery. owner: the router. */
 void persist_replay(void *router, const struct record *record, uint64_t lsn);
-/* After the last one: what refers to what no longer exists is dropped, and unless the end was clean everything may have been
- * delivered before. */
+/* After the last one: what refers to what no longer exists is dropped, and unless the end was clean
+ * everything may have been delivered before. */
 void persist_replayed(struct router *router);
 /* Everything in durable queues may have been delivered before. */
 void persist_mark_redelivered(struct router *router);

@@ -1,10 +1,11 @@
 /*
  * The path of a publish through the router that keeps it:
- *   router_on_publish → who gets it (the default exchange: the queue named by the key; any other: exchange_match)
+ *   router_on_publish → who gets it (default exchange: the queue named by the key; others: exchange_match)
  *   write_message → the one copy, as a record of the log that names the durable queues
  *   queue_push → an index entry in each queue
  *   confirm → at once, or when the disk has it
- * A large body comes in parts (open.c): each is a record of its own, and the last command makes the message of them.
+ * A large body comes in parts (open.c): each is a record of its own, and the last command makes the message
+ * of them.
  */
 #include "router/publish.h"
 
@@ -21,8 +22,9 @@ static void match_exchange(struct router *router, struct catalog_exchange *e, st
 {
     const struct command_publish *c = p->publish;
     struct match *match = &router->match;
-    exchange_match(&e->exchange, span_of(c->bytes, c->key_len), span_of(c->bytes + c->headers_at, c->headers_len), match,
-                   catalog_alternate, &router->catalog);
+    exchange_match(&e->exchange, span_of(c->bytes, c->key_len),
+                   span_of(c->bytes + c->headers_at, c->headers_len), match, catalog_alternate,
+                   &router->catalog);
     p->to = (struct recipients){match->found, match->count};
 }
 
@@ -53,7 +55,8 @@ static uint8_t *write_routes(uint8_t *at, struct recipients to)
 {
     for (size_t i = 0; i < to.count; i++) {
         struct queue *queue = queue_of(to.list[i]);
-        struct route route = {queue->number, (uint32_t)queue->index.tail, (uint32_t)(queue->index.tail >> 32)};
+        struct route route = {queue->number, (uint32_t)queue->index.tail,
+                              (uint32_t)(queue->index.tail >> 32)};
         memcpy(at, &route, sizeof route);
         at += sizeof route;
     }
@@ -65,8 +68,8 @@ uint64_t publish_write(struct router *router, const struct publishing *p, struct
     const struct command_publish *c = p->publish;
     uint16_t routes = durable ? (uint16_t)to.count : 0;
     size_t parts = p->part_count * sizeof(struct part);
-    size_t len = sizeof(struct message) + routes * sizeof(struct route) + parts + p->exchange.len + c->key_len +
-                 c->properties_len + p->body.len;
+    size_t len = sizeof(struct message) + routes * sizeof(struct route) + parts + p->exchange.len +
+                 c->key_len + c->properties_len + p->body.len;
     persist_settled_flush(router);
     struct message *m = (struct message *)store_begin(&router->store, durable, len);
     m->record.type = RECORD_MESSAGE;
@@ -97,7 +100,8 @@ static void keep(struct router *router, const struct publishing *p, struct recip
     while (to.count) {
         struct recipients some = {to.list, to.count < ROUTES_MAX ? to.count : ROUTES_MAX};
         uint64_t position = publish_write(router, p, some, durable);
-        struct entry entry = {.position = position >> 3, .large = p->part_count != 0, .body = p->publish->total_len};
+        struct entry entry = {
+            .position = position >> 3, .large = p->part_count != 0, .body = p->publish->total_len};
         entry.share = some.count == 1 ? router->written : router->written / (uint32_t)some.count;
         if (p->part_count) {
             large_new(&router->large, position, p->parts, p->part_count, (uint32_t)some.count);
@@ -125,8 +129,8 @@ static size_t sort_durable(struct recipients to)
     return durable;
 }
 
-/* Transient queues get a record of their own: one in the journal would be needed for as long as they have the message, and
- * nothing in it would say so. */
+/* Transient queues get a record of their own: one in the journal would be needed for as long as they have the
+ * message, and nothing in it would say so. */
 static void keep_all(struct router *router, const struct publishing *p)
 {
     size_t first = p->durable ? sort_durable(p->to) : 0;
@@ -175,11 +179,13 @@ static bool wants_answer(uint8_t flags)
 void publish_end(struct router *router, struct publishing *p)
 {
     uint8_t flags = p->publish->flags;
-    bool refused = router->store.failed && (flags & PUBLISH_PERSISTENT) && (flags & PUBLISH_CONFIRM) && any_durable(p->to);
+    bool refused = router->store.failed && (flags & PUBLISH_PERSISTENT) && (flags & PUBLISH_CONFIRM) &&
+                   any_durable(p->to);
     router->stats.published++;
     if (p->to.count && !refused)
         keep_all(router, p);
-    else if (!p->to.count && (flags & PUBLISH_MANDATORY) && (!(flags & PUBLISH_SHARED) || (flags & PUBLISH_KEEPER)))
+    else if (!p->to.count && (flags & PUBLISH_MANDATORY) &&
+             (!(flags & PUBLISH_SHARED) || (flags & PUBLISH_KEEPER)))
         give_back(router, p);
     if (wants_answer(flags))
         answer(router, p, refused);

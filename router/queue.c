@@ -172,8 +172,8 @@ static void tell_consumers(struct router *router, struct queue *queue)
 {
     while (queue->all) {
         struct consumer *c = queue->all;
-        router_event(router, c->front)->cancel =
-            (struct event_cancel){.kind = EVENT_CANCEL, .channel = c->channel, .conn = c->conn, .tag = c->tag};
+        router_event(router, c->front)->cancel = (struct event_cancel){
+            .kind = EVENT_CANCEL, .channel = c->channel, .conn = c->conn, .tag = c->tag};
         forget(router, c);
     }
 }

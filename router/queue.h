@@ -1,8 +1,9 @@
 /*
  * A queue: its index, its consumers, and who gets the next message. Owned by one router.
  *
- * A message is READY, then OUT with a consumer, then dead. Consumers that may be sent something (prefetch and window left, not
- * paused) stand in a ring and take turns; a queue that has both a READY message and such a consumer is runnable.
+ * A message is READY, then OUT with a consumer, then dead. Consumers that may be sent something (prefetch and
+ * window left, not paused) stand in a ring and take turns; a queue that has both a READY message and such a
+ * consumer is runnable.
  */
 #pragma once
 
@@ -41,8 +42,8 @@ struct queue {
     bool durable, exclusive, auto_delete;
     bool said_durable; /* declared durable, but not kept: it is exclusive */
     bool had_consumer;
-    bool runnable, waiting;       /* in the router's list of those; on a page's list of waiters */
-    uint32_t owner_front;         /* of an exclusive queue */
+    bool runnable, waiting; /* in the router's list of those; on a page's list of waiters */
+    uint32_t owner_front;   /* of an exclusive queue */
     uint64_t owner_conn;
     struct span arguments;
     struct destination destination;
@@ -54,8 +55,9 @@ struct queue {
     struct waiter waiter;
     struct large *gathering; /* a large message whose pages are being brought together */
     uint32_t gathered;       /* parts of it that are pinned */
+    uint64_t reading;        /* number of the page behind which it last read ahead */
     struct queue *run_next;
-    uint64_t damaged;        /* entries that can't be read back; they stay */
+    uint64_t damaged; /* entries that can't be read back; they stay */
     uint64_t published, delivered, acknowledged;
 };
 
@@ -71,12 +73,14 @@ void queue_wake(struct router *router, struct queue *queue);
 unsigned queue_run(struct router *router, struct queue *queue, unsigned most);
 /* Ends `count` deliveries from seq on. Those that are dead already are passed over. */
 void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint32_t count, enum settle how);
-/* A READY or OUT entry is done with: the log and the index forget it; a record says so if the entry was durable. */
+/* A READY or OUT entry is done with: the log and the index forget it; a record says so if the entry was
+ * durable. */
 void queue_kill(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry);
 /* Removes all READY messages; returns how many. */
 uint64_t queue_purge(struct router *router, struct queue *queue);
 
-/* Answers an OP_GET: with a DELIVER first if there is a message. False: its page must be read back first, the op is kept. */
+/* Answers an OP_GET: with a DELIVER first if there is a message. False: its page must be read back first, the
+ * op is kept. */
 bool queue_get(struct router *router, struct queue *queue, struct op *op);
 
 struct consumer *queue_consume(struct router *router, struct queue *queue, const struct op *op);

@@ -48,7 +48,8 @@ void registrar_applied(struct router *router, uint64_t number)
     advance(r);
 }
 
-static void send_front(struct router *router, unsigned front, uint64_t number, const struct catalog_exchange *e, bool gone)
+static void send_front(struct router *router, unsigned front, uint64_t number,
+                       const struct catalog_exchange *e, bool gone)
 {
     struct exchange_update *u = calloc(1, sizeof *u);
     CHECK(u);
@@ -100,8 +101,8 @@ void registrar_spread(struct router *router, struct update *update, const struct
         bool own = update->kind >= UPDATE_SHADOW && update->shadow.router == i;
         if (own)
             continue;
-        *(struct peer_message *)link_add(&router->peer[i]) =
-            (struct peer_message){.kind = PEER_UPDATE, .number = update->number, .update = copy_update(update)};
+        *(struct peer_message *)link_add(&router->peer[i]) = (struct peer_message){
+            .kind = PEER_UPDATE, .number = update->number, .update = copy_update(update)};
         pending(r, update->number)->waiting++;
     }
     if (update->kind == UPDATE_PUT || update->kind == UPDATE_GONE)
@@ -131,14 +132,16 @@ static uint64_t interest_of(struct router *router, const struct catalog_exchange
     for (const struct binding *b = e->exchange.bindings; b && e->links; b = b->on_exchange)
         if (b->destination->exchange)
             interest |= container_of(b->destination->exchange, struct catalog_exchange, exchange)->interest;
-    struct exchange *alternate = catalog_alternate((struct exchange *)(uintptr_t)&e->exchange, &router->catalog);
+    struct exchange *alternate =
+        catalog_alternate((struct exchange *)(uintptr_t)&e->exchange, &router->catalog);
     if (alternate)
         interest |= container_of(alternate, struct catalog_exchange, exchange)->interest;
     return interest;
 }
 
-/* Whoever passes messages on to the exchange inherits its interest. In a circle of exchanges a router may stay in the set though
- * its last binding is gone: it is then sent what it has no queue for, which is only slower. */
+/* Whoever passes messages on to the exchange inherits its interest. In a circle of exchanges a router may
+ * stay in the set though its last binding is gone: it is then sent what it has no queue for, which is only
+ * slower. */
 static void doubt_sources(struct router *router, struct catalog_exchange *e)
 {
     for (struct binding *b = e->exchange.self.bindings; b; b = b->for_destination)
@@ -200,7 +203,8 @@ void registrar_bound(struct router *router, unsigned from, enum bound bound, uin
     if (e && bound == BOUND_LAST)
         e->bound &= ~bit;
     if (e && shadow) {
-        struct update u = {.kind = bound == BOUND_ADD ? UPDATE_SHADOW : UPDATE_UNSHADOW, .id = id, .shadow = *shadow};
+        struct update u = {
+            .kind = bound == BOUND_ADD ? UPDATE_SHADOW : UPDATE_UNSHADOW, .id = id, .shadow = *shadow};
         registrar_spread(router, &u, e);
         if (from != 0)
             update_apply(router, copy_update(&u));
@@ -212,8 +216,8 @@ void registrar_bound(struct router *router, unsigned from, enum bound bound, uin
     }
     if (e)
         registrar_doubt(router, e);
-    /* The interest must be on its way before the number that stands for it is taken. At router 0 itself router_answer
-     * sees to it, when the op that caused this no longer looks at the exchange. */
+    /* The interest must be on its way before the number that stands for it is taken. At router 0 itself
+     * router_answer sees to it, when the op that caused this no longer looks at the exchange. */
     if (from == 0)
         return;
     registrar_poll(router);

@@ -1,12 +1,14 @@
 /*
- * The registrar (router 0) orders every change of the exchanges: it journals it, hands it to every router and front as an update,
- * and only when all have applied it may the client be answered. Bindings of queues live with the queue's router, which tells the
- * registrar when an exchange gets its first one there or loses its last: from that the registrar makes each exchange's interest
- * set, the routers that fronts must send its publishes to.
+ * The registrar (router 0) orders every change of the exchanges: it journals it, hands it to every router and
+ * front as an update, and only when all have applied it may the client be answered. Bindings of queues live
+ * with the queue's router, which tells the registrar when an exchange gets its first one there or loses its
+ * last: from that the registrar makes each exchange's interest set, the routers that fronts must send its
+ * publishes to.
  *
- * The interest of an exchange is that of its own bindings, of the exchanges bound to it and of its alternate. Whether a message
- * goes to the alternate depends on the bindings of all routers; so the bindings of an exchange that has an alternate are known
- * to every router, as shadows: they match but keep nothing. Then each router decides alike, on its own.
+ * The interest of an exchange is that of its own bindings, of the exchanges bound to it and of its alternate.
+ * Whether a message goes to the alternate depends on the bindings of all routers; so the bindings of an
+ * exchange that has an alternate are known to every router, as shadows: they match but keep nothing. Then
+ * each router decides alike, on its own.
  */
 #pragma once
 
@@ -23,16 +25,16 @@ struct registrar {
     uint64_t known;  /* updates up to this one are in force everywhere */
     struct pending_update {
         uint32_t waiting; /* agents that have not applied it */
-    } *pending;           /* a ring: updates known + 1 ... number */
+    } * pending;          /* a ring: updates known + 1 ... number */
     size_t pending_mask;
     struct peer_wait {
         unsigned router;
         uint64_t number; /* its own count */
         uint64_t update; /* to be known first */
-    } *waits;            /* a ring: routers to be told KNOWN */
+    } * waits;           /* a ring: routers to be told KNOWN */
     size_t wait_mask, wait_head, wait_count;
     struct catalog_exchange *alternates; /* those that have one, linked by alternate_next */
-    uint64_t *doubts;                    /* ids of exchanges whose interest or life is to be looked at again */
+    uint64_t *doubts; /* ids of exchanges whose interest or life is to be looked at again */
     size_t doubt_count, doubt_room;
 };
 
@@ -45,8 +47,8 @@ void registrar_on_op(struct router *router, struct op *op);
 /* A front or router has applied update `number`. */
 void registrar_applied(struct router *router, uint64_t number);
 /* What is bound at a router has changed; number: its count of such changes. Takes over shadow. */
-void registrar_bound(struct router *router, unsigned from, enum bound bound, uint64_t exchange, uint64_t number,
-                     struct shadow *shadow);
+void registrar_bound(struct router *router, unsigned from, enum bound bound, uint64_t exchange,
+                     uint64_t number, struct shadow *shadow);
 /* Looks at what is in doubt, tells routers what has become known. Returns the work done. */
 unsigned registrar_poll(struct router *router);
 /* The exchange's interest or life is to be looked at. */
@@ -57,7 +59,8 @@ void registrar_spread(struct router *router, struct update *update, const struct
 /* ---- every router's side --------------------------------------------------------------------------- */
 
 /* A queue's binding was added to (or is about to be removed from) an exchange at this router. */
-void bound_changed(struct router *router, struct catalog_exchange *exchange, const struct binding *binding, bool added);
+void bound_changed(struct router *router, struct catalog_exchange *exchange, const struct binding *binding,
+                   bool added);
 /* Applies an update and frees it. */
 void update_apply(struct router *router, struct update *update);
 void router_on_peer(struct router *router, unsigned from, const struct peer_message *message);

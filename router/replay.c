@@ -1,6 +1,6 @@
 /*
- * Recovery: the records of persist.h, applied in order. A record about a queue or exchange that isn't known is passed over: what
- * it was about was deleted later, or comes later in the checkpoint that is being read.
+ * Recovery: the records of persist.h, applied in order. A record about a queue or exchange that isn't known
+ * is passed over: what it was about was deleted later, or comes later in the checkpoint that is being read.
  */
 #include <stdlib.h>
 
@@ -63,10 +63,9 @@ static void replay_message(struct router *router, const struct message *m, uint6
     }
 }
 
-/* While recovering, every entry that is not dead is READY. */
 static void kill_range(struct router *router, struct queue *queue, uint64_t seq, uint64_t end)
 {
-    for (struct entry *entry; (entry = index_ready_from(&queue->index, &seq)) && seq < end; seq++)
+    for (struct entry *entry; (entry = index_alive_below(&queue->index, &seq, end)); seq++)
         queue_kill(router, queue, seq, entry);
 }
 
@@ -143,8 +142,8 @@ static void replay_exchange(struct router *router, const struct record_exchange 
     if (catalog_exchange_by_id(&router->catalog, r->id))
         return;
     struct span arguments = span_copy(span_of(alternate + r->alternate_len, r->arguments_len));
-    struct catalog_exchange *e =
-        catalog_exchange_new(&router->catalog, r->id, r->vhost, span_of(name, r->name_len), r->type, arguments);
+    struct catalog_exchange *e = catalog_exchange_new(&router->catalog, r->id, r->vhost,
+                                                      span_of(name, r->name_len), r->type, arguments);
     e->durable = true;
     e->auto_delete = r->flags & RECORD_AUTO_DELETE;
     e->internal = r->flags & RECORD_INTERNAL;
@@ -192,7 +191,7 @@ static void replay_entries(struct router *router, const struct record_entries *r
         index_move_tail(&queue->index, r->to);
 }
 
-/* In a checkpoint it comes before the entries that refer to it; on its own, parts have been copied forward. */
+/* In a checkpoint it comes before the entries that refer to it; elsewhere, parts have been copied forward. */
 static void replay_large(struct router *router, const struct record_large *r)
 {
     struct part parts[PARTS_MAX];

@@ -1,6 +1,7 @@
 /*
- * The router's turn. It takes from each ring no more than its own rings have room to answer; what it can't take waits where it
- * is, and the front that sent it goes on with its acknowledgements' way: publishes are held back by the gate, not by the ring.
+ * The router's turn. It takes from each ring no more than its own rings have room to answer; what it can't
+ * take waits where it is, and the front that sent it goes on with its acknowledgements' way: publishes are
+ * held back by the gate, not by the ring.
  */
 #include "router/router.h"
 
@@ -134,8 +135,8 @@ static void router_on_command(struct router *router, unsigned front, const union
     UNREACHABLE();
 }
 
-/* A command is answered by two events at most: a batch is taken only if all answers would fit. It is read in the ring, where
- * its place tells the front that what it has lent is still looked at. */
+/* A command is answered by two events at most: a batch is taken only if all answers would fit. It is read in
+ * the ring, where its place tells the front that what it has lent is still looked at. */
 static unsigned take_commands(struct router *router, unsigned front)
 {
     struct ring *ring = router->options.from_front[front];
@@ -211,7 +212,8 @@ static unsigned run_each(struct router *router)
     return sent;
 }
 
-/* No less goes out in a turn than can have come in: a queue that is emptied as fast as it is filled stays short. */
+/* No less goes out in a turn than can have come in: a queue that is emptied as fast as it is filled stays
+ * short. */
 static unsigned run_queues(struct router *router)
 {
     unsigned sent = 0, some;
@@ -233,9 +235,10 @@ static void set_gate(struct router *router)
     for (unsigned f = 0; f < router->options.fronts; f++)
         router_event(router, f)->gate = (struct event_gate){.kind = EVENT_GATE, .shut = gate};
     log_line(LOG_WARNING, "router", "router %u %s", router->options.index,
-             gate & GATE_DURABLE ? "has no room on disk: publishers of persistent messages wait until there is some"
-             : gate              ? "is out of memory for messages: publishers wait until consumers or the disk catch up"
-                                 : "has room again: publishers go on");
+             gate & GATE_DURABLE
+                 ? "has no room on disk: publishers of persistent messages wait until there is some"
+             : gate ? "is out of memory for messages: publishers wait until consumers or the disk catch up"
+                    : "has room again: publishers go on");
 }
 
 static void tell_failure(struct router *router)
@@ -245,7 +248,8 @@ static void tell_failure(struct router *router)
     router->told_failed = true;
     router->stats.failed = router->store.error;
     log_line(LOG_ERROR, "router",
-             "the journal of router %u has failed (%s): persistent messages are refused until the broker is restarted on a "
+             "the journal of router %u has failed (%s): persistent messages are refused until the broker is "
+             "restarted on a "
              "sound disk; what is in memory is still delivered",
              router->options.index, strerror((int)router->store.error));
 }
@@ -300,7 +304,8 @@ bool router_stopped(const struct router *router)
     return router->stopped && store_idle(&router->store);
 }
 
-/* A queue that can go on only when a front has taken something, and a log that waits for a busy journal, are looked at again. */
+/* A queue that can go on only when a front has taken something, and a log that waits for a busy journal, are
+ * looked at again. */
 uint64_t router_deadline(const struct router *router)
 {
     return router->run || (router->stopping && !router->stopped) ? 0 : UINT64_MAX;

@@ -1,6 +1,7 @@
 /*
- * A router: owns a shard of the queues with their bindings and consumers, and the log pages that hold their messages. Knows no
- * protocol. Router 0 is also the registrar: it orders every change of the exchanges and tells the others.
+ * A router: owns a shard of the queues with their bindings and consumers, and the log pages that hold their
+ * messages. Knows no protocol. Router 0 is also the registrar: it orders every change of the exchanges and
+ * tells the others.
  *
  * One router is used by one thread; before the threads begin, dataplane/broker.c calls what is under "start".
  */
@@ -35,14 +36,15 @@ void router_free(struct router *router);
 
 /* ---- start, in this order, before any poll -------------------------------------------------------- */
 
-/* Reads the router's journal back. Router 0 first: the others' bindings refer to its exchanges (registrar; router 0 itself gives
- * its own). Returns 0, or -1 with one sentence in error. Fills *end for journal_new. May block. */
+/* Reads the router's journal back. Router 0 first: the others' bindings refer to its exchanges (registrar;
+ * router 0 itself gives its own). Returns 0, or -1 with one sentence in error. Fills *end for journal_new.
+ * May block. */
 int router_recover(struct router *router, const struct router *registrar, struct storage *storage,
                    struct journal_end *end, char *error, size_t error_size);
 /* After all have recovered: sends the table of exchanges on its way to fronts and routers. */
 void router_start(struct router *router);
-/* Whether clients may come, as far as this router is concerned: router 0 waits until every front and router knows every exchange
- * and binding. */
+/* Whether clients may come, as far as this router is concerned: router 0 waits until every front and router
+ * knows every exchange and binding. */
 bool router_ready(const struct router *router);
 
 /* ---- running ------------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /*
- * A router's start: its journal is read back (replay.c), the store goes on where the log ends, and what is bound here is told to
- * the registrar.
+ * A router's start: its journal is read back (replay.c), the store goes on where the log ends, and what is
+ * bound here is told to the registrar.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +30,8 @@ static int read_tail(struct storage *storage, uint64_t from, uint8_t *bytes, siz
     return (int)done.error;
 }
 
-static int open_store(struct router *router, struct storage *storage, const struct journal_end *end, char *error,
-                      size_t error_size)
+static int open_store(struct router *router, struct storage *storage, const struct journal_end *end,
+                      char *error, size_t error_size)
 {
     uint64_t page = end->lsn / PAGE_BYTES * PAGE_BYTES;
     uint8_t *tail = store_open(&router->store, end, router->options.broker, router->options.start);
@@ -41,8 +41,8 @@ static int open_store(struct router *router, struct storage *storage, const stru
         return 0;
     char path[STORAGE_PATH_BYTES];
     storage->table->path(storage, page / SEGMENT_BYTES, path);
-    snprintf(error, error_size, "%s can't be read at offset %llu: %s", path, (unsigned long long)(page % SEGMENT_BYTES),
-             strerror(errnum));
+    snprintf(error, error_size, "%s can't be read at offset %llu: %s", path,
+             (unsigned long long)(page % SEGMENT_BYTES), strerror(errnum));
     return -1;
 }
 
@@ -84,7 +84,8 @@ void router_start(struct router *router)
     router->started = store_lsn(&router->store);
 }
 
-/* Before the first delivery the log must no longer end with a clean end. Where nothing can be written now, all is marked instead. */
+/* Before the first delivery the log must no longer end with a clean end. Where nothing can be written now,
+ * all is marked instead. */
 unsigned start_poll(struct router *router)
 {
     const struct store *store = &router->store;

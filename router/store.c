@@ -2,8 +2,9 @@
  * Appending to the log and handing it to the journal:
  *   store_begin → the open page has room (else it is closed and the next one opened)
  *   store_end → the record is sealed into the chain
- *   store_flush → closed pages are handed over whole; the open one is padded to a block when the disk is ready for a write
+ *   store_flush → closed pages go over whole; the open one, padded to a block, when the disk is ready
  *   store_on_journal SAFE → what waited for it may be confirmed (confirm.c)
+ *
  * What is in memory, and for how long, is in store_memory.c; segments are in store_segment.c.
  */
 #include "router/store.h"
@@ -177,8 +178,8 @@ uint64_t store_end(struct store *store)
         store->before = record_seal(record, position, store->before);
     store->end[stream] += record->length;
     store->pending = NULL;
-    /* A full page is closed at once: end must not lie on the next page while this one is open. It is not settled: nobody has
-     * yet had the chance to keep the record that filled it. */
+    /* A full page is closed at once: end must not lie on the next page while this one is open. It is not
+     * settled: nobody has yet had the chance to keep the record that filled it. */
     if (store->end[stream] % PAGE_BYTES == 0)
         close_page(store, stream);
     return position;
@@ -214,7 +215,8 @@ static bool hand_over(struct store *store, struct page *page, uint64_t end)
     return true;
 }
 
-/* Pads what is open to a whole block, so that it can be written. Eight bytes hold no record: then to the next one. */
+/* Pads what is open to a whole block, so that it can be written. Eight bytes hold no record: then to the next
+ * one. */
 static void pad_to_block(struct store *store)
 {
     size_t gap = (BLOCK_BYTES - store->end[DURABLE] % BLOCK_BYTES) % BLOCK_BYTES;

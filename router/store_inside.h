@@ -3,7 +3,8 @@
 
 #include "router/store.h"
 
-/* Fewer pages than this are no budget: two open ones, one being delivered from, one being read, and as many again. */
+/* Fewer pages than this are no budget: two open ones, one being delivered from, one being read, and as many
+ * again. */
 #define STORE_PAGES_MIN 8u
 /* Page memory kept for use again (the rest goes back to the allocator). */
 #define STORE_SPARES 16u

@@ -1,6 +1,7 @@
 /*
- * Which pages are in memory. A page leaves it when nothing needs it, or, over the budget, when it has not been used for longest
- * and can be had back: a durable page that is safe is just dropped, a transient one is first written to the scratch file.
+ * Which pages are in memory. A page leaves it when nothing needs it, or, over the budget, when it has not
+ * been used for longest and can be had back: a durable page that is safe is just dropped, a transient one is
+ * first written to the scratch file.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -83,7 +84,8 @@ static void scratch_give_back(struct store *store, uint64_t at)
 {
     if (store->scratch_frees == store->scratch_frees_room) {
         store->scratch_frees_room = store->scratch_frees_room ? 2 * store->scratch_frees_room : 64;
-        store->scratch_free = realloc(store->scratch_free, store->scratch_frees_room * sizeof *store->scratch_free);
+        store->scratch_free =
+            realloc(store->scratch_free, store->scratch_frees_room * sizeof *store->scratch_free);
         CHECK(store->scratch_free);
     }
     store->scratch_free[store->scratch_frees++] = at;

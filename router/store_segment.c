@@ -81,8 +81,8 @@ static void retire(struct store *store, uint64_t number, struct segment *segment
         store->some_emptied = true; /* the journal is busy: again when it says SAFE */
 }
 
-/* That nothing in it is alive must be safe before it goes: the first record behind `emptied` says so (settlements are written
- * before anything else is). */
+/* That nothing in it is alive must be safe before it goes: the first record behind `emptied` says so
+ * (settlements are written before anything else is). */
 void store_retire(struct store *store)
 {
     uint64_t end = store->segment_first + store->segment_count;
@@ -102,7 +102,8 @@ void store_retire(struct store *store)
 uint64_t store_sparse_segment(const struct store *store, uint64_t age)
 {
     uint64_t now = store->end[1] / SEGMENT_BYTES;
-    for (uint64_t n = store->segment_first; n + age < now && (n + 1) * SEGMENT_BYTES <= store->replay_from; n++) {
+    for (uint64_t n = store->segment_first; n + age < now && (n + 1) * SEGMENT_BYTES <= store->replay_from;
+         n++) {
         const struct segment *segment = segment_get(store, n);
         if (segment && !segment->retired && segment->live && segment->live_bytes < SEGMENT_BYTES / 4)
             return n;

@@ -13,8 +13,11 @@ static void tell(struct router *router, enum bound bound, struct catalog_exchang
         registrar_bound(router, 0, bound, e->exchange.id, 0, shadow);
         return;
     }
-    *(struct peer_message *)link_add(&router->peer[0]) = (struct peer_message){
-        .kind = PEER_BOUND, .bound = (uint8_t)bound, .number = router->told, .exchange = e->exchange.id, .shadow = shadow};
+    *(struct peer_message *)link_add(&router->peer[0]) = (struct peer_message){.kind = PEER_BOUND,
+                                                                               .bound = (uint8_t)bound,
+                                                                               .number = router->told,
+                                                                               .exchange = e->exchange.id,
+                                                                               .shadow = shadow};
 }
 
 static struct shadow *shadow_of(const struct router *router, const struct binding *binding)
@@ -28,7 +31,8 @@ static struct shadow *shadow_of(const struct router *router, const struct bindin
     return s;
 }
 
-void bound_changed(struct router *router, struct catalog_exchange *e, const struct binding *binding, bool added)
+void bound_changed(struct router *router, struct catalog_exchange *e, const struct binding *binding,
+                   bool added)
 {
     e->queue_bindings += added ? 1 : (size_t)-1;
     router->stats.bindings += added ? 1 : (uint64_t)-1;
@@ -221,7 +225,8 @@ void catalog_adopt(struct router *router, const struct router *registrar)
     map_each(exchanges, adopt_links, router);
 }
 
-static void predeclare(struct router *router, uint32_t vhost, const char *name, enum exchange_type type, bool internal)
+static void predeclare(struct router *router, uint32_t vhost, const char *name, enum exchange_type type,
+                       bool internal)
 {
     struct span n = span_str(name);
     uint64_t id = catalog_hash(vhost, n) | UINT64_C(1) << 63; /* never one that was counted */

@@ -20,33 +20,33 @@
 #define BLOCK_BYTES    4096u /* what O_DIRECT writes are padded to */
 
 #ifndef GANNET_TINY
-#define RING_SLOTS          4096u       /* entries between two agents, one way; a power of two */
-#define PAGE_BYTES          (1u * MIB)  /* a log page: unit of memory, of write and of read-back */
-#define SEGMENT_BYTES       (64u * MIB) /* a journal segment file */
-#define INLINE_BODY_MAX     (64u * KIB) /* a body up to this is one PUBLISH; a larger one comes in parts */
-#define PARTS_MAX           4096u       /* parts of one message */
-#define FRAME_BYTES_MAX     (128u * KIB)
-#define CHANNELS_MAX        2047u
-#define ROUTES_MAX          4096u       /* durable queues named by one record; more take another record */
-#define RX_CHUNK_BYTES      (1u * MIB)  /* a receive chunk, shared by the connections of a front */
-#define RX_CHUNKS           16u
-#define OUTPUT_HIGH_BYTES   (1u * MIB)  /* a connection with more to send than this is not read from */
-#define CONSUMER_WINDOW     (1u * MIB)  /* bytes in flight to one consumer */
-#define WRITES_IN_FLIGHT    4u          /* journal writes under way at once */
+#define RING_SLOTS        4096u       /* entries between two agents, one way; a power of two */
+#define PAGE_BYTES        (1u * MIB)  /* a log page: unit of memory, of write and of read-back */
+#define SEGMENT_BYTES     (64u * MIB) /* a journal segment file */
+#define INLINE_BODY_MAX   (64u * KIB) /* a body up to this is one PUBLISH; a larger one comes in parts */
+#define PARTS_MAX         4096u       /* parts of one message */
+#define FRAME_BYTES_MAX   (128u * KIB)
+#define CHANNELS_MAX      2047u
+#define ROUTES_MAX        4096u      /* durable queues named by one record; more take another record */
+#define RX_CHUNK_BYTES    (1u * MIB) /* a receive chunk, shared by the connections of a front */
+#define RX_CHUNKS         16u
+#define OUTPUT_HIGH_BYTES (1u * MIB) /* a connection with more to send than this is not read from */
+#define CONSUMER_WINDOW   (1u * MIB) /* bytes in flight to one consumer */
+#define WRITES_IN_FLIGHT  4u         /* journal writes under way at once */
 #else
-#define RING_SLOTS          16u
-#define PAGE_BYTES          (16u * KIB)
-#define SEGMENT_BYTES       (128u * KIB)
-#define INLINE_BODY_MAX     (1u * KIB)
-#define PARTS_MAX           64u
-#define FRAME_BYTES_MAX     (4u * KIB)
-#define CHANNELS_MAX        7u
-#define ROUTES_MAX          8u
-#define RX_CHUNK_BYTES      (32u * KIB)
-#define RX_CHUNKS           3u
-#define OUTPUT_HIGH_BYTES   (8u * KIB)
-#define CONSUMER_WINDOW     (2u * KIB)
-#define WRITES_IN_FLIGHT    2u
+#define RING_SLOTS        16u
+#define PAGE_BYTES        (16u * KIB)
+#define SEGMENT_BYTES     (128u * KIB)
+#define INLINE_BODY_MAX   (1u * KIB)
+#define PARTS_MAX         64u
+#define FRAME_BYTES_MAX   (4u * KIB)
+#define CHANNELS_MAX      7u
+#define ROUTES_MAX        8u
+#define RX_CHUNK_BYTES    (32u * KIB)
+#define RX_CHUNKS         3u
+#define OUTPUT_HIGH_BYTES (8u * KIB)
+#define CONSUMER_WINDOW   (2u * KIB)
+#define WRITES_IN_FLIGHT  2u
 #endif
 
 #define PAGES_PER_SEGMENT (SEGMENT_BYTES / PAGE_BYTES)
@@ -57,7 +57,9 @@
 static_assert((RING_SLOTS & (RING_SLOTS - 1)) == 0, "rings mask their index");
 static_assert(SEGMENT_BYTES % PAGE_BYTES == 0, "a segment is whole pages");
 static_assert(PAGE_BYTES % BLOCK_BYTES == 0, "a page is whole blocks");
-/* One record: header, routes, parts, exchange, key, properties, inline body, behind a segment's header block. */
-static_assert(2 * BLOCK_BYTES + ROUTES_MAX * 12u + PARTS_MAX * 16u + PROPERTIES_MAX + INLINE_BODY_MAX <= PAGE_BYTES,
+/* A record: header, routes, parts, exchange, key, properties, inline body, behind a segment's header. */
+static_assert(2 * BLOCK_BYTES + ROUTES_MAX * 12u + PARTS_MAX * 16u + PROPERTIES_MAX + INLINE_BODY_MAX <=
+                  PAGE_BYTES,
               "the largest record fits a page");
-static_assert(2 * FRAME_BYTES_MAX + 64 <= RX_CHUNK_BYTES, "a whole frame fits a receive chunk behind another's rest");
+static_assert(2 * FRAME_BYTES_MAX + 64 <= RX_CHUNK_BYTES,
+              "a whole frame fits a receive chunk behind another's rest");

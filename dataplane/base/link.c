@@ -61,7 +61,8 @@ unsigned link_flush(struct link *link)
     size_t late = link->late_to - link->late_from;
     if (!late)
         return moved;
-    unsigned put = ring_put(link->ring, link->late + link->late_from, late < UINT32_MAX ? (unsigned)late : UINT32_MAX);
+    unsigned put =
+        ring_put(link->ring, link->late + link->late_from, late < UINT32_MAX ? (unsigned)late : UINT32_MAX);
     link->late_from += put;
     if (link->late_from == link->late_to)
         link->late_from = link->late_to = 0;

@@ -1,7 +1,8 @@
 /*
- * The producer's end of a ring, with what does not fit into it. Entries are made in place and become visible in batches; what
- * the ring has no room for waits in a list, in order, and the owner stops causing more of it (link_open) until that has drained.
- * The list is bounded by what was granted before: windows, open ops, exchanges. Used by one thread.
+ * The producer's end of a ring, with what does not fit into it. Entries are made in place and become visible
+ * in batches; what the ring has no room for waits in a list, in order, and the owner stops causing more of it
+ * (link_open) until that has drained. The list is bounded by what was granted before: windows, open ops,
+ * exchanges. Used by one thread.
  */
 #pragma once
 
@@ -21,7 +22,7 @@ struct link {
     struct ring *ring;
     struct link_entry *places; /* in the ring: `used` of `reserved` are filled in and not yet visible */
     unsigned used, reserved;
-    unsigned room; /* of the ring, when it was last looked at, less what has gone into it since */
+    unsigned room;           /* of the ring, when it was last looked at, less what has gone into it since */
     struct link_entry *late; /* entries [late_from, late_to) */
     size_t late_from, late_to, late_room;
 };
@@ -33,7 +34,8 @@ unsigned link_flush(struct link *link);
 /* The slow part of link_add. */
 struct link_entry *link_add_more(struct link *link);
 
-/* Room for one more entry, to be filled in: it holds anything. It is sent with the next flush; valid until the next call. */
+/* Room for one more entry, to be filled in: it holds anything. It is sent with the next flush; valid until
+ * the next call. */
 static inline void *link_add(struct link *link)
 {
     return link->used < link->reserved ? &link->places[link->used++] : link_add_more(link);

@@ -1,6 +1,6 @@
 /*
- * A hash table of nodes that live inside what they name. It grows a few buckets at a time, with each change, so that no
- * single insertion costs more because there are many. Not thread-safe: each agent has its own.
+ * A hash table of nodes that live inside what they name. It grows a few buckets at a time, with each change,
+ * so that no single insertion costs more because there are many. Not thread-safe: each agent has its own.
  */
 #pragma once
 

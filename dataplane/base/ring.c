@@ -1,7 +1,7 @@
 #include "base/ring.h"
 
-/* DPDK's rings with acquire and release where x86 would do without: the same instructions, and ThreadSanitizer understands
- * them. */
+/* DPDK's rings with acquire and release where x86 would do without: the same instructions, and
+ * ThreadSanitizer understands them. */
 #define RTE_USE_C11_MEM_MODEL 1
 #include <rte_ring_elem.h>
 #include <rte_ring_peek_zc.h>
@@ -37,8 +37,8 @@ unsigned ring_put(struct ring *ring, const void *entries, unsigned n)
     return rte_ring_sp_enqueue_burst_elem(rte(ring), entries, RING_ENTRY_BYTES, n, NULL);
 }
 
-/* Acquire: what the consumer did with an entry happened before its place is seen to be free (the front counts on it for the
- * buffers that it lends). */
+/* Acquire: what the consumer did with an entry happened before its place is seen to be free (the front counts
+ * on it for the buffers that it lends). */
 unsigned ring_waiting(const struct ring *ring)
 {
     uint32_t taken = __atomic_load_n(&rte(ring)->cons.tail, __ATOMIC_ACQUIRE);

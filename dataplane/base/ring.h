@@ -11,22 +11,23 @@
 
 struct ring;
 
-/* A ring of RING_SLOTS entries (one fewer usable). Never fails: start-up memory, aborts when there is none. */
+/* A ring of RING_SLOTS entries (one fewer usable). Never fails: start-up memory, aborts if there is none. */
 struct ring *ring_new(void);
 void ring_free(struct ring *ring);
 
 /* Producer. Puts up to n entries; returns how many fitted. */
 unsigned ring_put(struct ring *ring, const void *entries, unsigned n);
-/* Producer. Up to n places to be filled in where they are, side by side at *entries; returns how many. They become entries
- * with ring_publish, which must come before the next call of the producer's: of the first m, in order. */
+/* Producer. Up to n places to be filled in where they are, side by side at *entries; returns how many. They
+ * become entries with ring_publish, which must come before the next call of the producer's: of the first m,
+ * in order. */
 unsigned ring_reserve(struct ring *ring, unsigned n, void **entries);
 void ring_publish(struct ring *ring, unsigned m);
 /* Producer. How many entries would fit now; only grows until the producer puts again. */
 unsigned ring_room(const struct ring *ring);
 /* Consumer. Takes up to n entries; returns how many there were. */
 unsigned ring_take(struct ring *ring, void *entries, unsigned n);
-/* Consumer. Up to n entries to be read where they are, side by side at *entries; returns how many. ring_release gives the
- * places of the first m back, and must come before the next call of the consumer's. */
+/* Consumer. Up to n entries to be read where they are, side by side at *entries; returns how many.
+ * ring_release gives the places of the first m back, and must come before the next call of the consumer's. */
 unsigned ring_peek(struct ring *ring, unsigned n, const void **entries);
 void ring_release(struct ring *ring, unsigned m);
 /* Either side: entries waiting to be taken, those being read among them (a snapshot). */

@@ -1,4 +1,5 @@
-/* Handles: names of live things that are never reused. A handle is a slot (low 32 bits) and the slot's generation. */
+/* Handles: names of live things that are never reused. A handle is a slot (low 32 bits) and the slot's
+ * generation. */
 #pragma once
 
 #include <stddef.h>

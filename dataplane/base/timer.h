@@ -1,4 +1,5 @@
-/* Timers: a heap of nodes that live inside what waits, by the time they are due. Not thread-safe: each agent has its own. */
+/* Timers: a heap of nodes that live inside what waits, by the time they are due. Not thread-safe: each agent
+ * has its own. */
 #pragma once
 
 #include <stddef.h>

@@ -246,14 +246,14 @@ static void publish(struct play *p)
 {
     static uint8_t body[200000];
     uint8_t how = next(p), size = next(p), header[14] = {0, CLASS_BASIC};
-    uint32_t len = how & 64 ? size : size * 600u;
+    uint32_t len = how & 64 ? size : size * (INLINE_BODY_MAX / 100);
     const char *exchange = how & 1 ? "amq.direct" : "";
     uint8_t fields[64], *at = put_str(put_str(put_be16(fields, 0), span_str(exchange)), span_str("key"));
     *at++ = how >> 1 & 1;
     append_method(p, how >> 2 & 3, METHOD_BASIC_PUBLISH, span_of(fields, (size_t)(at - fields)));
     put_be64(header + 4, len);
     append_frame(p, FRAME_HEADER, how >> 2 & 3, span_of(header, sizeof header));
-    uint32_t most = how & 128 ? 50000 : 131064;
+    uint32_t most = how & 128 ? FRAME_BYTES_MAX / 3 : FRAME_BYTES_MAX - FRAME_EXTRA_BYTES;
     for (uint32_t done = 0; done < len; done += most)
         append_frame(p, FRAME_BODY, how >> 2 & 3, span_of(body, len - done < most ? len - done : most));
 }
@@ -327,6 +327,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(p.state);
     codec_amqp.open(p.state, p.host);
     uint8_t how = next(&p);
+    p.host->options.frame_max = FRAME_BYTES_MAX;
     p.host->interest = how >> 4 & 1 ? 3 : 1;
     p.host->buffers_most = how & 32 ? 100000 : 1 << 20;
     if (!(how & 128))

@@ -5,8 +5,8 @@
 
 enum { STEPS_TO_SETTLE = 200000 };
 
-/* To the next thing that happens by itself. */
-static void skip_time(struct world *world)
+/* When the next thing happens by itself. */
+static uint64_t next_event(const struct world *world)
 {
     uint64_t next = sim_deadline(world->network), at = site_deadline(world->site);
     next = at < next ? at : next;
@@ -14,27 +14,36 @@ static void skip_time(struct world *world)
         at = client_deadline(&world->clients[i]);
         next = at < next ? at : next;
     }
-    if (next == UINT64_MAX || next <= world->now_ns)
+    return next;
+}
+
+/* Nothing happens for a while: time goes on to when something does. */
+static void skip_time(struct world *world)
+{
+    enum { STILL_STEPS = 20 };
+    const uint64_t soon_ns = 10000000;
+    uint64_t next = next_event(world);
+    bool still = world->quiet && next != UINT64_MAX && next > world->now_ns + soon_ns;
+    world->still = still ? world->still + 1 : 0;
+    if (world->still < STILL_STEPS)
         return;
     history_note("time goes on by %llu ns", (unsigned long long)(next - world->now_ns));
     world->now_ns = next;
+    world->still = 0;
 }
 
 /* Steps until `done` says so, the broker has nothing to do, and nothing is on its way to it. */
 static void settle(struct world *world, bool (*done)(const struct world *world), const char *what)
 {
     enum { CALM_STEPS = 20 }; /* streams are passed over by chance, but not so often */
-    unsigned calm = 0, still = 0;
+    unsigned calm = 0;
     for (unsigned n = 0; n < STEPS_TO_SETTLE; n++) {
         bool idle = world_step(world) && sim_deadline(world->network) == UINT64_MAX;
         calm = idle && done(world) ? calm + 1 : 0;
         if (calm == CALM_STEPS)
             return;
-        still = world->quiet && !calm ? still + 1 : 0;
-        if (still < CALM_STEPS)
-            continue;
-        skip_time(world);
-        still = 0;
+        if (!calm)
+            skip_time(world);
     }
     history_fail("no faults, and %u steps later %s", STEPS_TO_SETTLE, what);
 }

@@ -19,8 +19,8 @@ static void check_count(const char *what, const struct known_queue *queue, uint6
 static void doubt_content(struct model *model, struct known_queue *queue)
 {
     for (unsigned i = 0; i < queue->entry_count; i++)
-        if (queue->entries[i]->present == YES && queue->entries[i]->where != WHERE_DONE)
-            queue->entries[i]->present = MAYBE;
+        if (queue->entries[i]->where != WHERE_DONE)
+            model_doubt_entry(queue->entries[i]);
     for (unsigned i = 0; i < model->binding_count; i++)
         if (model->bindings[i]->queue == queue && model->bindings[i]->thing.there == YES)
             model_thing_set(model, &model->bindings[i]->thing, MAYBE);
@@ -107,7 +107,7 @@ void model_purged(struct model *model, struct known_queue *queue, const struct k
             model_done(model, e);
             e->safe = !model->failed;
         } else {
-            e->present = MAYBE;
+            model_doubt_entry(e);
         }
     }
 }

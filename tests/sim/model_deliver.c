@@ -148,14 +148,18 @@ static bool is_void(const struct known_channel *channel)
     return channel->life != LIFE_OPEN || channel->conn->ending || channel->recovering;
 }
 
-static void hold(struct model *model, struct known_channel *channel, struct known_entry *e, struct known_consumer *consumer)
+void model_hold(struct model *model, struct known_channel *channel, struct known_entry *e)
 {
-    channel->unacked = model_room(channel->unacked, channel->unacked_count, sizeof *channel->unacked);
-    channel->unacked[channel->unacked_count++] = (struct known_unacked){channel->last_tag, e, consumer, HELD_NOT};
     e->present = e->queue->gone ? NO : YES;
     e->where = WHERE_OUT;
     e->holder = channel;
     e->since = model->clock;
+}
+
+static void remember(struct known_channel *channel, struct known_entry *e, struct known_consumer *consumer)
+{
+    channel->unacked = model_room(channel->unacked, channel->unacked_count, sizeof *channel->unacked);
+    channel->unacked[channel->unacked_count++] = (struct known_unacked){channel->last_tag, e, consumer, HELD_NOT};
     if (consumer)
         consumer->out++;
 }
@@ -167,7 +171,9 @@ static void take(struct model *model, struct known_channel *channel, struct know
     struct known_entry *e = entry_of(m, q, conn);
     bool back = is_void(channel) && !no_ack; /* it was on its way when it was taken back */
     model->counts.delivered++;
-    if (back && e->where != WHERE_READY)
+    if (!back && !no_ack)
+        remember(channel, e, consumer);
+    if ((back || channel->shaken) && e->where != WHERE_READY)
         return;
     check_place(model, e);
     check_mark(model, e, redelivered);
@@ -183,7 +189,7 @@ static void take(struct model *model, struct known_channel *channel, struct know
     else if (no_ack)
         model_done(model, e);
     else
-        hold(model, channel, e, consumer);
+        model_hold(model, channel, e);
 }
 
 /* It may be a consumer of another life of the queue. */
@@ -250,7 +256,7 @@ void model_on_deliver(struct model *model, struct known_channel *channel, const 
     struct known_consumer *c = find_consumer(model, channel, &name);
     history_note("model: m%llu from '%s' tag %llu%s", NUMBER(m), c ? c->queue->name.s : "?", (unsigned long long)tag,
                  redelivered ? " redelivered" : "");
-    if (!c || c->state == CONSUMER_STARTING || c->state == CONSUMER_GONE)
+    if (!c || c->state == CONSUMER_STARTING || (c->state == CONSUMER_GONE && !is_void(channel)))
         history_fail("m%llu was delivered to consumer '%s', which %s", NUMBER(m), name.s,
                      c && c->state == CONSUMER_STARTING ? "hasn't been confirmed" : "isn't there");
     check_tag(channel, tag);

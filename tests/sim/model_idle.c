@@ -53,6 +53,18 @@ static void end_all_settling(struct model *model)
 
 /* ---- what is owed ----------------------------------------------------------------------------------------------------- */
 
+/* The broker has not closed the channel, as we thought it may have: what it has, it keeps. */
+static void stands(struct model *model, struct known_channel *channel)
+{
+    channel->shaken = false;
+    for (unsigned i = 0; i < model->consumer_count; i++)
+        if (model->consumers[i]->channel == channel && model->consumers[i]->state == CONSUMER_ACTIVE)
+            model->consumers[i]->unsure = false;
+    for (unsigned i = 0; i < channel->unacked_count; i++)
+        if (channel->unacked[i].entry->where == WHERE_READY)
+            model_hold(model, channel, channel->unacked[i].entry);
+}
+
 static void check_channel(struct model *model, struct known_channel *channel)
 {
     if (channel->life == LIFE_ENDING)
@@ -66,10 +78,7 @@ static void check_channel(struct model *model, struct known_channel *channel)
     model_publishes_settled(model, channel);
     if (!channel->shaken)
         return;
-    channel->shaken = false; /* the broker has not closed it */
-    for (unsigned i = 0; i < model->consumer_count; i++)
-        if (model->consumers[i]->channel == channel && model->consumers[i]->state == CONSUMER_ACTIVE)
-            model->consumers[i]->unsure = false;
+    stands(model, channel);
 }
 
 static bool has_room(const struct model *model, const struct known_consumer *c)
@@ -98,7 +107,7 @@ static bool hidden(const struct model *model, const struct known_queue *queue)
         for (unsigned r = 0; r < model->channels[i]->request_count; r++)
             if (model->channels[i]->requests[r]->queue == queue && model->channels[i]->requests[r]->method == BASIC_GET)
                 return true;
-    return false;
+    return model_shaky(model, queue);
 }
 
 /* Something waits, and somebody waits for it. */

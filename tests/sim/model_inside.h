@@ -287,10 +287,15 @@ void model_on_get_ok(struct model *model, struct known_channel *channel, struct 
 struct known_message *model_recognise(struct model *model, const struct text *exchange, const struct text *key,
                                       const struct said *said);
 
+/* The entry is with the channel's client. */
+void model_hold(struct model *model, struct known_channel *channel, struct known_entry *entry);
+
 /* ---- model_settle.c ------------------------------------------------------------------------------------- */
 
 /* ack, nack, reject; how: HELD_ACK ... */
 void model_settle(struct model *model, struct known_channel *channel, uint64_t tag, bool multiple, int how);
+/* It isn't sure any more that the entry is in its queue. */
+void model_doubt_entry(struct known_entry *entry);
 /* The entry is settled for sure, if not yet on the disk. */
 void model_done(struct model *model, struct known_entry *entry);
 void model_commit_acks(struct model *model, struct known_channel *channel);

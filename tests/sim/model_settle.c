@@ -12,6 +12,13 @@ void model_done(struct model *model, struct known_entry *e)
     e->safe = false;
 }
 
+void model_doubt_entry(struct known_entry *e)
+{
+    e->must = false;
+    if (e->present == YES)
+        e->present = MAYBE;
+}
+
 /* ---- by the client --------------------------------------------------------------------------------------------- */
 
 static void drop_unacked(struct known_channel *channel, unsigned i)
@@ -117,9 +124,10 @@ bool model_shaky(const struct model *model, const struct known_queue *queue)
         for (unsigned r = 0; model->channels[i]->shaken && r < model->channels[i]->request_count; r++)
             if (model->channels[i]->requests[r]->queue == queue)
                 return true;
-    for (unsigned i = 0; i < queue->entry_count; i++)
-        if (queue->entries[i]->where == WHERE_OUT && queue->entries[i]->holder->shaken)
-            return true;
+    for (unsigned i = 0; i < model->channel_count; i++)
+        for (unsigned u = 0; model->channels[i]->shaken && u < model->channels[i]->unacked_count; u++)
+            if (model->channels[i]->unacked[u].entry->queue == queue)
+                return true;
     return false;
 }
 
@@ -132,8 +140,8 @@ void model_unseen(struct model *model, const struct known_consumer *c)
     for (unsigned i = 0; i < c->queue->entry_count; i++) {
         struct known_entry *e = c->queue->entries[i];
         e->may_redeliver = true;
-        if (c->no_ack && e->present == YES && (e->where == WHERE_READY || e->where == WHERE_BACK))
-            e->present = MAYBE;
+        if (c->no_ack && (e->where == WHERE_READY || e->where == WHERE_BACK))
+            model_doubt_entry(e);
     }
 }
 
@@ -181,7 +189,7 @@ static void doubt_settled(struct model *model, const struct known_channel *chann
             if (e->where != WHERE_ACKED || e->holder != channel)
                 continue;
             e->where = WHERE_BACK;
-            e->present = e->present == NO ? NO : MAYBE;
+            model_doubt_entry(e);
         }
 }
 

@@ -22,6 +22,7 @@ struct world {
     uint64_t down_until; /* step */
     uint64_t hush_until; /* step: clients do nothing */
     unsigned quiet;      /* steps in a row in which the broker had nothing to do */
+    unsigned still;      /* steps in a row with nothing to come soon */
     struct sim_faults faults;
     uint64_t slow_until, full_until; /* steps */
 };

@@ -90,14 +90,16 @@ static void check_asked(struct fake_journal *journal, const struct journal_comma
         cr_assert_eq(command->lsn % SEGMENT_BYTES, 0);
         cr_assert(!journal->retired[command->lsn / SEGMENT_BYTES], "retired twice");
         cr_assert_leq(command->lsn + SEGMENT_BYTES, journal->named, "a replay would miss it");
-        cr_assert_lt(journal->emptied[command->lsn / SEGMENT_BYTES], journal->safe, "what emptied it is not safe");
+        cr_assert_lt(journal->emptied[command->lsn / SEGMENT_BYTES], journal->safe,
+                     "what emptied it is not safe");
         return;
     case JOURNAL_SPILL:
         cr_assert_lt(spills_asked(journal), WRITES_IN_FLIGHT);
         /* fall through */
     case JOURNAL_FETCH:
         cr_assert(command->len == PAGE_BYTES && command->lsn % PAGE_BYTES == 0);
-        cr_assert_lt(command->lsn / PAGE_BYTES, FAKE_PAGES_SPILLED, "places in the scratch file are used again");
+        cr_assert_lt(command->lsn / PAGE_BYTES, FAKE_PAGES_SPILLED,
+                     "places in the scratch file are used again");
         return;
     }
     cr_assert_fail("no such command");
@@ -203,7 +205,8 @@ bool fake_journal_do(struct fake_journal *journal, struct journal_event *event)
 
 /* ---- reading it as a recovery would --------------------------------------------------------------- */
 
-/* Returns the sum that the next page's first record must carry. end: of what is safe, in this page at most PAGE_BYTES. */
+/* Returns the sum that the next page's first record must carry. end: of what is safe, in this page at most
+ * PAGE_BYTES. */
 static uint32_t walk_page(const uint8_t *page, uint64_t lsn, size_t end, uint32_t before,
                           void (*visit)(void *, const struct record *, uint64_t), void *owner)
 {
@@ -228,7 +231,8 @@ static uint32_t walk_page(const uint8_t *page, uint64_t lsn, size_t end, uint32_
     return before;
 }
 
-void fake_journal_walk(const struct fake_journal *journal, void (*visit)(void *, const struct record *, uint64_t), void *owner)
+void fake_journal_walk(const struct fake_journal *journal,
+                       void (*visit)(void *, const struct record *, uint64_t), void *owner)
 {
     uint32_t before = 0;
     for (uint64_t lsn = FAKE_FIRST; lsn < journal->safe; lsn += PAGE_BYTES) {

@@ -1,7 +1,7 @@
 /*
- * A journal that only plays: it takes a store's commands from the ring, does them in memory when the test says so, and judges
- * each by what journal.h asks of a router. A write's bytes are looked at again when it completes: whoever changed or
- * reused them in between is caught.
+ * A journal that only plays: it takes a store's commands from the ring, does them in memory when the test
+ * says so, and judges each by what journal.h asks of a router. A write's bytes are looked at again when it
+ * completes: whoever changed or reused them in between is caught.
  */
 #pragma once
 
@@ -28,10 +28,11 @@ struct fake_journal {
     uint8_t *log[FAKE_SEGMENTS]; /* what is on the disk; NULL: never written */
     bool retired[FAKE_SEGMENTS];
     uint8_t *scratch[FAKE_PAGES_SPILLED]; /* NULL: never written */
-    uint64_t handed, safe; /* LSN: asked to be written, told to be safe */
-    uint64_t named;        /* the checkpoint that the newest safe header names */
-    uint64_t emptied[FAKE_SEGMENTS]; /* told by the test: LSN when the last in it went, UINT64_MAX while there is something */
-    uint32_t fail_reads, fail_spills; /* in a million */
+    uint64_t handed, safe;                /* LSN: asked to be written, told to be safe */
+    uint64_t named;                       /* the checkpoint that the newest safe header names */
+    uint64_t emptied[FAKE_SEGMENTS]; /* told by the test: LSN when the last in it went, UINT64_MAX while there
+                                        is something */
+    uint32_t fail_reads, fail_spills;                 /* in a million */
     unsigned writes, reads, spills, fetches, retires; /* done */
 };
 
@@ -43,9 +44,9 @@ void fake_journal_take(struct fake_journal *journal, unsigned most);
 bool fake_journal_busy(const struct fake_journal *journal);
 /* Does one of the commands taken; true and fills in *event if there is something to tell. */
 bool fake_journal_do(struct fake_journal *journal, struct journal_event *event);
-/* Calls visit for each of the owner's records in the log, in order, up to what is safe, and checks the chain, headers, pads and
- * commits on the way. */
-void fake_journal_walk(const struct fake_journal *journal, void (*visit)(void *owner, const struct record *record, uint64_t lsn),
-                       void *owner);
+/* Calls visit for each of the owner's records in the log, in order, up to what is safe, and checks the chain,
+ * headers, pads and commits on the way. */
+void fake_journal_walk(const struct fake_journal *journal,
+                       void (*visit)(void *owner, const struct record *record, uint64_t lsn), void *owner);
 /* The memory of one LSN on the disk. */
 uint8_t *fake_journal_at(const struct fake_journal *journal, uint64_t lsn);

@@ -7,11 +7,13 @@
 static const char what[] = "queue 'q' in vhost '/'";
 
 /* Compares the two tables; an empty expected text: they say the same. */
-static void compare(const struct naive_table *received, const struct naive_table *current, const char *expected)
+static void compare(const struct naive_table *received, const struct naive_table *current,
+                    const char *expected)
 {
     uint8_t a[NAIVE_BYTES_MAX], b[NAIVE_BYTES_MAX];
     char text[400] = "";
-    bool same = arguments_equivalent(naive_encode(received, a), naive_encode(current, b), what, text, sizeof text);
+    bool same =
+        arguments_equivalent(naive_encode(received, a), naive_encode(current, b), what, text, sizeof text);
     cr_assert_eq(same, !*expected, "%s", text);
     cr_assert_str_eq(text, expected);
 }
@@ -28,20 +30,27 @@ Test(arguments, equal_ones_are_equivalent_in_any_order)
 /* RabbitMQ takes all integers for one type: clients differ in which they send. */
 Test(arguments, integers_of_any_size_are_equal)
 {
-    compare(&(struct naive_table){1, {{"x-max-length", 'I', "", 5}}}, &(struct naive_table){1, {{"x-max-length", 'l', "", 5}}}, "");
-    compare(&(struct naive_table){1, {{"x-max-length", 'B', "", 5}}}, &(struct naive_table){1, {{"x-max-length", 'l', "", 5}}}, "");
+    compare(&(struct naive_table){1, {{"x-max-length", 'I', "", 5}}},
+            &(struct naive_table){1, {{"x-max-length", 'l', "", 5}}}, "");
+    compare(&(struct naive_table){1, {{"x-max-length", 'B', "", 5}}},
+            &(struct naive_table){1, {{"x-max-length", 'l', "", 5}}}, "");
 }
 
 Test(arguments, a_difference_is_told_as_rabbitmq_tells_it)
 {
-    compare(&(struct naive_table){1, {{"x-max-length", 'I', "", 5}}}, &(struct naive_table){1, {{"x-max-length", 'l', "", 6}}},
-            "inequivalent arg 'x-max-length' for queue 'q' in vhost '/': received the value '5' of type 'signedint' but current "
+    compare(&(struct naive_table){1, {{"x-max-length", 'I', "", 5}}},
+            &(struct naive_table){1, {{"x-max-length", 'l', "", 6}}},
+            "inequivalent arg 'x-max-length' for queue 'q' in vhost '/': received the value '5' of type "
+            "'signedint' but current "
             "is the value '6' of type 'long'");
-    compare(&(struct naive_table){1, {{"x-mode", 'S', "lazy", 0}}}, &(struct naive_table){1, {{"x-mode", 't', "", 1}}},
-            "inequivalent arg 'x-mode' for queue 'q' in vhost '/': received the value 'lazy' of type 'longstr' but current is "
+    compare(&(struct naive_table){1, {{"x-mode", 'S', "lazy", 0}}},
+            &(struct naive_table){1, {{"x-mode", 't', "", 1}}},
+            "inequivalent arg 'x-mode' for queue 'q' in vhost '/': received the value 'lazy' of type "
+            "'longstr' but current is "
             "the value 'true' of type 'bool'");
     compare(&(struct naive_table){1, {{"x-a", 'V', "", 0}}}, &(struct naive_table){1, {{"x-a", 'd', "", 1}}},
-            "inequivalent arg 'x-a' for queue 'q' in vhost '/': received a value of type 'void' but current is a value of type "
+            "inequivalent arg 'x-a' for queue 'q' in vhost '/': received a value of type 'void' but current "
+            "is a value of type "
             "'double'");
 }
 
@@ -49,19 +58,23 @@ Test(arguments, one_that_is_missing_on_either_side_is_a_difference)
 {
     const struct naive_table ttl = {1, {{"x-expires", 'I', "", 1000}}};
     compare(&ttl, &none,
-            "inequivalent arg 'x-expires' for queue 'q' in vhost '/': received the value '1000' of type 'signedint' but current "
+            "inequivalent arg 'x-expires' for queue 'q' in vhost '/': received the value '1000' of type "
+            "'signedint' but current "
             "is none");
     compare(&none, &ttl,
-            "inequivalent arg 'x-expires' for queue 'q' in vhost '/': received none but current is the value '1000' of type "
+            "inequivalent arg 'x-expires' for queue 'q' in vhost '/': received none but current is the value "
+            "'1000' of type "
             "'signedint'");
 }
 
 Test(arguments, what_a_client_adds_for_itself_is_not_compared)
 {
     compare(&(struct naive_table){1, {{"my-note", 'S', "a", 0}}}, &none, "");
-    compare(&(struct naive_table){1, {{"X-a", 'S', "a", 0}}}, &(struct naive_table){1, {{"X-a", 'S', "b", 0}}}, "");
+    compare(&(struct naive_table){1, {{"X-a", 'S', "a", 0}}},
+            &(struct naive_table){1, {{"X-a", 'S', "b", 0}}}, "");
     compare(&(struct naive_table){1, {{"alternate-exchange", 'S', "a", 0}}}, &none,
-            "inequivalent arg 'alternate-exchange' for queue 'q' in vhost '/': received the value 'a' of type 'longstr' but "
+            "inequivalent arg 'alternate-exchange' for queue 'q' in vhost '/': received the value 'a' of "
+            "type 'longstr' but "
             "current is none");
 }
 
@@ -94,5 +107,7 @@ Test(arguments, flags_are_compared_by_name)
     cr_assert(flag_equivalent("durable", true, true, what, text, sizeof text));
     cr_assert_str_empty(text);
     cr_assert(!flag_equivalent("durable", true, false, what, text, sizeof text));
-    cr_assert_str_eq(text, "inequivalent arg 'durable' for queue 'q' in vhost '/': received 'true' but current is 'false'");
+    cr_assert_str_eq(
+        text,
+        "inequivalent arg 'durable' for queue 'q' in vhost '/': received 'true' but current is 'false'");
 }

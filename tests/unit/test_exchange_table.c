@@ -21,7 +21,8 @@ static void apply(struct exchange_table *table, const struct exchange_row *row, 
 {
     char text[8];
     struct span s = name_of(name, text);
-    struct exchange_update update = {.id = row->id, .interest = row->interest, .vhost = row->vhost, .gone = gone};
+    struct exchange_update update = {
+        .id = row->id, .interest = row->interest, .vhost = row->vhost, .gone = gone};
     update.internal = row->internal;
     update.is_default = row->is_default;
     update.name_len = (uint8_t)s.len;
@@ -61,7 +62,8 @@ Test(exchange_table, says_what_the_registrar_has_told)
         struct exchange_row *row = &twin.rows[v][n];
         bool gone = row->id && prng_below(&prng, 3) == 0;
         if (!row->id)
-            *row = (struct exchange_row){.id = next_id++, .vhost = v + 1, .internal = n % 3 == 0, .is_default = n == 0};
+            *row = (struct exchange_row){
+                .id = next_id++, .vhost = v + 1, .internal = n % 3 == 0, .is_default = n == 0};
         row->interest = prng_next(&prng);
         apply(&table, row, n, gone);
         if (gone)

@@ -1,6 +1,6 @@
 /*
- * The index of a queue against a naive twin: one array of states, searched from the front. Small lives (few entries, all
- * choices alike) meet every branch; long ones meet many chunks, most of them freed again.
+ * The index of a queue against a naive twin: one array of states, searched from the front. Small lives (few
+ * entries, all choices alike) meet every branch; long ones meet many chunks, most of them freed again.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -34,7 +34,8 @@ static uint64_t naive_find(const struct naive *naive, uint64_t from, bool ready)
 
 static struct entry any_entry(struct prng *prng)
 {
-    struct entry entry = {.position = prng_below(prng, UINT64_C(1) << 56), .redelivered = prng_below(prng, 2)};
+    struct entry entry = {.position = prng_below(prng, UINT64_C(1) << 56),
+                          .redelivered = prng_below(prng, 2)};
     entry.body = (uint32_t)prng_below(prng, 1000);
     entry.share = (uint32_t)prng_next(prng);
     return entry;
@@ -66,7 +67,8 @@ static void check_chunks(const struct index *index, const struct naive *naive)
     for (size_t i = 0; i < index->count; i++)
         held += index->chunks[(index->head + i) & index->mask] != NULL;
     for (uint64_t from = 0; from < naive->tail; from += CHUNK)
-        wanted += naive_find(naive, from, false) < from + CHUNK && naive_find(naive, from, false) != naive->tail;
+        wanted +=
+            naive_find(naive, from, false) < from + CHUNK && naive_find(naive, from, false) != naive->tail;
     cr_assert_geq(held, wanted);
     cr_assert_leq(held, wanted + 1);
     cr_assert(index->count == 0 || index->chunks[index->head]);
@@ -171,7 +173,8 @@ static void purge(struct index *index, struct naive *naive)
 }
 
 /* weights: of push, deliver, requeue, kill OUT, kill READY, purge, in parts of a hundred. */
-static void live(struct index *index, struct naive *naive, struct prng *prng, const unsigned *weights, unsigned steps)
+static void live(struct index *index, struct naive *naive, struct prng *prng, const unsigned *weights,
+                 unsigned steps)
 {
     for (unsigned i = 0; i < steps; i++) {
         unsigned roll = (unsigned)prng_below(prng, 100), what = 0;

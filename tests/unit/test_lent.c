@@ -3,7 +3,8 @@
 #include "base/prng.h"
 #include "lent.h"
 
-/* Rows are numbered in their epoch, and in every counter: so each is seen to be whole after the ring has grown around it. */
+/* Rows are numbered in their epoch, and in every counter: so each is seen to be whole after the ring has
+ * grown around it. */
 static void add(struct lent *lent, uint64_t number)
 {
     struct lent_row *row = lent_add(lent);

@@ -1,4 +1,5 @@
-/* Entries carry a number each: whatever is added comes out of the ring once, in order, and only when it was flushed. */
+/* Entries carry a number each: whatever is added comes out of the ring once, in order, and only when it was
+ * flushed. */
 #include <criterion/criterion.h>
 
 #include "base/limits.h"

@@ -1,6 +1,7 @@
 /*
- * Output against a naive twin, one long array of the bytes that should come out. A made-up transport takes them in pieces
- * of any size, lets go of them later, and looks at them until then: so nothing may be used again too early.
+ * Output against a naive twin, one long array of the bytes that should come out. A made-up transport takes
+ * them in pieces of any size, lets go of them later, and looks at them until then: so nothing may be used
+ * again too early.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -36,7 +37,8 @@ static struct world *world_new(uint64_t seed, unsigned pool)
     return w;
 }
 
-/* A page is given back once, in the order of lending, by the router that lent it, and not while it is looked at. */
+/* A page is given back once, in the order of lending, by the router that lent it, and not while it is looked
+ * at. */
 static void on_page_out(void *owner, unsigned router, uint64_t page)
 {
     struct world *w = owner;
@@ -196,7 +198,8 @@ Test(output, pieces_do_not_run_over_the_end_of_a_chunk)
     struct world *w = world_new(0, 0);
     for (size_t rest = 0; rest < 3; rest++)
         for (size_t len = 1; len < 5; len++) {
-            fill(w, output_reserve(&w->output, &w->pool, OUTPUT_CHUNK_BYTES - rest), OUTPUT_CHUNK_BYTES - rest);
+            fill(w, output_reserve(&w->output, &w->pool, OUTPUT_CHUNK_BYTES - rest),
+                 OUTPUT_CHUNK_BYTES - rest);
             output_commit(&w->output, OUTPUT_CHUNK_BYTES - rest);
             fill(w, output_reserve(&w->output, &w->pool, len), len);
             output_commit(&w->output, len);

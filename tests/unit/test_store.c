@@ -1,6 +1,7 @@
 /*
- * The store between a made-up router, which appends, keeps, reads, pins and drops at random, and fake_journal, which judges what
- * it is asked to write. What every record should hold is a function of its number.
+ * The store between a made-up router, which appends, keeps, reads, pins and drops at random, and
+ * fake_journal, which judges what it is asked to write. What every record should hold is a function of its
+ * number.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -213,7 +214,8 @@ static void check_rest(const struct world *w)
     const struct store *store = &w->store;
     struct census c = take_census(store);
     cr_assert_eq(store->resident, c.resident);
-    cr_assert_eq(store->scratch_end / PAGE_BYTES - store->scratch_frees, c.on_scratch, "places in the scratch file");
+    cr_assert_eq(store->scratch_end / PAGE_BYTES - store->scratch_frees, c.on_scratch,
+                 "places in the scratch file");
     if (!w->journal.fail_spills)
         cr_assert_leq(store->resident, BUDGET_PAGES + c.pinned);
     for (unsigned i = 0; i < w->count; i++) {
@@ -258,7 +260,8 @@ static size_t any_len(struct world *w)
 {
     switch (prng_below(&w->prng, 12)) {
     case 0:
-        return sizeof(struct record) + prng_below(&w->prng, PAGE_BYTES - 2 * BLOCK_BYTES - sizeof(struct record) + 1);
+        return sizeof(struct record) +
+               prng_below(&w->prng, PAGE_BYTES - 2 * BLOCK_BYTES - sizeof(struct record) + 1);
     case 1:
         return PAGE_BYTES - 2 * BLOCK_BYTES;
     case 2:
@@ -299,7 +302,7 @@ static void drop_any(struct world *w)
         drop(w, k);
 }
 
-/* All that is older than something goes, as when a consumer has caught up: this empties pages and segments. */
+/* All that is older than something goes, as when a consumer catches up: this empties pages and segments. */
 static void drop_old(struct world *w)
 {
     unsigned until = w->count ? (unsigned)prng_below(&w->prng, w->count) : 0;
@@ -315,7 +318,8 @@ static void unpin_any(struct world *w)
         unpin(w, k);
 }
 
-/* A checkpoint begins, as the router's does, behind the header of the segment that is open, when what is before is safe. */
+/* A checkpoint begins, as the router's does, behind the header of the segment that is open, when what is
+ * before is safe. */
 static void checkpoint(struct world *w)
 {
     uint64_t segment = w->store.safe / SEGMENT_BYTES * SEGMENT_BYTES;

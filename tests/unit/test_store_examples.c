@@ -47,7 +47,8 @@ static struct waiter *do_one(struct bench *b)
 
 static void make_safe(struct bench *b)
 {
-    for (unsigned i = 0; store_flush(&b->store) || fake_journal_busy(&b->journal) || !store_idle(&b->store); i++) {
+    for (unsigned i = 0; store_flush(&b->store) || fake_journal_busy(&b->journal) || !store_idle(&b->store);
+         i++) {
         cr_assert_lt(i, 100000);
         do_one(b);
     }
@@ -327,7 +328,8 @@ static void fill_segment(struct bench *b)
     }
 }
 
-/* Nothing in it alive; a checkpoint behind it; a header that names the checkpoint; that header safe; what emptied it safe. */
+/* Nothing in it alive; a checkpoint behind it; a header that names the checkpoint; that header safe; what
+ * emptied it safe. */
 Test(store_examples, a_segment_goes_when_all_that_must_be_safe_is)
 {
     struct bench b;
@@ -383,7 +385,8 @@ Test(store_examples, a_segment_stays_until_the_header_that_names_the_checkpoint_
 Test(store_examples, any_number_of_segments_is_accounted_for)
 {
     struct bench b;
-    struct journal_end end = {.lsn = 20 * (uint64_t)SEGMENT_BYTES, .checkpoint = 12 * (uint64_t)SEGMENT_BYTES + BLOCK_BYTES};
+    struct journal_end end = {.lsn = 20 * (uint64_t)SEGMENT_BYTES,
+                              .checkpoint = 12 * (uint64_t)SEGMENT_BYTES + BLOCK_BYTES};
     bench_init(&b);
     b.journal.handed = b.journal.safe = end.safe = end.lsn;
     b.journal.named = end.checkpoint;

@@ -41,8 +41,8 @@ void deliver_abandon(struct router *router, struct queue *queue)
         }
 }
 
-/* The pages that a consumer of a backlog will want next: asked for when it comes to a page that was absent itself, so that the
- * disk always has some to read. */
+/* The pages that a consumer of a backlog will want next: asked for when it comes to a page that was absent
+ * itself, so that the disk always has some to read. */
 static void read_ahead(struct router *router, struct queue *queue, uint64_t position)
 {
     size_t most = router->store.budget / 8 < READ_AHEAD ? router->store.budget / 8 : READ_AHEAD;

@@ -1,8 +1,9 @@
 /*
- * A codec turns a stream's bytes into commands and events into bytes, for one protocol. It does no I/O, has no
- * clock and allocates nothing per message; everything it needs from outside it gets through host.h.
+ * A codec turns a stream's bytes into commands and events into bytes, for one protocol. It does no I/O, has
+ * no clock and allocates nothing per message; everything it needs from outside it gets through host.h.
  *
- * One state per connection, of state_bytes, zeroed by the front before open(). All calls come from the front's thread.
+ * One state per connection, of state_bytes, zeroed by the front before open(). All calls come from the
+ * front's thread.
  */
 #pragma once
 
@@ -20,12 +21,14 @@ struct codec {
 
     /* A connection has been accepted. */
     void (*open)(void *state, struct host *host);
-    /* Bytes have arrived (or input goes on after having been parked, perhaps with none). Returns how many are used up;
-     * fewer than all when the rest is not complete, when host_publish parked, or when the connection is closing. */
+    /* Bytes have arrived (or input goes on after having been parked, perhaps with none). Returns how many are
+     * used up; fewer than all when the rest is not complete, when host_publish parked, or when the connection
+     * is closing. */
     size_t (*input)(void *state, struct host *host, struct span bytes);
     /* An event of router number `router` for this connection. */
     void (*event)(void *state, struct host *host, unsigned router, const union event *event);
-    /* End of the front's turn, after any of the others was called in it: write out what was collected (confirms, acks). */
+    /* End of the front's turn, after any of the others was called in it: write out what was collected
+     * (confirms, acks). */
     void (*flush)(void *state, struct host *host);
     /* What the peer has not yet taken has shrunk below the low mark: give consumers their windows back. */
     void (*drained)(void *state, struct host *host);
@@ -33,9 +36,10 @@ struct codec {
     void (*tick)(void *state, struct host *host);
     /* The gate for this connection's parked publish changed: blocked or not (connection.blocked). */
     void (*blocked)(void *state, struct host *host, const char *reason); /* NULL: no longer */
-    /* The broker is ending, or an operator wants the connection closed: say so to the peer, then host_close. */
+    /* The broker is ending, or an operator wants the connection closed: say so to the peer, then host_close.
+     */
     void (*shutdown)(void *state, struct host *host, const char *why);
-    /* The stream is gone: settle what is unacknowledged, cancel consumers, delete exclusive queues, free what is held. Events
-     * for this connection are from now on answered by the front itself. */
+    /* The stream is gone: settle what is unacknowledged, cancel consumers, delete exclusive queues, free what
+     * is held. Events for this connection are from now on answered by the front itself. */
     void (*gone)(void *state, struct host *host);
 };

@@ -1,7 +1,7 @@
 /*
- * What a front offers its codecs: output, the way to the routers, the table of exchanges, time and chance. Implemented
- * by dataplane/host.c; tests/unit has a fake. A `struct host` is one connection. All calls are made on the front's
- * thread, from within a codec's callbacks.
+ * What a front offers its codecs: output, the way to the routers, the table of exchanges, time and chance.
+ * Implemented by dataplane/host.c; tests/unit has a fake. A `struct host` is one connection. All calls are
+ * made on the front's thread, from within a codec's callbacks.
  */
 #pragma once
 
@@ -34,7 +34,7 @@ void host_close(struct host *host);
 
 /* What the configuration says. */
 struct host_options {
-    uint32_t frame_max;        /* AMQP: bytes */
+    uint32_t frame_max; /* AMQP: bytes */
     uint16_t channel_max;
     uint16_t heartbeat_s;
     uint32_t handshake_ms;     /* a connection not open by then is closed */
@@ -49,18 +49,20 @@ bool host_login(struct host *host, struct span user, struct span password);
 uint32_t host_vhost(struct host *host, struct span user, struct span name);
 
 /* What status commands show of the connection; strings are copied. */
-void host_describe(struct host *host, const char *protocol, struct span user, struct span vhost, struct span client);
+void host_describe(struct host *host, const char *protocol, struct span user, struct span vhost,
+                   struct span client);
 
 /* ---- output ------------------------------------------------------------------------------------- */
 
-/* Room for `bytes` (at most 64 KiB) of output in one piece, behind all that was committed. Valid until the next host call.
- * Never NULL: back-pressure works through windows and host_backlog. */
+/* Room for `bytes` (at most 64 KiB) of output in one piece, behind all that was committed. Valid until the
+ * next host call. Never NULL: back-pressure works through windows and host_backlog. */
 uint8_t *host_reserve(struct host *host, size_t bytes);
 /* Makes the first `bytes` of the last reservation output. */
 void host_commit(struct host *host, size_t bytes);
 /* Copies bytes into the output, any length. */
 void host_write(struct host *host, struct span bytes);
-/* Bytes of a pinned page become output without a copy; the host sends DONE for (router, page) when they are out. */
+/* Bytes of a pinned page become output without a copy; the host sends DONE for (router, page) when they are
+ * out. */
 void host_lend(struct host *host, unsigned router, uint64_t page, struct span bytes);
 /* Output not yet taken by the transport, in bytes. */
 size_t host_backlog(const struct host *host);
@@ -82,26 +84,29 @@ const struct exchange_row *host_exchange(struct host *host, uint32_t vhost, stru
 uint64_t host_exchange_version(const struct host *host);
 
 /*
- * Sends a publish to every router that must see it. The caller fills in everything but kind, exchange, SHARED and
- * KEEPER. owned: a buffer of host_buffer() that holds the bytes, freed by the host when they are copied, or NULL when
- * they stand in the input.
- * Returns the number of routers it went to (1 and up): so many CONFIRMs come if PUBLISH_CONFIRM or SHARED and MANDATORY
- * are set. Returns 0 when it must wait: nothing was sent, `owned` is still the caller's; the codec then returns from
- * input() with this publish unused, and input() is called again when it may go on.
+ * Sends a publish to every router that must see it. The caller fills in everything but kind, exchange, SHARED
+ * and KEEPER. owned: a buffer of host_buffer() that holds the bytes, freed by the host when they are copied,
+ * or NULL when they stand in the input. Returns the number of routers it went to (1 and up): so many CONFIRMs
+ * come if PUBLISH_CONFIRM or SHARED and MANDATORY are set. Returns 0 when it must wait: nothing was sent,
+ * `owned` is still the caller's; the codec then returns from input() with this publish unused, and input() is
+ * called again when it may go on.
  */
-unsigned host_publish(struct host *host, const struct exchange_row *exchange, struct command_publish *publish, void *owned);
-/* The routers that the last host_publish went to, a bit each: whoever publishes in parts keeps it for host_part. */
+unsigned host_publish(struct host *host, const struct exchange_row *exchange, struct command_publish *publish,
+                      void *owned);
+/* The routers that the last host_publish went to, a bit each: whoever publishes in parts keeps it for
+ * host_part. */
 uint64_t host_published_to(const struct host *host);
-/* More of the body of a publish sent with MORE, to the routers it went to. Returns false when it must wait, as above.
- * An ABORT never waits. */
+/* More of the body of a publish sent with MORE, to the routers it went to. Returns false when it must wait,
+ * as above. An ABORT never waits. */
 bool host_part(struct host *host, uint64_t routers, struct command_part *part, void *owned);
 
-/* Memory for the bodies that are put together from several frames, and for transactions. NULL: the front's bound is met. */
+/* Memory for the bodies that are put together from several frames, and for transactions. NULL: the front's
+ * bound is met. */
 uint8_t *host_buffer(struct host *host, size_t bytes);
 void host_buffer_free(struct host *host, uint8_t *buffer);
 
-void host_settle(struct host *host, unsigned router, uint64_t queue, uint64_t seq, uint32_t count, enum settle how,
-                 uint64_t consumer);
+void host_settle(struct host *host, unsigned router, uint64_t queue, uint64_t seq, uint32_t count,
+                 enum settle how, uint64_t consumer);
 void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags);
 /* The message of a DELIVER or RETURN (or a part) has been looked at for the last time. */
 void host_done(struct host *host, unsigned router, uint64_t page);

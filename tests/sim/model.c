@@ -180,6 +180,9 @@ static void end_conn(struct model *model, struct known_conn *conn)
             model_release(model, conn->channels[i]);
             model_drop_requests(model, conn->channels[i], true);
         }
+    for (unsigned i = 0; i < model->queue_count; i++)
+        if (model->queues[i]->exclusive && model->queues[i]->owner == conn->stream)
+            model_suspect_queue(model, model->queues[i]);
 }
 
 void model_left(struct model *model, uint64_t stream)
@@ -194,9 +197,6 @@ void model_left(struct model *model, uint64_t stream)
                 model_doubt(model, conn->channels[i]);
             channel_gone(conn->channels[i]);
         }
-    for (unsigned i = 0; i < model->queue_count; i++)
-        if (model->queues[i]->exclusive && model->queues[i]->owner == stream)
-            model_suspect_queue(model, model->queues[i]);
     model_reroute(model);
 }
 

@@ -82,6 +82,7 @@ static void conns_down(struct model *model)
         model->conns[i]->there = false;
     for (unsigned i = 0; i < model->channel_count; i++) {
         struct known_channel *channel = model->channels[i];
+        model_release(model, channel);
         for (unsigned r = 0; r < channel->request_count; r++)
             model_request_free(channel->requests[r]);
         channel->request_count = channel->unacked_count = channel->open_count = channel->tx_count = 0;

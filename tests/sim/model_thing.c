@@ -189,7 +189,7 @@ static bool owner_left(const struct model *model, const struct known_queue *queu
 {
     for (unsigned i = 0; queue->exclusive && i < model->conn_count; i++)
         if (model->conns[i]->stream == queue->owner)
-            return !model->conns[i]->there;
+            return model->conns[i]->ending || !model->conns[i]->there;
     return false;
 }
 

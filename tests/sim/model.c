@@ -334,6 +334,8 @@ static void broker_closed_channel(struct known_channel *channel)
 static void broker_on_channel(struct model *model, struct known_channel *channel, const struct said *said)
 {
     struct reader r = said->args;
+    if (channel->conn->ending && said->method == BASIC_GET_OK)
+        channel->last_tag = read_longlong(&r);
     if (channel->conn->ending && said->method != BASIC_DELIVER)
         return; /* from before: the channel is no more */
     switch (said->method) {

@@ -74,6 +74,39 @@ static void queue_down(struct model *model, struct known_queue *queue, bool clea
         entry_down(model, queue->entries[i], clean);
 }
 
+/* Two lives of one name, of which it isn't known which the disk has: the later one gets all that may be there. */
+static void merge(struct known_queue *into, struct known_queue *from)
+{
+    for (unsigned i = 0; i < from->entry_count; i++) {
+        struct known_entry *e = from->entries[i], *there = model_entry(e->message, into);
+        if (!there) {
+            e->queue = into;
+            ADD(into->entries, into->entry_count, e);
+        }
+    }
+    from->entry_count = 0;
+    for (unsigned i = 0; i < into->entry_count; i++)
+        model_doubt_entry(into->entries[i]);
+}
+
+static void merge_lives(struct model *model)
+{
+    for (unsigned i = 0; i < model->queue_count; i++) {
+        struct known_queue *queue = model->queues[i], *last = model_queue(model, &queue->name);
+        if (queue->gone || queue == last)
+            continue;
+        merge(last, queue);
+        for (unsigned b = 0; b < model->binding_count; b++)
+            if (model->bindings[b]->queue == queue && model->bindings[b]->thing.there != NO) {
+                struct known_binding *old = model->bindings[b];
+                model_binding(model, old->source, last, NULL, &old->key, &old->arguments, true)->thing.there = MAYBE;
+                old->thing.there = NO;
+            }
+        queue->gone = model->clock;
+        queue->thing.there = NO;
+    }
+}
+
 /* ---- what goes ---------------------------------------------------------------------------------------------------------- */
 
 static void conns_down(struct model *model)
@@ -108,6 +141,7 @@ void model_down(struct model *model, bool clean)
     exchanges_down(model);
     for (unsigned i = 0; i < model->queue_count; i++)
         queue_down(model, model->queues[i], clean && !model->failed);
+    merge_lives(model);
     model->failed = false;
     model->clock++;
 }

@@ -145,10 +145,12 @@ void model_unseen(struct model *model, const struct known_consumer *c)
     }
 }
 
-static void give_back_all(struct model *model, struct known_channel *channel)
+/* held: what a transaction holds, too. */
+static void give_back(struct model *model, struct known_channel *channel, bool held)
 {
-    while (channel->unacked_count)
-        settle_one(model, channel, channel->unacked_count - 1, HELD_REQUEUE);
+    for (unsigned i = channel->unacked_count; i-- > 0;)
+        if (held || channel->unacked[i].held == HELD_NOT)
+            settle_one(model, channel, i, HELD_REQUEUE);
     for (unsigned i = 0; i < model->consumer_count; i++)
         if (model->consumers[i]->channel == channel && model->consumers[i]->state != CONSUMER_GONE)
             model_unseen(model, model->consumers[i]);
@@ -156,7 +158,7 @@ static void give_back_all(struct model *model, struct known_channel *channel)
 
 void model_recover(struct model *model, struct known_channel *channel)
 {
-    give_back_all(model, channel);
+    give_back(model, channel, false);
     channel->recovering++;
 }
 
@@ -203,7 +205,7 @@ void model_release(struct model *model, struct known_channel *channel)
 {
     if (channel->life != LIFE_OPEN)
         return;
-    give_back_all(model, channel);
+    give_back(model, channel, true);
     getters_unseen(model, channel);
     for (unsigned i = 0; i < model->consumer_count; i++)
         if (model->consumers[i]->channel == channel)

@@ -121,6 +121,12 @@ void model_thing_end(struct model *model, struct thing *thing, enum sure wants, 
 
 /* ---- ends ---------------------------------------------------------------------------------------------- */
 
+static void binding_ends(const struct model *model, struct thing *thing)
+{
+    bool unsafe = thing->unsafe || (model->failed && thing->there != NO);
+    *thing = (struct thing){.changing = thing->changing, .unsafe = unsafe};
+}
+
 static void entries_end(struct known_queue *queue)
 {
     for (unsigned i = 0; i < queue->entry_count; i++)
@@ -136,7 +142,7 @@ void model_queue_ends(struct model *model, struct known_queue *queue)
     entries_end(queue);
     for (unsigned i = 0; i < model->binding_count; i++)
         if (model->bindings[i]->queue == queue)
-            model->bindings[i]->thing = (struct thing){.changing = model->bindings[i]->thing.changing};
+            binding_ends(model, &model->bindings[i]->thing);
     for (unsigned i = 0; i < model->consumer_count; i++)
         if (model->consumers[i]->queue == queue)
             model->consumers[i]->unsure = true;
@@ -149,7 +155,7 @@ void model_exchange_ends(struct model *model, struct known_exchange *exchange)
     model_suspect_sources(model, NULL, exchange);
     for (unsigned i = 0; i < model->binding_count; i++)
         if (model->bindings[i]->source == exchange || model->bindings[i]->exchange == exchange)
-            model->bindings[i]->thing = (struct thing){.changing = model->bindings[i]->thing.changing};
+            binding_ends(model, &model->bindings[i]->thing);
     exchange->was_bound = exchange->suspect = false;
     model_thing_set(model, &exchange->thing, NO);
     model_reroute(model);

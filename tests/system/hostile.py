@@ -65,6 +65,7 @@ class Bystander:
         self.thread.join(60)
         if self.failed:
             raise self.failed
+        self.connection.close()
         if self.slowest > SLOWEST_S:
             raise AssertionError("a bystander had to wait for %.1f s" % self.slowest)
 

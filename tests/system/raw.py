@@ -31,6 +31,7 @@ class Raw:
     def __init__(self, broker, seconds=PATIENCE_S):
         self.seconds = seconds
         self.socket = socket.create_connection((broker.address, broker.port), timeout=seconds)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.data = b""
 
     def __enter__(self):

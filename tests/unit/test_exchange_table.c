@@ -13,8 +13,8 @@ struct twin {
 
 static struct span name_of(unsigned n, char text[8])
 {
-    snprintf(text, 8, n ? "e%u" : "", n); /* the default exchange is named "" */
-    return span_str(text);
+    snprintf(text, 8, "e%u", n);
+    return n ? span_str(text) : span_str(""); /* the default exchange */
 }
 
 static void apply(struct exchange_table *table, const struct exchange_row *row, unsigned name, bool gone)

@@ -10,16 +10,20 @@ static enum unacked_state held(enum settle how)
                                 : UNACKED_HELD_REQUEUE;
 }
 
-/* d: live. */
-static void settle(struct amqp *c, struct channel *ch, struct delivery *d, enum settle how)
+static void settle_now(struct amqp *c, struct channel *ch, struct delivery *d, enum settle how)
 {
-    if (ch->mode == MODE_TX) {
-        d->state = (uint8_t)held(how);
-        return;
-    }
     settle_add(&c->settle, c->host, d->router, d->queue, d->seq, how, d->consumer);
     ch->counted -= d->counted;
     unacked_remove(&ch->unacked, d);
+}
+
+/* d: live. */
+static void settle(struct amqp *c, struct channel *ch, struct delivery *d, enum settle how)
+{
+    if (ch->mode == MODE_TX)
+        d->state = (uint8_t)held(how);
+    else
+        settle_now(c, ch, d, how);
 }
 
 /* The deliveries before `tag`'s that are held by a transaction stay; so the oldest may have to be passed
@@ -73,14 +77,21 @@ bool on_basic_reject(struct amqp *c, struct channel *ch, const union value *args
 /* ---- recover
  * ----------------------------------------------------------------------------------------------- */
 
-/* Deliveries can't be sent again to the same consumer only: RabbitMQ refuses that too. */
+/* At once, transaction or not: what is answered in it is no longer unacknowledged. Deliveries can't be sent again to the same
+ * consumer only: RabbitMQ refuses that too. */
 static bool recover(struct amqp *c, struct channel *ch, bool requeue)
 {
     if (!requeue) {
         amqp_fail(c, ch, ERR_NOT_IMPLEMENTED, "requeue=false");
         return false;
     }
-    settle_up_to(c, ch, UINT64_MAX, SETTLE_REQUEUE);
+    for (uint32_t i = 0; i < ch->unacked.count;) {
+        uint32_t count = ch->unacked.count;
+        struct delivery *d = unacked_at(&ch->unacked, i);
+        if (d->state == UNACKED_LIVE)
+            settle_now(c, ch, d, SETTLE_REQUEUE);
+        i += count == ch->unacked.count;
+    }
     if (ch->limit_met)
         consumers_resume(c, ch);
     return true;

@@ -257,7 +257,8 @@ static void beat(struct client *client)
 static void move_out(struct client *client)
 {
     beat(client);
-    size_t n = sim_write(client->all->network, client->stream, (struct span){client->out.at, client->out.len});
+    size_t n =
+        sim_write(client->all->network, client->stream, (struct span){client->out.at, client->out.len});
     if (n)
         client->said_ns = client->all->now_ns;
     buffer_drop(&client->out, n);

@@ -1,7 +1,7 @@
 /*
- * A simulated client: one connection at a time, some channels on it, a will of its own (deeds.c). It judges nothing: it only
- * knows enough to say what a client may say. What it has read is in its channels; what it wants to say goes out as the network
- * takes it.
+ * A simulated client: one connection at a time, some channels on it, a will of its own (deeds.c). It judges
+ * nothing: it only knows enough to say what a client may say. What it has read is in its channels; what it
+ * wants to say goes out as the network takes it.
  */
 #pragma once
 
@@ -29,9 +29,9 @@ enum chan_mode { CHAN_PLAIN, CHAN_CONFIRM, CHAN_TX };
 struct chan {
     enum chan_state state;
     enum chan_mode mode;
-    unsigned awaited;         /* answers */
-    unsigned recovering;      /* recover-oks that are awaited: tags from before them are void */
-    bool consumed;            /* a consumer has been on it */
+    unsigned awaited;           /* answers */
+    unsigned recovering;        /* recover-oks that are awaited: tags from before them are void */
+    bool consumed;              /* a consumer has been on it */
     uint64_t tags[CLIENT_TAGS]; /* to be acknowledged */
     unsigned tag_count;
     struct client_consumer {
@@ -50,9 +50,9 @@ struct clients {
     struct prng *prng;
     const struct plan *plan;
     uint64_t now_ns;
-    uint64_t messages; /* published so far: their names */
-    uint64_t deeds;    /* done so far */
-    uint64_t tags;     /* consumer tags given so far */
+    uint64_t messages;                                   /* published so far: their names */
+    uint64_t deeds;                                      /* done so far */
+    uint64_t tags;                                       /* consumer tags given so far */
     bool exchanges[PLAN_EXCHANGES], queues[PLAN_QUEUES]; /* somebody has declared it: it may be there */
 };
 
@@ -65,9 +65,9 @@ struct client {
     struct buffer out;
     struct chan chan[CLIENT_CHANNELS]; /* by number; [0] isn't used */
     bool deaf;
-    bool auto_ack;              /* the one that empties the queues at the end */
-    bool closed;                /* both sides have said so: nothing more is read */
-    char last_queue[256];       /* named by the broker, exclusive to this connection */
+    bool auto_ack;                  /* the one that empties the queues at the end */
+    bool closed;                    /* both sides have said so: nothing more is read */
+    char last_queue[256];           /* named by the broker, exclusive to this connection */
     uint64_t heartbeat_ns, said_ns; /* interval, 0 for none; when something was last sent */
 };
 

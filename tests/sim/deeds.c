@@ -1,4 +1,5 @@
-/* What clients do of their own will: connections, channels, and topology (deed_topology). Messages are in deeds_message.c. */
+/* What clients do of their own will: connections, channels, and topology (deed_topology). Messages are in
+ * deeds_message.c. */
 #include <stdio.h>
 #include <string.h>
 
@@ -86,7 +87,8 @@ static void queue_declare(struct client *client, uint16_t channel, bool passive)
     size_t i = passive ? names_known_queue(client->all) : below(client, plan->queue_count);
     struct queue_plan q = plan->queues[i == SIZE_MAX ? 0 : i];
     if (!passive && below(client, 12) == 0)
-        q = (struct queue_plan){.exclusive = true, .auto_delete = below(client, 2) == 0}; /* named by the broker */
+        q = (struct queue_plan){.exclusive = true,
+                                .auto_delete = below(client, 2) == 0}; /* named by the broker */
     else if (chance(client, plan->wrong_ppm))
         q.durable = !q.durable;
     else if (!passive)

@@ -79,7 +79,8 @@ static bool is_down(const struct world *world)
     return world->site->state == SITE_DOWN;
 }
 
-/* ---- emptying the queues ------------------------------------------------------------------------------------ */
+/* ---- emptying the queues
+ * ------------------------------------------------------------------------------------ */
 
 static bool always(const struct world *world)
 {
@@ -165,7 +166,8 @@ static void empty_queues(struct world *world)
     settle(world, all_away, "a connection isn't closed");
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------------ */
+/* ---- the end
+ * ------------------------------------------------------------------------------------------------ */
 
 static void stop(struct world *world)
 {

@@ -1,6 +1,6 @@
 /*
- * What has happened in the run: the last events as text, to be printed with a failure, and a sum over all of them, to be the
- * same when the seed is run again. One run at a time, one thread.
+ * What has happened in the run: the last events as text, to be printed with a failure, and a sum over all of
+ * them, to be the same when the seed is run again. One run at a time, one thread.
  */
 #pragma once
 
@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* command: what repeats the run. again: the same seed has just been run; every event must be as it was then. */
+/* command: what repeats the run. again: the same seed has just been run; every event must be as it was then.
+ */
 void history_begin(uint64_t seed, const char *command, bool verbose, bool again);
 /* Of all events. */
 uint64_t history_end(void);

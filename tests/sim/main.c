@@ -60,8 +60,9 @@ static uint64_t number(const char *text)
 
 static struct arguments parse(int argc, char **argv)
 {
-    static const struct option options[] = {{"seed", 1, NULL, 's'},    {"ops", 1, NULL, 'o'},  {"seeds", 1, NULL, 'n'},
-                                            {"verbose", 0, NULL, 'v'}, {"once", 0, NULL, '1'}, {0}};
+    static const struct option options[] = {{"seed", 1, NULL, 's'},  {"ops", 1, NULL, 'o'},
+                                            {"seeds", 1, NULL, 'n'}, {"verbose", 0, NULL, 'v'},
+                                            {"once", 0, NULL, '1'},  {0}};
     struct arguments a = {.seed = 1, .ops = 1000, .seeds = 1};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 's')

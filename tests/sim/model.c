@@ -200,7 +200,8 @@ void model_left(struct model *model, uint64_t stream)
     model_reroute(model);
 }
 
-/* ---- what the client says --------------------------------------------------------------------------------- */
+/* ---- what the client says ---------------------------------------------------------------------------------
+ */
 
 static void client_ends_channel(struct model *model, struct known_channel *channel, uint32_t method)
 {
@@ -291,7 +292,8 @@ void model_client_begun(struct model *model, uint64_t stream, const struct said 
         model_publish_begun(model, channel, said);
 }
 
-/* ---- what the broker says --------------------------------------------------------------------------------- */
+/* ---- what the broker says ---------------------------------------------------------------------------------
+ */
 
 static void broker_closes_channel(struct model *model, struct known_channel *channel, struct reader r)
 {
@@ -322,7 +324,8 @@ static void broker_closed_channel(struct known_channel *channel)
     if (channel->life == LIFE_OPEN || (channel->life == LIFE_FAILED && !channel->crossed))
         history_fail("channel.close-ok without channel.close");
     if (channel->life == LIFE_ENDING && channel->request_count)
-        history_fail("channel.close-ok, but %s was never answered", method_text(channel->requests[0]->method));
+        history_fail("channel.close-ok, but %s was never answered",
+                     method_text(channel->requests[0]->method));
     if (channel->life == LIFE_ENDING)
         ended_well(channel);
     else
@@ -371,8 +374,8 @@ static void broker_closes_conn(struct model *model, struct known_conn *conn, str
     bool known = code == 320 || (code == 506 && method == BASIC_PUBLISH) || (code == 541 && model->failed);
     history_note("model: connection closed with %u for %s: %s", code, method_text(method), why.s);
     if (!known)
-        history_fail("stream %llu was closed with %u for %s without a reason: %s", (unsigned long long)conn->stream, code,
-                     method_text(method), why.s);
+        history_fail("stream %llu was closed with %u for %s without a reason: %s",
+                     (unsigned long long)conn->stream, code, method_text(method), why.s);
     end_conn(model, conn);
 }
 
@@ -392,6 +395,6 @@ void model_broker_said(struct model *model, uint64_t stream, const struct said *
     if (channel)
         broker_on_channel(model, channel, said);
     else
-        history_fail("%s on channel %u of stream %llu, which isn't open", method_text(said->method), said->channel,
-                     (unsigned long long)stream);
+        history_fail("%s on channel %u of stream %llu, which isn't open", method_text(said->method),
+                     said->channel, (unsigned long long)stream);
 }

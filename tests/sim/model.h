@@ -1,8 +1,8 @@
 /*
- * The oracle: a naive broker of arrays and strcmp that is told what every front takes and gives (tap.h), in that order, and
- * judges. It shares no code with the broker. What it knows is three-valued: no, maybe, yes; what is under way is a maybe, and
- * so is what was under way when something broke. Whenever the broker has nothing to do, most maybes are settled, and
- * everything that is owed must have been given.
+ * The oracle: a naive broker of arrays and strcmp that is told what every front takes and gives (tap.h), in
+ * that order, and judges. It shares no code with the broker. What it knows is three-valued: no, maybe, yes;
+ * what is under way is a maybe, and so is what was under way when something broke. Whenever the broker has
+ * nothing to do, most maybes are settled, and everything that is owed must have been given.
  */
 #pragma once
 
@@ -31,10 +31,12 @@ void model_idle(struct model *model);
 void model_failed(struct model *model);
 /* The broker is gone: killed, or it ended as it should (clean). */
 void model_down(struct model *model, bool clean);
-/* The broker starts on a disk that takes nothing: it may not be able to remember that it ended as it should. */
+/* The broker starts on a disk that takes nothing: it may not be able to remember that it ended as it should.
+ */
 void model_may_mark(struct model *model);
 
-/* The queues that may exist, and whether one is sure to hold a message that can be delivered. For the one who empties them. */
+/* The queues that may exist, and whether one is sure to hold a message that can be delivered. For the one who
+ * empties them. */
 unsigned model_queues(const struct model *model);
 const char *model_queue_name(const struct model *model, unsigned i); /* NULL: it is gone, or somebody's own */
 /* At the end, when all has been consumed: nothing may be left. */

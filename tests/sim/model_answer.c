@@ -6,13 +6,15 @@
 
 #define U(n) ((unsigned long long)(n))
 
-/* ---- queues -------------------------------------------------------------------------------------------------------- */
+/* ---- queues
+ * -------------------------------------------------------------------------------------------------------- */
 
-static void check_count(const char *what, const struct known_queue *queue, uint64_t count, struct model_bounds b)
+static void check_count(const char *what, const struct known_queue *queue, uint64_t count,
+                        struct model_bounds b)
 {
     if (count < b.least || count > b.most)
-        history_fail("'%s' has %llu %s, says the broker, but it must be %llu to %llu", queue->name.s, U(count), what,
-                     U(b.least), U(b.most));
+        history_fail("'%s' has %llu %s, says the broker, but it must be %llu to %llu", queue->name.s,
+                     U(count), what, U(b.least), U(b.most));
 }
 
 /* Nothing of what was in it is sure to be there. */
@@ -31,7 +33,8 @@ static void doubt_content(struct model *model, struct known_queue *queue)
 
 static bool equal(const struct known_queue *queue, const struct known_request *q)
 {
-    return queue->durable == q->durable && queue->auto_delete == q->auto_delete && queue->exclusive == q->exclusive;
+    return queue->durable == q->durable && queue->auto_delete == q->auto_delete &&
+           queue->exclusive == q->exclusive;
 }
 
 /* Whether it can't be the queue that was known by the name. */
@@ -40,7 +43,8 @@ static bool is_another(const struct known_queue *queue, const struct known_reque
     return queue->gone || !equal(queue, q) || (queue->exclusive && queue->owner != stream);
 }
 
-static struct known_queue *declared(struct model *model, struct known_request *q, const struct text *name, uint64_t stream)
+static struct known_queue *declared(struct model *model, struct known_request *q, const struct text *name,
+                                    uint64_t stream)
 {
     struct known_queue *queue = q->queue;
     if (q->changes) {
@@ -63,14 +67,17 @@ static struct known_queue *declared(struct model *model, struct known_request *q
     return queue;
 }
 
-static void queue_declared(struct model *model, struct known_channel *channel, struct known_request *q, struct reader r)
+static void queue_declared(struct model *model, struct known_channel *channel, struct known_request *q,
+                           struct reader r)
 {
     struct text name = read_name(&r);
     uint32_t messages = read_long(&r), consumers = read_long(&r);
     if (q->name.s[0] && !same(&name, &q->name))
         history_fail("'%s' was declared, the answer names '%s'", q->name.s, name.s);
-    struct known_queue *queue = q->passive ? model_queue(model, &name) : declared(model, q, &name, channel->conn->stream);
-    if (q->passive && queue->thing.there == MAYBE && !queue->thing.changing && !queue->suspect && !q->disturbed)
+    struct known_queue *queue =
+        q->passive ? model_queue(model, &name) : declared(model, q, &name, channel->conn->stream);
+    if (q->passive && queue->thing.there == MAYBE && !queue->thing.changing && !queue->suspect &&
+        !q->disturbed)
         model_thing_set(model, &queue->thing, YES);
     if (queue->thing.there == NO)
         return; /* and has been deleted since */
@@ -78,21 +85,23 @@ static void queue_declared(struct model *model, struct known_channel *channel, s
     check_count("consumers", queue, consumers, model_consumers_of(model, queue, q->begun));
 }
 
-static void queue_deleted(struct model *model, struct known_channel *channel, struct known_request *q, struct reader r)
+static void queue_deleted(struct model *model, struct known_channel *channel, struct known_request *q,
+                          struct reader r)
 {
     uint32_t messages = read_long(&r);
     if (!q->changes)
         return;
     if (!q->queue->gone)
-        check_count("messages", q->queue, messages, model_ready(model, q->queue, q->begun, channel->conn->stream));
+        check_count("messages", q->queue, messages,
+                    model_ready(model, q->queue, q->begun, channel->conn->stream));
     model_thing_end(model, q->thing, NO, true);
     if (q->thing->there == NO)
         model_queue_ends(model, q->queue);
 }
 
 /* What was surely ready and nobody else wanted is gone; what may have been ready may be. */
-void model_purged(struct model *model, struct known_queue *queue, const struct known_request *q, uint64_t stream,
-                  bool surely)
+void model_purged(struct model *model, struct known_queue *queue, const struct known_request *q,
+                  uint64_t stream, bool surely)
 {
     uint64_t from = q->begun < model->idle ? q->begun : model->idle;
     bool alone = surely && queue->thing.there == YES && !model_interest(model, queue, from, stream);
@@ -112,7 +121,8 @@ void model_purged(struct model *model, struct known_queue *queue, const struct k
     }
 }
 
-static void queue_purged(struct model *model, struct known_channel *channel, struct known_request *q, struct reader r)
+static void queue_purged(struct model *model, struct known_channel *channel, struct known_request *q,
+                         struct reader r)
 {
     uint64_t stream = channel->conn->stream;
     uint32_t messages = read_long(&r);
@@ -123,7 +133,8 @@ static void queue_purged(struct model *model, struct known_channel *channel, str
     model_asked(model, q->queue, stream);
 }
 
-/* ---- exchanges, bindings ---------------------------------------------------------------------------------------------- */
+/* ---- exchanges, bindings
+ * ---------------------------------------------------------------------------------------------- */
 
 static void exchange_declared(struct model *model, struct known_request *q)
 {
@@ -169,7 +180,9 @@ static void bound(struct model *model, struct known_request *q)
         b->source->was_bound = true;
 }
 
-/* ---- messages ----------------------------------------------------------------------------------------------------------- */
+/* ---- messages
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 static void consuming(struct model *model, struct known_request *q)
 {
@@ -184,7 +197,8 @@ static void consuming(struct model *model, struct known_request *q)
     now->had_consumer |= now->thing.there != NO;
 }
 
-static void got(struct model *model, struct known_channel *channel, struct known_request *q, const struct said *said)
+static void got(struct model *model, struct known_channel *channel, struct known_request *q,
+                const struct said *said)
 {
     uint64_t stream = channel->conn->stream;
     if (q->queue->gone)
@@ -230,7 +244,9 @@ static void flowing(struct known_channel *channel, const struct known_request *q
         channel->flow_off = !q->active;
 }
 
-/* ---- matching -------------------------------------------------------------------------------------------------------------- */
+/* ---- matching
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 static bool answers(uint32_t answer, uint32_t request)
 {
@@ -241,7 +257,8 @@ static bool answers(uint32_t answer, uint32_t request)
     return answer == request + 1;
 }
 
-static void apply(struct model *model, struct known_channel *channel, struct known_request *q, const struct said *said)
+static void apply(struct model *model, struct known_channel *channel, struct known_request *q,
+                  const struct said *said)
 {
     switch (q->method) {
     case EXCHANGE_DECLARE:
@@ -305,11 +322,13 @@ void model_answer(struct model *model, struct known_channel *channel, const stru
 {
     struct known_request *q = channel->request_count ? channel->requests[0] : NULL;
     if (!q || !answers(said->method, q->method) || channel->life == LIFE_FAILED)
-        history_fail("%s on channel %u of stream %llu answers nothing that was asked%s%s", method_text(said->method),
-                     channel->number, U(channel->conn->stream), q ? ", but before it " : "", q ? method_text(q->method) : "");
+        history_fail("%s on channel %u of stream %llu answers nothing that was asked%s%s",
+                     method_text(said->method), channel->number, U(channel->conn->stream),
+                     q ? ", but before it " : "", q ? method_text(q->method) : "");
     model_reconsider(model, channel, q);
     if (!(q->may & MAY_OK))
-        history_fail("%s %s '%s' '%s': it had to be refused", method_text(said->method), q->name.s, q->other.s, q->key.s);
+        history_fail("%s %s '%s' '%s': it had to be refused", method_text(said->method), q->name.s,
+                     q->other.s, q->key.s);
     apply(model, channel, q, said);
     model_request_free(take_oldest(channel));
 }
@@ -319,7 +338,8 @@ static void learn_absence(struct model *model, struct known_request *q)
 {
     if (!q->passive || q->disturbed)
         return;
-    if (q->method == EXCHANGE_DECLARE && q->exchange && q->exchange->thing.there == MAYBE && !q->exchange->thing.changing)
+    if (q->method == EXCHANGE_DECLARE && q->exchange && q->exchange->thing.there == MAYBE &&
+        !q->exchange->thing.changing)
         model_exchange_ends(model, q->exchange);
     if (q->method == QUEUE_DECLARE && q->queue && q->queue->thing.there == MAYBE && !q->queue->thing.changing)
         model_queue_ends(model, q->queue);
@@ -329,7 +349,8 @@ void model_refused(struct model *model, struct known_channel *channel, unsigned 
 {
     struct known_request *q = channel->request_count ? channel->requests[0] : NULL;
     unsigned may = channel->doomed | channel->may_end;
-    bool settles = method == BASIC_PUBLISH || method == BASIC_ACK || method == BASIC_NACK || method == BASIC_REJECT;
+    bool settles =
+        method == BASIC_PUBLISH || method == BASIC_ACK || method == BASIC_NACK || method == BASIC_REJECT;
     if (!settles && q && q->method == method) {
         model_reconsider(model, channel, q);
         may = q->may;

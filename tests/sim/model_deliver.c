@@ -7,7 +7,8 @@
 
 #define NUMBER(m) ((unsigned long long)(m)->number)
 
-/* ---- what is it ---------------------------------------------------------------------------------------------- */
+/* ---- what is it
+ * ---------------------------------------------------------------------------------------------- */
 
 static struct text id_of(struct reader r)
 {
@@ -34,8 +35,8 @@ static bool bytes_are(const struct buffer *b, struct reader r)
     return b->len == n && (n == 0 || memcmp(b->at, r.at, n) == 0);
 }
 
-struct known_message *model_recognise(struct model *model, const struct text *exchange, const struct text *key,
-                                      const struct said *said)
+struct known_message *model_recognise(struct model *model, const struct text *exchange,
+                                      const struct text *key, const struct said *said)
 {
     struct text id = id_of(said->properties);
     uint64_t number = id.s[0] == 'm' ? strtoull(id.s + 1, NULL, 10) : 0;
@@ -43,8 +44,8 @@ struct known_message *model_recognise(struct model *model, const struct text *ex
     if (!m)
         history_fail("%s of a message that was never published: '%s'", method_text(said->method), id.s);
     if (!same(exchange, &m->exchange) || !same(key, &m->key))
-        history_fail("m%llu came with exchange '%s' and key '%s', but was published with '%s' and '%s'", NUMBER(m),
-                     exchange->s, key->s, m->exchange.s, m->key.s);
+        history_fail("m%llu came with exchange '%s' and key '%s', but was published with '%s' and '%s'",
+                     NUMBER(m), exchange->s, key->s, m->exchange.s, m->key.s);
     if (!bytes_are(&m->properties, said->properties))
         history_fail("m%llu came with other properties than it was published with", NUMBER(m));
     if (!bytes_are(&m->body, said->body))
@@ -53,10 +54,12 @@ struct known_message *model_recognise(struct model *model, const struct text *ex
     return m;
 }
 
-/* ---- may it come ------------------------------------------------------------------------------------------------ */
+/* ---- may it come
+ * ------------------------------------------------------------------------------------------------ */
 
 /* Its entry in the queue. */
-static struct known_entry *entry_of(struct known_message *m, struct known_queue *q, const struct known_conn *conn)
+static struct known_entry *entry_of(struct known_message *m, struct known_queue *q,
+                                    const struct known_conn *conn)
 {
     struct known_entry *e = model_entry(m, q);
     if (!e && m->loose)
@@ -87,20 +90,22 @@ static void check_place(const struct model *model, const struct known_entry *e)
     if (e->present == NO && !e->queue->gone)
         history_fail("m%llu was delivered from '%s', but can't be there any more", NUMBER(m), queue);
     if (e->where == WHERE_OUT && !e->holder->shaken)
-        history_fail("m%llu was delivered from '%s', but is still with stream %llu, channel %u", NUMBER(m), queue,
-                     (unsigned long long)e->holder->conn->stream, e->holder->number);
+        history_fail("m%llu was delivered from '%s', but is still with stream %llu, channel %u", NUMBER(m),
+                     queue, (unsigned long long)e->holder->conn->stream, e->holder->number);
 }
 
 static void check_mark(const struct model *model, const struct known_entry *e, bool redelivered)
 {
     if (redelivered && !e->may_redeliver && !e->must_redeliver && !model_shaky(model, e->queue))
-        history_fail("m%llu came from '%s' marked redelivered, but can't have been delivered before", NUMBER(e->message),
-                     e->queue->name.s);
+        history_fail("m%llu came from '%s' marked redelivered, but can't have been delivered before",
+                     NUMBER(e->message), e->queue->name.s);
     if (!redelivered && e->must_redeliver)
-        history_fail("m%llu came from '%s' again without being marked redelivered", NUMBER(e->message), e->queue->name.s);
+        history_fail("m%llu came from '%s' again without being marked redelivered", NUMBER(e->message),
+                     e->queue->name.s);
 }
 
-/* ---- is it its turn ------------------------------------------------------------------------------------------------ */
+/* ---- is it its turn
+ * ------------------------------------------------------------------------------------------------ */
 
 /* Whether a surely stands before b in their queue. */
 static bool before(const struct known_message *a, const struct known_message *b)
@@ -110,8 +115,8 @@ static bool before(const struct known_message *a, const struct known_message *b)
     return a->closed && a->closed < b->begun;
 }
 
-/* Nobody else has taken from the queue since the last idle moment, when nothing was on its way to this client: what was ready
- * then and stands before it goes before it. */
+/* Nobody else has taken from the queue since the last idle moment, when nothing was on its way to this
+ * client: what was ready then and stands before it goes before it. */
 static void check_older(const struct model *model, const struct known_entry *e, const struct known_conn *conn)
 {
     const struct known_queue *q = e->queue;
@@ -119,13 +124,15 @@ static void check_older(const struct model *model, const struct known_entry *e, 
         return;
     for (unsigned i = 0; i < q->entry_count; i++) {
         const struct known_entry *o = q->entries[i];
-        if (o->present == YES && o->where == WHERE_READY && o->since <= model->idle && before(o->message, e->message))
-            history_fail("m%llu was delivered from '%s' before m%llu, which stands before it", NUMBER(e->message),
-                         q->name.s, NUMBER(o->message));
+        if (o->present == YES && o->where == WHERE_READY && o->since <= model->idle &&
+            before(o->message, e->message))
+            history_fail("m%llu was delivered from '%s' before m%llu, which stands before it",
+                         NUMBER(e->message), q->name.s, NUMBER(o->message));
     }
 }
 
-/* What hasn't been anywhere yet comes in the order of its channel, if only one consumer has ever been interested. */
+/* What hasn't been anywhere yet comes in the order of its channel, if only one consumer has ever been
+ * interested. */
 static void check_fresh(const struct model *model, const struct known_entry *e, const struct known_conn *conn)
 {
     const struct known_queue *q = e->queue;
@@ -135,12 +142,13 @@ static void check_fresh(const struct model *model, const struct known_entry *e, 
         const struct known_entry *o = q->entries[i];
         if (o->stream == conn->stream && o->message->channel == e->message->channel &&
             o->message->order > e->message->order)
-            history_fail("m%llu was delivered from '%s' after m%llu, which was published after it", NUMBER(e->message),
-                         q->name.s, NUMBER(o->message));
+            history_fail("m%llu was delivered from '%s' after m%llu, which was published after it",
+                         NUMBER(e->message), q->name.s, NUMBER(o->message));
     }
 }
 
-/* ---- it has come ------------------------------------------------------------------------------------------------------ */
+/* ---- it has come
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* The channel is over, or all it had has gone back: the client may not keep it. */
 static bool is_void(const struct known_channel *channel)
@@ -159,13 +167,14 @@ void model_hold(struct model *model, struct known_channel *channel, struct known
 static void remember(struct known_channel *channel, struct known_entry *e, struct known_consumer *consumer)
 {
     channel->unacked = model_room(channel->unacked, channel->unacked_count, sizeof *channel->unacked);
-    channel->unacked[channel->unacked_count++] = (struct known_unacked){channel->last_tag, e, consumer, HELD_NOT};
+    channel->unacked[channel->unacked_count++] =
+        (struct known_unacked){channel->last_tag, e, consumer, HELD_NOT};
     if (consumer)
         consumer->out++;
 }
 
-static void take(struct model *model, struct known_channel *channel, struct known_queue *q, struct known_message *m,
-                 struct known_consumer *consumer, bool no_ack, bool redelivered)
+static void take(struct model *model, struct known_channel *channel, struct known_queue *q,
+                 struct known_message *m, struct known_consumer *consumer, bool no_ack, bool redelivered)
 {
     struct known_conn *conn = channel->conn;
     struct known_entry *e = entry_of(m, q, conn);
@@ -193,8 +202,8 @@ static void take(struct model *model, struct known_channel *channel, struct know
 }
 
 /* It may be a consumer of another life of the queue. */
-static struct known_queue *queue_for(const struct model *model, struct known_queue *queue, const struct known_message *m,
-                                     bool unsure)
+static struct known_queue *queue_for(const struct model *model, struct known_queue *queue,
+                                     const struct known_message *m, bool unsure)
 {
     if (!unsure || model_entry(m, queue))
         return queue;
@@ -207,7 +216,8 @@ static struct known_queue *queue_for(const struct model *model, struct known_que
 static void check_tag(struct known_channel *channel, uint64_t tag)
 {
     if (tag != channel->last_tag + 1)
-        history_fail("delivery tag %llu follows %llu", (unsigned long long)tag, (unsigned long long)channel->last_tag);
+        history_fail("delivery tag %llu follows %llu", (unsigned long long)tag,
+                     (unsigned long long)channel->last_tag);
     channel->last_tag = tag;
 }
 
@@ -236,11 +246,11 @@ static void check_windows(const struct known_channel *channel, const struct know
     if (c->no_ack || is_void(channel))
         return;
     if (c->prefetch && c->out >= c->prefetch)
-        history_fail("consumer '%s' has %u unacknowledged, and gets more: its prefetch count is %u", c->tag.s, c->out,
-                     c->prefetch);
+        history_fail("consumer '%s' has %u unacknowledged, and gets more: its prefetch count is %u", c->tag.s,
+                     c->out, c->prefetch);
     if (channel->limit && channel->limit_before && counted(channel) >= limit)
-        history_fail("channel %u has %u unacknowledged, and gets more: its prefetch count is %u", channel->number,
-                     counted(channel), limit);
+        history_fail("channel %u has %u unacknowledged, and gets more: its prefetch count is %u",
+                     channel->number, counted(channel), limit);
     if (channel->flow_off)
         history_fail("consumer '%s' gets a delivery though channel.flow has stopped it", c->tag.s);
 }
@@ -254,8 +264,8 @@ void model_on_deliver(struct model *model, struct known_channel *channel, const 
     struct text exchange = read_name(&r), key = read_name(&r);
     struct known_message *m = model_recognise(model, &exchange, &key, said);
     struct known_consumer *c = find_consumer(model, channel, &name);
-    history_note("model: m%llu from '%s' tag %llu%s", NUMBER(m), c ? c->queue->name.s : "?", (unsigned long long)tag,
-                 redelivered ? " redelivered" : "");
+    history_note("model: m%llu from '%s' tag %llu%s", NUMBER(m), c ? c->queue->name.s : "?",
+                 (unsigned long long)tag, redelivered ? " redelivered" : "");
     if (!c || c->state == CONSUMER_STARTING || (c->state == CONSUMER_GONE && !is_void(channel)))
         history_fail("m%llu was delivered to consumer '%s', which %s", NUMBER(m), name.s,
                      c && c->state == CONSUMER_STARTING ? "hasn't been confirmed" : "isn't there");
@@ -279,7 +289,8 @@ void model_on_get_ok(struct model *model, struct known_channel *channel, struct 
     check_tag(channel, tag);
     struct model_bounds ready = model_ready(model, q, request->begun, channel->conn->stream);
     if (!q->gone && (left + UINT64_C(1) > ready.most || left + UINT64_C(1) < ready.least))
-        history_fail("basic.get-ok says that %u messages are left in '%s', but %llu to %llu must have been ready", left,
-                     q->name.s, (unsigned long long)ready.least, (unsigned long long)ready.most);
+        history_fail(
+            "basic.get-ok says that %u messages are left in '%s', but %llu to %llu must have been ready",
+            left, q->name.s, (unsigned long long)ready.least, (unsigned long long)ready.most);
     take(model, channel, queue_for(model, q, m, request->disturbed), m, NULL, request->no_ack, redelivered);
 }

@@ -3,7 +3,8 @@
 
 #include "model_inside.h"
 
-/* ---- what stays ------------------------------------------------------------------------------------------------------- */
+/* ---- what stays
+ * ------------------------------------------------------------------------------------------------------- */
 
 /* Whether the record of what happened to the thing is on the disk. */
 static void thing_down(struct thing *thing, bool durable)
@@ -74,7 +75,8 @@ static void queue_down(struct model *model, struct known_queue *queue, bool clea
         entry_down(model, queue->entries[i], clean);
 }
 
-/* Two lives of one name, of which it isn't known which the disk has: the later one gets all that may be there. */
+/* Two lives of one name, of which it isn't known which the disk has: the later one gets all that may be
+ * there. */
 static void merge(struct known_queue *into, struct known_queue *from)
 {
     for (unsigned i = 0; i < from->entry_count; i++) {
@@ -99,7 +101,8 @@ static void merge_lives(struct model *model)
         for (unsigned b = 0; b < model->binding_count; b++)
             if (model->bindings[b]->queue == queue && model->bindings[b]->thing.there != NO) {
                 struct known_binding *old = model->bindings[b];
-                model_binding(model, old->source, last, NULL, &old->key, &old->arguments, true)->thing.there = MAYBE;
+                model_binding(model, old->source, last, NULL, &old->key, &old->arguments, true)->thing.there =
+                    MAYBE;
                 old->thing.there = NO;
             }
         queue->gone = model->clock;
@@ -107,7 +110,9 @@ static void merge_lives(struct model *model)
     }
 }
 
-/* ---- what goes ---------------------------------------------------------------------------------------------------------- */
+/* ---- what goes
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static void conns_down(struct model *model)
 {
@@ -153,7 +158,9 @@ void model_may_mark(struct model *model)
             model->queues[q]->entries[i]->may_redeliver = true;
 }
 
-/* ---- the end ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the end
+ * ----------------------------------------------------------------------------------------------------------------
+ */
 
 unsigned model_queues(const struct model *model)
 {
@@ -173,8 +180,8 @@ void model_all_empty(const struct model *model)
         for (unsigned i = 0; !queue->gone && i < queue->entry_count; i++) {
             const struct known_entry *e = queue->entries[i];
             if (e->present == YES && e->where != WHERE_DONE)
-                history_fail("m%llu was in '%s' and never came out of it", (unsigned long long)e->message->number,
-                             queue->name.s);
+                history_fail("m%llu was in '%s' and never came out of it",
+                             (unsigned long long)e->message->number, queue->name.s);
         }
     }
 }

@@ -3,7 +3,8 @@
 
 #include "model_inside.h"
 
-/* ---- bounds ------------------------------------------------------------------------------------------------------ */
+/* ---- bounds
+ * ------------------------------------------------------------------------------------------------------ */
 
 static bool asks(const struct known_request *q, const struct known_queue *queue)
 {
@@ -27,7 +28,8 @@ bool model_interest(const struct model *model, const struct known_queue *queue, 
 }
 
 /* What the one who asks has been sent before the answer has been seen: it isn't ready any more. */
-struct model_bounds model_ready(const struct model *model, const struct known_queue *queue, uint64_t since, uint64_t asker)
+struct model_bounds model_ready(const struct model *model, const struct known_queue *queue, uint64_t since,
+                                uint64_t asker)
 {
     struct model_bounds b = {0};
     uint64_t from = since < model->idle ? since : model->idle;
@@ -44,7 +46,8 @@ struct model_bounds model_ready(const struct model *model, const struct known_qu
     return b;
 }
 
-struct model_bounds model_consumers_of(const struct model *model, const struct known_queue *queue, uint64_t since)
+struct model_bounds model_consumers_of(const struct model *model, const struct known_queue *queue,
+                                       uint64_t since)
 {
     struct model_bounds b = {0};
     for (unsigned i = 0; i < model->consumer_count; i++) {
@@ -57,7 +60,8 @@ struct model_bounds model_consumers_of(const struct model *model, const struct k
     return b;
 }
 
-/* ---- outcomes ---------------------------------------------------------------------------------------------------- */
+/* ---- outcomes
+ * ---------------------------------------------------------------------------------------------------- */
 
 static unsigned on_thing(enum sure there, unsigned if_there, unsigned if_not)
 {
@@ -101,7 +105,8 @@ static unsigned expect_exchange_delete(struct model *model, const struct known_r
 static unsigned expect_exchange_binding(struct model *model, const struct known_request *q)
 {
     enum sure source = there(model_exchange(model, &q->other, false));
-    return on_thing(source, on_thing(there(model_exchange(model, &q->name, false)), MAY_OK, MAY_404), MAY_404);
+    return on_thing(source, on_thing(there(model_exchange(model, &q->name, false)), MAY_OK, MAY_404),
+                    MAY_404);
 }
 
 static bool locked(const struct known_queue *queue, const struct known_channel *channel)
@@ -110,8 +115,8 @@ static bool locked(const struct known_queue *queue, const struct known_channel *
 }
 
 /* What comes of asking for a queue that must be there. */
-static unsigned with_queue(const struct model *model, const struct known_channel *channel, const struct known_request *q,
-                           unsigned then, unsigned if_not)
+static unsigned with_queue(const struct model *model, const struct known_channel *channel,
+                           const struct known_request *q, unsigned then, unsigned if_not)
 {
     const struct known_queue *queue = model_queue(model, &q->name);
     if (!queue)
@@ -148,7 +153,8 @@ static unsigned expect_queue_delete(const struct model *model, const struct know
     return with_queue(model, channel, q, then, MAY_OK);
 }
 
-static unsigned expect_queue_bind(struct model *model, const struct known_channel *channel, const struct known_request *q)
+static unsigned expect_queue_bind(struct model *model, const struct known_channel *channel,
+                                  const struct known_request *q)
 {
     enum sure source = there(model_exchange(model, &q->other, false));
     return with_queue(model, channel, q, on_thing(source, MAY_OK, MAY_404), MAY_404);
@@ -171,7 +177,8 @@ static unsigned expect_consume(const struct model *model, const struct known_cha
     return with_queue(model, channel, q, on_thing(in_use, MAY_403, MAY_OK), MAY_404);
 }
 
-static unsigned expect_commit(struct model *model, const struct known_channel *channel, const struct known_request *q)
+static unsigned expect_commit(struct model *model, const struct known_channel *channel,
+                              const struct known_request *q)
 {
     unsigned may = MAY_OK | (model->failed ? MAY_406 : 0);
     struct known_message **messages = q->messages ? q->messages : channel->tx;
@@ -195,7 +202,8 @@ static unsigned expect_mode(const struct known_channel *channel, uint32_t method
     return channel->mode == MODEL_TX ? MAY_OK : MAY_406;
 }
 
-static unsigned expect(struct model *model, const struct known_channel *channel, const struct known_request *q)
+static unsigned expect(struct model *model, const struct known_channel *channel,
+                       const struct known_request *q)
 {
     switch (q->method) {
     case EXCHANGE_DECLARE:

@@ -11,14 +11,16 @@ static bool is_flushed(const struct model *model, const struct known_conn *conn)
     return conn->there && taps_flushed(model->taps, conn->stream);
 }
 
-/* ---- what is over --------------------------------------------------------------------------------------------------- */
+/* ---- what is over
+ * --------------------------------------------------------------------------------------------------- */
 
 /* Every publish that a front took has been routed, but for those of open transactions. */
 static void end_routing(struct model *model)
 {
     for (unsigned i = model->routing_count; i-- > 0;) {
         struct known_message *m = model->routing[i];
-        bool waits = m->in_tx && m->channel->life == LIFE_OPEN && !m->channel->conn->ending && m->channel->conn->there;
+        bool waits =
+            m->in_tx && m->channel->life == LIFE_OPEN && !m->channel->conn->ending && m->channel->conn->there;
         if (waits)
             continue;
         model_message_closed(model, m);
@@ -51,7 +53,8 @@ static void end_all_settling(struct model *model)
             end_settling(model, model->queues[q]->entries[i]);
 }
 
-/* ---- what is owed ----------------------------------------------------------------------------------------------------- */
+/* ---- what is owed
+ * ----------------------------------------------------------------------------------------------------- */
 
 /* The broker has not closed the channel, as we thought it may have: what it has, it keeps. */
 static void stands(struct model *model, struct known_channel *channel)
@@ -71,8 +74,8 @@ static void check_channel(struct model *model, struct known_channel *channel)
         history_fail("channel.close of channel %u of stream %llu was never answered", channel->number,
                      U(channel->conn->stream));
     if (channel->request_count)
-        history_fail("%s on channel %u of stream %llu was never answered", method_text(channel->requests[0]->method),
-                     channel->number, U(channel->conn->stream));
+        history_fail("%s on channel %u of stream %llu was never answered",
+                     method_text(channel->requests[0]->method), channel->number, U(channel->conn->stream));
     if (channel->life != LIFE_OPEN)
         return;
     model_publishes_settled(model, channel);
@@ -105,7 +108,8 @@ static bool hidden(const struct model *model, const struct known_queue *queue)
     }
     for (unsigned i = 0; i < model->channel_count; i++)
         for (unsigned r = 0; r < model->channels[i]->request_count; r++)
-            if (model->channels[i]->requests[r]->queue == queue && model->channels[i]->requests[r]->method == BASIC_GET)
+            if (model->channels[i]->requests[r]->queue == queue &&
+                model->channels[i]->requests[r]->method == BASIC_GET)
                 return true;
     return model_shaky(model, queue);
 }
@@ -121,8 +125,9 @@ static void check_queue(const struct model *model, const struct known_queue *que
         return;
     for (unsigned i = 0; i < model->consumer_count; i++)
         if (model->consumers[i]->queue == queue && has_room(model, model->consumers[i]))
-            history_fail("m%llu waits in '%s', and consumer '%s' of stream %llu isn't sent it", U(ready->message->number),
-                         queue->name.s, model->consumers[i]->tag.s, U(model->consumers[i]->stream));
+            history_fail("m%llu waits in '%s', and consumer '%s' of stream %llu isn't sent it",
+                         U(ready->message->number), queue->name.s, model->consumers[i]->tag.s,
+                         U(model->consumers[i]->stream));
 }
 
 void model_idle(struct model *model)

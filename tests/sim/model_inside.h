@@ -1,6 +1,6 @@
 /*
- * What the model knows, for the files of the model. Everything is kept to the end of the run but what a channel holds; stamps
- * are the model's own count of events.
+ * What the model knows, for the files of the model. Everything is kept to the end of the run but what a
+ * channel holds; stamps are the model's own count of events.
  */
 #pragma once
 
@@ -35,7 +35,7 @@ struct known_consumer {
     bool no_ack, exclusive;
     uint32_t prefetch, out; /* out: delivered, not yet settled */
     enum { CONSUMER_STARTING, CONSUMER_ACTIVE, CONSUMER_CANCELLING, CONSUMER_GONE } state;
-    bool unsure;        /* it may be that the broker has it no more, or never had it */
+    bool unsure;          /* it may be that the broker has it no more, or never had it */
     uint64_t since, gone; /* stamps: of its consume-ok, of its end */
 };
 
@@ -44,12 +44,12 @@ struct known_queue {
     struct thing thing;
     struct text name;
     bool durable, exclusive, auto_delete;
-    uint64_t owner;     /* stream, of an exclusive one */
-    bool had_consumer;  /* surely */
-    bool suspect;       /* may have lost its last consumer, or its owner */
-    uint64_t gone;      /* stamp of its end, 0: not yet */
-    uint64_t asked;     /* stamp of the last sign that a getter other than `asker` is interested */
-    uint64_t asker;     /* stream of the last getter */
+    uint64_t owner;    /* stream, of an exclusive one */
+    bool had_consumer; /* surely */
+    bool suspect;      /* may have lost its last consumer, or its owner */
+    uint64_t gone;     /* stamp of its end, 0: not yet */
+    uint64_t asked;    /* stamp of the last sign that a getter other than `asker` is interested */
+    uint64_t asker;    /* stream of the last getter */
     uint64_t asked_by_asker;
     struct known_entry **entries;
     unsigned entry_count;
@@ -79,10 +79,10 @@ struct known_entry {
     struct known_channel *holder; /* OUT */
     bool must;                    /* at every moment so far it was routed there for sure */
     bool may_redeliver, must_redeliver;
-    bool safe;  /* DONE, and so on the disk */
+    bool safe; /* DONE, and so on the disk */
     enum sure present;
     enum where where;
-    uint64_t since; /* stamp: READY for sure; settled; delivered */
+    uint64_t since;  /* stamp: READY for sure; settled; delivered */
     uint64_t stream; /* that it was first delivered to, unmarked; 0: none */
 };
 
@@ -102,7 +102,7 @@ struct known_message {
     bool taken;    /* the broker has taken it, if it hasn't yet routed it */
     bool accepted; /* taken, and the routing is over */
     bool confirmed, refused, returned, safe;
-    bool unroutable; /* at every moment so far it surely had no queue to go to */
+    bool unroutable;        /* at every moment so far it surely had no queue to go to */
     uint64_t begun, closed; /* stamps: of its first frame, of the end of its routing */
     struct known_entry **entries;
     unsigned entry_count;
@@ -143,7 +143,7 @@ struct known_request {
 struct known_unacked {
     uint64_t tag;
     struct known_entry *entry;
-    struct known_consumer *consumer; /* NULL: basic.get */
+    struct known_consumer *consumer;                           /* NULL: basic.get */
     enum { HELD_NOT, HELD_ACK, HELD_DROP, HELD_REQUEUE } held; /* by a transaction */
 };
 
@@ -165,8 +165,8 @@ struct known_channel {
     bool shaken;  /* the broker may have closed it, behind output that the client doesn't take */
     bool well;    /* it ended as the client wanted: all that came before was taken */
     enum { MODEL_PLAIN, MODEL_CONFIRM, MODEL_TX } mode;
-    unsigned doomed;  /* MAY_*: a frame has come that must close it so */
-    unsigned may_end; /* MAY_*: frames have come that may */
+    unsigned doomed;                 /* MAY_*: a frame has come that must close it so */
+    unsigned may_end;                /* MAY_*: frames have come that may */
     struct known_request **requests; /* oldest first */
     unsigned request_count;
     struct known_unacked *unacked;
@@ -186,9 +186,9 @@ struct known_channel {
 
 struct known_conn {
     uint64_t stream;
-    bool there;   /* the front knows it */
-    bool ending;  /* either side has sent connection.close */
-    bool bye;     /* the client has */
+    bool there;       /* the front knows it */
+    bool ending;      /* either side has sent connection.close */
+    bool bye;         /* the client has */
     uint64_t flushed; /* stamp of the last idle moment at which all that the front had for it was given */
     struct known_channel *channels[TALK_CHANNELS];
 };
@@ -219,10 +219,10 @@ struct model {
 /* ---- lists -------------------------------------------------------------------------------------------- */
 
 /* Adds an item to a list of pointers. */
-#define ADD(list, count, item)                                                                                         \
-    do {                                                                                                               \
-        (list) = model_room((list), (count), sizeof *(list));                                                          \
-        (list)[(count)++] = (item);                                                                                    \
+#define ADD(list, count, item)                                                                               \
+    do {                                                                                                     \
+        (list) = model_room((list), (count), sizeof *(list));                                                \
+        (list)[(count)++] = (item);                                                                          \
     } while (0)
 void *model_room(void *list, unsigned count, size_t size);
 /* Zeroed memory. */
@@ -236,9 +236,9 @@ struct known_exchange *model_exchange(struct model *model, const struct text *na
 /* The life of the queue that is, or was last; NULL: there never was one. */
 struct known_queue *model_queue(const struct model *model, const struct text *name);
 struct known_queue *model_new_queue(struct model *model, const struct text *name);
-struct known_binding *model_binding(struct model *model, struct known_exchange *source, struct known_queue *queue,
-                                    struct known_exchange *exchange, const struct text *key,
-                                    const struct buffer *arguments, bool make);
+struct known_binding *model_binding(struct model *model, struct known_exchange *source,
+                                    struct known_queue *queue, struct known_exchange *exchange,
+                                    const struct text *key, const struct buffer *arguments, bool make);
 /* Whether the binding and both its ends are there. */
 enum sure model_bound(const struct known_binding *binding);
 void model_thing_begin(struct model *model, struct thing *thing, enum sure wants);
@@ -249,7 +249,8 @@ void model_queue_ends(struct model *model, struct known_queue *queue);
 void model_exchange_ends(struct model *model, struct known_exchange *exchange);
 /* It may have lost its last binding, consumer, owner. */
 void model_suspect_exchange(struct model *model, struct known_exchange *exchange);
-void model_suspect_sources(struct model *model, const struct known_queue *queue, const struct known_exchange *exchange);
+void model_suspect_sources(struct model *model, const struct known_queue *queue,
+                           const struct known_exchange *exchange);
 void model_suspect_queue(struct model *model, struct known_queue *queue);
 /* At an idle moment: those suspected are there or not. */
 void model_settle_suspects(struct model *model);
@@ -259,7 +260,8 @@ void model_settle_suspects(struct model *model);
 /* How sure it is that the message goes to the queue, by the queue's number in model->queues. */
 void model_route(const struct model *model, const struct known_message *message, enum sure *to);
 
-/* ---- model_publish.c ------------------------------------------------------------------------------------ */
+/* ---- model_publish.c ------------------------------------------------------------------------------------
+ */
 
 struct known_entry *model_entry(const struct known_message *message, const struct known_queue *queue);
 struct known_entry *model_add_entry(struct known_message *message, struct known_queue *queue);
@@ -278,19 +280,21 @@ void model_check_return(const struct known_message *message);
 /* A confirm or return is owed at an idle moment. */
 void model_publishes_settled(struct model *model, struct known_channel *channel);
 
-/* ---- model_deliver.c ------------------------------------------------------------------------------------ */
+/* ---- model_deliver.c ------------------------------------------------------------------------------------
+ */
 
 void model_on_deliver(struct model *model, struct known_channel *channel, const struct said *said);
 void model_on_get_ok(struct model *model, struct known_channel *channel, struct known_request *request,
                      const struct said *said);
 /* The message of that content; it is what was published, or the run ends. */
-struct known_message *model_recognise(struct model *model, const struct text *exchange, const struct text *key,
-                                      const struct said *said);
+struct known_message *model_recognise(struct model *model, const struct text *exchange,
+                                      const struct text *key, const struct said *said);
 
 /* The entry is with the channel's client. */
 void model_hold(struct model *model, struct known_channel *channel, struct known_entry *entry);
 
-/* ---- model_settle.c ------------------------------------------------------------------------------------- */
+/* ---- model_settle.c -------------------------------------------------------------------------------------
+ */
 
 /* ack, nack, reject; how: HELD_ACK ... */
 void model_settle(struct model *model, struct known_channel *channel, uint64_t tag, bool multiple, int how);
@@ -315,7 +319,8 @@ void model_consumer_gone(struct model *model, struct known_consumer *consumer);
 /* What may be in the output of somebody who is gone. */
 void model_unseen(struct model *model, const struct known_consumer *consumer);
 
-/* ---- model_request.c, model_expect.c, model_answer.c ------------------------------------------------------ */
+/* ---- model_request.c, model_expect.c, model_answer.c ------------------------------------------------------
+ */
 
 void model_request(struct model *model, struct known_channel *channel, const struct said *said);
 /* The broker's answer to the oldest request of the channel. */
@@ -327,11 +332,11 @@ void model_queue_becomes(struct known_queue *queue, const struct known_request *
 /* Somebody has got, or may have got, messages from the queue by basic.get or queue.purge. */
 void model_asked(const struct model *model, struct known_queue *queue, uint64_t stream);
 /* The queue was purged, or may have been, since the stamp. */
-void model_purged(struct model *model, struct known_queue *queue, const struct known_request *request, uint64_t stream,
-                  bool surely);
+void model_purged(struct model *model, struct known_queue *queue, const struct known_request *request,
+                  uint64_t stream, bool surely);
 void model_drop_requests(struct model *model, struct known_channel *channel, bool unknown);
-/* What the request may come to as things are now: adds to request->may; when it may come to something for the first time, the
- * things it is about become uncertain. */
+/* What the request may come to as things are now: adds to request->may; when it may come to something for the
+ * first time, the things it is about become uncertain. */
 void model_reconsider(struct model *model, struct known_channel *channel, struct known_request *request);
 void model_request_begin(struct model *model, struct known_channel *channel, struct known_request *request);
 unsigned model_code_bit(unsigned code);
@@ -339,7 +344,9 @@ unsigned model_code_bit(unsigned code);
 struct model_bounds {
     uint64_t least, most;
 };
-struct model_bounds model_ready(const struct model *model, const struct known_queue *queue, uint64_t since, uint64_t asker);
-struct model_bounds model_consumers_of(const struct model *model, const struct known_queue *queue, uint64_t since);
+struct model_bounds model_ready(const struct model *model, const struct known_queue *queue, uint64_t since,
+                                uint64_t asker);
+struct model_bounds model_consumers_of(const struct model *model, const struct known_queue *queue,
+                                       uint64_t since);
 /* Whether anyone (but the stream; 0: anyone) may have taken messages from the queue since. */
 bool model_interest(const struct model *model, const struct known_queue *queue, uint64_t since, uint64_t but);

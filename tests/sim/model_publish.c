@@ -6,7 +6,8 @@
 #include "base/check.h"
 #include "model_inside.h"
 
-/* ---- what is published ------------------------------------------------------------------------------------ */
+/* ---- what is published ------------------------------------------------------------------------------------
+ */
 
 static void read_headers(struct known_message *m, struct reader table)
 {
@@ -47,7 +48,8 @@ static void read_method(struct known_message *m, struct reader r)
     m->mandatory = read_octet(&r) & 1;
 }
 
-/* ---- routing ------------------------------------------------------------------------------------------------ */
+/* ---- routing
+ * ------------------------------------------------------------------------------------------------ */
 
 struct known_entry *model_entry(const struct known_message *m, const struct known_queue *q)
 {
@@ -159,7 +161,8 @@ void model_message_nowhere(struct model *model, struct known_message *m)
     }
 }
 
-/* ---- publishing --------------------------------------------------------------------------------------------- */
+/* ---- publishing
+ * --------------------------------------------------------------------------------------------- */
 
 static void store_message(struct model *model, struct known_message *m, const struct said *said)
 {
@@ -207,8 +210,9 @@ static void note(const struct known_message *m)
     for (unsigned i = 0; i < m->entry_count && strlen(to) < 96; i++)
         snprintf(to + strlen(to), sizeof to - strlen(to), " %.16s%s", m->entries[i]->queue->name.s,
                  m->entries[i]->must ? "" : "?");
-    history_note("model: m%llu, %zu bytes%s%s, to '%s' key '%s':%s", (unsigned long long)m->number, m->body.len,
-                 m->persistent ? ", persistent" : "", m->mandatory ? ", mandatory" : "", m->exchange.s, m->key.s, to);
+    history_note("model: m%llu, %zu bytes%s%s, to '%s' key '%s':%s", (unsigned long long)m->number,
+                 m->body.len, m->persistent ? ", persistent" : "", m->mandatory ? ", mandatory" : "",
+                 m->exchange.s, m->key.s, to);
 }
 
 /* The front's table of exchanges is not younger than the answers that it has sent, and may be older. */
@@ -231,7 +235,8 @@ void model_publish(struct model *model, struct known_channel *channel, const str
         ADD(channel->open, channel->open_count, m);
 }
 
-/* ---- confirms ------------------------------------------------------------------------------------------------ */
+/* ---- confirms
+ * ------------------------------------------------------------------------------------------------ */
 
 void model_check_return(const struct known_message *m)
 {
@@ -268,7 +273,8 @@ void model_on_confirm(struct model *model, struct known_channel *channel, const 
             confirm(model, channel, (unsigned)i, said->method == BASIC_ACK);
 }
 
-/* ---- returns --------------------------------------------------------------------------------------------------- */
+/* ---- returns
+ * --------------------------------------------------------------------------------------------------- */
 
 void model_on_return(struct model *model, struct known_channel *channel, const struct said *said)
 {
@@ -278,16 +284,17 @@ void model_on_return(struct model *model, struct known_channel *channel, const s
     struct text exchange = read_name(&r), key = read_name(&r);
     struct known_message *m = model_recognise(model, &exchange, &key, said);
     if (m->channel != channel)
-        history_fail("message m%llu was returned to a channel that hasn't published it", (unsigned long long)m->number);
+        history_fail("message m%llu was returned to a channel that hasn't published it",
+                     (unsigned long long)m->number);
     if (code != 312 || !m->mandatory || m->nowhere)
         history_fail("message m%llu was returned %s", (unsigned long long)m->number,
-                     code != 312      ? "with a wrong code"
+                     code != 312     ? "with a wrong code"
                      : !m->mandatory ? "but isn't mandatory"
                                      : "twice, or was not to be taken at all");
     for (unsigned i = 0; i < m->entry_count; i++) {
         if (m->entries[i]->must)
-            history_fail("message m%llu was returned, but '%s' was there for it", (unsigned long long)m->number,
-                         m->entries[i]->queue->name.s);
+            history_fail("message m%llu was returned, but '%s' was there for it",
+                         (unsigned long long)m->number, m->entries[i]->queue->name.s);
         m->entries[i]->present = NO;
     }
     m->returned = true;
@@ -297,7 +304,8 @@ void model_on_return(struct model *model, struct known_channel *channel, const s
     m->accepted = true;
 }
 
-/* ---- at an idle moment ------------------------------------------------------------------------------------------ */
+/* ---- at an idle moment
+ * ------------------------------------------------------------------------------------------ */
 
 void model_publishes_settled(struct model *model, struct known_channel *channel)
 {
@@ -306,7 +314,8 @@ void model_publishes_settled(struct model *model, struct known_channel *channel)
                      (unsigned long long)channel->conn->stream);
     for (unsigned i = 0; i < channel->confirm_count; i++)
         if (channel->confirms[i])
-            history_fail("message m%llu was never confirmed", (unsigned long long)channel->confirms[i]->number);
+            history_fail("message m%llu was never confirmed",
+                         (unsigned long long)channel->confirms[i]->number);
     for (unsigned i = 0; i < channel->open_count; i++) {
         struct known_message *m = channel->open[i];
         model_message_accepted(model, m);

@@ -1,11 +1,13 @@
-/* Requests: what the client asks for, what it does to what is known while it is under way, and which answers it may get. */
+/* Requests: what the client asks for, what it does to what is known while it is under way, and which answers
+ * it may get. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "model_inside.h"
 
-/* ---- reading them ------------------------------------------------------------------------------------------------ */
+/* ---- reading them
+ * ------------------------------------------------------------------------------------------------ */
 
 static void read_arguments(struct known_request *q, struct reader *r)
 {
@@ -103,7 +105,8 @@ static void read_request(struct known_request *q, struct reader r)
     }
 }
 
-/* ---- what they mean to do -------------------------------------------------------------------------------------------- */
+/* ---- what they mean to do
+ * -------------------------------------------------------------------------------------------- */
 
 static void change(struct model *model, struct known_request *q, struct thing *thing, enum sure wants)
 {
@@ -316,7 +319,8 @@ void model_request_begin(struct model *model, struct known_channel *channel, str
     }
 }
 
-/* ---- the queue of them ---------------------------------------------------------------------------------------------- */
+/* ---- the queue of them
+ * ---------------------------------------------------------------------------------------------- */
 
 void model_request(struct model *model, struct known_channel *channel, const struct said *said)
 {
@@ -329,9 +333,9 @@ void model_request(struct model *model, struct known_channel *channel, const str
     ADD(channel->requests, channel->request_count, q);
     model_reconsider(model, channel, q);
     q->disturbed = false;
-    history_note("model: %s '%s' '%s' '%s'%s%s%s%s, may come to %x", method_text(q->method), q->name.s, q->other.s, q->key.s,
-                 q->passive ? " passive" : "", q->durable ? " durable" : "", q->exclusive ? " exclusive" : "",
-                 q->auto_delete ? " auto-delete" : "", q->may);
+    history_note("model: %s '%s' '%s' '%s'%s%s%s%s, may come to %x", method_text(q->method), q->name.s,
+                 q->other.s, q->key.s, q->passive ? " passive" : "", q->durable ? " durable" : "",
+                 q->exclusive ? " exclusive" : "", q->auto_delete ? " auto-delete" : "", q->may);
 }
 
 void model_request_free(struct known_request *q)

@@ -1,10 +1,12 @@
-/* Who gets a message: the rules of AMQP 0-9-1 for each type of exchange, word by word, and in three values. */
+/* Who gets a message: the rules of AMQP 0-9-1 for each type of exchange, word by word, and in three values.
+ */
 #include <stdlib.h>
 #include <string.h>
 
 #include "model_inside.h"
 
-/* ---- does one binding match ----------------------------------------------------------------------------- */
+/* ---- does one binding match -----------------------------------------------------------------------------
+ */
 
 /* The words of a key: one after the other. Returns what follows, NULL at the end. */
 static const char *next_word(const char *at, size_t *len)
@@ -51,7 +53,8 @@ static bool has_header(const struct known_message *m, const struct table_field *
 /* All that is asked for, or (x-match: any) one of it; what begins with x- isn't asked for. */
 static bool headers_match(const struct known_binding *b, const struct known_message *m)
 {
-    struct reader table = {b->arguments.at, b->arguments.at ? b->arguments.at + b->arguments.len : NULL, false};
+    struct reader table = {b->arguments.at, b->arguments.at ? b->arguments.at + b->arguments.len : NULL,
+                           false};
     struct table_field field;
     bool any = false;
     unsigned asked = 0, there = 0;
@@ -78,7 +81,8 @@ static bool binding_matches(const struct known_binding *b, const struct known_me
     return same(&b->key, &m->key);
 }
 
-/* ---- from exchange to exchange ---------------------------------------------------------------------------- */
+/* ---- from exchange to exchange ----------------------------------------------------------------------------
+ */
 
 static enum sure least(enum sure a, enum sure b)
 {
@@ -109,8 +113,10 @@ static unsigned number_of_queue(const struct model *model, const struct known_qu
     return i;
 }
 
-/* What the exchange passes on. An alternate gets what no binding matches. Returns whether another exchange got more. */
-static bool pass_on(const struct model *model, const struct known_message *m, unsigned from, enum sure *at, enum sure *to)
+/* What the exchange passes on. An alternate gets what no binding matches. Returns whether another exchange
+ * got more. */
+static bool pass_on(const struct model *model, const struct known_message *m, unsigned from, enum sure *at,
+                    enum sure *to)
 {
     const struct known_exchange *e = model->exchanges[from];
     enum sure hit = NO;
@@ -128,7 +134,8 @@ static bool pass_on(const struct model *model, const struct known_message *m, un
     }
     for (unsigned i = 0; hit != YES && e->alternate.s[0] && i < model->exchange_count; i++)
         if (same(&model->exchanges[i]->name, &e->alternate))
-            more |= raise(&at[i], least(least(at[from], hit == NO ? YES : MAYBE), model->exchanges[i]->thing.there));
+            more |= raise(&at[i],
+                          least(least(at[from], hit == NO ? YES : MAYBE), model->exchanges[i]->thing.there));
     return more;
 }
 

@@ -19,7 +19,8 @@ void model_doubt_entry(struct known_entry *e)
         e->present = MAYBE;
 }
 
-/* ---- by the client --------------------------------------------------------------------------------------------- */
+/* ---- by the client
+ * --------------------------------------------------------------------------------------------- */
 
 static void drop_unacked(struct known_channel *channel, unsigned i)
 {
@@ -27,7 +28,8 @@ static void drop_unacked(struct known_channel *channel, unsigned i)
     if (c)
         c->out--;
     channel->unacked_count--;
-    memmove(channel->unacked + i, channel->unacked + i + 1, (channel->unacked_count - i) * sizeof *channel->unacked);
+    memmove(channel->unacked + i, channel->unacked + i + 1,
+            (channel->unacked_count - i) * sizeof *channel->unacked);
 }
 
 static void settle_one(struct model *model, struct known_channel *channel, unsigned i, int how)
@@ -80,7 +82,8 @@ void model_rollback_acks(struct known_channel *channel)
         channel->unacked[i].held = HELD_NOT;
 }
 
-/* ---- by what we can't see ------------------------------------------------------------------------------------------------ */
+/* ---- by what we can't see
+ * ------------------------------------------------------------------------------------------------ */
 
 static bool may_have_failed(const struct known_channel *channel)
 {
@@ -131,7 +134,8 @@ bool model_shaky(const struct model *model, const struct known_queue *queue)
     return false;
 }
 
-/* ---- by what happens to the channel ------------------------------------------------------------------------------- */
+/* ---- by what happens to the channel
+ * ------------------------------------------------------------------------------- */
 
 /* What the consumer may have been sent without that we have seen it. */
 void model_unseen(struct model *model, const struct known_consumer *c)
@@ -221,7 +225,8 @@ void model_on_cancelled(struct model *model, struct known_channel *channel, cons
         if (c->channel != channel || !same(&c->tag, &tag) || c->state == CONSUMER_GONE)
             continue;
         if (c->queue->thing.there == YES)
-            history_fail("consumer '%s' was cancelled though its queue '%s' is there", tag.s, c->queue->name.s);
+            history_fail("consumer '%s' was cancelled though its queue '%s' is there", tag.s,
+                         c->queue->name.s);
         model_consumer_gone(model, c);
         return;
     }

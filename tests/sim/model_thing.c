@@ -46,9 +46,9 @@ static bool same_bytes(const struct buffer *a, const struct buffer *b)
     return a->len == b->len && (a->len == 0 || memcmp(a->at, b->at, a->len) == 0);
 }
 
-struct known_binding *model_binding(struct model *model, struct known_exchange *source, struct known_queue *queue,
-                                    struct known_exchange *exchange, const struct text *key,
-                                    const struct buffer *arguments, bool make)
+struct known_binding *model_binding(struct model *model, struct known_exchange *source,
+                                    struct known_queue *queue, struct known_exchange *exchange,
+                                    const struct text *key, const struct buffer *arguments, bool make)
 {
     for (unsigned i = 0; i < model->binding_count; i++) {
         struct known_binding *b = model->bindings[i];
@@ -172,7 +172,8 @@ void model_suspect_exchange(struct model *model, struct known_exchange *exchange
     model_thing_set(model, &exchange->thing, MAYBE);
 }
 
-void model_suspect_sources(struct model *model, const struct known_queue *queue, const struct known_exchange *exchange)
+void model_suspect_sources(struct model *model, const struct known_queue *queue,
+                           const struct known_exchange *exchange)
 {
     for (unsigned i = 0; i < model->binding_count; i++) {
         const struct known_binding *b = model->bindings[i];

@@ -41,8 +41,9 @@ static const uint32_t usual[DEED_KINDS] = {
 };
 
 static const uint32_t usual_trouble[TROUBLE_KINDS] = {
-    [TROUBLE_KILL] = 700,       [TROUBLE_POWER_CUT] = 700, [TROUBLE_STOP] = 300,        [TROUBLE_STALL] = 2000,
-    [TROUBLE_SLOW_DISK] = 1500, [TROUBLE_FULL_DISK] = 500, [TROUBLE_WRITE_FAILS] = 100, [TROUBLE_HUSH] = 6000,
+    [TROUBLE_KILL] = 700,        [TROUBLE_POWER_CUT] = 700,  [TROUBLE_STOP] = 300,
+    [TROUBLE_STALL] = 2000,      [TROUBLE_SLOW_DISK] = 1500, [TROUBLE_FULL_DISK] = 500,
+    [TROUBLE_WRITE_FAILS] = 100, [TROUBLE_HUSH] = 6000,
 };
 
 /* Seldom, usually or often; a seed that draws 0 never sees it. */

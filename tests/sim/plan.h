@@ -1,4 +1,5 @@
-/* What a seed is about: its names, how often each deed and each kind of trouble comes. Drawn once, then read-only. */
+/* What a seed is about: its names, how often each deed and each kind of trouble comes. Drawn once, then
+ * read-only. */
 #pragma once
 
 #include <stdbool.h>
@@ -6,40 +7,40 @@
 
 #include "base/prng.h"
 
-#define DEEDS(X)                                                                                                       \
-    X(REST)                                                                                                            \
-    X(CHANNEL_OPEN)                                                                                                    \
-    X(CHANNEL_CLOSE)                                                                                                   \
-    X(CLOSE)                                                                                                           \
-    X(EXCHANGE_DECLARE)                                                                                                \
-    X(EXCHANGE_DELETE)                                                                                                 \
-    X(EXCHANGE_BIND)                                                                                                   \
-    X(EXCHANGE_UNBIND)                                                                                                 \
-    X(QUEUE_DECLARE)                                                                                                   \
-    X(QUEUE_CHECK)                                                                                                     \
-    X(QUEUE_DELETE)                                                                                                    \
-    X(QUEUE_BIND)                                                                                                      \
-    X(QUEUE_UNBIND)                                                                                                    \
-    X(QUEUE_PURGE)                                                                                                     \
-    X(PUBLISH)                                                                                                         \
-    X(PUBLISH_BURST)                                                                                                   \
-    X(CONSUME)                                                                                                         \
-    X(CANCEL)                                                                                                          \
-    X(GET)                                                                                                             \
-    X(ACK)                                                                                                             \
-    X(ACK_MULTIPLE)                                                                                                    \
-    X(REQUEUE)                                                                                                         \
-    X(REJECT)                                                                                                          \
-    X(RECOVER)                                                                                                         \
-    X(QOS)                                                                                                             \
-    X(FLOW)                                                                                                            \
-    X(SELECT)                                                                                                          \
-    X(COMMIT)                                                                                                          \
-    X(ROLLBACK)                                                                                                        \
-    X(WRONG)                                                                                                           \
-    X(DEAF)                                                                                                            \
-    X(HEAR)                                                                                                            \
-    X(RESET)                                                                                                           \
+#define DEEDS(X)                                                                                             \
+    X(REST)                                                                                                  \
+    X(CHANNEL_OPEN)                                                                                          \
+    X(CHANNEL_CLOSE)                                                                                         \
+    X(CLOSE)                                                                                                 \
+    X(EXCHANGE_DECLARE)                                                                                      \
+    X(EXCHANGE_DELETE)                                                                                       \
+    X(EXCHANGE_BIND)                                                                                         \
+    X(EXCHANGE_UNBIND)                                                                                       \
+    X(QUEUE_DECLARE)                                                                                         \
+    X(QUEUE_CHECK)                                                                                           \
+    X(QUEUE_DELETE)                                                                                          \
+    X(QUEUE_BIND)                                                                                            \
+    X(QUEUE_UNBIND)                                                                                          \
+    X(QUEUE_PURGE)                                                                                           \
+    X(PUBLISH)                                                                                               \
+    X(PUBLISH_BURST)                                                                                         \
+    X(CONSUME)                                                                                               \
+    X(CANCEL)                                                                                                \
+    X(GET)                                                                                                   \
+    X(ACK)                                                                                                   \
+    X(ACK_MULTIPLE)                                                                                          \
+    X(REQUEUE)                                                                                               \
+    X(REJECT)                                                                                                \
+    X(RECOVER)                                                                                               \
+    X(QOS)                                                                                                   \
+    X(FLOW)                                                                                                  \
+    X(SELECT)                                                                                                \
+    X(COMMIT)                                                                                                \
+    X(ROLLBACK)                                                                                              \
+    X(WRONG)                                                                                                 \
+    X(DEAF)                                                                                                  \
+    X(HEAR)                                                                                                  \
+    X(RESET)                                                                                                 \
     X(VANISH)
 
 enum deed {
@@ -50,14 +51,14 @@ enum deed {
 };
 
 /* What befalls the broker, each in so many of a million steps. */
-#define TROUBLES(X)                                                                                                    \
-    X(KILL)                                                                                                            \
-    X(POWER_CUT)                                                                                                       \
-    X(STOP)                                                                                                            \
-    X(STALL)                                                                                                           \
-    X(SLOW_DISK)                                                                                                       \
-    X(FULL_DISK)                                                                                                       \
-    X(WRITE_FAILS)                                                                                                     \
+#define TROUBLES(X)                                                                                          \
+    X(KILL)                                                                                                  \
+    X(POWER_CUT)                                                                                             \
+    X(STOP)                                                                                                  \
+    X(STALL)                                                                                                 \
+    X(SLOW_DISK)                                                                                             \
+    X(FULL_DISK)                                                                                             \
+    X(WRITE_FAILS)                                                                                           \
     X(HUSH) /* the clients wait until the broker has nothing to do */
 
 enum trouble {

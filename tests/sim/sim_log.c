@@ -11,9 +11,7 @@ void log_start(enum log_level most, uint64_t (*wall_ns)(void))
     (void)most, (void)wall_ns;
 }
 
-void log_stop(void)
-{
-}
+void log_stop(void) {}
 
 void log_line(enum log_level level, const char *agent, const char *format, ...)
 {

@@ -1,6 +1,6 @@
 /*
- * Where the broker runs: its disks, which outlive it, and the broker itself, which is started, killed and stopped here. The
- * agents are polled one by one, so that any of them can be left waiting.
+ * Where the broker runs: its disks, which outlive it, and the broker itself, which is started, killed and
+ * stopped here. The agents are polled one by one, so that any of them can be left waiting.
  */
 #pragma once
 
@@ -42,9 +42,9 @@ struct site {
     struct storage *storage[SITE_ROUTERS];
     struct broker *broker;
     struct transport *transport[SITE_FRONTS]; /* the fronts' */
-    unsigned fronts; /* of the broker that runs */
+    unsigned fronts;                          /* of the broker that runs */
     enum site_state state;
-    unsigned stop_step;                 /* of the clean end */
+    unsigned stop_step;                  /* of the clean end */
     uint64_t stalled_until[SITE_AGENTS]; /* step */
     uint64_t starts;
 };
@@ -59,8 +59,8 @@ void site_kill(struct site *site, enum sim_crash crash);
 /* Begins a clean end; the state is DOWN when it is done. */
 void site_stop(struct site *site);
 
-/* One turn of every agent that isn't stalled, in random order. Returns whether all had a turn and nothing is on its way
- * anywhere in the broker. */
+/* One turn of every agent that isn't stalled, in random order. Returns whether all had a turn and nothing is
+ * on its way anywhere in the broker. */
 bool site_poll(struct site *site, uint64_t step, uint64_t now_ns);
 /* When the broker wants a turn though nothing arrives. */
 uint64_t site_deadline(const struct site *site);

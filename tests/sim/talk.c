@@ -38,7 +38,8 @@ static struct reader whole(const struct buffer *b)
 static void finish(struct talk *talk, uint16_t channel)
 {
     struct half *half = &talk->half[channel];
-    struct said said = {channel, half->method, whole(&half->args), whole(&half->properties), whole(&half->body)};
+    struct said said = {channel, half->method, whole(&half->args), whole(&half->properties),
+                        whole(&half->body)};
     struct half done = *half;
     *half = (struct half){0}; /* before the call: a closed channel throws its half away */
     talk->user.said(talk->user.owner, &said);
@@ -47,7 +48,8 @@ static void finish(struct talk *talk, uint16_t channel)
 
 static bool has_content(uint32_t method)
 {
-    return method == BASIC_PUBLISH || method == BASIC_RETURN || method == BASIC_DELIVER || method == BASIC_GET_OK;
+    return method == BASIC_PUBLISH || method == BASIC_RETURN || method == BASIC_DELIVER ||
+           method == BASIC_GET_OK;
 }
 
 static void on_method(struct talk *talk, uint16_t channel, struct reader payload)

@@ -1,6 +1,6 @@
 /*
- * One direction of one connection, taken apart: bytes in any pieces become whole methods, with their content. Knows nothing of
- * what they mean. Used by the clients for what they read, and by the tap for both ways.
+ * One direction of one connection, taken apart: bytes in any pieces become whole methods, with their content.
+ * Knows nothing of what they mean. Used by the clients for what they read, and by the tap for both ways.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /*
- * The taps: each front's transport is wrapped, and what the front takes from a stream and gives to one is read there, in the
- * order in which the broker does it. So the model judges without the network's uncertainty; and what a client reads must be,
- * byte for byte, what was given (memory that the broker lends to the network and uses again too early shows here).
+ * The taps: each front's transport is wrapped, and what the front takes from a stream and gives to one is
+ * read there, in the order in which the broker does it. So the model judges without the network's
+ * uncertainty; and what a client reads must be, byte for byte, what was given (memory that the broker lends
+ * to the network and uses again too early shows here).
  */
 #pragma once
 

@@ -64,8 +64,8 @@ static void watch_write(struct storage *storage, uint64_t segment, uint64_t offs
             history_bytes(iov[i].iov_base, iov[i].iov_len);
         len += iov[i].iov_len;
     }
-    history_note("disk %u: write segment %llu, %zu bytes at %llu", w->router, (unsigned long long)segment, len,
-                 (unsigned long long)offset);
+    history_note("disk %u: write segment %llu, %zu bytes at %llu", w->router, (unsigned long long)segment,
+                 len, (unsigned long long)offset);
     w->below->table->write(w->below, segment, offset, iov, iovs, kind, token);
 }
 

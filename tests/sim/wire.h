@@ -1,6 +1,7 @@
 /*
- * AMQP 0-9-1 on the wire, as the simulator's clients and its model know it: written for them alone, so that a mistake of the
- * broker's codec isn't made twice. Names are NUL-terminated here; the simulator uses none with a NUL in it.
+ * AMQP 0-9-1 on the wire, as the simulator's clients and its model know it: written for them alone, so that a
+ * mistake of the broker's codec isn't made twice. Names are NUL-terminated here; the simulator uses none with
+ * a NUL in it.
  */
 #pragma once
 

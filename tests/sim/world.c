@@ -89,7 +89,8 @@ static void make_site(struct world *world)
     world->site = site_new(&options, world->network, world->taps);
 }
 
-/* ---- who tells the model -------------------------------------------------------------------------------- */
+/* ---- who tells the model --------------------------------------------------------------------------------
+ */
 
 static void on_opened(void *owner, uint64_t stream)
 {
@@ -125,7 +126,8 @@ static void make_network(struct world *world)
     options.piece_max = world->plan.network.piece_max;
     options.idle_ppm = world->plan.network.idle_ppm;
     world->network = sim_network_new(&options);
-    world->taps = taps_new(world->network, (struct tap_watch){world, on_opened, on_client_begun, on_client_said, on_broker_said, on_left});
+    world->taps = taps_new(world->network, (struct tap_watch){world, on_opened, on_client_begun,
+                                                              on_client_said, on_broker_said, on_left});
 }
 
 static struct world *world_new(const struct world_options *options)

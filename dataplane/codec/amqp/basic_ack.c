@@ -77,8 +77,8 @@ bool on_basic_reject(struct amqp *c, struct channel *ch, const union value *args
 /* ---- recover
  * ----------------------------------------------------------------------------------------------- */
 
-/* At once, transaction or not: what is answered in it is no longer unacknowledged. Deliveries can't be sent again to the same
- * consumer only: RabbitMQ refuses that too. */
+/* At once, transaction or not: what is answered in it is no longer unacknowledged. Deliveries can't be sent
+ * again to the same consumer only: RabbitMQ refuses that too. */
 static bool recover(struct amqp *c, struct channel *ch, bool requeue)
 {
     if (!requeue) {

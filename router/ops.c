@@ -212,7 +212,7 @@ static void delete (struct router *router, struct op *op)
         return;
     }
     if ((op->flags & OP_IF_EMPTY) && queue->index.ready) {
-        router_refuse(router, op, ERR_PRECONDITION_FAILED, "%s is not empty", what);
+        router_refuse(router, op, ERR_PRECONDITION_FAILED, "%s not empty", what);
         return;
     }
     counts(queue, op);

@@ -1,6 +1,7 @@
 /* The model's front door: connections and channels, and who looks at what was said. */
 #include "model.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,9 +46,9 @@ struct model *model_new(void)
     struct model *model = model_make(sizeof *model);
     for (unsigned i = 0; i < 5; i++) {
         struct text name = {{0}};
-        strcpy(name.s, names[i]);
+        snprintf(name.s, sizeof name.s, "%s", names[i]);
         struct known_exchange *e = model_exchange(model, &name, true);
-        strcpy(e->type.s, types[i]);
+        snprintf(e->type.s, sizeof e->type.s, "%s", types[i]);
         e->durable = true;
         e->thing.there = YES;
     }

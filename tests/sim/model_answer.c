@@ -190,7 +190,7 @@ static void consuming(struct model *model, struct known_request *q)
     struct known_queue *now = model_queue(model, &q->name);
     if (c->state == CONSUMER_GONE)
         return; /* with its channel, before the answer was seen */
-    c->unsure = c->queue != now || now->thing.there != YES;
+    c->unsure = c->queue != now || now->thing.there != YES || c->channel->shaken;
     c->queue = now;
     c->state = CONSUMER_ACTIVE;
     c->since = model->clock;
@@ -304,8 +304,6 @@ static void apply(struct model *model, struct known_channel *channel, struct kno
         return;
     case TX_COMMIT:
         committed(model, channel, q);
-        return;
-    default:
         return;
     }
 }

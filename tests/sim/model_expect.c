@@ -146,7 +146,7 @@ static unsigned expect_queue_delete(const struct model *model, const struct know
     if (!queue)
         return MAY_OK;
     struct model_bounds consumers = model_consumers_of(model, queue, q->begun);
-    struct model_bounds ready = model_ready(model, queue, q->begun, channel->conn->stream);
+    struct model_bounds ready = model_ready(model, queue, q->begun, 0);
     bool must_fail = (q->if_unused && consumers.least) || (q->if_empty && ready.least);
     if ((q->if_unused && consumers.most) || (q->if_empty && ready.most))
         then = must_fail ? MAY_406 : MAY_OK | MAY_406;

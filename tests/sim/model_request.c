@@ -314,8 +314,6 @@ void model_request_begin(struct model *model, struct known_channel *channel, str
     case TX_SELECT:
         channel->mode = MODEL_TX;
         return;
-    default:
-        return;
     }
 }
 

@@ -126,10 +126,9 @@ void plan_key(struct prng *prng, bool pattern, char key[PLAN_NAME_BYTES])
 {
     static const char *const words[] = {"a", "b", "c", "*", "#"};
     unsigned n = (unsigned)prng_below(prng, 4);
+    size_t len = 0;
     key[0] = 0;
-    for (unsigned i = 0; i < n; i++) {
-        if (i)
-            strcat(key, ".");
-        strcat(key, words[prng_below(prng, pattern ? 5 : 3)]);
-    }
+    for (unsigned i = 0; i < n; i++)
+        len += (size_t)snprintf(key + len, PLAN_NAME_BYTES - len, "%s%s", i ? "." : "",
+                                words[prng_below(prng, pattern ? 5 : 3)]);
 }

@@ -30,6 +30,8 @@ GANNET_BENCH = os.environ.get("GANNET_BENCH", "gannet-bench")
 GANNETCTL = os.environ.get("GANNETCTL", "")
 SANITIZED = os.environ.get("GANNET_SANITIZED", "0") == "1"
 
+# AddressSanitizer keeps what is freed, up to so many MiB; a test of memory wants it to be few.
+LITTLE_QUARANTINE = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=4"}
 # A machine that is busy with other tests is slow, a sanitizer makes it slower; a broker that hangs is neither.
 PATIENCE_S = 60
 POLL_S = 0.01

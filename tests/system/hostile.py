@@ -13,7 +13,7 @@ import pika
 from pika import spec
 
 import raw
-from broker import SANITIZED, Broker, until
+from broker import LITTLE_QUARANTINE, SANITIZED, Broker, until
 from raw import HEADER, Raw, any_frame, header, method
 from runner import main
 
@@ -74,7 +74,7 @@ class Hostile(unittest.TestCase):
     settings = {}
 
     def setUp(self):
-        self.broker = self.enterContext(Broker(handshake_timeout="1 s", **self.settings))
+        self.broker = self.enterContext(Broker(handshake_timeout="1 s", env=LITTLE_QUARANTINE, **self.settings))
         self.enterContext(Bystander(self.broker))
 
     def logged(self, name, what):
@@ -192,9 +192,8 @@ class Frames(Hostile):
     def test_half_frames(self):
         """They wait for the other half, and cost what they are long, not what they say."""
         before = self.broker.memory()
-        clients = [Raw(self.broker, 20) for _ in range(300)]
+        clients = [Raw(self.broker, 20).open() for _ in range(300)]
         for client in clients:
-            client.open()
             client.send(any_frame(1, 1, bytes(100), size=131064)[:-1])
         with Raw(self.broker) as other:
             other.open()
@@ -204,12 +203,12 @@ class Frames(Hostile):
             client.socket.close()
 
     def test_channels(self):
-        self.refused(method(2048, spec.Channel.Open()), code=504)
-        self.refused(method(65535, spec.Channel.Open()), code=504)
-        self.refused(method(11, spec.Channel.Open()), code=504, channel_max=10)
+        self.refused(method(2048, spec.Channel.Open()), code=530)
+        self.refused(method(65535, spec.Channel.Open()), code=530)
+        self.refused(method(11, spec.Channel.Open()), code=530, channel_max=10)
         self.refused(method(1, spec.Channel.Open()), code=504)  # is open already
         self.refused(method(7, spec.Basic.Get(queue="bystander")), code=504)  # is not open
-        self.refused(method(0, spec.Channel.Open()), code=503)
+        self.refused(method(0, spec.Channel.Open()), code=504)
 
     def test_every_channel_at_once(self):
         with Raw(self.broker) as client:
@@ -218,7 +217,7 @@ class Frames(Hostile):
             for _ in range(2047):
                 client.expect(spec.Channel.OpenOk)
             client.send(method(2048, spec.Channel.Open()))
-            self.closed(client, 504)
+            self.closed(client, 530)
 
     def test_channels_opened_and_closed(self):
         """A million would do no harm: those closed are gone."""
@@ -240,7 +239,8 @@ class Frames(Hostile):
         self.refused(publish, header(1, 3), raw.body(1, b"four"), code=501)  # more than the header says
         self.refused(header(1, 3), code=505)
         self.refused(publish, any_frame(2, 1, bytes(5)), code=502)
-        self.refused(publish, any_frame(2, 1, struct.pack(">HHQH", 60, 0, 1, 0xffff) + b"\xff" * 20), code=502)
+        self.refused(publish, any_frame(2, 1, struct.pack(">HHQH", 60, 0, 1, 0xffff) + b"\xff" * 20), raw.body(1, b"x"),
+                     code=502)
 
     def test_a_message_too_large(self):
         with Raw(self.broker) as client:
@@ -309,9 +309,8 @@ class Floods(Hostile):
 
     def test_bodies_begun_and_never_ended(self):
         before = self.broker.memory()
-        clients = [Raw(self.broker) for _ in range(40)]
+        clients = [Raw(self.broker).open() for _ in range(40)]
         for client in clients:
-            client.open()
             client.send(method(1, spec.Basic.Publish(routing_key="x")), header(1, 16 * MIB), raw.body(1, bytes(100000)))
         with Raw(self.broker) as other:
             other.open()
@@ -345,7 +344,7 @@ class Crowds(unittest.TestCase):
         self.most = min(CONNECTIONS, hard - 200)
 
     def test_within_the_limit(self):
-        with Broker() as broker, Bystander(broker):
+        with Broker(env=LITTLE_QUARANTINE) as broker, Bystander(broker):
             before = broker.memory()
             clients = [Raw(broker).open() for _ in range(self.most)]
             each = (broker.memory() - before) / self.most
@@ -375,7 +374,7 @@ class Crowds(unittest.TestCase):
 
     def test_the_same_again_and_again(self):
         """Connections leave nothing behind."""
-        with Broker() as broker, Bystander(broker):
+        with Broker(env=LITTLE_QUARANTINE) as broker, Bystander(broker):
             def some():
                 for client in [Raw(broker).open() for _ in range(200)]:
                     client.socket.close()

@@ -141,9 +141,11 @@ void front_drain(struct front *front)
             else
                 free_event(&event);
         }
-        link_flush(&front->router[r]);
-        while (ring_take(front->options.to_router[r], &command, 1))
-            if (command.kind == COMMAND_OP)
-                front_free_op(front, command.op.op);
+        do {
+            link_flush(&front->router[r]);
+            while (ring_take(front->options.to_router[r], &command, 1))
+                if (command.kind == COMMAND_OP)
+                    front_free_op(front, command.op.op);
+        } while (link_pending(&front->router[r]));
     }
 }

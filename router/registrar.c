@@ -110,6 +110,15 @@ void registrar_spread(struct router *router, struct update *update, const struct
     advance(r);
 }
 
+void shadow_free(struct shadow *shadow)
+{
+    if (!shadow)
+        return;
+    free((void *)(uintptr_t)shadow->key.at);
+    free((void *)(uintptr_t)shadow->arguments.at);
+    free(shadow);
+}
+
 /* ---- interest ---------------------------------------------------------------------------------- */
 
 void registrar_doubt(struct router *router, struct catalog_exchange *e)
@@ -209,11 +218,7 @@ void registrar_bound(struct router *router, unsigned from, enum bound bound, uin
         if (from != 0)
             update_apply(router, copy_update(&u));
     }
-    if (shadow) {
-        free((void *)(uintptr_t)shadow->key.at);
-        free((void *)(uintptr_t)shadow->arguments.at);
-        free(shadow);
-    }
+    shadow_free(shadow);
     if (e)
         registrar_doubt(router, e);
     /* The interest must be on its way before the number that stands for it is taken. At router 0 itself

@@ -69,6 +69,7 @@ void catalog_adopt(struct router *router, const struct router *registrar);
 /* Exchanges that exist from the start in a virtual host. */
 void catalog_predeclare(struct router *router, uint32_t vhost);
 void update_free(struct update *update);
+void shadow_free(struct shadow *shadow);
 /* The exchange goes from this router, with all its bindings. */
 void exchange_forget_here(struct router *router, struct catalog_exchange *exchange);
 void shadows_free(struct router *router);

@@ -38,41 +38,6 @@ struct router *router_new(const struct router_options *options)
     return router;
 }
 
-static void free_queue(struct map_node *node, void *owner)
-{
-    struct router *router = owner;
-    queue_delete(router, container_of(node, struct queue, by_name));
-}
-
-static void free_large(struct map_node *node, void *owner)
-{
-    map_remove(owner, node);
-    free(container_of(node, struct large, by_position));
-}
-
-/* What is still on its way in the rings belongs to nobody any more: the fronts free their ops. */
-void router_free(struct router *router)
-{
-    router->recovering = true; /* nothing more is written */
-    map_each(&router->catalog.queues, free_queue, router);
-    shadows_free(router);
-    catalog_free(&router->catalog);
-    open_free(router);
-    map_each(&router->large, free_large, &router->large);
-    map_free(&router->large);
-    confirms_free(&router->confirms);
-    registrar_free(router);
-    match_free(&router->match);
-    slots_free(&router->queues);
-    slots_free(&router->consumers);
-    store_free(&router->store);
-    for (unsigned f = 0; f < router->options.fronts; f++)
-        link_free(&router->front[f]);
-    for (unsigned i = 0; i < router->options.routers; i++)
-        link_free(&router->peer[i]);
-    free(router);
-}
-
 const char *router_vhost_name(const struct router *router, uint32_t vhost)
 {
     return access_vhost_name(router->options.access, vhost);

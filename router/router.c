@@ -235,7 +235,6 @@ static unsigned flush_links(struct router *router)
 unsigned router_poll(struct router *router, uint64_t now_ns)
 {
     unsigned work = take_journal(router) + start_poll(router);
-    (void)now_ns;
     work += take_peers(router);
     work += take_all(router);
     work += run_queues(router);
@@ -249,7 +248,7 @@ unsigned router_poll(struct router *router, uint64_t now_ns)
         work += checkpoint_last(router);
     persist_settled_flush(router);
     work += store_flush(&router->store);
-    store_shrink(&router->store);
+    store_shrink(&router->store, now_ns);
     set_gate(router);
     tell_failure(router);
     router->stats.page_bytes = router->store.resident * PAGE_BYTES;
@@ -273,7 +272,7 @@ bool router_stopped(const struct router *router)
  * looked at again. */
 uint64_t router_deadline(const struct router *router)
 {
-    return router->run || (router->stopping && !router->stopped) ? 0 : UINT64_MAX;
+    return router->run || (router->stopping && !router->stopped) ? 0 : store_deadline(&router->store);
 }
 
 const struct router_stats *router_stats(const struct router *router)

@@ -100,7 +100,8 @@ struct store {
     size_t scratch_frees, scratch_frees_room;
     uint64_t scratch_end;
     unsigned spilling, loading;
-    bool spill_failed;
+    uint64_t spill_at_ns; /* the scratch file took no more: not before this is it tried again; 0: it takes */
+    uint32_t spill_error; /* errno of a spill that failed since store_shrink was last called */
 };
 
 void store_init(struct store *store, struct ring *to_journal, uint32_t router, size_t budget_bytes);
@@ -141,7 +142,9 @@ void store_unpin(struct store *store, uint64_t page_id, uint32_t count);
  * the work done. */
 unsigned store_flush(struct store *store);
 /* Drops or spills what is over the budget. */
-void store_shrink(struct store *store);
+void store_shrink(struct store *store, uint64_t now_ns);
+/* When store_shrink must be called though nothing else happened. */
+uint64_t store_deadline(const struct store *store);
 /* Whether there is so much in memory that publishers must wait. */
 bool store_pressed(const struct store *store);
 /* Takes one event of the journal. Returns the waiters to be woken (linked), if any. */

@@ -9,8 +9,11 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/log.h"
 #include "router/page_list.h"
 #include "router/store_inside.h"
+
+#define SPILL_RETRY_NS 1000000000ull
 
 uint8_t *store_memory(struct store *store)
 {
@@ -179,7 +182,28 @@ static void spill(struct store *store, struct page *page)
     store->spilling++;
 }
 
-void store_shrink(struct store *store)
+/* Room in the scratch file comes back without anyone telling: it is tried again from time to time. */
+static bool may_spill(struct store *store, uint64_t now_ns)
+{
+    if (store->spill_error) {
+        if (!store->spill_at_ns)
+            log_line(
+                LOG_ERROR, "router",
+                "router %u cannot write to its scratch file (%s): transient messages stay in memory; it is "
+                "tried again every second",
+                store->router, strerror((int)store->spill_error));
+        store->spill_at_ns = now_ns + SPILL_RETRY_NS;
+        store->spill_error = 0;
+    }
+    return now_ns >= store->spill_at_ns && store->spilling < WRITES_IN_FLIGHT;
+}
+
+uint64_t store_deadline(const struct store *store)
+{
+    return store->spill_at_ns && store->resident > store->budget ? store->spill_at_ns : UINT64_MAX;
+}
+
+void store_shrink(struct store *store, uint64_t now_ns)
 {
     struct page *page = store->oldest;
     for (unsigned n = 0; page && n < 64 && store->resident > store->budget + store->spilling; n++) {
@@ -187,7 +211,7 @@ void store_shrink(struct store *store)
         bool idle = page->state == PAGE_CLOSED && page->pins == 0;
         if (idle && (page->on_scratch || (stream_of(page->at) && is_safe(store, page))))
             drop_bytes(store, page);
-        else if (idle && !stream_of(page->at) && !store->spill_failed && store->spilling < WRITES_IN_FLIGHT)
+        else if (idle && !stream_of(page->at) && may_spill(store, now_ns))
             spill(store, page);
         page = newer;
     }
@@ -202,12 +226,14 @@ static void spilled(struct store *store, struct page *page, uint32_t error)
 {
     store->spilling--;
     page->state = PAGE_CLOSED;
-    store->spill_failed = error != 0;
     if (error) {
+        store->spill_error = error;
         scratch_give_back(store, page->scratch);
         page->on_scratch = false;
-    } else if (page->pins == 0 && store->resident > store->budget) {
-        drop_bytes(store, page);
+    } else {
+        store->spill_at_ns = 0;
+        if (page->pins == 0 && store->resident > store->budget)
+            drop_bytes(store, page);
     }
     store_settle_page(store, page);
 }

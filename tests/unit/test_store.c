@@ -16,6 +16,8 @@ enum { RECORDS_MAX = 20000, BUDGET_PAGES = 10 };
 
 /* The last place in the log that a test may fill. */
 #define LOG_END (((uint64_t)FAKE_SEGMENTS - 2) * SEGMENT_BYTES)
+/* Time between two looks at what is over the budget. */
+#define SHRINK_EVERY_NS 100000000ull
 
 struct kept {
     uint64_t position;
@@ -31,6 +33,7 @@ struct world {
     struct prng prng;
     struct fake_journal journal;
     struct store store;
+    uint64_t now_ns;
     struct kept *records;
     unsigned count;
     unsigned walked; /* the next that a walk through the log should meet */
@@ -177,7 +180,7 @@ static void settle(struct world *w)
     for (unsigned idle = 0, turns = 0; idle < 3; turns++) {
         cr_assert_lt(turns, 1000000, "it never comes to rest");
         unsigned work = store_flush(&w->store);
-        store_shrink(&w->store);
+        store_shrink(&w->store, w->now_ns += SHRINK_EVERY_NS);
         work += journal_turn(w, UINT32_MAX) || fake_journal_busy(&w->journal);
         idle = work ? 0 : idle + 1;
     }
@@ -342,7 +345,7 @@ static void step(struct world *w, bool slow)
     else if (what < 80)
         store_flush(&w->store);
     else if (what < 85)
-        store_shrink(&w->store);
+        store_shrink(&w->store, w->now_ns += SHRINK_EVERY_NS);
     else if (what < 99)
         journal_turn(w, slow ? prng_below(&w->prng, 8) == 0 : (unsigned)prng_below(&w->prng, 4));
     else if (prng_below(&w->prng, 2))

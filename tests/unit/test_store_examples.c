@@ -12,6 +12,7 @@ enum { BUDGET_PAGES = 8 };
 struct bench {
     struct fake_journal journal;
     struct store store;
+    uint64_t now_ns;
     unsigned walked;
 };
 
@@ -227,7 +228,7 @@ static void fill_pages(struct bench *b, bool durable, uint64_t *positions)
 static void shrink(struct bench *b)
 {
     for (unsigned i = 0; i < 10 * PAGES; i++) {
-        store_shrink(&b->store);
+        store_shrink(&b->store, b->now_ns);
         do_one(b);
     }
 }
@@ -256,6 +257,29 @@ Test(store_examples, pins_hold_pages_in_memory)
 {
     check_pins_hold(true);
     check_pins_hold(false);
+}
+
+Test(store_examples, a_scratch_file_that_took_no_more_is_tried_again_later)
+{
+    struct bench b;
+    uint64_t positions[PAGES];
+    bench_init(&b);
+    fill_pages(&b, false, positions);
+    b.journal.fail_spills = 1000000;
+    shrink(&b);
+    size_t resident = b.store.resident;
+    uint64_t later_ns = store_deadline(&b.store);
+    cr_assert(resident > BUDGET_PAGES && store_pressed(&b.store));
+    cr_assert(later_ns > b.now_ns && later_ns != UINT64_MAX);
+
+    b.journal.fail_spills = 0;
+    shrink(&b);
+    cr_assert_eq(b.store.resident, resident, "not before its time");
+    b.now_ns = later_ns;
+    shrink(&b);
+    cr_assert_leq(b.store.resident, BUDGET_PAGES);
+    cr_assert_eq(store_deadline(&b.store), UINT64_MAX);
+    bench_free(&b);
 }
 
 /* The oldest by use go first. */

@@ -250,7 +250,7 @@ void gannetd_reload(struct gannetd *g)
 static bool step(struct gannetd *g, enum worker_step step, unsigned most_ms, bool (*hurry)(void))
 {
     uint64_t until_ns = g->clock_ns() + most_ms * 1000000ull;
-    workers_ask(g->workers, step, "CONNECTION_FORCED - broker is shutting down");
+    workers_ask(g->workers, step);
     while (!workers_reached(g->workers, step)) {
         if (g->clock_ns() > until_ns || hurry())
             return false;
@@ -269,7 +269,7 @@ bool gannetd_stop(struct gannetd *g, bool (*hurry)(void))
     bool clean = step(g, STEP_ROUTERS, STOP_STEP_MS, hurry) && step(g, STEP_JOURNALS, STOP_STEP_MS, hurry);
     if (!clean)
         log_line(LOG_ERROR, "main", "the journals did not come to rest; what was not confirmed may be lost");
-    workers_ask(g->workers, STEP_END, "");
+    workers_ask(g->workers, STEP_END);
     workers_free(g->workers);
     broker_free(g->broker);
     for (unsigned i = 0; i < g->placement.routers; i++)

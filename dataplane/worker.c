@@ -54,7 +54,6 @@ struct workers {
     struct worker_options options;
     struct worker *worker;
     unsigned count;
-    const char *why;
     atomic_int asked; /* enum worker_step */
 };
 
@@ -159,7 +158,7 @@ static void begin(struct worker *w, enum worker_step step)
 {
     const struct broker *broker = w->all->options.broker;
     for (unsigned i = 0; step == STEP_FRONTS && i < w->plan->front_count; i++)
-        front_stop(broker->front[w->plan->front[i]], w->all->why);
+        front_stop(broker->front[w->plan->front[i]], "shutdown");
     for (unsigned i = 0; step == STEP_ROUTERS && i < w->plan->router_count; i++)
         router_stop(broker->router[w->plan->router[i]]);
     w->begun = step;
@@ -336,9 +335,8 @@ bool workers_start(struct workers *workers, char *error, size_t error_size)
     return true;
 }
 
-void workers_ask(struct workers *workers, enum worker_step step, const char *why)
+void workers_ask(struct workers *workers, enum worker_step step)
 {
-    workers->why = why;
     atomic_store(&workers->asked, (int)step);
     for (unsigned i = 0; i < workers->count; i++)
         wake(&workers->worker[i]);

@@ -39,8 +39,8 @@ struct worker_options {
 struct workers *workers_new(const struct worker_options *options);
 /* Starts the threads. Returns false with one sentence in error. */
 bool workers_start(struct workers *workers, char *error, size_t error_size);
-/* Asks every worker for the step; why: a literal, what clients are told at STEP_FRONTS. */
-void workers_ask(struct workers *workers, enum worker_step step, const char *why);
+/* Asks every worker for the step. */
+void workers_ask(struct workers *workers, enum worker_step step);
 /* Whether all have done it. */
 bool workers_reached(const struct workers *workers, enum worker_step step);
 /* Wakes the worker of a front, or of a router: something that is not in a ring waits for it. Any thread. */

@@ -329,7 +329,7 @@ struct op {
 
     /* OP_CONSUME */
     uint64_t tag;      /* the front's name for the consumer, echoed in each DELIVER */
-    uint32_t prefetch; /* messages unacknowledged at most, 0 for any number */
+    uint32_t prefetch; /* messages unacknowledged at most; 0 for a consumer without acknowledgement */
     uint32_t window;   /* bytes in flight at most */
 
     /* The answer. */

@@ -132,7 +132,7 @@ struct consumer *queue_consume(struct router *router, struct queue *queue, const
     consumer->tag = op->tag;
     consumer->no_ack = op->flags & OP_NO_ACK;
     consumer->exclusive = op->flags & OP_EXCLUSIVE;
-    consumer->credit = op->prefetch && !consumer->no_ack ? op->prefetch : INT64_MAX;
+    consumer->credit = consumer->no_ack ? INT64_MAX : op->prefetch;
     consumer->window = op->window;
     consumer->handle = slots_add(&router->consumers, consumer);
     consumer->all_next = queue->all;

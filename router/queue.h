@@ -28,7 +28,7 @@ struct consumer {
     uint32_t front;
     uint16_t channel;
     bool no_ack, exclusive, paused;
-    int64_t credit; /* messages; INT64_MAX when there is no prefetch count */
+    int64_t credit; /* messages; INT64_MAX when they need no acknowledgement */
     int64_t window; /* bytes; may go below 0 by one message */
 };
 

@@ -27,8 +27,9 @@
 #define PARTS_MAX         4096u       /* parts of one message */
 #define FRAME_BYTES_MAX   (128u * KIB)
 #define CHANNELS_MAX      2047u
-#define ROUTES_MAX        4096u      /* durable queues named by one record; more take another record */
-#define RX_CHUNK_BYTES    (1u * MIB) /* a receive chunk, shared by the connections of a front */
+#define UNACKED_MAX       (1024u * 1024u) /* deliveries of one channel that its client has not answered for */
+#define ROUTES_MAX        4096u           /* durable queues named by one record; more take another record */
+#define RX_CHUNK_BYTES    (1u * MIB)      /* a receive chunk, shared by the connections of a front */
 #define RX_CHUNKS         16u
 #define OUTPUT_HIGH_BYTES (1u * MIB) /* a connection with more to send than this is not read from */
 #define CONSUMER_WINDOW   (1u * MIB) /* bytes in flight to one consumer */
@@ -41,6 +42,7 @@
 #define PARTS_MAX         64u
 #define FRAME_BYTES_MAX   (4u * KIB)
 #define CHANNELS_MAX      7u
+#define UNACKED_MAX       1024u
 #define ROUTES_MAX        8u
 #define RX_CHUNK_BYTES    (32u * KIB)
 #define RX_CHUNKS         3u

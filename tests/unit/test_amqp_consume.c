@@ -378,6 +378,29 @@ Test(amqp_consume, a_limit_that_is_raised_later)
     client_free(c);
 }
 
+/* What a client never answers for is bounded, whatever it asks for. */
+Test(amqp_consume, unacknowledged_deliveries_have_an_end)
+{
+    struct client *c = connected();
+    struct message *m = client_message("", "q", NONE, span_str("x"));
+    c->manual = true;
+    CALL(c, 1, BASIC_CONSUME, .queue = text("q"));
+    client_run(c);
+    cr_assert_eq(c->host->op[0].op->prefetch, UNACKED_MAX);
+    client_answer(c, ERR_NONE, "");
+    for (uint64_t seq = 1; seq <= UNACKED_MAX + 1; seq++) {
+        client_deliver(c, seq, m);
+        cr_assert_eq(delivered(c), seq <= UNACKED_MAX);
+    }
+    client_flush(c);
+    cr_assert_eq(c->host->settle[0].how, SETTLE_UNSEEN);
+    CALL(c, 1, BASIC_GET, .queue = text("q"));
+    client_run(c);
+    client_expect_close(
+        c, 1, 406, "PRECONDITION_FAILED - more than 1048576 deliveries on this channel are not acknowledged");
+    client_free(c);
+    free(m);
+}
 Test(amqp_consume, flow)
 {
     struct client *c = consuming(false);
@@ -407,7 +430,7 @@ Test(amqp_consume, prefetch_is_that_of_consumers_to_come)
         CALL(c, 1, BASIC_QOS, .prefetch_count = num(prefetch));
         CALL(c, 1, BASIC_CONSUME, .queue = text("q"));
         client_run(c);
-        cr_assert_eq(c->host->op[0].op->prefetch, prefetch);
+        cr_assert_eq(c->host->op[0].op->prefetch, prefetch ? prefetch : UNACKED_MAX);
         client_answer(c, ERR_NONE, "");
     }
     client_free(c);

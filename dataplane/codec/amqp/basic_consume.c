@@ -1,4 +1,5 @@
 /* basic.qos, consume, cancel and get: what asks for messages. */
+#include "base/limits.h"
 #include "codec/amqp/consumer.h"
 #include "codec/amqp/exclusive.h"
 #include "codec/amqp/handlers.h"
@@ -15,7 +16,7 @@ bool on_basic_qos(struct amqp *c, struct channel *ch, const union value *args)
         return true;
     }
     if (m->global.n) {
-        ch->limit = (uint32_t)m->prefetch_count.n;
+        ch->limit = m->prefetch_count.n ? (uint32_t)m->prefetch_count.n : UNACKED_MAX;
         consumers_allow(c, ch);
         consumers_resume(c, ch);
     } else {
@@ -140,6 +141,11 @@ bool on_basic_get(struct amqp *c, struct channel *ch, const union value *args)
     struct span queue = m->queue.s;
     if (!queue_name(c, ch, &queue))
         return true;
+    if (!m->no_ack.n && ch->unacked.live >= UNACKED_MAX) {
+        amqp_fail(c, ch, ERR_PRECONDITION_FAILED,
+                  "more than %u deliveries on this channel are not acknowledged", UNACKED_MAX);
+        return true;
+    }
     struct op *op = request_new(c, ch, OP_GET, false);
     op->flags = m->no_ack.n ? OP_NO_ACK : 0;
     ch->get_no_ack = m->no_ack.n;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "codec/amqp/consumer.h"
 #include "codec/amqp/handlers.h"
 
@@ -37,6 +38,7 @@ bool on_channel_open(struct amqp *c, struct channel *ch, const union value *args
     ch = calloc(1, sizeof *ch);
     CHECK(ch);
     ch->number = number;
+    ch->limit = UNACKED_MAX;
     c->channels[number] = ch;
     SEND(c, number, CHANNEL_OPEN_OK);
     return true;

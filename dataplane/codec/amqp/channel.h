@@ -44,7 +44,7 @@ struct channel {
     struct unacked unacked;
     uint64_t delivery_tag; /* the last one given */
     uint32_t prefetch;     /* basic.qos: of consumers to come */
-    uint32_t limit;        /* basic.qos global: of all consumers together, 0 for none */
+    uint32_t limit;        /* of all consumers together: basic.qos global, or UNACKED_MAX */
     uint32_t counted;      /* unacknowledged towards the limit */
     bool limit_met;        /* a consumer is paused for it */
     struct consumer *consumers;

@@ -96,9 +96,7 @@ static uint32_t allowed(const struct consumer *consumer)
     uint32_t limit = consumer->channel->limit;
     if (consumer->no_ack)
         return 0;
-    if (!limit || (consumer->prefetch && consumer->prefetch < limit))
-        return consumer->prefetch;
-    return limit;
+    return consumer->prefetch && consumer->prefetch < limit ? consumer->prefetch : limit;
 }
 
 void consumer_op(struct amqp *c, struct consumer *consumer, struct op *op)
@@ -156,8 +154,8 @@ void consumer_pause(struct amqp *c, struct consumer *consumer)
 void consumers_allow(struct amqp *c, struct channel *ch)
 {
     for (struct consumer *consumer = ch->consumers; consumer; consumer = consumer->next) {
-        uint32_t now = allowed(consumer) ? allowed(consumer) : UINT32_MAX;
-        if (!consumer->id || !consumer->allowed || now <= consumer->allowed)
+        uint32_t now = allowed(consumer);
+        if (!consumer->id || now <= consumer->allowed)
             continue;
         host_settle(c->host, consumer->router, 0, 0, now - consumer->allowed, SETTLE_UNSEEN, consumer->id);
         consumer->allowed = now;
@@ -166,7 +164,7 @@ void consumers_allow(struct amqp *c, struct channel *ch)
 
 static bool may_resume(const struct channel *ch)
 {
-    return !ch->flow_off && !(ch->limit && ch->counted >= ch->limit);
+    return !ch->flow_off && ch->counted < ch->limit;
 }
 
 /* What was given back must be in its queue again before the router looks there. */

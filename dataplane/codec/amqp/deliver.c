@@ -16,7 +16,7 @@ static void give_back(struct amqp *c, unsigned router, const struct event_delive
  * from its queue already, so it passes. */
 static bool held_back(struct amqp *c, struct channel *ch, struct consumer *consumer)
 {
-    if (consumer->no_ack || (!ch->flow_off && !(ch->limit && ch->counted >= ch->limit)))
+    if (consumer->no_ack || (!ch->flow_off && ch->counted < ch->limit))
         return false;
     consumer_pause(c, consumer);
     ch->limit_met = true;

@@ -56,7 +56,7 @@ static struct row *add(struct exchange_table *table, const struct exchange_updat
         .id = u->id, .vhost = u->vhost, .internal = u->internal, .is_default = u->is_default};
     r->name_len = u->name_len;
     memcpy(r->name, u->name, u->name_len);
-    map_add(&table->by_name, &r->by_name, hash_bytes(span_of(u->name, u->name_len), u->vhost));
+    map_add(&table->by_name, &r->by_name, hash_keyed(span_of(u->name, u->name_len), u->vhost));
     map_add(&table->by_id, &r->by_id, hash_id(u->id));
     return r;
 }
@@ -80,6 +80,6 @@ const struct exchange_row *exchange_table_find(const struct exchange_table *tabl
                                                struct span name)
 {
     struct key key = {vhost, name};
-    struct map_node *node = map_find(&table->by_name, hash_bytes(name, vhost), is_named, &key);
+    struct map_node *node = map_find(&table->by_name, hash_keyed(name, vhost), is_named, &key);
     return node ? &container_of(node, struct row, by_name)->row : NULL;
 }

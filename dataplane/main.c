@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/map.h"
 #include "gannetd.h"
 #include "machine.h"
 
@@ -78,6 +79,7 @@ static int run(const struct command_line *line, struct config *config)
         (struct gannetd){.line = line, .config = config, .clock_ns = clock_ns, .seed = seed(), .lock = -1};
     block_signals();
     log_start(config->log_level, wall_ns);
+    hash_set_secret(seed());
     log_line(LOG_INFO, "main", "gannetd " GANNET_VERSION ", process %d, data in %s", (int)getpid(),
              config->data_dir);
     if (!gannetd_start(&gannetd, error, sizeof error)) {

@@ -24,7 +24,7 @@ void catalog_init(struct catalog *catalog)
 
 uint64_t catalog_hash(uint32_t vhost, struct span name)
 {
-    return hash_bytes(name, vhost);
+    return hash_keyed(name, vhost);
 }
 
 struct span span_copy(struct span s)

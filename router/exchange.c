@@ -169,7 +169,7 @@ static bool is_identity(const struct map_node *node, const void *key)
 static uint64_t identity_hash(const struct identity *id)
 {
     uint64_t hash = hash_id((uintptr_t)id->destination) ^ table_hash(id->arguments);
-    return hash_bytes(id->key, hash ^ IDENTITY_SEED);
+    return hash_keyed(id->key, hash ^ IDENTITY_SEED);
 }
 
 void exchange_init(struct exchange *exchange, uint64_t id, enum exchange_type type)

@@ -31,7 +31,7 @@ struct rule {
 
 static uint64_t name_hash(struct span name)
 {
-    return hash_bytes(name, NAME_SEED);
+    return hash_keyed(name, NAME_SEED);
 }
 
 /* ---- the message's side --------------------------------------------------------------------------- */

@@ -29,7 +29,7 @@ static struct key_node *find(const struct keys *keys, struct span key, uint64_t 
 void keys_add(struct keys *keys, struct binding *binding)
 {
     struct span key = binding->key;
-    uint64_t hash = hash_bytes(key, SEED);
+    uint64_t hash = hash_keyed(key, SEED);
     struct key_node *k = find(keys, key, hash);
     if (!k) {
         k = malloc(sizeof *k + key.len);
@@ -56,7 +56,7 @@ void keys_match(const struct keys *keys, struct span key, struct match *match)
 {
     if (keys->map.count == 0)
         return;
-    struct key_node *k = find(keys, key, hash_bytes(key, SEED));
+    struct key_node *k = find(keys, key, hash_keyed(key, SEED));
     if (k)
         match_spot(match, &k->spot);
 }

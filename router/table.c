@@ -307,15 +307,15 @@ static uint64_t hash_value(const struct field *field)
     case TABLE:
         return hash_id(table_hash(field->value) ^ TABLE);
     case BINARY:
-        return hash_bytes(field->value, STRING);
+        return hash_keyed(field->value, STRING);
     default:
-        return hash_bytes(field->value, (uint64_t)kind_of(field->type));
+        return hash_keyed(field->value, (uint64_t)kind_of(field->type));
     }
 }
 
 uint64_t field_hash(const struct field *field)
 {
-    return hash_bytes(field->name, hash_value(field));
+    return hash_keyed(field->name, hash_value(field));
 }
 
 /* A sum, so that order does not matter. */

@@ -105,7 +105,7 @@ static struct trie_node *new_node(struct trie_node *parent, enum node_kind kind,
 
 static struct trie_node *word_child(struct trie *trie, struct trie_node *parent, struct span word)
 {
-    uint64_t word_hash = hash_bytes(word, SEED);
+    uint64_t word_hash = hash_keyed(word, SEED);
     struct trie_node *node = find_word(trie, parent, word, word_hash);
     if (!node) {
         node = new_node(parent, WORD, word);
@@ -242,7 +242,7 @@ static void turn(struct walk *walk)
 static void step(struct walk *walk, struct span word)
 {
     const struct stack *loops = &walk->match->loops;
-    uint64_t hash = hash_bytes(word, SEED);
+    uint64_t hash = hash_keyed(word, SEED);
     uint32_t looping = loops->count; /* those reached by this very word come into play with the next */
     for (uint32_t i = 0; i < walk->now->count; i++) {
         const struct trie_node *node = walk->now->items[i];

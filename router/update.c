@@ -229,7 +229,7 @@ static void predeclare(struct router *router, uint32_t vhost, const char *name, 
                        bool internal)
 {
     struct span n = span_str(name);
-    uint64_t id = catalog_hash(vhost, n) | UINT64_C(1) << 63; /* never one that was counted */
+    uint64_t id = hash_bytes(n, vhost) | UINT64_C(1) << 63; /* never one that was counted */
     struct catalog_exchange *e =
         catalog_exchange_new(&router->catalog, id, vhost, n, type, (struct span){NULL, 0});
     e->durable = true;

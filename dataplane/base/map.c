@@ -182,14 +182,33 @@ static void words_of(const uint8_t *p, size_t n, uint64_t *low, uint64_t *high)
     }
 }
 
-uint64_t hash_bytes(struct span bytes, uint64_t seed)
+/* A word equal to its key makes a product of nothing, whatever came before: so the key of the first word is
+ * what must not be known. */
+static uint64_t hash_with(struct span bytes, uint64_t seed, uint64_t key)
 {
-    uint64_t hash = fold(seed ^ K_HIGH, K_LOW ^ bytes.len);
+    uint64_t hash = fold(seed ^ K_HIGH, key ^ bytes.len);
     const uint8_t *p = bytes.at;
     size_t left = bytes.len;
     for (; left > 16; p += 16, left -= 16)
-        hash = fold(word_at(p) ^ K_LOW, word_at(p + 8) ^ hash);
+        hash = fold(word_at(p) ^ key, word_at(p + 8) ^ hash);
     uint64_t low, high;
     words_of(p, left, &low, &high);
-    return fold(fold(low ^ K_LOW, high ^ hash) ^ K_HIGH, bytes.len ^ K_LOW);
+    return fold(fold(low ^ key, high ^ hash) ^ K_HIGH, bytes.len ^ key);
+}
+
+uint64_t hash_bytes(struct span bytes, uint64_t seed)
+{
+    return hash_with(bytes, seed, K_LOW);
+}
+
+static uint64_t secret = K_LOW;
+
+void hash_set_secret(uint64_t random)
+{
+    secret = random;
+}
+
+uint64_t hash_keyed(struct span bytes, uint64_t seed)
+{
+    return hash_with(bytes, seed, secret);
 }

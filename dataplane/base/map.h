@@ -39,6 +39,11 @@ void map_each(struct map *map, void (*visit)(struct map_node *node, void *owner)
 
 /* A hash of bytes, the same on every run and machine (queues are placed by it). */
 uint64_t hash_bytes(struct span bytes, uint64_t seed);
+/* Another one, for tables of what peers name: without the secret nobody can find names that all fall into one
+ * bucket. Not to be kept beyond the process. */
+uint64_t hash_keyed(struct span bytes, uint64_t seed);
+/* The secret of this process; before there are threads and tables. Without it, it is always the same. */
+void hash_set_secret(uint64_t random);
 
 /* A well-mixed hash of an id. */
 static inline uint64_t hash_id(uint64_t id)

@@ -30,7 +30,7 @@ static bool is_tagged(const struct map_node *node, const void *key)
 
 static uint64_t tag_hash(const struct channel *ch, struct span tag)
 {
-    return hash_bytes(tag, ch->number);
+    return hash_keyed(tag, ch->number);
 }
 
 struct consumer *consumer_find(const struct amqp *c, const struct channel *ch, struct span tag)

@@ -16,7 +16,7 @@ static bool is_named(const struct map_node *node, const void *key)
 
 struct exclusive_queue *exclusive_find(const struct amqp *c, struct span name)
 {
-    struct map_node *node = map_find(&c->exclusive_queues, hash_bytes(name, 0), is_named, &name);
+    struct map_node *node = map_find(&c->exclusive_queues, hash_keyed(name, 0), is_named, &name);
     return node ? container_of(node, struct exclusive_queue, node) : NULL;
 }
 
@@ -29,7 +29,7 @@ void exclusive_add(struct amqp *c, struct span name, bool auto_delete)
     queue->auto_delete = auto_delete;
     queue->name_len = (uint8_t)name.len;
     memcpy(queue->name, name.at, name.len);
-    map_add(&c->exclusive_queues, &queue->node, hash_bytes(name, 0));
+    map_add(&c->exclusive_queues, &queue->node, hash_keyed(name, 0));
 }
 
 void exclusive_remove(struct amqp *c, struct exclusive_queue *queue)

@@ -185,9 +185,9 @@ void world_end(struct world *world)
 {
     trouble_end(world);
     world->down_until = 0;
-    settle(world, is_up, "the broker isn't up");
     for (unsigned i = 0; i < CLIENTS; i++)
         client_deafen(&world->clients[i], false);
+    settle(world, is_up, "the broker isn't up");
     settle(world, all_said, "a client can't say what it wants to");
     for (unsigned i = 0; i < CLIENTS; i++)
         client_close(&world->clients[i]);

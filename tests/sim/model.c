@@ -335,13 +335,25 @@ static void broker_closed_channel(struct known_channel *channel)
         channel_gone(channel);
 }
 
+/* The connection is ending, and with it the channel: this was on its way. */
+static void broker_from_before(struct model *model, struct known_channel *channel, const struct said *said)
+{
+    struct reader r = said->args;
+    if (said->method == BASIC_GET_OK)
+        channel->last_tag = read_longlong(&r);
+    if (said->method != CHANNEL_CLOSE)
+        return;
+    model_doubt(model, channel);
+    channel->life = LIFE_FAILED;
+}
+
 static void broker_on_channel(struct model *model, struct known_channel *channel, const struct said *said)
 {
     struct reader r = said->args;
-    if (channel->conn->ending && said->method == BASIC_GET_OK)
-        channel->last_tag = read_longlong(&r);
-    if (channel->conn->ending && said->method != BASIC_DELIVER)
-        return; /* from before: the channel is no more */
+    if (channel->conn->ending && said->method != BASIC_DELIVER) {
+        broker_from_before(model, channel, said);
+        return;
+    }
     switch (said->method) {
     case CHANNEL_CLOSE:
         broker_closes_channel(model, channel, r);

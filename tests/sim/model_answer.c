@@ -9,12 +9,25 @@
 /* ---- queues
  * -------------------------------------------------------------------------------------------------------- */
 
+/* For whoever has to find out what is wrong. */
+static void note_content(const struct known_queue *queue)
+{
+    for (unsigned i = 0; i < queue->entry_count; i++) {
+        const struct known_entry *e = queue->entries[i];
+        if (e->present != NO && e->where != WHERE_DONE)
+            history_note("model: '%s' holds m%llu%s%s", queue->name.s, U(e->message->number),
+                         e->present == YES ? "" : ", perhaps", e->where == WHERE_READY ? "" : ", not ready");
+    }
+}
+
 static void check_count(const char *what, const struct known_queue *queue, uint64_t count,
                         struct model_bounds b)
 {
-    if (count < b.least || count > b.most)
-        history_fail("'%s' has %llu %s, says the broker, but it must be %llu to %llu", queue->name.s,
-                     U(count), what, U(b.least), U(b.most));
+    if (count >= b.least && count <= b.most)
+        return;
+    note_content(queue);
+    history_fail("'%s' has %llu %s, says the broker, but it must be %llu to %llu", queue->name.s, U(count),
+                 what, U(b.least), U(b.most));
 }
 
 /* Nothing of what was in it is sure to be there. */
@@ -74,8 +87,7 @@ static void queue_declared(struct model *model, struct known_channel *channel, s
     uint32_t messages = read_long(&r), consumers = read_long(&r);
     if (q->name.s[0] && !same(&name, &q->name))
         history_fail("'%s' was declared, the answer names '%s'", q->name.s, name.s);
-    struct known_queue *queue =
-        q->passive ? model_queue(model, &name) : declared(model, q, &name, channel->conn->stream);
+    struct known_queue *queue = q->passive ? q->queue : declared(model, q, &name, channel->conn->stream);
     if (q->passive && queue->thing.there == MAYBE && !queue->thing.changing && !queue->suspect &&
         !q->disturbed)
         model_thing_set(model, &queue->thing, YES);
@@ -91,9 +103,11 @@ static void queue_deleted(struct model *model, struct known_channel *channel, st
     uint32_t messages = read_long(&r);
     if (!q->changes)
         return;
+    struct model_bounds b = model_ready(model, q->queue, q->begun, channel->conn->stream);
+    if (q->disturbed)
+        b.least = 0; /* another may have been faster */
     if (!q->queue->gone)
-        check_count("messages", q->queue, messages,
-                    model_ready(model, q->queue, q->begun, channel->conn->stream));
+        check_count("messages", q->queue, messages, b);
     model_thing_end(model, q->thing, NO, true);
     if (q->thing->there == NO)
         model_queue_ends(model, q->queue);
@@ -191,18 +205,16 @@ static void consuming(struct model *model, struct known_request *q)
     if (c->state == CONSUMER_GONE)
         return; /* with its channel, before the answer was seen */
     c->unsure = c->queue != now || now->thing.there != YES || c->channel->shaken;
-    c->queue = now;
-    c->state = CONSUMER_ACTIVE;
+    if (c->state == CONSUMER_STARTING)
+        c->state = CONSUMER_ACTIVE;
     c->since = model->clock;
-    now->had_consumer |= now->thing.there != NO;
+    c->queue->had_consumer |= !c->unsure;
 }
 
 static void got(struct model *model, struct known_channel *channel, struct known_request *q,
                 const struct said *said)
 {
     uint64_t stream = channel->conn->stream;
-    if (q->queue->gone)
-        q->queue = model_queue(model, &q->name);
     if (said->method == BASIC_GET_OK)
         model_on_get_ok(model, channel, q, said);
     else if (model_ready(model, q->queue, q->begun, stream).least && !q->disturbed)

@@ -161,7 +161,8 @@ static bool is_void(const struct known_channel *channel)
 
 void model_hold(struct model *model, struct known_channel *channel, struct known_entry *e)
 {
-    e->present = e->queue->gone ? NO : YES;
+    if (!channel->shaken) /* else it may be back already, and gone */
+        e->present = e->queue->gone ? NO : YES;
     e->where = WHERE_OUT;
     e->holder = channel;
     e->since = model->clock;

@@ -140,6 +140,7 @@ void model_message_accepted(struct model *model, struct known_message *m)
         return;
     model_message_closed(model, m);
     m->accepted = true;
+    history_note("model: m%llu accepted", (unsigned long long)m->number);
     for (unsigned i = 0; i < m->entry_count; i++) {
         struct known_entry *e = m->entries[i];
         if (e->must && e->present == MAYBE && e->where == WHERE_READY && !m->refused) {

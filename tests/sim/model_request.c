@@ -212,7 +212,7 @@ static void begin_cancel(struct model *model, struct known_channel *channel, str
 {
     for (unsigned i = 0; i < model->consumer_count; i++) {
         struct known_consumer *c = model->consumers[i];
-        if (c->channel != channel || !same(&c->tag, &q->other) || c->state != CONSUMER_ACTIVE)
+        if (c->channel != channel || !same(&c->tag, &q->other) || c->state >= CONSUMER_CANCELLING)
             continue;
         c->state = CONSUMER_CANCELLING;
         q->consumer = c;
@@ -331,9 +331,10 @@ void model_request(struct model *model, struct known_channel *channel, const str
     ADD(channel->requests, channel->request_count, q);
     model_reconsider(model, channel, q);
     q->disturbed = false;
-    history_note("model: %s '%s' '%s' '%s'%s%s%s%s, may come to %x", method_text(q->method), q->name.s,
+    history_note("model: %s '%s' '%s' '%s'%s%s%s%s%s, may come to %x", method_text(q->method), q->name.s,
                  q->other.s, q->key.s, q->passive ? " passive" : "", q->durable ? " durable" : "",
-                 q->exclusive ? " exclusive" : "", q->auto_delete ? " auto-delete" : "", q->may);
+                 q->no_ack ? " no-ack" : "", q->exclusive ? " exclusive" : "",
+                 q->auto_delete ? " auto-delete" : "", q->may);
 }
 
 void model_request_free(struct known_request *q)

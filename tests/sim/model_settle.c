@@ -38,6 +38,8 @@ static void settle_one(struct model *model, struct known_channel *channel, unsig
     if (e->holder == channel && e->where == WHERE_OUT) {
         e->where = how == HELD_REQUEUE ? WHERE_BACK : WHERE_ACKED;
         e->since = model->clock;
+    } else if (how != HELD_REQUEUE) {
+        model_doubt_entry(e); /* it isn't known whose it was */
     }
     drop_unacked(channel, i);
 }
@@ -49,7 +51,9 @@ static void wrong_tag(struct known_channel *channel)
 
 void model_settle(struct model *model, struct known_channel *channel, uint64_t tag, bool multiple, int how)
 {
+    static const char *const what[] = {"", "acked", "dropped", "given back"};
     bool found = false;
+    history_note("model: %s%llu %s", multiple ? "up to " : "", (unsigned long long)tag, what[how]);
     if (channel->doomed)
         return;
     for (unsigned i = 0; i < channel->unacked_count; i++)
@@ -224,7 +228,7 @@ void model_on_cancelled(struct model *model, struct known_channel *channel, cons
         struct known_consumer *c = model->consumers[i];
         if (c->channel != channel || !same(&c->tag, &tag) || c->state == CONSUMER_GONE)
             continue;
-        if (c->queue->thing.there == YES)
+        if (c->queue->thing.there == YES && !c->unsure)
             history_fail("consumer '%s' was cancelled though its queue '%s' is there", tag.s,
                          c->queue->name.s);
         model_consumer_gone(model, c);

@@ -244,7 +244,7 @@ bool site_poll(struct site *site, uint64_t step, uint64_t now_ns)
         listen_if_ready(site);
     else if (site->state == SITE_STOPPING)
         stop_further(site);
-    return idle && site->state == SITE_UP;
+    return idle;
 }
 
 uint64_t site_deadline(const struct site *site)

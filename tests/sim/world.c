@@ -32,9 +32,10 @@ bool world_step(struct world *world)
     world->quiet = idle ? world->quiet + 1 : 0;
     if (before == SITE_STOPPING && world->site->state == SITE_DOWN)
         model_down(world->model, true);
-    if (world->quiet == QUIET_STEPS)
+    bool up = world->site->state == SITE_UP;
+    if (world->quiet == QUIET_STEPS && up)
         model_idle(world->model);
-    return world->quiet >= QUIET_STEPS;
+    return world->quiet >= QUIET_STEPS && up;
 }
 
 void world_kill(struct world *world, enum sim_crash crash)

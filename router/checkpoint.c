@@ -162,7 +162,8 @@ static void complete(struct router *router)
      * record, which may never come. */
     if (router->store.full) {
         store_new_segment(&router->store);
-        persist_id(router, RECORD_CHECKPOINT_END, c->from);
+        /* A clean end stays the last thing that is said. */
+        persist_id(router, c->last ? RECORD_CLEAN : RECORD_CHECKPOINT_END, c->from);
     }
     router->checkpoint_from = store_lsn(&router->store);
     if (c->last)

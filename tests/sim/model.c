@@ -186,6 +186,17 @@ static void end_conn(struct model *model, struct known_conn *conn)
             model_suspect_queue(model, model->queues[i]);
 }
 
+void model_dropped(struct model *model, uint64_t stream)
+{
+    const struct known_conn *conn = conn_of(model, stream);
+    for (unsigned i = 0; conn->there && i < TALK_CHANNELS; i++)
+        if (conn->channels[i] && conn->channels[i]->life == LIFE_OPEN)
+            model_shake_channel(model, conn->channels[i]);
+    for (unsigned i = 0; conn->there && i < model->queue_count; i++)
+        if (model->queues[i]->exclusive && model->queues[i]->owner == stream)
+            model_suspect_queue(model, model->queues[i]);
+}
+
 void model_left(struct model *model, uint64_t stream)
 {
     struct known_conn *conn = conn_of(model, stream);

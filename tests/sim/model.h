@@ -23,6 +23,8 @@ void model_opened(struct model *model, uint64_t stream);
 void model_client_begun(struct model *model, uint64_t stream, const struct said *said);
 void model_client_said(struct model *model, uint64_t stream, const struct said *said);
 void model_broker_said(struct model *model, uint64_t stream, const struct said *said);
+/* The broker gives the connection up; what it has still to say is on its way. */
+void model_dropped(struct model *model, uint64_t stream);
 void model_left(struct model *model, uint64_t stream);
 
 /* The broker has nothing to do. */

@@ -118,12 +118,26 @@ static bool before(const struct known_message *a, const struct known_message *b)
     return a->closed && a->closed < b->begun;
 }
 
-/* Nobody else has taken from the queue since the last idle moment, when nothing was on its way to this
- * client: what was ready then and stands before it goes before it. */
-static void check_older(const struct model *model, const struct known_entry *e, const struct known_conn *conn)
+/* Nobody else may have taken from the queue since the stamp. Another consumer of the same connection may have
+ * been sent messages that its channel's limit, or channel.flow, held back: unseen, but out of turn. */
+static bool alone(const struct model *model, const struct known_queue *q, uint64_t since,
+                  const struct known_conn *conn, const struct known_consumer *consumer)
+{
+    for (unsigned i = 0; i < model->consumer_count; i++) {
+        const struct known_consumer *c = model->consumers[i];
+        if (c->queue == q && c != consumer && (c->state != CONSUMER_GONE || c->gone >= since))
+            return false;
+    }
+    return !model_interest(model, q, since, conn->stream);
+}
+
+/* Alone since the last idle moment, when nothing was on its way to this client: what was ready then and
+ * stands before it goes before it. */
+static void check_older(const struct model *model, const struct known_entry *e, const struct known_conn *conn,
+                        const struct known_consumer *consumer)
 {
     const struct known_queue *q = e->queue;
-    if (q->gone || conn->flushed != model->idle || model_interest(model, q, model->idle, conn->stream))
+    if (q->gone || conn->flushed != model->idle || !alone(model, q, model->idle, conn, consumer))
         return;
     for (unsigned i = 0; i < q->entry_count; i++) {
         const struct known_entry *o = q->entries[i];
@@ -136,10 +150,11 @@ static void check_older(const struct model *model, const struct known_entry *e, 
 
 /* What hasn't been anywhere yet comes in the order of its channel, if only one consumer has ever been
  * interested. */
-static void check_fresh(const struct model *model, const struct known_entry *e, const struct known_conn *conn)
+static void check_fresh(const struct model *model, const struct known_entry *e, const struct known_conn *conn,
+                        const struct known_consumer *consumer)
 {
     const struct known_queue *q = e->queue;
-    if (model_interest(model, q, e->message->begun, conn->stream))
+    if (!alone(model, q, e->message->begun, conn, consumer))
         return;
     for (unsigned i = 0; i < q->entry_count; i++) {
         const struct known_entry *o = q->entries[i];
@@ -178,12 +193,12 @@ static void remember(struct known_channel *channel, struct known_entry *e, struc
 }
 
 static void check_order(const struct model *model, const struct known_channel *channel,
-                        const struct known_entry *e, bool redelivered)
+                        const struct known_entry *e, const struct known_consumer *consumer, bool redelivered)
 {
     if (!is_void(channel))
-        check_older(model, e, channel->conn);
+        check_older(model, e, channel->conn, consumer);
     if (!redelivered)
-        check_fresh(model, e, channel->conn);
+        check_fresh(model, e, channel->conn, consumer);
 }
 
 static void take(struct model *model, struct known_channel *channel, struct known_queue *q,
@@ -200,7 +215,7 @@ static void take(struct model *model, struct known_channel *channel, struct know
     check_place(model, e);
     if (!channel->shaken && !back) { /* else it may have been on its way since long ago */
         check_mark(model, e, redelivered);
-        check_order(model, channel, e, redelivered);
+        check_order(model, channel, e, consumer, redelivered);
     }
     if (!redelivered && !e->stream)
         e->stream = conn->stream;

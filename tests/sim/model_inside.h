@@ -307,6 +307,7 @@ void model_rollback_acks(struct known_channel *channel);
 void model_recover(struct model *model, struct known_channel *channel);
 /* Looks for channels that the broker may have closed without that we have seen it. */
 void model_shake(struct model *model);
+void model_shake_channel(struct model *model, struct known_channel *channel);
 /* Whether one of them has, or had, something of the queue. */
 bool model_shaky(const struct model *model, const struct known_queue *queue);
 /* The channel is over: everything on it goes back, consumers go. */
@@ -316,8 +317,6 @@ void model_doubt(struct model *model, struct known_channel *channel);
 /* basic.cancel from the broker. */
 void model_on_cancelled(struct model *model, struct known_channel *channel, const struct said *said);
 void model_consumer_gone(struct model *model, struct known_consumer *consumer);
-/* What may be in the output of somebody who is gone. */
-void model_unseen(struct model *model, const struct known_consumer *consumer);
 
 /* ---- model_request.c, model_expect.c, model_answer.c ------------------------------------------------------
  */

@@ -97,7 +97,7 @@ static bool may_have_failed(const struct known_channel *channel)
     return channel->life == LIFE_OPEN && may;
 }
 
-static void shake(struct model *model, struct known_channel *channel)
+void model_shake_channel(struct model *model, struct known_channel *channel)
 {
     channel->shaken = true;
     for (unsigned i = 0; i < model->consumer_count; i++) {
@@ -118,7 +118,7 @@ void model_shake(struct model *model)
             continue;
         for (unsigned n = 0; n < TALK_CHANNELS; n++)
             if (conn->channels[n] && !conn->channels[n]->shaken && may_have_failed(conn->channels[n]))
-                shake(model, conn->channels[n]);
+                model_shake_channel(model, conn->channels[n]);
     }
 }
 
@@ -141,15 +141,29 @@ bool model_shaky(const struct model *model, const struct known_queue *queue)
 /* ---- by what happens to the channel
  * ------------------------------------------------------------------------------- */
 
-/* What the consumer may have been sent without that we have seen it. */
-void model_unseen(struct model *model, const struct known_consumer *c)
+/* What may have been sent from the queue without that we have seen it; gone: and what needs no
+ * acknowledgement never will be. */
+static void unseen(const struct known_queue *queue, bool gone)
 {
-    (void)model;
-    for (unsigned i = 0; i < c->queue->entry_count; i++) {
-        struct known_entry *e = c->queue->entries[i];
+    for (unsigned i = 0; i < queue->entry_count; i++) {
+        struct known_entry *e = queue->entries[i];
         e->may_redeliver = true;
-        if (c->no_ack && (e->where == WHERE_READY || e->where == WHERE_BACK))
+        if (gone && (e->where == WHERE_READY || e->where == WHERE_BACK))
             model_doubt_entry(e);
+    }
+}
+
+static void all_unseen(const struct model *model, const struct known_channel *channel, bool over)
+{
+    for (unsigned i = 0; i < model->consumer_count; i++) {
+        const struct known_consumer *c = model->consumers[i];
+        if (c->channel == channel && c->state != CONSUMER_GONE)
+            unseen(c->queue, over && c->no_ack);
+    }
+    for (unsigned i = 0; i < channel->request_count; i++) {
+        const struct known_request *r = channel->requests[i];
+        if (r->method == BASIC_GET && r->queue)
+            unseen(r->queue, over && r->no_ack);
     }
 }
 
@@ -159,14 +173,12 @@ static void give_back(struct model *model, struct known_channel *channel, bool h
     for (unsigned i = channel->unacked_count; i-- > 0;)
         if (held || channel->unacked[i].held == HELD_NOT)
             settle_one(model, channel, i, HELD_REQUEUE);
-    for (unsigned i = 0; i < model->consumer_count; i++)
-        if (model->consumers[i]->channel == channel && model->consumers[i]->state != CONSUMER_GONE)
-            model_unseen(model, model->consumers[i]);
 }
 
 void model_recover(struct model *model, struct known_channel *channel)
 {
     give_back(model, channel, false);
+    all_unseen(model, channel, false);
     channel->recovering++;
 }
 
@@ -178,16 +190,6 @@ void model_consumer_gone(struct model *model, struct known_consumer *c)
     c->gone = model->clock;
     if (c->queue->auto_delete)
         model_suspect_queue(model, c->queue);
-}
-
-static void getters_unseen(struct model *model, const struct known_channel *channel)
-{
-    for (unsigned i = 0; i < channel->request_count; i++) {
-        const struct known_request *r = channel->requests[i];
-        struct known_consumer as_if = {.queue = r->queue, .no_ack = r->no_ack};
-        if (r->method == BASIC_GET && r->queue)
-            model_unseen(model, &as_if);
-    }
 }
 
 /* A settlement of which it isn't known whether the broker took it before the channel was over. */
@@ -214,7 +216,7 @@ void model_release(struct model *model, struct known_channel *channel)
     if (channel->life != LIFE_OPEN)
         return;
     give_back(model, channel, true);
-    getters_unseen(model, channel);
+    all_unseen(model, channel, true);
     for (unsigned i = 0; i < model->consumer_count; i++)
         if (model->consumers[i]->channel == channel)
             model_consumer_gone(model, model->consumers[i]);

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "history.h"
+#include "sim_log.h"
 
 enum { QUIET_STEPS = 2 }; /* without work: the broker has nothing to do */
 
@@ -118,6 +119,11 @@ static void on_left(void *owner, uint64_t stream)
     model_left(((struct world *)owner)->model, stream);
 }
 
+static void on_dropped(void *owner, uint64_t stream)
+{
+    model_dropped(((struct world *)owner)->model, stream);
+}
+
 static void make_network(struct world *world)
 {
     struct sim_network_options options = sim_network_defaults(prng_next(&world->prng));
@@ -141,6 +147,7 @@ static struct world *world_new(const struct world_options *options)
     world->model = model_new();
     make_network(world);
     model_attach(world->model, world->taps);
+    sim_log_watch(on_dropped, world);
     world->shared = (struct clients){
         .network = world->network, .taps = world->taps, .prng = &world->prng, .plan = &world->plan};
     for (unsigned i = 0; i < CLIENTS; i++)
@@ -151,6 +158,7 @@ static struct world *world_new(const struct world_options *options)
 
 static void world_free(struct world *world)
 {
+    sim_log_watch(NULL, NULL);
     for (unsigned i = 0; i < CLIENTS; i++)
         client_free(&world->clients[i]);
     site_free(world->site);

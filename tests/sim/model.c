@@ -186,15 +186,17 @@ static void end_conn(struct model *model, struct known_conn *conn)
             model_suspect_queue(model, model->queues[i]);
 }
 
-void model_dropped(struct model *model, uint64_t stream)
+void model_closed(struct model *model, uint64_t stream, unsigned number)
 {
-    const struct known_conn *conn = conn_of(model, stream);
-    for (unsigned i = 0; conn->there && i < TALK_CHANNELS; i++)
-        if (conn->channels[i] && conn->channels[i]->life == LIFE_OPEN)
-            model_shake_channel(model, conn->channels[i]);
-    for (unsigned i = 0; conn->there && i < model->queue_count; i++)
-        if (model->queues[i]->exclusive && model->queues[i]->owner == stream)
-            model_suspect_queue(model, model->queues[i]);
+    struct known_conn *conn = conn_of(model, stream);
+    struct known_channel *channel = number < TALK_CHANNELS ? conn->channels[number] : NULL;
+    model->clock++;
+    if (!conn->there || conn->ending)
+        return;
+    if (number == 0)
+        end_conn(model, conn);
+    else if (channel && channel->life == LIFE_OPEN)
+        model_fail_channel(model, channel);
 }
 
 void model_left(struct model *model, uint64_t stream)
@@ -277,7 +279,6 @@ void model_client_said(struct model *model, uint64_t stream, const struct said *
 {
     struct known_conn *conn = conn_of(model, stream);
     model->clock++;
-    model_shake(model);
     if (conn->ending || !said->method)
         return;
     if (said->channel == 0) {
@@ -314,7 +315,7 @@ static void broker_closes_channel(struct model *model, struct known_channel *cha
     uint32_t method = read_long(&r);
     history_note("model: channel closed with %u for %s: %s", code, method_text(method), why.s);
     model_refused(model, channel, code, method);
-    channel->crossed = channel->life == LIFE_ENDING;
+    channel->crossed |= channel->life == LIFE_ENDING;
     model_release(model, channel);
     model_doubt(model, channel);
     channel->life = LIFE_FAILED;
@@ -408,7 +409,6 @@ void model_broker_said(struct model *model, uint64_t stream, const struct said *
     struct known_conn *conn = conn_of(model, stream);
     struct known_channel *channel = conn->channels[said->channel];
     model->clock++;
-    model_shake(model);
     if (said->method == CONNECTION_CLOSE)
         broker_closes_conn(model, conn, said->args);
     for (unsigned i = 0; said->method == CONNECTION_CLOSE_OK && i < TALK_CHANNELS; i++)

@@ -23,8 +23,8 @@ void model_opened(struct model *model, uint64_t stream);
 void model_client_begun(struct model *model, uint64_t stream, const struct said *said);
 void model_client_said(struct model *model, uint64_t stream, const struct said *said);
 void model_broker_said(struct model *model, uint64_t stream, const struct said *said);
-/* The broker gives the connection up; what it has still to say is on its way. */
-void model_dropped(struct model *model, uint64_t stream);
+/* The broker gives the channel up, or the connection (channel 0); what it has still to say is on its way. */
+void model_closed(struct model *model, uint64_t stream, unsigned channel);
 void model_left(struct model *model, uint64_t stream);
 
 /* The broker has nothing to do. */

@@ -92,14 +92,14 @@ static void check_place(const struct model *model, const struct known_entry *e)
         history_fail("m%llu was delivered from '%s' again after it had been settled", NUMBER(m), queue);
     if (e->present == NO && !e->queue->gone)
         history_fail("m%llu was delivered from '%s', but can't be there any more", NUMBER(m), queue);
-    if (e->where == WHERE_OUT && !e->holder->shaken)
+    if (e->where == WHERE_OUT)
         history_fail("m%llu was delivered from '%s', but is still with stream %llu, channel %u", NUMBER(m),
                      queue, (unsigned long long)e->holder->conn->stream, e->holder->number);
 }
 
-static void check_mark(const struct model *model, const struct known_entry *e, bool redelivered)
+static void check_mark(const struct known_entry *e, bool redelivered)
 {
-    if (redelivered && !e->may_redeliver && !e->must_redeliver && !model_shaky(model, e->queue))
+    if (redelivered && !e->may_redeliver && !e->must_redeliver)
         history_fail("m%llu came from '%s' marked redelivered, but can't have been delivered before",
                      NUMBER(e->message), e->queue->name.s);
     if (!redelivered && e->must_redeliver)
@@ -176,8 +176,7 @@ static bool is_void(const struct known_channel *channel)
 
 void model_hold(struct model *model, struct known_channel *channel, struct known_entry *e)
 {
-    if (!channel->shaken) /* else it may be back already, and gone */
-        e->present = e->queue->gone ? NO : YES;
+    e->present = e->queue->gone ? NO : YES;
     e->where = WHERE_OUT;
     e->holder = channel;
     e->since = model->clock;
@@ -210,11 +209,11 @@ static void take(struct model *model, struct known_channel *channel, struct know
     model->counts.delivered++;
     if (!back && !no_ack)
         remember(channel, e, consumer);
-    if ((back || channel->shaken) && e->where != WHERE_READY)
+    if (back && e->where != WHERE_READY)
         return;
     check_place(model, e);
-    if (!channel->shaken && !back) { /* else it may have been on its way since long ago */
-        check_mark(model, e, redelivered);
+    if (!back) { /* else it may have been on its way since long ago */
+        check_mark(e, redelivered);
         check_order(model, channel, e, consumer, redelivered);
     }
     if (!redelivered && !e->stream)

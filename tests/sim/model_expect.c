@@ -33,11 +33,10 @@ struct model_bounds model_ready(const struct model *model, const struct known_qu
 {
     struct model_bounds b = {0};
     uint64_t from = since < model->idle ? since : model->idle;
-    bool taken =
-        queue->thing.there == NO || model_shaky(model, queue) || model_interest(model, queue, from, asker);
+    bool taken = queue->thing.there == NO || model_interest(model, queue, from, asker);
     for (unsigned i = 0; i < queue->entry_count; i++) {
         const struct known_entry *e = queue->entries[i];
-        bool out = e->where == WHERE_DONE || (e->where == WHERE_OUT && !e->holder->shaken);
+        bool out = e->where == WHERE_DONE || e->where == WHERE_OUT;
         out &= e->since < since;
         b.most += e->present != NO && !out;
         b.least += !taken && e->present == YES && e->where == WHERE_READY && e->since < since;

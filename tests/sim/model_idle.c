@@ -56,22 +56,13 @@ static void end_all_settling(struct model *model)
 /* ---- what is owed
  * ----------------------------------------------------------------------------------------------------- */
 
-/* The broker has not closed the channel, as we thought it may have: what it has, it keeps. */
-static void stands(struct model *model, struct known_channel *channel)
-{
-    channel->shaken = false;
-    for (unsigned i = 0; i < model->consumer_count; i++)
-        if (model->consumers[i]->channel == channel && model->consumers[i]->state == CONSUMER_ACTIVE)
-            model->consumers[i]->unsure = false;
-    for (unsigned i = 0; i < channel->unacked_count; i++)
-        if (channel->unacked[i].entry->where == WHERE_READY)
-            model_hold(model, channel, channel->unacked[i].entry);
-}
-
 static void check_channel(struct model *model, struct known_channel *channel)
 {
     if (channel->life == LIFE_ENDING)
         history_fail("channel.close of channel %u of stream %llu was never answered", channel->number,
+                     U(channel->conn->stream));
+    if (channel->life == LIFE_FAILING)
+        history_fail("channel %u of stream %llu was closed, but isn't told", channel->number,
                      U(channel->conn->stream));
     if (channel->request_count)
         history_fail("%s on channel %u of stream %llu was never answered",
@@ -79,9 +70,6 @@ static void check_channel(struct model *model, struct known_channel *channel)
     if (channel->life != LIFE_OPEN)
         return;
     model_publishes_settled(model, channel);
-    if (!channel->shaken)
-        return;
-    stands(model, channel);
 }
 
 static bool has_room(const struct model *model, const struct known_consumer *c)
@@ -111,7 +99,7 @@ static bool hidden(const struct model *model, const struct known_queue *queue)
             if (model->channels[i]->requests[r]->queue == queue &&
                 model->channels[i]->requests[r]->method == BASIC_GET)
                 return true;
-    return model_shaky(model, queue);
+    return false;
 }
 
 /* Something waits, and somebody waits for it. */

@@ -150,9 +150,10 @@ struct known_unacked {
 enum channel_life {
     LIFE_SHUT,
     LIFE_OPEN,
-    LIFE_ENDING, /* the client has sent channel.close */
-    LIFE_FAILED, /* the broker has */
-    LIFE_GONE,   /* it is history */
+    LIFE_ENDING,  /* the client has sent channel.close */
+    LIFE_FAILING, /* the broker has closed it, and not yet said so */
+    LIFE_FAILED,  /* the broker has said so */
+    LIFE_GONE,    /* it is history */
 };
 
 /* One life of a channel. */
@@ -162,7 +163,6 @@ struct known_channel {
     enum channel_life life;
     bool crossed; /* both have sent channel.close: the broker's close-ok is still to come */
     bool heard;   /* the client has answered the broker's */
-    bool shaken;  /* the broker may have closed it, behind output that the client doesn't take */
     bool well;    /* it ended as the client wanted: all that came before was taken */
     enum { MODEL_PLAIN, MODEL_CONFIRM, MODEL_TX } mode;
     unsigned doomed;                 /* MAY_*: a frame has come that must close it so */
@@ -305,11 +305,8 @@ void model_done(struct model *model, struct known_entry *entry);
 void model_commit_acks(struct model *model, struct known_channel *channel);
 void model_rollback_acks(struct known_channel *channel);
 void model_recover(struct model *model, struct known_channel *channel);
-/* Looks for channels that the broker may have closed without that we have seen it. */
-void model_shake(struct model *model);
-void model_shake_channel(struct model *model, struct known_channel *channel);
-/* Whether one of them has, or had, something of the queue. */
-bool model_shaky(const struct model *model, const struct known_queue *queue);
+/* The broker has closed the channel, though that isn't seen yet: what it has still to give is void. */
+void model_fail_channel(struct model *model, struct known_channel *channel);
 /* The channel is over: everything on it goes back, consumers go. */
 void model_release(struct model *model, struct known_channel *channel);
 /* It isn't known what the broker has taken on the channel before it was over. */

@@ -86,58 +86,6 @@ void model_rollback_acks(struct known_channel *channel)
         channel->unacked[i].held = HELD_NOT;
 }
 
-/* ---- by what we can't see
- * ------------------------------------------------------------------------------------------------ */
-
-static bool may_have_failed(const struct known_channel *channel)
-{
-    unsigned may = channel->doomed | channel->may_end;
-    for (unsigned i = 0; i < channel->request_count; i++)
-        may |= channel->requests[i]->may & ~(unsigned)MAY_OK;
-    return channel->life == LIFE_OPEN && may;
-}
-
-void model_shake_channel(struct model *model, struct known_channel *channel)
-{
-    channel->shaken = true;
-    for (unsigned i = 0; i < model->consumer_count; i++) {
-        struct known_consumer *c = model->consumers[i];
-        if (c->channel != channel || c->state == CONSUMER_GONE)
-            continue;
-        c->unsure = true;
-        if (c->queue->auto_delete)
-            model_suspect_queue(model, c->queue);
-    }
-}
-
-void model_shake(struct model *model)
-{
-    for (unsigned i = 0; i < model->conn_count; i++) {
-        const struct known_conn *conn = model->conns[i];
-        if (!conn->there || conn->ending || taps_flushed(model->taps, conn->stream))
-            continue;
-        for (unsigned n = 0; n < TALK_CHANNELS; n++)
-            if (conn->channels[n] && !conn->channels[n]->shaken && may_have_failed(conn->channels[n]))
-                model_shake_channel(model, conn->channels[n]);
-    }
-}
-
-bool model_shaky(const struct model *model, const struct known_queue *queue)
-{
-    for (unsigned i = 0; i < model->consumer_count; i++)
-        if (model->consumers[i]->queue == queue && model->consumers[i]->channel->shaken)
-            return true;
-    for (unsigned i = 0; i < model->channel_count; i++)
-        for (unsigned r = 0; model->channels[i]->shaken && r < model->channels[i]->request_count; r++)
-            if (model->channels[i]->requests[r]->queue == queue)
-                return true;
-    for (unsigned i = 0; i < model->channel_count; i++)
-        for (unsigned u = 0; model->channels[i]->shaken && u < model->channels[i]->unacked_count; u++)
-            if (model->channels[i]->unacked[u].entry->queue == queue)
-                return true;
-    return false;
-}
-
 /* ---- by what happens to the channel
  * ------------------------------------------------------------------------------- */
 
@@ -222,19 +170,32 @@ void model_release(struct model *model, struct known_channel *channel)
             model_consumer_gone(model, model->consumers[i]);
 }
 
+void model_fail_channel(struct model *model, struct known_channel *channel)
+{
+    model_release(model, channel);
+    doubt_settled(model, channel);
+    channel->life = LIFE_FAILING;
+}
+
+static struct known_consumer *consumer_of(const struct model *model, const struct known_channel *channel,
+                                          const struct text *tag)
+{
+    for (unsigned i = 0; i < model->consumer_count; i++)
+        if (model->consumers[i]->channel == channel && same(&model->consumers[i]->tag, tag))
+            return model->consumers[i];
+    return NULL;
+}
+
 void model_on_cancelled(struct model *model, struct known_channel *channel, const struct said *said)
 {
     struct reader r = said->args;
     struct text tag = read_name(&r);
-    for (unsigned i = 0; i < model->consumer_count; i++) {
-        struct known_consumer *c = model->consumers[i];
-        if (c->channel != channel || !same(&c->tag, &tag) || c->state == CONSUMER_GONE)
-            continue;
-        if (c->queue->thing.there == YES && !c->unsure)
-            history_fail("consumer '%s' was cancelled though its queue '%s' is there", tag.s,
-                         c->queue->name.s);
-        model_consumer_gone(model, c);
-        return;
-    }
-    history_fail("consumer '%s' was cancelled, but isn't there", tag.s);
+    struct known_consumer *c = consumer_of(model, channel, &tag);
+    if (!c || (c->state == CONSUMER_GONE && channel->life == LIFE_OPEN))
+        history_fail("consumer '%s' was cancelled, but isn't there", tag.s);
+    if (c->state == CONSUMER_GONE)
+        return; /* it was said before the channel was closed */
+    if (c->queue->thing.there == YES && !c->unsure)
+        history_fail("consumer '%s' was cancelled though its queue '%s' is there", tag.s, c->queue->name.s);
+    model_consumer_gone(model, c);
 }

@@ -1,6 +1,7 @@
 /* The broker's log, in place of base/log.c: its lines are events of the run. */
 #include "sim_log.h"
 
+#include "base/check.h"
 #include "base/log.h"
 
 #include <stdarg.h>
@@ -8,25 +9,60 @@
 
 #include "history.h"
 
+enum { HELD_MAX = 64 };
+
+struct closing {
+    uint64_t stream;
+    unsigned channel;
+};
+
 static struct {
-    void (*dropped)(void *owner, uint64_t stream);
+    void (*closed)(void *owner, uint64_t stream, unsigned channel);
     void *owner;
+    bool holds;
+    struct closing held[HELD_MAX];
+    unsigned held_count;
 } watcher;
 
-void sim_log_watch(void (*dropped)(void *owner, uint64_t stream), void *owner)
+void sim_log_watch(void (*closed)(void *owner, uint64_t stream, unsigned channel), void *owner)
 {
-    watcher.dropped = dropped;
+    watcher.closed = closed;
     watcher.owner = owner;
+    watcher.held_count = 0;
 }
 
-/* "127.0.0.1:STREAM: connection dropped" or "closed": said when it is done, which clients may see much later.
- */
+static void tell(struct closing closing)
+{
+    if (watcher.closed)
+        watcher.closed(watcher.owner, closing.stream, closing.channel);
+}
+
+void sim_log_hold(bool held)
+{
+    watcher.holds = held;
+    for (unsigned i = 0; !held && i < watcher.held_count; i++)
+        tell(watcher.held[i]);
+    watcher.held_count = held ? watcher.held_count : 0;
+}
+
+/* "127.0.0.1:STREAM: channel N closed: ...", "127.0.0.1:STREAM: connection dropped: ..." or "closed". */
 static void look(const char *text)
 {
     unsigned long long stream;
+    unsigned channel = 0;
     int end = 0;
-    if (watcher.dropped && sscanf(text, "127.0.0.1:%llu: connection %n", &stream, &end) == 1 && end)
-        watcher.dropped(watcher.owner, stream);
+    if (sscanf(text, "127.0.0.1:%llu: channel %u closed%n", &stream, &channel, &end) != 2 || !end) {
+        channel = 0;
+        if (sscanf(text, "127.0.0.1:%llu: connection %n", &stream, &end) != 1 || !end)
+            return;
+    }
+    struct closing closing = {stream, channel};
+    if (!watcher.holds) {
+        tell(closing);
+        return;
+    }
+    CHECK(watcher.held_count < HELD_MAX);
+    watcher.held[watcher.held_count++] = closing;
 }
 
 void log_start(enum log_level most, uint64_t (*wall_ns)(void))

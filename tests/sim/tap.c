@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "history.h"
+#include "sim_log.h"
 
 struct tapped {
     struct tapped *next;
@@ -126,10 +127,12 @@ static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch
 {
     struct tap *tap = owner;
     struct tapped *t = user;
+    sim_log_hold(true);
     size_t used = tap->base.up.data(tap->base.up.owner, t->user, bytes, epoch);
     history_bytes(bytes.at, used);
     if (t->tap)
         talk_feed(&t->in, bytes.at, used);
+    sim_log_hold(false);
     return used;
 }
 

@@ -119,9 +119,9 @@ static void on_left(void *owner, uint64_t stream)
     model_left(((struct world *)owner)->model, stream);
 }
 
-static void on_dropped(void *owner, uint64_t stream)
+static void on_closed(void *owner, uint64_t stream, unsigned channel)
 {
-    model_dropped(((struct world *)owner)->model, stream);
+    model_closed(((struct world *)owner)->model, stream, channel);
 }
 
 static void make_network(struct world *world)
@@ -147,7 +147,7 @@ static struct world *world_new(const struct world_options *options)
     world->model = model_new();
     make_network(world);
     model_attach(world->model, world->taps);
-    sim_log_watch(on_dropped, world);
+    sim_log_watch(on_closed, world);
     world->shared = (struct clients){
         .network = world->network, .taps = world->taps, .prng = &world->prng, .plan = &world->plan};
     for (unsigned i = 0; i < CLIENTS; i++)

@@ -261,10 +261,11 @@ void host_settle(struct host *host, unsigned router, uint64_t queue, uint64_t se
                                                                          .consumer = consumer};
 }
 
-void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags)
+void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags,
+                 uint16_t round)
 {
-    front_command(host->front, router)->credit =
-        (struct command_credit){.kind = COMMAND_CREDIT, .flags = flags, .bytes = bytes, .consumer = consumer};
+    front_command(host->front, router)->credit = (struct command_credit){
+        .kind = COMMAND_CREDIT, .flags = flags, .round = round, .bytes = bytes, .consumer = consumer};
 }
 
 void host_done(struct host *host, unsigned router, uint64_t page)

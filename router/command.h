@@ -104,8 +104,8 @@ enum { CREDIT_PAUSE = 1, CREDIT_RESUME = 2 };
 /* Adds to what a consumer may be sent. Its prefetch count is the router's own affair. */
 struct command_credit {
     uint8_t kind;
-    uint8_t flags; /* CREDIT_* */
-    uint16_t unused;
+    uint8_t flags;  /* CREDIT_* */
+    uint16_t round; /* RESUME: what the consumer is sent from now on carries it */
     uint32_t bytes;
     uint64_t consumer; /* as in the answer to OP_CONSUME */
 };
@@ -182,7 +182,7 @@ struct event_deliver {
     uint8_t kind;
     uint8_t flags;    /* DELIVER_* */
     uint16_t channel; /* of the consumer, the getter or the publisher */
-    uint32_t ready;   /* GET: messages left in the queue */
+    uint32_t ready;   /* GET: messages left in the queue; DELIVER: the consumer's round */
     uint64_t conn;
     uint64_t tag;   /* DELIVER: the front's name for the consumer; RETURN: the publish's seq; GET: 0 */
     uint64_t queue; /* for SETTLE */

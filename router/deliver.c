@@ -182,7 +182,7 @@ static void send(struct router *router, struct queue *queue, unsigned front, str
 
 static void deliver(struct router *router, struct queue *queue, struct consumer *c, const struct head *head)
 {
-    struct event_deliver to = {.channel = c->channel, .conn = c->conn, .tag = c->tag};
+    struct event_deliver to = {.channel = c->channel, .conn = c->conn, .tag = c->tag, .ready = c->round};
     uint32_t body = head->entry->body;
     send(router, queue, c->front, to, head);
     if (c->no_ack)

@@ -27,6 +27,7 @@ struct consumer {
     uint64_t conn, tag;
     uint32_t front;
     uint16_t channel;
+    uint16_t round; /* as of the last RESUME */
     bool no_ack, exclusive, paused;
     int64_t credit; /* messages; INT64_MAX when they need no acknowledgement */
     int64_t window; /* bytes; may go below 0 by one message */

@@ -67,6 +67,8 @@ static void router_on_credit(struct router *router, const struct command_credit 
     consumer->window += credit->bytes;
     if (credit->flags)
         consumer->paused = credit->flags & CREDIT_PAUSE;
+    if (credit->flags & CREDIT_RESUME)
+        consumer->round = credit->round;
     consumer_update(router, consumer);
 }
 

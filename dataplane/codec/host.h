@@ -107,7 +107,8 @@ void host_buffer_free(struct host *host, uint8_t *buffer);
 
 void host_settle(struct host *host, unsigned router, uint64_t queue, uint64_t seq, uint32_t count,
                  enum settle how, uint64_t consumer);
-void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags);
+void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags,
+                 uint16_t round);
 /* The message of a DELIVER or RETURN (or a part) has been looked at for the last time. */
 void host_done(struct host *host, unsigned router, uint64_t page);
 

@@ -197,6 +197,7 @@ void client_deliver(struct client *c, uint64_t seq, const struct message *messag
     client_event(c, c->consumer_router,
                  &(union event){.deliver = {.kind = EVENT_DELIVER,
                                             .channel = 1,
+                                            .ready = c->host->round,
                                             .conn = host_conn(c->host),
                                             .tag = c->consumer_tag,
                                             .queue = 5,

@@ -334,9 +334,11 @@ void host_settle(struct host *host, unsigned router, uint64_t queue, uint64_t se
             seq + i, how, consumer);
 }
 
-void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags)
+void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags,
+                 uint16_t round)
 {
-    struct fake_credit credit = {router, consumer, bytes, flags};
+    struct fake_credit credit = {router, consumer, bytes, flags, round};
+    host->round = flags & CREDIT_RESUME ? round : host->round;
     if (!host->quiet)
         ADD(host, credit, credits, credit);
 }

@@ -38,6 +38,7 @@ struct fake_credit {
     uint64_t consumer;
     uint32_t bytes;
     uint8_t flags;
+    uint16_t round;
 };
 
 struct fake_op {
@@ -71,6 +72,7 @@ struct host {
     struct fake_credit *credit;
     struct fake_op *op; /* sent and not yet answered */
     size_t publishes, parts, settles, credits, ops;
+    uint16_t round;    /* of the last RESUME */
     size_t done, lent; /* pages given back, pages lent */
     bool closed;
     uint64_t wake_ns, published_to;

@@ -23,6 +23,7 @@ struct consumer {
     uint32_t prefetch; /* basic.qos when it was made */
     uint32_t allowed;  /* messages unacknowledged that the router was told, 0 for any number */
     uint32_t debt;     /* bytes sent and not yet given back to its window */
+    uint16_t round;    /* how often it has been let go on: what was sent before is out of turn by now */
     bool no_ack, in_debt, paused, cancelling, direct_reply;
     uint16_t prefix_len;
     uint8_t prefix[]; /* basic.deliver's ids and the consumer tag, as on the wire */

@@ -12,11 +12,17 @@ static void give_back(struct amqp *c, unsigned router, const struct event_delive
     message_done(c, router, event);
 }
 
-/* Whether the channel's limit or channel.flow holds this delivery back. What needs no acknowledgement is gone
- * from its queue already, so it passes. */
-static bool held_back(struct amqp *c, struct channel *ch, struct consumer *consumer)
+/* Whether the channel's limit or channel.flow holds this delivery back; and once one was held back, so are
+ * those that the router had sent before it was told to go on: they stand behind it. What needs no
+ * acknowledgement is gone from its queue already, so it passes. */
+static bool held_back(struct amqp *c, struct channel *ch, struct consumer *consumer,
+                      const struct event_deliver *event)
 {
-    if (consumer->no_ack || (!ch->flow_off && ch->counted < ch->limit))
+    if (consumer->no_ack)
+        return false;
+    if (consumer->paused || event->ready != consumer->round)
+        return true;
+    if (!ch->flow_off && ch->counted < ch->limit)
         return false;
     consumer_pause(c, consumer);
     ch->limit_met = true;
@@ -41,8 +47,8 @@ static bool remember(struct channel *ch, unsigned router, const struct event_del
     return true;
 }
 
-/* The bytes count against the consumer's window until half of it is used up; then they are given back in one
- * go. */
+/* The bytes count against the consumer's window, written or given back, until half of it is used up; then it
+ * gets them back in one go. */
 static void owe(struct amqp *c, struct consumer *consumer, uint32_t bytes)
 {
     consumer->debt += bytes;
@@ -61,12 +67,13 @@ static void deliver_to_consumer(struct amqp *c, unsigned router, const struct ev
         return;
     }
     struct channel *ch = consumer->channel;
-    if (held_back(c, ch, consumer) || (!consumer->no_ack && !remember(ch, router, event, consumer))) {
+    owe(c, consumer, message_bytes(event));
+    if (held_back(c, ch, consumer, event) || (!consumer->no_ack && !remember(ch, router, event, consumer))) {
         give_back(c, router, event, consumer->id);
         return;
     }
     ch->delivery_tag++;
-    owe(c, consumer, write_deliver(c, consumer, router, event));
+    write_deliver(c, consumer, router, event);
 }
 
 static void deliver_to_get(struct amqp *c, unsigned router, const struct event_deliver *event)

@@ -214,8 +214,13 @@ static inline uint8_t *end_method(uint8_t *start, uint8_t *p, uint16_t channel)
     return p;
 }
 
-uint32_t write_deliver(struct amqp *c, const struct consumer *consumer, unsigned router,
-                       const struct event_deliver *event)
+uint32_t message_bytes(const struct event_deliver *event)
+{
+    return (uint32_t)content_of(event).body_size + 1;
+}
+
+void write_deliver(struct amqp *c, const struct consumer *consumer, unsigned router,
+                   const struct event_deliver *event)
 {
     const struct channel *ch = consumer->channel;
     struct content t = content_of(event);
@@ -227,7 +232,6 @@ uint32_t write_deliver(struct amqp *c, const struct consumer *consumer, unsigned
     p = put_few_str(p, t.key);
     p = end_method(start, p, ch->number);
     finish(c, ch->number, router, event, &t, start, p);
-    return (uint32_t)t.body_size + 1;
 }
 
 void write_get_ok(struct amqp *c, const struct channel *ch, unsigned router,

@@ -11,10 +11,11 @@
 
 #include "codec/amqp/consumer.h"
 
-/* Returns what the message takes of the consumer's window, as the router counts it: its body and one. The
- * delivery tag is the channel's last. */
-uint32_t write_deliver(struct amqp *c, const struct consumer *consumer, unsigned router,
-                       const struct event_deliver *event);
+/* What the message takes of the consumer's window, as the router counts it: its body and one. */
+uint32_t message_bytes(const struct event_deliver *event);
+/* The delivery tag is the channel's last. */
+void write_deliver(struct amqp *c, const struct consumer *consumer, unsigned router,
+                   const struct event_deliver *event);
 void write_get_ok(struct amqp *c, const struct channel *ch, unsigned router,
                   const struct event_deliver *event);
 void write_return(struct amqp *c, const struct channel *ch, unsigned router,

@@ -201,8 +201,6 @@ static void begin_consume(struct model *model, struct known_channel *channel, st
     c->no_ack = q->no_ack;
     c->exclusive = q->exclusive;
     c->prefetch = channel->prefetch;
-    if (channel->limit && (!c->prefetch || c->prefetch > channel->limit))
-        c->prefetch = 0; /* the limit of the channel is looked at by itself */
     c->unsure = true;
     q->consumer = c;
     ADD(model->consumers, model->consumer_count, c);
@@ -320,6 +318,20 @@ void model_request_begin(struct model *model, struct known_channel *channel, str
 /* ---- the queue of them
  * ---------------------------------------------------------------------------------------------- */
 
+static void note(const struct known_request *q)
+{
+    if (q->method == BASIC_QOS)
+        history_note("model: basic.qos %u%s", q->count, q->global ? " global" : "");
+    else if (q->method == CHANNEL_FLOW)
+        history_note("model: channel.flow %s", q->active ? "on" : "off");
+    else
+        history_note("model: %s '%s' '%s' '%s'%s%s%s%s%s%s%s, may come to %x", method_text(q->method),
+                     q->name.s, q->other.s, q->key.s, q->passive ? " passive" : "",
+                     q->durable ? " durable" : "", q->no_ack ? " no-ack" : "",
+                     q->exclusive ? " exclusive" : "", q->auto_delete ? " auto-delete" : "",
+                     q->if_unused ? " if-unused" : "", q->if_empty ? " if-empty" : "", q->may);
+}
+
 void model_request(struct model *model, struct known_channel *channel, const struct said *said)
 {
     if (channel->doomed)
@@ -331,10 +343,7 @@ void model_request(struct model *model, struct known_channel *channel, const str
     ADD(channel->requests, channel->request_count, q);
     model_reconsider(model, channel, q);
     q->disturbed = false;
-    history_note("model: %s '%s' '%s' '%s'%s%s%s%s%s, may come to %x", method_text(q->method), q->name.s,
-                 q->other.s, q->key.s, q->passive ? " passive" : "", q->durable ? " durable" : "",
-                 q->no_ack ? " no-ack" : "", q->exclusive ? " exclusive" : "",
-                 q->auto_delete ? " auto-delete" : "", q->may);
+    note(q);
 }
 
 void model_request_free(struct known_request *q)

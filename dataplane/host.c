@@ -177,9 +177,14 @@ static uint64_t routers_for(const struct host *host, const struct exchange_row *
 {
     if (host->front->options.routers == 1)
         return 1;
-    if (exchange->is_default)
-        return UINT64_C(1) << host_router_of(host, exchange->vhost,
-                                             span_of(publish->bytes, publish->key_len));
+    if (exchange->is_default) {
+        struct span copies = command_copies(publish), key = span_of(publish->bytes, publish->key_len);
+        uint64_t routers = 0;
+        do
+            routers |= UINT64_C(1) << host_router_of(host, exchange->vhost, key);
+        while (copies_next(&copies, &key));
+        return routers;
+    }
     return exchange->interest ? exchange->interest : 1;
 }
 

@@ -3,41 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* How RabbitMQ names the types of arguments in its texts. */
-static const char *type_name(char type)
-{
-    switch (type) {
-    case 'S':
-        return "longstr";
-    case 't':
-        return "bool";
-    case 'T':
-        return "timestamp";
-    case 'A':
-        return "array";
-    case 'F':
-        return "table";
-    case 'V':
-        return "void";
-    case 'x':
-        return "binary";
-    case 'd':
-        return "double";
-    case 'f':
-        return "float";
-    case 'l':
-    case 'L':
-        return "long";
-    case 's':
-    case 'U':
-        return "short";
-    case 'b':
-        return "byte";
-    default:
-        return "signedint";
-    }
-}
-
 static void describe(const struct field *field, char *text, size_t size)
 {
     int64_t number;
@@ -48,11 +13,11 @@ static void describe(const struct field *field, char *text, size_t size)
         snprintf(text, size, "the value '%.*s' of type 'longstr'",
                  (int)(field->value.len < 200 ? field->value.len : 200), (const char *)field->value.at);
     else if (field_int(field, &number))
-        snprintf(text, size, "the value '%" PRId64 "' of type '%s'", number, type_name(field->type));
+        snprintf(text, size, "the value '%" PRId64 "' of type '%s'", number, field_type_name(field->type));
     else if (field_bool(field, &flag))
         snprintf(text, size, "the value '%s' of type 'bool'", flag ? "true" : "false");
     else
-        snprintf(text, size, "a value of type '%s'", type_name(field->type));
+        snprintf(text, size, "a value of type '%s'", field_type_name(field->type));
 }
 
 static bool counts(struct span name)

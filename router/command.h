@@ -47,6 +47,7 @@ enum {
     PUBLISH_SHARED = 8,  /* sent to several routers: if CONFIRM or MANDATORY answer with one CONFIRM anyway */
     PUBLISH_KEEPER = 16, /* of several routers, the one that keeps an unroutable message for its return */
     PUBLISH_MORE = 32,   /* the body is not complete: PARTs follow */
+    PUBLISH_COPIES = 64, /* between properties and body stand more routing keys (command_copies) */
 };
 
 /* bytes: routing key, then properties, headers (within them) and body at their offsets, all in one lent
@@ -68,6 +69,23 @@ struct command_publish {
     uint32_t total_len;               /* of the whole body, parts included */
     uint32_t headers_at, headers_len; /* the header table, for exchanges that look at it; len 0 for none */
 };
+
+/* The list of more routing keys, mostly empty: each a length of four bytes, big-endian, and so many bytes. */
+static inline struct span command_copies(const struct command_publish *p)
+{
+    uint32_t at = p->properties_at + p->properties_len;
+    return span_of(p->bytes + at, p->flags & PUBLISH_COPIES ? p->body_at - at : 0);
+}
+
+/* Takes the first key off the list; false at the end. */
+static inline bool copies_next(struct span *copies, struct span *key)
+{
+    if (!copies->len)
+        return false;
+    *key = span_of(copies->at + 4, get_be32(copies->at));
+    *copies = span_of(key->at + key->len, copies->len - 4 - key->len);
+    return true;
+}
 
 enum { PART_LAST = 1, PART_ABORT = 2 }; /* ABORT: the publisher is gone, forget the message */
 

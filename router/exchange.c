@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "router/command.h"
 #include "router/headers.h"
 #include "router/keys.h"
 #include "router/spot.h"
@@ -20,11 +21,6 @@
 struct topic {
     struct keys plain;
     struct trie wild;
-};
-
-/* headers is used by headers exchanges only. */
-struct message_facts {
-    struct span key, headers;
 };
 
 static void direct_add(void *index, struct binding *binding)
@@ -124,16 +120,20 @@ static void by_headers_free(void *index)
 /* An index of zero bytes is empty. */
 static const struct type {
     const char *name;
+    bool by_key;
     size_t index_bytes;
     void (*add)(void *index, struct binding *binding);
     void (*remove)(void *index, struct binding *binding);
     void (*match)(const void *index, const struct message_facts *facts, struct match *match);
     void (*free)(void *index);
 } types[EXCHANGE_TYPES] = {
-    [EXCHANGE_DIRECT] = {"direct", sizeof(struct keys), direct_add, direct_remove, direct_match, direct_free},
-    [EXCHANGE_FANOUT] = {"fanout", sizeof(struct spot), fanout_add, fanout_remove, fanout_match, fanout_free},
-    [EXCHANGE_TOPIC] = {"topic", sizeof(struct topic), topic_add, topic_remove, topic_match, topic_free},
-    [EXCHANGE_HEADERS] = {"headers", sizeof(struct headers), by_headers_add, by_headers_remove,
+    [EXCHANGE_DIRECT] = {"direct", true, sizeof(struct keys), direct_add, direct_remove, direct_match,
+                         direct_free},
+    [EXCHANGE_FANOUT] = {"fanout", false, sizeof(struct spot), fanout_add, fanout_remove, fanout_match,
+                         fanout_free},
+    [EXCHANGE_TOPIC] = {"topic", true, sizeof(struct topic), topic_add, topic_remove, topic_match,
+                        topic_free},
+    [EXCHANGE_HEADERS] = {"headers", false, sizeof(struct headers), by_headers_add, by_headers_remove,
                           by_headers_match, by_headers_free},
 };
 
@@ -303,20 +303,34 @@ static void push_once(struct match *match, struct exchange *exchange)
     stack_push(&match->exchanges, exchange);
 }
 
-void exchange_match(struct exchange *exchange, struct span key, struct span headers, struct match *match,
-                    struct exchange *(*alternate)(struct exchange *exchange, void *owner), void *owner)
+void match_begin(struct match *match)
 {
-    struct message_facts facts = {key, headers};
     match->number++;
     match->count = 0;
     match->any = false;
     match->exchanges.count = 0;
+}
+
+/* The other keys; what was found before isn't found again. */
+static void match_copies(const struct exchange *e, struct message_facts facts, struct match *match)
+{
+    while (copies_next(&facts.copies, &facts.key))
+        types[e->type].match(e->index, &facts, match);
+}
+
+void exchange_match(struct exchange *exchange, const struct message_facts *facts, struct match *match,
+                    struct exchange *(*alternate)(struct exchange *exchange, void *owner), void *owner)
+{
+    match_begin(match);
     push_once(match, exchange);
     while (match->exchanges.count > 0) {
         struct exchange *e = match->exchanges.items[--match->exchanges.count];
         match->hit = false;
-        if (e->binding_count > 0)
-            types[e->type].match(e->index, &facts, match);
+        if (e->binding_count > 0) {
+            types[e->type].match(e->index, facts, match);
+            if (facts->copies.len && types[e->type].by_key)
+                match_copies(e, *facts, match);
+        }
         struct exchange *other = match->hit || !alternate ? NULL : alternate(e, owner);
         if (other)
             push_once(match, other);

@@ -101,16 +101,27 @@ struct match {
     bool hit;                      /* a binding of the exchange that is being looked at matched */
     struct stack exchanges;        /* found, not looked at yet */
     struct stack states[2], loops; /* of a topic's walk: trie.c */
+    uint64_t walk;                 /* of this walk: a match takes one for each key */
     struct header_view *headers;   /* the message's, taken apart: headers.c */
 };
 
 void match_free(struct match *match);
 
+/* What exchanges look at. */
+struct message_facts {
+    struct span key;
+    struct span copies;  /* more keys (copies_next), or empty: it goes where any of them leads */
+    struct span headers; /* the header table (checked), empty if there is none */
+};
+
+/* Nothing is found yet. */
+void match_begin(struct match *match);
+
 /*
  * Collects the queues (not exchanges) that a message published to the exchange goes to, through bindings
  * between exchanges (each exchange is visited once) and alternate exchanges: where an exchange matches
- * nothing at all and has an alternate, the message goes there. headers: the message's header table (checked),
- * empty if it has none. alternate(exchange, owner) gives an exchange's alternate or NULL.
+ * nothing at all and has an alternate, the message goes there. alternate(exchange, owner) gives an exchange's
+ * alternate or NULL.
  */
-void exchange_match(struct exchange *exchange, struct span key, struct span headers, struct match *match,
+void exchange_match(struct exchange *exchange, const struct message_facts *facts, struct match *match,
                     struct exchange *(*alternate)(struct exchange *exchange, void *owner), void *owner);

@@ -52,8 +52,8 @@ static bool take_alternate(struct router *router, struct op *op, struct name *al
         return true;
     }
     router_refuse(router, op, ERR_PRECONDITION_FAILED,
-                  "invalid arg 'alternate-exchange' for exchange '%.*s' in vhost '%s': it must be a name",
-                  NAME(op->name), router_vhost_name(router, op->vhost));
+                  "invalid type '%s' for arg 'alternate-exchange' in exchange '%.*s' in vhost '%s'",
+                  field_type_name(field.type), NAME(op->name), router_vhost_name(router, op->vhost));
     return false;
 }
 
@@ -191,10 +191,11 @@ static void spread_link(struct router *router, const struct op *op, struct catal
 
 static bool arguments_fit(struct router *router, struct op *op, const struct catalog_exchange *source)
 {
-    if (source->exchange.type != EXCHANGE_HEADERS || headers_arguments_valid(op->arguments))
+    char text[2 * NAME_MAX_BYTES];
+    if (source->exchange.type != EXCHANGE_HEADERS ||
+        headers_arguments_valid(op->arguments, text, sizeof text))
         return true;
-    router_refuse(router, op, ERR_PRECONDITION_FAILED,
-                  "invalid x-match: expected all, any, all-with-x or any-with-x");
+    router_refuse(router, op, ERR_PRECONDITION_FAILED, "%s", text);
     return false;
 }
 
@@ -248,7 +249,9 @@ void registrar_on_op(struct router *router, struct op *op)
     case OP_EXCHANGE_UNBIND:
         source = find(router, op, &op->other);
         destination = find(router, op, &op->name);
-        if (!source || !destination)
+        if ((!source || !destination) && op->kind == OP_EXCHANGE_UNBIND)
+            router_answer(router, op); /* what isn't bound needs no unbinding */
+        else if (!source || !destination)
             not_found(router, op, source ? &op->name : &op->other);
         else if (op->kind == OP_EXCHANGE_BIND)
             bind(router, op, source, destination);

@@ -1,8 +1,11 @@
 #include "router/headers.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "router/table.h"
 
 #define NAME_SEED 3u
@@ -176,9 +179,36 @@ static const struct mode *mode_of(struct span arguments)
     return NULL;
 }
 
-bool headers_arguments_valid(struct span arguments)
+/* As Erlang prints it; of types with more to them only the type. */
+static void say_value(const struct field *field, char *text, size_t size)
 {
-    return mode_of(arguments) != NULL;
+    int64_t number;
+    bool flag;
+    if (field_int(field, &number))
+        snprintf(text, size, "%" PRId64, number);
+    else if (field_bool(field, &flag))
+        snprintf(text, size, flag ? "true" : "false");
+    else
+        snprintf(text, size, "%s", field->type == 'V' ? "undefined" : field_type_name(field->type));
+}
+
+bool headers_arguments_valid(struct span arguments, char *text, size_t size)
+{
+    struct field field;
+    char value[32];
+    if (mode_of(arguments) || !table_find(arguments, "x-match", &field))
+        return true;
+    if (field.type == 'S') {
+        int len = (int)(field.value.len < NAME_MAX_BYTES ? field.value.len : NAME_MAX_BYTES);
+        snprintf(text, size,
+                 "Invalid x-match field value <<\"%.*s\">>; expected all, any, all-with-x, or any-with-x",
+                 len, (const char *)field.value.at);
+    } else {
+        say_value(&field, value, sizeof value);
+        snprintf(text, size, "Invalid x-match field type %s (value %s); expected longstr",
+                 field_type_name(field.type), value);
+    }
+    return false;
 }
 
 static bool counts(const struct field *field, const struct mode *mode)

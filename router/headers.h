@@ -18,8 +18,8 @@ struct headers {
 };
 
 /* Whether the arguments' x-match, if there is one, is one of the four: where not, a client's bind is to be
- * refused. */
-bool headers_arguments_valid(struct span arguments);
+ * refused with this text. */
+bool headers_arguments_valid(struct span arguments, char *text, size_t size);
 
 /* The binding's own arguments, member and rule are used. An unknown x-match is taken for all. */
 void headers_add(struct headers *headers, struct binding *binding);

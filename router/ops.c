@@ -234,14 +234,15 @@ static void purge(struct router *router, struct op *op)
 static bool bindable(struct router *router, struct op *op, struct queue *queue,
                      const struct catalog_exchange *e)
 {
+    char text[2 * NAME_MAX_BYTES];
     if (!queue)
         return false; /* answered by queue_for */
     if (!e)
         router_refuse(router, op, ERR_NOT_FOUND, "no exchange '%.*s' in vhost '%s'", NAME(op->other),
                       router_vhost_name(router, op->vhost));
-    else if (e->exchange.type == EXCHANGE_HEADERS && !headers_arguments_valid(op->arguments))
-        router_refuse(router, op, ERR_PRECONDITION_FAILED,
-                      "invalid x-match: expected all, any, all-with-x or any-with-x");
+    else if (e->exchange.type == EXCHANGE_HEADERS &&
+             !headers_arguments_valid(op->arguments, text, sizeof text))
+        router_refuse(router, op, ERR_PRECONDITION_FAILED, "%s", text);
     else
         return true;
     return false;

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "router/agent.h"
 #include "router/large.h"
+#include "router/spot.h"
 
 static struct queue *queue_of(struct destination *destination)
 {
@@ -22,9 +23,27 @@ static void match_exchange(struct router *router, struct catalog_exchange *e, st
 {
     const struct command_publish *c = p->publish;
     struct match *match = &router->match;
-    exchange_match(&e->exchange, span_of(c->bytes, c->key_len),
-                   span_of(c->bytes + c->headers_at, c->headers_len), match, catalog_alternate,
-                   &router->catalog);
+    struct message_facts facts = {
+        .key = span_of(c->bytes, c->key_len),
+        .copies = command_copies(c),
+        .headers = span_of(c->bytes + c->headers_at, c->headers_len),
+    };
+    exchange_match(&e->exchange, &facts, match, catalog_alternate, &router->catalog);
+    p->to = (struct recipients){match->found, match->count};
+}
+
+/* The default exchange, where each key names a queue. */
+static void match_queues(struct router *router, uint32_t vhost, struct publishing *p)
+{
+    const struct command_publish *c = p->publish;
+    struct span copies = command_copies(c), key = span_of(c->bytes, c->key_len);
+    struct match *match = &router->match;
+    match_begin(match);
+    do {
+        struct queue *queue = catalog_queue(&router->catalog, vhost, key);
+        if (queue)
+            match_destination(match, &queue->destination);
+    } while (copies_next(&copies, &key));
     p->to = (struct recipients){match->found, match->count};
 }
 
@@ -39,7 +58,9 @@ static bool any_durable(struct recipients to)
 void publish_match(struct router *router, struct catalog_exchange *e, struct publishing *p)
 {
     const struct command_publish *c = p->publish;
-    if (e && e->is_default) {
+    if (e && e->is_default && (c->flags & PUBLISH_COPIES)) {
+        match_queues(router, e->vhost, p);
+    } else if (e && e->is_default) {
         struct queue *queue = catalog_queue(&router->catalog, e->vhost, span_of(c->bytes, c->key_len));
         router->one = queue ? &queue->destination : NULL;
         p->to = (struct recipients){&router->one, queue != NULL};

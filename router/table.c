@@ -141,6 +141,27 @@ bool table_find(struct span table, const char *name, struct field *field)
     return false;
 }
 
+bool array_next(struct span *array, struct field *field)
+{
+    return array->len > 0 && take_value(array, field);
+}
+
+const char *field_type_name(char type)
+{
+    static const struct {
+        char type;
+        const char *name;
+    } names[] = {{'S', "longstr"},     {'t', "bool"},          {'T', "timestamp"}, {'A', "array"},
+                 {'F', "table"},       {'V', "void"},          {'x', "binary"},    {'d', "double"},
+                 {'f', "float"},       {'D', "decimal"},       {'l', "long"},      {'L', "long"},
+                 {'s', "short"},       {'u', "unsignedshort"}, {'b', "byte"},      {'B', "unsignedbyte"},
+                 {'i', "unsignedint"}, {'I', "signedint"}};
+    unsigned i = 0;
+    while (names[i].type != type && i < sizeof names / sizeof *names - 1)
+        i++;
+    return names[i].name;
+}
+
 /* 'L' is signed like 'l': RabbitMQ reads both so, whatever the specification says. */
 bool field_int(const struct field *field, int64_t *value)
 {

@@ -25,6 +25,10 @@ bool table_check(struct span table);
 bool table_next(struct span *table, struct field *field);
 /* The field of that name, if there is one. */
 bool table_find(struct span table, const char *name, struct field *field);
+/* Takes the first value off *array, the bytes of an 'A'; its name is not set. False at the end. */
+bool array_next(struct span *array, struct field *field);
+/* What RabbitMQ calls a type in its texts. */
+const char *field_type_name(char type);
 /* A whole number of any integer type; false for anything else. */
 bool field_int(const struct field *field, int64_t *value);
 bool field_bool(const struct field *field, bool *value);

@@ -19,7 +19,7 @@ struct trie_node {
     uint32_t words;        /* children that are words */
     uint32_t len;
     struct spot spot;
-    uint64_t reached; /* ANY: the last match that came here */
+    uint64_t reached; /* ANY: the last walk that came here */
     enum node_kind kind;
     char word[];
 };
@@ -212,9 +212,9 @@ struct walk {
  */
 static void reach_any(struct trie_node *any, struct match *match)
 {
-    if (any->reached == match->number)
+    if (any->reached == match->walk)
         return;
-    any->reached = match->number;
+    any->reached = match->walk;
     match_spot(match, &any->spot);
     if (any->words > 0)
         stack_push(&match->loops, any);
@@ -260,6 +260,7 @@ void trie_match(const struct trie *trie, struct span key, struct match *match)
         return;
     struct walk walk = {trie, match, &match->states[0], &match->states[1]};
     walk.then->count = match->loops.count = 0;
+    match->walk++;
     reach(&walk, trie->root);
     turn(&walk);
     struct words words = words_of(key);

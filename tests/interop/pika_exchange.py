@@ -46,6 +46,17 @@ class Exchanges(Tour):
         self.assertEqual(self.routed(queues, exchange, headers={}), [])
         self.assertEqual(self.routed(queues, exchange), [])
 
+    def test_headers_without_a_sensible_match(self):
+        queue = self.queue()
+        for value, text in (("some", 'field value <<"some">>; expected all, any, all-with-x, or any-with-x'),
+                            (5, "field type signedint (value 5); expected longstr"),
+                            (True, "field type bool (value true); expected longstr"),
+                            (None, "field type void (value undefined); expected longstr")):
+            self.refuses(406, "PRECONDITION_FAILED - Invalid x-match " + text, "queue_bind", queue, "amq.headers", "",
+                         arguments={"x-match": value})
+            self.refuses(406, "PRECONDITION_FAILED - Invalid x-match " + text, "exchange_bind", "amq.fanout", "amq.headers", "",
+                         arguments={"x-match": value})
+
     def test_headers_of_many_types(self):
         exchange = self.exchange("headers")
         values = {"int": 5, "long": 1 << 40, "bool": True, "text": "t", "decimal": decimal.Decimal("1.5"), "time": datetime.datetime(2020, 2, 3, 4, 5, 6), "list": [1, "a"], "table": {"x": 1},
@@ -138,6 +149,16 @@ class Exchanges(Tour):
         self.channel.queue_bind(queue, exchange, "a.b")
         self.publish(exchange, "a.b", b"once")
         self.assertEqual(self.bodies(queue), [b"once"])
+
+    def test_an_alternate_that_is_no_name(self):
+        name = self.name()
+        self.refuses(406, "PRECONDITION_FAILED - invalid type 'signedint' for arg 'alternate-exchange' in exchange '%s' in vhost '/'" %
+                     name, "exchange_declare", name, "direct", arguments={"alternate-exchange": 5})
+
+    def test_unbinding_what_is_not_there(self):
+        self.channel.exchange_unbind("tour-none", "amq.direct", "k")
+        self.channel.exchange_unbind("amq.direct", "tour-none", "k")
+        self.channel.queue_unbind("tour-none", "amq.direct", "k")
 
     def test_alternate_exchange(self):
         last = self.exchange("fanout")

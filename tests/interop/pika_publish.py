@@ -31,13 +31,24 @@ class Publishing(Tour):
         self.refuses(406, "PRECONDITION_FAILED - user_id property set to 'someone' but authenticated user was 'guest'",
                      "basic_publish", "", "q", b"x", pika.BasicProperties(user_id="someone"))
 
-    def test_expiration_that_is_none(self):
-        """RabbitMQ goes on in Erlang, ": no_integer"."""
-        with self.assertRaises(ChannelClosedByBroker) as closed:
-            self.publish("", "q", expiration="soon")
-            self.channel.basic_qos(prefetch_count=1)
-        self.assertEqual(closed.exception.reply_code, 406)
-        self.assertTrue(closed.exception.reply_text.startswith("PRECONDITION_FAILED - invalid expiration 'soon'"))
+    def test_expirations(self):
+        for text in ("0", "+5", "-0", "007", "4294967296", "315360000000"):
+            self.channel.basic_publish("", "nobody", b"x", pika.BasicProperties(expiration=text))
+        self.channel.basic_qos(prefetch_count=1)
+        for text, why in (("soon", "no_integer"), ("", "no_integer"), (" 5", "no_integer"), ("--5", "no_integer"),
+                          ("10s", '{leftover_string,"s"}'), ("1.5", '{leftover_string,".5"}'), ('5 "m\\', '{leftover_string," \\"m\\\\"}'),
+                          ("-1", "{value_negative,-1}"), ("315360000001", "{value_too_large,315360000001}")):
+            self.refuses(406, "PRECONDITION_FAILED - invalid expiration '%s': %s" % (text, why), "basic_publish", "", "q", b"x",
+                         pika.BasicProperties(expiration=text))
+
+    def test_delivery_modes(self):
+        for mode in (0, 3, 255):
+            self.refuses(406, "PRECONDITION_FAILED - invalid message: {delivery_mode_unknown,%d}" % mode, "basic_publish", "", "q",
+                         b"x", pika.BasicProperties(delivery_mode=mode))
+
+    def test_a_long_text_is_cut(self):
+        text = "NOT_FOUND - no exchange '" + "e" * 255
+        self.refuses(404, text[:252] + "...", "basic_publish", "e" * 255, "q", b"x")
 
     def test_large_bodies(self):
         queue = self.queue(durable=True)

@@ -211,7 +211,6 @@ static unsigned expect(struct model *model, const struct known_channel *channel,
     case EXCHANGE_DELETE:
         return expect_exchange_delete(model, q);
     case EXCHANGE_BIND:
-    case EXCHANGE_UNBIND:
         return expect_exchange_binding(model, q);
     case QUEUE_DECLARE:
         return expect_queue_declare(model, channel, q);
@@ -219,6 +218,8 @@ static unsigned expect(struct model *model, const struct known_channel *channel,
         return expect_queue_delete(model, channel, q);
     case QUEUE_BIND:
         return expect_queue_bind(model, channel, q);
+    case EXCHANGE_UNBIND:
+        return MAY_OK;
     case QUEUE_UNBIND:
         return with_queue(model, channel, q, MAY_OK, MAY_OK);
     case QUEUE_PURGE:

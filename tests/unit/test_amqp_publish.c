@@ -290,7 +290,8 @@ Test(amqp_publish, wrong_properties)
 {
     wrong_property("\0\x10\4root", 7,
                    "PRECONDITION_FAILED - user_id property set to 'root' but authenticated user was 'guest'");
-    wrong_property("\1\0\3abc", 6, "PRECONDITION_FAILED - invalid expiration 'abc'");
+    wrong_property("\1\0\3abc", 6, "PRECONDITION_FAILED - invalid expiration 'abc': no_integer");
+    wrong_property("\x10\0\3", 3, "PRECONDITION_FAILED - invalid message: {delivery_mode_unknown,3}");
     wrong_property("\2\0\x15"
                    "amq.rabbitmq.reply-to",
                    24, "PRECONDITION_FAILED - fast reply consumer does not exist");

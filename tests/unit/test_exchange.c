@@ -58,10 +58,10 @@ Test(exchange, can_be_used_again_after_clear)
     exchange_init(&e, 1, EXCHANGE_DIRECT);
     for (int i = 0; i < 2; i++) {
         exchange_bind(&e, &q, span_str("k"), none);
-        exchange_match(&e, span_str("k"), none, &match, NULL, NULL);
+        exchange_match(&e, &(struct message_facts){.key = span_str("k")}, &match, NULL, NULL);
         cr_assert_eq(match.count, 1);
         exchange_clear(&e);
-        exchange_match(&e, span_str("k"), none, &match, NULL, NULL);
+        exchange_match(&e, &(struct message_facts){.key = span_str("k")}, &match, NULL, NULL);
         cr_assert_eq(match.count, 0);
     }
     match_free(&match);
@@ -74,7 +74,7 @@ Test(exchange, remote_queues_count_but_get_nothing)
     struct match match = {0};
     exchange_init(&e, 1, EXCHANGE_FANOUT);
     exchange_bind(&e, &far, none, none);
-    exchange_match(&e, none, none, &match, NULL, NULL);
+    exchange_match(&e, &(struct message_facts){0}, &match, NULL, NULL);
     cr_assert(match.any && match.count == 0);
     exchange_clear(&e);
     match_free(&match);
@@ -106,7 +106,8 @@ Test(exchange, forget_removes_all_that_leads_to_a_queue)
     cr_assert_null(q.bindings);
     for (unsigned t = 0; t < EXCHANGE_TYPES; t++) {
         cr_assert_eq(e[t].binding_count, 10);
-        exchange_match(&e[t], span_str(t == EXCHANGE_TOPIC ? "7.a" : "7.*"), none, &match, NULL, NULL);
+        struct message_facts facts = {.key = span_str(t == EXCHANGE_TOPIC ? "7.a" : "7.*")};
+        exchange_match(&e[t], &facts, &match, NULL, NULL);
         cr_assert(match.count == 1 && match.found[0] == &r);
         exchange_clear(&e[t]);
     }
@@ -118,12 +119,16 @@ Test(exchange, x_match_is_checked)
 {
     uint8_t bytes[NAIVE_BYTES_MAX];
     struct naive_table table = {1, {{"x-match", 'S', "any-with-x", 0}}};
-    cr_assert(headers_arguments_valid(none));
-    cr_assert(headers_arguments_valid(naive_encode(&table, bytes)));
+    char text[100];
+    cr_assert(headers_arguments_valid(none, text, sizeof text));
+    cr_assert(headers_arguments_valid(naive_encode(&table, bytes), text, sizeof text));
     table.fields[0].text = "some";
-    cr_assert_not(headers_arguments_valid(naive_encode(&table, bytes)));
+    cr_assert_not(headers_arguments_valid(naive_encode(&table, bytes), text, sizeof text));
+    cr_assert_str_eq(
+        text, "Invalid x-match field value <<\"some\">>; expected all, any, all-with-x, or any-with-x");
     table.fields[0].type = 'I';
-    cr_assert_not(headers_arguments_valid(naive_encode(&table, bytes)));
+    cr_assert_not(headers_arguments_valid(naive_encode(&table, bytes), text, sizeof text));
+    cr_assert_str_eq(text, "Invalid x-match field type signedint (value 0); expected longstr");
 }
 
 /* Every header of a hostile message has one name, every binding asks for the last: not a product of the two.
@@ -142,7 +147,8 @@ Test(exchange, repeated_headers_take_no_longer, .timeout = 20)
     for (int i = 0; i < QUEUES; i++)
         exchange_bind(&e, &queues[i], none, span_of(p - 7, 7));
     for (int i = 0; i < 100; i++) {
-        exchange_match(&e, none, span_of(bytes, sizeof bytes), &match, NULL, NULL);
+        exchange_match(&e, &(struct message_facts){.headers = span_of(bytes, sizeof bytes)}, &match, NULL,
+                       NULL);
         cr_assert_eq(match.count, QUEUES);
     }
     exchange_clear(&e);
@@ -180,22 +186,33 @@ static struct destination *target_of(unsigned target)
     return target < QUEUES ? &w.queues[target] : &w.exchanges[target - QUEUES].self;
 }
 
-static bool naive_binding_matches(const struct planned *p, const char *key, const struct naive_table *headers)
+/* The key of a message, and those of its copies. */
+struct some_keys {
+    unsigned count;
+    char key[4][20];
+};
+
+static bool naive_key_matches(enum exchange_type type, const char *bound, const char *key)
 {
-    switch (w.exchanges[p->source].type) {
-    case EXCHANGE_DIRECT:
-        return strcmp(p->key, key) == 0;
-    case EXCHANGE_FANOUT:
-        return true;
-    case EXCHANGE_TOPIC:
-        return naive_topic(p->key, key);
-    default:
-        return naive_headers(&p->arguments, headers);
-    }
+    return type == EXCHANGE_TOPIC ? naive_topic(bound, key) : strcmp(bound, key) == 0;
 }
 
-static void naive_visit(unsigned exchange, const char *key, const struct naive_table *headers, bool *seen,
-                        bool *queues)
+static bool naive_binding_matches(const struct planned *p, const struct some_keys *keys,
+                                  const struct naive_table *headers)
+{
+    enum exchange_type type = w.exchanges[p->source].type;
+    if (type == EXCHANGE_FANOUT)
+        return true;
+    if (type == EXCHANGE_HEADERS)
+        return naive_headers(&p->arguments, headers);
+    for (unsigned i = 0; i < keys->count; i++)
+        if (naive_key_matches(type, p->key, keys->key[i]))
+            return true;
+    return false;
+}
+
+static void naive_visit(unsigned exchange, const struct some_keys *keys, const struct naive_table *headers,
+                        bool *seen, bool *queues)
 {
     if (seen[exchange])
         return;
@@ -203,16 +220,16 @@ static void naive_visit(unsigned exchange, const char *key, const struct naive_t
     bool hit = false;
     for (int i = 0; i < BINDINGS; i++) {
         const struct planned *p = &w.planned[i];
-        if (!p->in || p->source != exchange || !naive_binding_matches(p, key, headers))
+        if (!p->in || p->source != exchange || !naive_binding_matches(p, keys, headers))
             continue;
         hit = true;
         if (p->target < QUEUES)
             queues[p->target] = true;
         else
-            naive_visit(p->target - QUEUES, key, headers, seen, queues);
+            naive_visit(p->target - QUEUES, keys, headers, seen, queues);
     }
     if (!hit && w.alternate[exchange] >= 0)
-        naive_visit((unsigned)w.alternate[exchange], key, headers, seen, queues);
+        naive_visit((unsigned)w.alternate[exchange], keys, headers, seen, queues);
 }
 
 static struct exchange *alternate(struct exchange *exchange, void *owner)
@@ -222,22 +239,39 @@ static struct exchange *alternate(struct exchange *exchange, void *owner)
     return a < 0 ? NULL : &w.exchanges[a];
 }
 
+/* As in a command: behind the first, each with its length. */
+static struct span encode_copies(const struct some_keys *keys, uint8_t *bytes)
+{
+    uint8_t *at = bytes;
+    for (unsigned i = 1; i < keys->count; i++) {
+        struct span key = span_str(keys->key[i]);
+        at = put_span(put_be32(at, (uint32_t)key.len), key);
+    }
+    return span_of(bytes, (size_t)(at - bytes));
+}
+
 static void publish_and_compare(void)
 {
-    char key[20];
+    struct some_keys keys = {.count = 1};
+    uint8_t copies[4 * 24];
     struct naive_table headers;
     uint8_t bytes[NAIVE_BYTES_MAX];
-    naive_random_key(key, &w.prng, 4, false);
+    if (prng_chance(&w.prng, 300000))
+        keys.count += (unsigned)prng_below(&w.prng, 4);
+    for (unsigned i = 0; i < keys.count; i++)
+        naive_random_key(keys.key[i], &w.prng, 4, false);
     naive_random_table(&headers, &w.prng, NAIVE_FIELDS_MAX);
     unsigned start = (unsigned)prng_below(&w.prng, EXCHANGES);
     bool seen[EXCHANGES] = {false}, queues[QUEUES] = {false}, any = false;
-    naive_visit(start, key, &headers, seen, queues);
-    exchange_match(&w.exchanges[start], span_str(key), naive_encode(&headers, bytes), &w.match, alternate,
-                   &w);
+    naive_visit(start, &keys, &headers, seen, queues);
+    struct message_facts facts = {span_str(keys.key[0]), encode_copies(&keys, copies),
+                                  naive_encode(&headers, bytes)};
+    exchange_match(&w.exchanges[start], &facts, &w.match, alternate, &w);
     size_t expected = 0;
     for (unsigned q = 0; q < QUEUES; q++) {
         bool wanted = queues[q] && !w.queues[q].remote;
-        cr_assert_eq(matched(&w.match, &w.queues[q]), wanted, "key '%s' queue %u", key, q);
+        cr_assert_eq(matched(&w.match, &w.queues[q]), wanted, "key '%s' and %u more, queue %u", keys.key[0],
+                     keys.count - 1, q);
         expected += wanted;
         any = any || queues[q];
     }

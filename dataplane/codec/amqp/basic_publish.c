@@ -8,6 +8,8 @@
  * Whatever is out of the ordinary, wrong, or not in one piece goes the way of content.c, frame by frame;
  * there errors are told.
  */
+#include "codec/amqp/copies.h"
+#include "codec/amqp/expiration.h"
 #include "codec/amqp/handlers.h"
 #include "codec/amqp/publisher.h"
 #include "codec/amqp/reply_to.h"
@@ -184,33 +186,33 @@ bool exchange_allows(struct amqp *c, struct channel *ch, const struct exchange_r
     return false;
 }
 
-/* Milliseconds, in digits. */
-static bool is_expiration(struct span s)
+static bool copies_allowed(struct amqp *c, struct channel *ch, struct span headers)
 {
-    uint64_t n = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.at[i] < '0' || s.at[i] > '9')
-            return false;
-        n = n * 10 + (s.at[i] - '0');
-        if (n > UINT32_MAX)
-            return false;
-    }
-    return s.len > 0;
+    const char *name, *type = copies_wrong_type(headers, &name);
+    if (type)
+        amqp_fail(c, ch, ERR_PRECONDITION_FAILED, "invalid message: {unacceptable_type_in_header,\"%s\",%s}",
+                  name, type);
+    return !type;
 }
 
 bool properties_allowed(struct amqp *c, struct channel *ch, const struct properties *p)
 {
     struct span user = name_span(&c->user);
+    char why[64];
     if ((p->flags & HAS_USER_ID) && !span_equal(p->user_id, user))
         amqp_fail(c, ch, ERR_PRECONDITION_FAILED,
                   "user_id property set to '%.*s' but authenticated user was '%.*s'", TEXT_OF(p->user_id),
                   TEXT_OF(user));
-    else if ((p->flags & HAS_EXPIRATION) && !is_expiration(p->expiration))
-        amqp_fail(c, ch, ERR_PRECONDITION_FAILED, "invalid expiration '%.*s'", TEXT_OF(p->expiration));
+    else if ((p->flags & HAS_EXPIRATION) && !expiration_valid(p->expiration, why, sizeof why))
+        amqp_fail(c, ch, ERR_PRECONDITION_FAILED, "invalid expiration '%.*s': %s", TEXT_OF(p->expiration),
+                  why);
     else if ((p->flags & HAS_REPLY_TO) && reply_to_named(p->reply_to) && !ch->reply_queue.len)
         amqp_fail(c, ch, ERR_PRECONDITION_FAILED, "fast reply consumer does not exist");
+    else if (p->flags & HAS_ODD_DELIVERY_MODE)
+        amqp_fail(c, ch, ERR_PRECONDITION_FAILED, "invalid message: {delivery_mode_unknown,%u}",
+                  p->delivery_mode);
     else
-        return true;
+        return !(p->flags & HAS_COPIES) || copies_allowed(c, ch, p->headers);
     return false;
 }
 

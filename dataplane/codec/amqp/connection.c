@@ -74,17 +74,13 @@ static void connection_fail(struct amqp *c, enum method method, enum error error
     host_wake_at(c->host, host_now(c->host) + CLOSE_NS);
 }
 
-/* As a short string holds at most 255 bytes, a text may have been cut: not in the middle of a character. */
-static void mend(char *text, size_t room)
+/* As a short string holds at most 255 bytes, a longer text is cut, but not in the middle of a character. */
+static void cut(char *text)
 {
-    size_t len = strlen(text);
-    if (len < room - 1)
-        return;
-    while (len && (text[len - 1] & 0xc0) == 0x80)
+    size_t len = NAME_MAX_BYTES - 3;
+    while (len && (text[len] & 0xc0) == 0x80)
         len--;
-    if (len && (text[len - 1] & 0x80))
-        len--;
-    text[len] = 0;
+    memcpy(text + len, "...", 4);
 }
 
 static void fail_va(struct amqp *c, struct channel *ch, enum method method, enum error error,
@@ -93,8 +89,9 @@ static void fail_va(struct amqp *c, struct channel *ch, enum method method, enum
     char text[NAME_MAX_BYTES + 1];
     int n = snprintf(text, sizeof text, "%s - ", error_name(error));
     CHECK(n > 0 && (size_t)n < sizeof text);
-    vsnprintf(text + n, sizeof text - (size_t)n, format, args);
-    mend(text, sizeof text);
+    n += vsnprintf(text + n, sizeof text - (size_t)n, format, args);
+    if ((size_t)n > NAME_MAX_BYTES)
+        cut(text);
     if (c->phase >= PHASE_ENDING)
         return;
     if (!ch || error_is_hard(error))

@@ -5,6 +5,7 @@
  *   basic.publish -> content_begin     header frame -> content_header     body frames -> content_body
  */
 #include "base/check.h"
+#include "codec/amqp/copies.h"
 #include "codec/amqp/publisher.h"
 #include "codec/amqp/reply_to.h"
 
@@ -53,7 +54,7 @@ static struct piece *piece_new(struct amqp *c, struct channel *ch, size_t extra)
 
 static size_t body_at(const struct piece *piece)
 {
-    return (size_t)piece->exchange_len + piece->key_len + piece->properties_len;
+    return (size_t)piece->exchange_len + piece->key_len + piece->properties_len + piece->copies_len;
 }
 
 /* Sends the piece that is full, or the last. False: it must wait. */
@@ -91,6 +92,17 @@ static struct span exchange_reply_to(const struct channel *ch, const struct prop
     return after;
 }
 
+/* properties: of the piece. */
+static void put_copies(struct piece *piece, uint8_t *properties, struct span headers)
+{
+    size_t hidden = copies_hide(properties, piece->properties_len, piece->headers_at, headers.len);
+    piece->properties_len -= (uint32_t)hidden;
+    piece->headers_len -= (uint32_t)hidden;
+    uint8_t *copies = properties + piece->properties_len;
+    piece->copies_len = (uint32_t)(copies_put(copies, headers) - copies);
+    piece->flags |= PUBLISH_COPIES;
+}
+
 /* Makes the first piece: exchange, key and properties. */
 static bool first_piece(struct amqp *c, struct channel *ch, struct span properties,
                         const struct properties *p)
@@ -104,7 +116,8 @@ static bool first_piece(struct amqp *c, struct channel *ch, struct span properti
         with = span_of(reply_to, 1 + ch->reply_queue.len);
     }
     size_t properties_len = properties.len + with.len + after.len;
-    struct piece *piece = piece_new(c, ch, a->exchange.len + a->key.len + properties_len);
+    size_t copies_len = p->flags & HAS_COPIES ? copies_size(p->headers) : 0;
+    struct piece *piece = piece_new(c, ch, a->exchange.len + a->key.len + properties_len + copies_len);
     if (!piece)
         return false;
     piece->first = true;
@@ -117,6 +130,8 @@ static bool first_piece(struct amqp *c, struct channel *ch, struct span properti
     piece->headers_len = (uint32_t)p->headers.len;
     uint8_t *at = put_span(put_span(piece->bytes, name_span(&a->exchange)), name_span(&a->key));
     put_span(put_span(put_span(at, properties), with), after);
+    if (p->flags & HAS_COPIES)
+        put_copies(piece, at, p->headers);
     return true;
 }
 

@@ -1,5 +1,6 @@
 #include "codec/amqp/properties.h"
 
+#include "codec/amqp/copies.h"
 #include "router/table.h"
 
 /* Flags that name no property: the last two bits, one of which would announce more flags (there are none). */
@@ -66,10 +67,14 @@ bool properties_read(struct span bytes, struct properties *p)
         return false;
     if (p->flags & (HAS_CONTENT_TYPE | HAS_CONTENT_ENCODING | HAS_HEADERS) && !read_first(&bytes, p))
         return false;
+    if (p->headers.len && copies_named(p->headers))
+        p->flags |= HAS_COPIES;
     if (p->flags & HAS_DELIVERY_MODE) {
         if (!bytes.len)
             return false;
         p->delivery_mode = bytes.at[0];
+        if (p->delivery_mode != DELIVERY_TRANSIENT && p->delivery_mode != DELIVERY_PERSISTENT)
+            p->flags |= HAS_ODD_DELIVERY_MODE;
         skip(&bytes, 1);
     }
     if (p->flags & (HAS_DELIVERY_MODE - 1) && !read_last(&bytes, p))

@@ -25,9 +25,12 @@ enum {
     HAS_USER_ID = 1 << 4,
     HAS_APP_ID = 1 << 3,
     HAS_CLUSTER_ID = 1 << 2,
+    /* On the wire these two are 0; here they say that there is something to be looked at. */
+    HAS_ODD_DELIVERY_MODE = 1 << 1, /* neither 1 nor 2 */
+    HAS_COPIES = 1 << 0,            /* a header CC or BCC */
 };
 
-enum { DELIVERY_PERSISTENT = 2 };
+enum { DELIVERY_TRANSIENT = 1, DELIVERY_PERSISTENT = 2 };
 
 /* What the broker itself looks at. A span is valid if its flag is set. */
 struct properties {

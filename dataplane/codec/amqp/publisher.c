@@ -66,7 +66,7 @@ static struct command_publish publish_of(const struct piece *piece)
         .bytes = piece->bytes + piece->exchange_len,
         .properties_at = piece->key_len,
         .properties_len = piece->properties_len,
-        .body_at = piece->key_len + piece->properties_len,
+        .body_at = piece->key_len + piece->properties_len + piece->copies_len,
         .body_len = piece->body_len,
         .total_len = piece->total_len,
         .headers_at = piece->key_len + piece->headers_at,

@@ -18,13 +18,13 @@
 struct piece {
     struct piece *next; /* of a transaction */
     uint16_t exchange_len, key_len;
-    uint32_t properties_len;
+    uint32_t properties_len, copies_len;
     uint32_t body_len;                /* of these bytes */
     uint32_t total_len;               /* of the whole body */
     uint32_t headers_at, headers_len; /* in the properties */
     uint8_t flags;                    /* PUBLISH_* of a first piece */
     bool first, last;
-    uint8_t bytes[]; /* exchange, key, properties (of a first piece), body */
+    uint8_t bytes[]; /* exchange, key, properties, copies (of a first piece), body */
 };
 
 /* A publish whose frames come one by one. */
@@ -67,7 +67,7 @@ bool properties_allowed(struct amqp *c, struct channel *ch, const struct propert
 /* Whether properties_allowed has something to look at. */
 static inline bool properties_special(const struct properties *p)
 {
-    return p->flags & (HAS_REPLY_TO | HAS_EXPIRATION | HAS_USER_ID);
+    return p->flags & (HAS_REPLY_TO | HAS_EXPIRATION | HAS_USER_ID | HAS_ODD_DELIVERY_MODE | HAS_COPIES);
 }
 
 /* Begins the assembly of a publish; its method is the one being handled. */

@@ -1,0 +1,10 @@
+/* The expiration property: a time to live in milliseconds, as text. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/span.h"
+
+/* False if it isn't one; why: in RabbitMQ's words. */
+bool expiration_valid(struct span text, char *why, size_t size);

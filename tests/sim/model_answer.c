@@ -56,6 +56,44 @@ static bool is_another(const struct known_queue *queue, const struct known_reque
     return queue->gone || !equal(queue, q) || (queue->exclusive && queue->owner != stream);
 }
 
+/* The new life may have begun at any moment since it was asked for: what has been routed since then, bound,
+ * or asked for, by the queue's name, may be the new life's. */
+static void inherit(struct model *model, struct known_queue *from, struct known_queue *to, uint64_t since)
+{
+    for (unsigned i = 0; i < from->entry_count; i++) {
+        struct known_message *m = from->entries[i]->message;
+        if ((!m->closed || m->closed >= since) && !model_entry(m, to))
+            model_add_entry(m, to);
+    }
+    for (unsigned i = 0; i < model->binding_count; i++) {
+        struct known_binding *b = model->bindings[i];
+        if (b->queue != from || b->thing.changed < since)
+            continue;
+        b->queue = to;
+        b->thing.clash |= b->thing.changing > 0;
+        b->thing.there = b->thing.before = MAYBE;
+    }
+    for (unsigned i = 0; i < model->consumer_count; i++) {
+        struct known_consumer *c = model->consumers[i];
+        if (c->queue != from || c->state == CONSUMER_GONE || (c->since && c->since < since))
+            continue;
+        c->queue = to;
+        c->unsure = true;
+    }
+}
+
+static void set_adrift(struct model *model, const struct known_queue *from, struct known_queue *to)
+{
+    for (unsigned i = 0; i < model->channel_count; i++)
+        for (unsigned r = 0; r < model->channels[i]->request_count; r++) {
+            struct known_request *q = model->channels[i]->requests[r];
+            if (q->queue != from || q->changes)
+                continue;
+            q->queue = to;
+            q->adrift = q->disturbed = true;
+        }
+}
+
 static struct known_queue *declared(struct model *model, struct known_request *q, const struct text *name,
                                     uint64_t stream)
 {
@@ -72,12 +110,16 @@ static struct known_queue *declared(struct model *model, struct known_request *q
                 doubt_content(model, queue);
             return queue;
         }
+    }
+    struct known_queue *life = model_new_queue(model, name);
+    model_queue_becomes(life, q, stream);
+    if (queue) {
+        inherit(model, queue, life, q->begun);
+        set_adrift(model, queue, life);
         model_queue_ends(model, queue);
     }
-    queue = model_new_queue(model, name);
-    model_queue_becomes(queue, q, stream);
-    model_thing_set(model, &queue->thing, YES);
-    return queue;
+    model_thing_set(model, &life->thing, YES);
+    return life;
 }
 
 static void queue_declared(struct model *model, struct known_channel *channel, struct known_request *q,
@@ -142,8 +184,9 @@ static void queue_purged(struct model *model, struct known_channel *channel, str
     uint32_t messages = read_long(&r);
     if (q->queue->gone)
         return;
-    check_count("messages", q->queue, messages, model_ready(model, q->queue, q->begun, stream));
-    model_purged(model, q->queue, q, stream, true);
+    if (!q->adrift)
+        check_count("messages", q->queue, messages, model_ready(model, q->queue, q->begun, stream));
+    model_purged(model, q->queue, q, stream, !q->adrift);
     model_asked(model, q->queue, stream);
 }
 

@@ -36,9 +36,10 @@ struct model_bounds model_ready(const struct model *model, const struct known_qu
     bool taken = queue->thing.there == NO || model_interest(model, queue, from, asker);
     for (unsigned i = 0; i < queue->entry_count; i++) {
         const struct known_entry *e = queue->entries[i];
+        bool settled = e->where == WHERE_DONE && e->since >= since; /* purged, perhaps: it may still count */
         bool out = e->where == WHERE_DONE || e->where == WHERE_OUT;
         out &= e->since < since;
-        b.most += e->present != NO && !out;
+        b.most += (e->present != NO || settled) && !out;
         b.least += !taken && e->present == YES && e->where == WHERE_READY && e->since < since;
     }
     for (unsigned i = 0; i < model->routing_count; i++)

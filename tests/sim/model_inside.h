@@ -17,6 +17,7 @@ struct thing {
     enum sure wants;   /* what they want */
     bool clash;        /* and they want different things */
     bool unsafe;       /* has changed since a journal failed */
+    uint64_t changed;  /* stamp: of the last request to change it */
 };
 
 struct known_exchange {
@@ -129,6 +130,7 @@ struct known_request {
     uint32_t count; /* qos */
     bool entered;   /* model_request_begin was called */
     bool disturbed; /* something has changed while it was under way */
+    bool adrift;    /* it may have been about another life of the queue */
     bool changes;   /* thing_begin was called: */
     struct thing *thing;
     enum sure wants;

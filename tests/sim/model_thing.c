@@ -101,6 +101,7 @@ void model_thing_begin(struct model *model, struct thing *thing, enum sure wants
     else
         thing->clash |= thing->wants != wants;
     thing->wants = wants;
+    thing->changed = model->clock;
     if (thing->there != wants)
         model_thing_set(model, thing, MAYBE);
 }

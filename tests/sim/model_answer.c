@@ -146,8 +146,8 @@ static void queue_deleted(struct model *model, struct known_channel *channel, st
     if (!q->changes)
         return;
     struct model_bounds b = model_ready(model, q->queue, q->begun, channel->conn->stream);
-    if (q->disturbed)
-        b.least = 0; /* another may have been faster */
+    if (q->disturbed || q->thing->before != YES)
+        b.least = 0; /* another may have been faster, or it wasn't there */
     if (!q->queue->gone)
         check_count("messages", q->queue, messages, b);
     model_thing_end(model, q->thing, NO, true);

@@ -11,6 +11,24 @@ static bool asks(const struct known_request *q, const struct known_queue *queue)
     return q->queue == queue && (q->method == BASIC_GET || q->method == QUEUE_PURGE);
 }
 
+/* Whether somebody else's answer is still to come: another stream's, or one on another channel of this one.
+ */
+static bool asked_for(const struct model *model, const struct known_queue *queue, uint64_t but)
+{
+    unsigned own = 0;
+    for (unsigned i = 0; i < model->channel_count; i++) {
+        const struct known_channel *ch = model->channels[i];
+        for (unsigned r = 0; r < ch->request_count; r++) {
+            if (!asks(ch->requests[r], queue))
+                continue;
+            if (ch->conn->stream != but)
+                return true;
+            own += r == 0;
+        }
+    }
+    return own > 1;
+}
+
 bool model_interest(const struct model *model, const struct known_queue *queue, uint64_t since, uint64_t but)
 {
     for (unsigned i = 0; i < model->consumer_count; i++) {
@@ -18,13 +36,8 @@ bool model_interest(const struct model *model, const struct known_queue *queue, 
         if (c->queue == queue && c->stream != but && (c->state != CONSUMER_GONE || c->gone >= since))
             return true;
     }
-    for (unsigned i = 0; i < model->channel_count; i++) {
-        const struct known_channel *ch = model->channels[i];
-        for (unsigned r = 0; ch->conn->stream != but && r < ch->request_count; r++)
-            if (asks(ch->requests[r], queue))
-                return true;
-    }
-    return queue->asked >= since || (queue->asker != but && queue->asked_by_asker >= since);
+    return asked_for(model, queue, but) || queue->asked >= since ||
+           (queue->asker != but && queue->asked_by_asker >= since);
 }
 
 /* What the one who asks has been sent before the answer has been seen: it isn't ready any more. */

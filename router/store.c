@@ -44,7 +44,7 @@ uint8_t *store_open(struct store *store, const struct journal_end *end, uint64_t
     store->broker = broker;
     store->start = start;
     store->before = end->before;
-    store->handed = store->end[DURABLE] = end->lsn;
+    store->begin = store->handed = store->end[DURABLE] = end->lsn;
     store->safe = end->safe;
     store->checkpoint = store->header_checkpoint = store->replay_from = end->checkpoint;
     if (end->lsn % PAGE_BYTES == 0)
@@ -187,7 +187,9 @@ uint64_t store_end(struct store *store)
 
 uint64_t store_lsn(const struct store *store)
 {
-    return store->end[DURABLE];
+    /* What was recovered is safe, though the rest of its last block isn't called so before the first write.
+     */
+    return store->end[DURABLE] == store->begin ? store->safe : store->end[DURABLE];
 }
 
 void store_new_segment(struct store *store)

@@ -73,6 +73,7 @@ struct store {
     struct ring *to_journal;
 
     /* Durable stream. */
+    uint64_t begin;                   /* LSN that recovery ended at, rounded up to a block */
     uint64_t handed;                  /* LSN up to which the journal has been given everything */
     uint64_t safe;                    /* LSN up to which everything is on stable storage */
     uint32_t before;                  /* sum of the last record */

@@ -460,6 +460,19 @@ Test(store_examples, a_segment_with_little_alive_is_found)
 
 /* ---- a start that goes on in the middle of a page -------------------------------------------------- */
 
+/* Who asks for nothing new need not wait for a write that may never come. */
+Test(store_examples, what_was_recovered_is_safe)
+{
+    static const struct journal_end end = {.lsn = FAKE_FIRST + BLOCK_BYTES, .safe = FAKE_FIRST + 100};
+    struct bench b;
+    bench_init(&b);
+    store_open(&b.store, &end, FAKE_BROKER, FAKE_START);
+    cr_assert_leq(store_lsn(&b.store), b.store.safe);
+    append(&b, true, 100);
+    cr_assert_gt(store_lsn(&b.store), b.store.safe);
+    bench_free(&b);
+}
+
 Test(store_examples, goes_on_where_recovery_ended)
 {
     struct bench b;

@@ -40,13 +40,20 @@ bool model_interest(const struct model *model, const struct known_queue *queue, 
            (queue->asker != but && queue->asked_by_asker >= since);
 }
 
+/* It is there, unless the one who asks deletes it. */
+static bool is_sure(const struct thing *thing)
+{
+    return thing->there == YES ||
+           (thing->there == MAYBE && thing->changing == 1 && !thing->clash && thing->before == YES);
+}
+
 /* What the one who asks has been sent before the answer has been seen: it isn't ready any more. */
 struct model_bounds model_ready(const struct model *model, const struct known_queue *queue, uint64_t since,
                                 uint64_t asker)
 {
     struct model_bounds b = {0};
     uint64_t from = since < model->idle ? since : model->idle;
-    bool taken = queue->thing.there == NO || model_interest(model, queue, from, asker);
+    bool taken = !is_sure(&queue->thing) || model_interest(model, queue, from, asker);
     for (unsigned i = 0; i < queue->entry_count; i++) {
         const struct known_entry *e = queue->entries[i];
         bool settled = e->where == WHERE_DONE && e->since >= since; /* purged, perhaps: it may still count */

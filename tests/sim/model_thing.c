@@ -125,7 +125,10 @@ void model_thing_end(struct model *model, struct thing *thing, enum sure wants, 
 static void binding_ends(const struct model *model, struct thing *thing)
 {
     bool unsafe = thing->unsafe || (model->failed && thing->there != NO);
-    *thing = (struct thing){.changing = thing->changing, .unsafe = unsafe};
+    *thing = (struct thing){.changing = thing->changing,
+                            .clash = thing->changing > 0,
+                            .changed = thing->changed,
+                            .unsafe = unsafe};
 }
 
 static void entries_end(struct known_queue *queue)

@@ -94,6 +94,24 @@ static void set_adrift(struct model *model, const struct known_queue *from, stru
         }
 }
 
+/* A delete that found nothing to delete when it was asked for may find this life, or may have been before it.
+ */
+static void meet_deletes(struct model *model, struct known_queue *life)
+{
+    for (unsigned i = 0; i < model->channel_count; i++)
+        for (unsigned r = 0; r < model->channels[i]->request_count; r++) {
+            struct known_request *q = model->channels[i]->requests[r];
+            if (q->method != QUEUE_DELETE || q->changes || !same(&q->name, &life->name))
+                continue;
+            q->queue = life;
+            q->changes = true;
+            q->thing = &life->thing;
+            q->wants = NO;
+            model_thing_begin(model, q->thing, NO);
+            life->thing.clash = true;
+        }
+}
+
 static struct known_queue *declared(struct model *model, struct known_request *q, const struct text *name,
                                     uint64_t stream)
 {
@@ -119,6 +137,7 @@ static struct known_queue *declared(struct model *model, struct known_request *q
         model_queue_ends(model, queue);
     }
     model_thing_set(model, &life->thing, YES);
+    meet_deletes(model, life);
     return life;
 }
 

@@ -142,6 +142,7 @@ void model_down(struct model *model, bool clean)
     for (unsigned i = model->routing_count; i-- > 0;)
         model_message_closed(model, model->routing[i]);
     conns_down(model);
+    model_settle_lost(model);
     bindings_down(model);
     exchanges_down(model);
     for (unsigned i = 0; i < model->queue_count; i++)

@@ -122,6 +122,7 @@ void model_idle(struct model *model)
 {
     model->clock++;
     model->counts.idles++;
+    model_settle_lost(model);
     end_routing(model);
     end_all_settling(model);
     model_settle_suspects(model);

@@ -36,6 +36,7 @@ struct known_consumer {
     bool no_ack, exclusive;
     uint32_t prefetch, out; /* out: delivered, not yet settled */
     enum { CONSUMER_STARTING, CONSUMER_ACTIVE, CONSUMER_CANCELLING, CONSUMER_GONE } state;
+    bool lost;            /* it ended with its channel, and nobody sees what it was still sent */
     bool unsure;          /* it may be that the broker has it no more, or never had it */
     uint64_t since, gone; /* stamps: of its consume-ok, of its end */
 };
@@ -307,6 +308,9 @@ void model_done(struct model *model, struct known_entry *entry);
 void model_commit_acks(struct model *model, struct known_channel *channel);
 void model_rollback_acks(struct known_channel *channel);
 void model_recover(struct model *model, struct known_channel *channel);
+/* The routers know by now of consumers that were lost; until then they may have sent them what needs no
+ * acknowledgement. */
+void model_settle_lost(struct model *model);
 /* The broker has closed the channel, though that isn't seen yet: what it has still to give is void. */
 void model_fail_channel(struct model *model, struct known_channel *channel);
 /* The channel is over: everything on it goes back, consumers go. */

@@ -135,7 +135,7 @@ void model_queue_becomes(struct known_queue *queue, const struct known_request *
 
 static void begin_exchange(struct model *model, struct known_request *q)
 {
-    q->exchange = model_exchange(model, &q->name, q->method == EXCHANGE_DECLARE && !q->passive);
+    q->exchange = model_exchange(model, &q->name, !q->passive);
     if (!q->exchange || q->passive)
         return;
     struct known_exchange *e = q->exchange;
@@ -144,7 +144,7 @@ static void begin_exchange(struct model *model, struct known_request *q)
         change(model, q, &e->thing, NO);
         return;
     }
-    if (e->thing.there == NO && e->thing.changing == 0)
+    if (e->thing.there == NO)
         exchange_becomes(e, q);
     change(model, q, &e->thing, YES);
 }
@@ -180,7 +180,7 @@ static void begin_binding(struct model *model, struct known_request *q)
     q->exchange = model_exchange(model, &q->other, false);
     if (!q->exchange || (!q->queue && !destination) || (q->queue && q->queue->gone))
         return;
-    q->binding = model_binding(model, q->exchange, q->queue, destination, &q->key, &q->arguments, bind);
+    q->binding = model_binding(model, q->exchange, q->queue, destination, &q->key, &q->arguments, true);
     if (!q->binding)
         return;
     if (!bind)

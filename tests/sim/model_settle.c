@@ -159,15 +159,46 @@ void model_doubt(struct model *model, struct known_channel *channel)
     channel->open_count = channel->tx_count = channel->confirm_count = 0;
 }
 
+/* A basic.get that is never seen answered is as a consumer that was lost. */
+static void lose_getters(struct model *model, struct known_channel *channel)
+{
+    for (unsigned i = 0; i < channel->request_count; i++) {
+        const struct known_request *r = channel->requests[i];
+        if (r->method != BASIC_GET || !r->queue || !r->no_ack)
+            continue;
+        struct known_consumer *c = model_make(sizeof *c);
+        *c = (struct known_consumer){.queue = r->queue, .channel = channel, .no_ack = true, .lost = true};
+        c->stream = channel->conn->stream;
+        c->state = CONSUMER_GONE;
+        c->gone = model->clock;
+        ADD(model->consumers, model->consumer_count, c);
+    }
+}
+
 void model_release(struct model *model, struct known_channel *channel)
 {
     if (channel->life != LIFE_OPEN)
         return;
     give_back(model, channel, true);
     all_unseen(model, channel, true);
-    for (unsigned i = 0; i < model->consumer_count; i++)
-        if (model->consumers[i]->channel == channel)
-            model_consumer_gone(model, model->consumers[i]);
+    lose_getters(model, channel);
+    for (unsigned i = 0; i < model->consumer_count; i++) {
+        struct known_consumer *c = model->consumers[i];
+        if (c->channel != channel || c->state == CONSUMER_GONE)
+            continue;
+        c->lost = true;
+        model_consumer_gone(model, c);
+    }
+}
+
+void model_settle_lost(struct model *model)
+{
+    for (unsigned i = 0; i < model->consumer_count; i++) {
+        struct known_consumer *c = model->consumers[i];
+        if (c->lost && c->no_ack)
+            unseen(c->queue, true);
+        c->lost = false;
+    }
 }
 
 void model_fail_channel(struct model *model, struct known_channel *channel)

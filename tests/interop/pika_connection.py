@@ -86,8 +86,18 @@ class Connection(Tour):
             client.expect(spec.Basic.QosOk)
 
     def test_channel_flow(self):
-        """Deliveries stop and go on; RabbitMQ knows only the second."""
         self.assertTrue(self.channel.flow(True))
+
+    @unittest.skipUnless(peer.ON_GANNET, "RabbitMQ refuses active=false")
+    def test_channel_flow_stops_deliveries(self):
+        queue, channel = self.queue(), self.connection.channel()
+        self.collector(channel, queue, auto_ack=True)
+        self.assertFalse(channel.flow(False))
+        self.publish("", queue)
+        self.until_ready(queue, 1)
+        self.assertEqual(self.collected, [])
+        self.assertTrue(channel.flow(True))
+        self.assertEqual(len(self.deliveries(channel, 1)), 1)
 
     def test_a_peer_that_stops_answering(self):
         """No heartbeats: it is dropped, and what it held is given back."""

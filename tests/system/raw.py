@@ -33,6 +33,7 @@ class Raw:
         self.socket = socket.create_connection((broker.address, broker.port), timeout=seconds)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.data = b""
+        self.ended = False  # for whoever reads the socket by himself
 
     def __enter__(self):
         return self
@@ -69,6 +70,14 @@ class Raw:
             raise AssertionError("nothing came from the broker within %g s" % self.seconds) from None
         self.data += data
         return bool(data)
+
+    def bytes(self, count):
+        """The next so many, or as many as there are before the end."""
+        deadline = time.monotonic() + self.seconds
+        while len(self.data) < count and self._more(deadline):
+            pass
+        data, self.data = self.data[:count], self.data[count:]
+        return data
 
     def frame(self):
         """The next frame that isn't a heartbeat, or None at the end of the stream."""

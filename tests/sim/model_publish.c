@@ -216,6 +216,15 @@ static void note(const struct known_message *m)
                  m->exchange.s, m->key.s, to);
 }
 
+/* The exchange is looked for once more when a message is sent on its way. */
+static void check_exchange_again(struct model *model, struct known_channel *channel,
+                                 const struct known_message *m)
+{
+    const struct known_exchange *e = model_exchange(model, &m->exchange, false);
+    if (!m->in_tx && (!e || e->thing.there != YES))
+        channel->may_end |= MAY_404;
+}
+
 /* The front's table of exchanges is not younger than the answers that it has sent, and may be older. */
 void model_publish(struct model *model, struct known_channel *channel, const struct said *said)
 {
@@ -228,6 +237,7 @@ void model_publish(struct model *model, struct known_channel *channel, const str
         return;
     begin_routing(model, m);
     note(m);
+    check_exchange_again(model, channel, m);
     if (channel->mode == MODEL_CONFIRM)
         ADD(channel->confirms, channel->confirm_count, m);
     if (channel->mode == MODEL_TX)

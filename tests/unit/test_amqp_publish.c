@@ -205,6 +205,31 @@ Test(amqp_publish, out_of_memory_closes_the_connection)
 /* ---- errors
  * ------------------------------------------------------------------------------------------------- */
 
+/* Between header and body another connection deletes the exchange. */
+Test(amqp_publish, an_exchange_that_goes_in_the_middle)
+{
+    for (unsigned larger = 0; larger < 2; larger++) {
+        size_t size = larger ? INLINE_BODY_MAX + 100 : 8;
+        uint8_t *bytes = filled(size);
+        struct client *c = connected();
+        CALL(c, 1, CONFIRM_SELECT);
+        fake_exchange(c->host, "brief", false);
+        CALL(c, 1, BASIC_PUBLISH, .exchange = text("brief"), .mandatory = num(1));
+        client_header(c, 1, size, NONE);
+        client_frame(c, FRAME_BODY, 1, span_of(bytes, 4));
+        client_run(c);
+        client_expect(c, 1, METHOD_CONFIRM_SELECT_OK);
+        c->host->exchanges--;
+        c->host->exchange_version++;
+        client_frame(c, FRAME_BODY, 1, span_of(bytes + 4, size - 4));
+        client_run(c);
+        client_expect_close(c, 1, 404, "NOT_FOUND - no exchange 'brief' in vhost '/'");
+        cr_assert_eq(c->host->publishes, 0);
+        client_free(c);
+        free(bytes);
+    }
+}
+
 Test(amqp_publish, unknown_exchange)
 {
     struct client *c = connected();

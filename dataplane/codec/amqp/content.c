@@ -57,8 +57,21 @@ static size_t body_at(const struct piece *piece)
     return (size_t)piece->exchange_len + piece->key_len + piece->properties_len + piece->copies_len;
 }
 
-/* Sends the piece that is full, or the last. False: it must wait. */
-static bool piece_done(struct amqp *c, struct channel *ch)
+enum sent {
+    SENT,
+    SENT_LATER, /* it must wait */
+    SENT_NEVER, /* the channel is closing */
+};
+
+/* The exchange may have gone since the method named it. */
+static bool exchange_is_there(struct amqp *c, struct channel *ch, const struct piece *piece)
+{
+    struct span exchange = span_of(piece->bytes, piece->exchange_len);
+    return exchange_allows(c, ch, publisher_row(c, ch->publisher, exchange), exchange);
+}
+
+/* Sends the piece that is full, or the last. */
+static enum sent piece_done(struct amqp *c, struct channel *ch)
 {
     struct assembly *a = &ch->publisher->assembly;
     struct piece *piece = a->piece;
@@ -66,13 +79,15 @@ static bool piece_done(struct amqp *c, struct channel *ch)
     piece->last = last;
     if (ch->mode == MODE_TX)
         tx_add(ch, piece);
+    else if (piece->first && !exchange_is_there(c, ch, piece))
+        return SENT_NEVER;
     else if (!piece_send(c, ch, piece, &a->routers))
-        return false;
+        return SENT_LATER;
     a->piece = NULL;
     a->open = !last && ch->mode != MODE_TX;
     if (last)
         ch->content = CONTENT_NONE;
-    return true;
+    return SENT;
 }
 
 /* ---- the header
@@ -185,7 +200,7 @@ bool content_header(struct amqp *c, struct channel *ch, struct span payload)
     }
     if (!again && !begin_body(c, ch, payload))
         return true;
-    return a->total > 0 || piece_done(c, ch);
+    return a->total > 0 || piece_done(c, ch) != SENT_LATER;
 }
 
 /* ---- the body
@@ -217,8 +232,9 @@ static bool take_body(struct amqp *c, struct channel *ch, struct span payload)
             return true; /* the connection is closing */
         a->skip += fill(a, span_of(payload.at + a->skip, payload.len - a->skip));
         bool full = a->piece->body_len == INLINE_BODY_MAX || a->taken == a->total;
-        if (full && !piece_done(c, ch))
-            return false;
+        enum sent sent = full ? piece_done(c, ch) : SENT;
+        if (sent != SENT)
+            return sent == SENT_NEVER;
         if (a->skip == payload.len)
             break;
     }

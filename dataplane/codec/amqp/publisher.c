@@ -74,7 +74,7 @@ static struct command_publish publish_of(const struct piece *piece)
     };
 }
 
-/* An exchange that is gone since the publish was begun: nobody gets it. */
+/* An exchange that is gone since the transaction got the publish: nobody gets it. */
 static bool send_first(struct amqp *c, struct channel *ch, struct piece *piece, uint64_t *routers)
 {
     const struct exchange_row *row =

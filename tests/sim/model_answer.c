@@ -112,6 +112,7 @@ static void meet_deletes(struct model *model, struct known_queue *life)
         }
 }
 
+/* NULL: it isn't known which life that was. */
 static struct known_queue *declared(struct model *model, struct known_request *q, const struct text *name,
                                     uint64_t stream)
 {
@@ -124,11 +125,16 @@ static struct known_queue *declared(struct model *model, struct known_request *q
             queue->had_consumer &= !queue->suspect;
             if (queue->suspect)
                 model_thing_set(model, &queue->thing, MAYBE);
+            queue->perhaps_durable = false;
             if (doubt)
                 doubt_content(model, queue);
             return queue;
         }
     }
+    bool late = queue && queue->gone; /* it may have been declared before that */
+    struct known_queue *now = model_queue(model, name);
+    if (late && !now->gone)
+        return NULL;
     struct known_queue *life = model_new_queue(model, name);
     model_queue_becomes(life, q, stream);
     if (queue) {
@@ -136,7 +142,7 @@ static struct known_queue *declared(struct model *model, struct known_request *q
         set_adrift(model, queue, life);
         model_queue_ends(model, queue);
     }
-    model_thing_set(model, &life->thing, YES);
+    model_thing_set(model, &life->thing, late ? MAYBE : YES);
     meet_deletes(model, life);
     return life;
 }
@@ -149,13 +155,17 @@ static void queue_declared(struct model *model, struct known_channel *channel, s
     if (q->name.s[0] && !same(&name, &q->name))
         history_fail("'%s' was declared, the answer names '%s'", q->name.s, name.s);
     struct known_queue *queue = q->passive ? q->queue : declared(model, q, &name, channel->conn->stream);
+    if (!queue)
+        return;
+    struct model_bounds ready = model_ready(model, queue, q->begun, channel->conn->stream);
+    struct model_bounds users = model_consumers_of(model, queue, q->begun);
     if (q->passive && queue->thing.there == MAYBE && !queue->thing.changing && !queue->suspect &&
         !q->disturbed)
         model_thing_set(model, &queue->thing, YES);
     if (queue->thing.there == NO)
         return; /* and has been deleted since */
-    check_count("messages", queue, messages, model_ready(model, queue, q->begun, channel->conn->stream));
-    check_count("consumers", queue, consumers, model_consumers_of(model, queue, q->begun));
+    check_count("messages", queue, messages, ready);
+    check_count("consumers", queue, consumers, users);
 }
 
 static void queue_deleted(struct model *model, struct known_channel *channel, struct known_request *q,
@@ -186,7 +196,8 @@ void model_purged(struct model *model, struct known_queue *queue, const struct k
         bool ready = e->where == WHERE_READY && alone;
         if ((e->where != WHERE_READY && e->where != WHERE_BACK) || e->present == NO)
             continue;
-        if (ready && ((e->present == YES && e->since < q->begun) || (m->closed && m->closed < q->begun))) {
+        bool routed = e->present == YES || (m->closed && m->closed < q->begun);
+        if (ready && routed && e->since < q->begun) {
             e->present = NO;
             model_done(model, e);
             e->safe = !model->failed;
@@ -223,6 +234,7 @@ static void exchange_declared(struct model *model, struct known_request *q)
     e->type = q->type;
     e->alternate = q->alternate;
     e->durable = q->durable;
+    e->perhaps_durable = false;
     e->auto_delete = q->auto_delete;
     e->internal = q->internal;
     bool doubt = e->thing.before == MAYBE || e->thing.clash;

@@ -65,8 +65,10 @@ static struct known_entry *entry_of(struct known_message *m, struct known_queue 
                                     const struct known_conn *conn)
 {
     struct known_entry *e = model_entry(m, q);
-    if (!e && m->loose)
+    if (!e && m->loose) {
         e = model_add_entry(m, q);
+        e->may_redeliver = true; /* it may have been there for long */
+    }
     if (!e)
         history_fail("m%llu was delivered from '%s', but was never routed there", NUMBER(m), q->name.s);
     if (q->gone && conn->flushed > q->gone)
@@ -176,7 +178,10 @@ static bool is_void(const struct known_channel *channel)
 
 void model_hold(struct model *model, struct known_channel *channel, struct known_entry *e)
 {
-    e->present = e->queue->gone ? NO : YES;
+    if (e->queue->gone)
+        e->present = NO;
+    else if (e->queue->thing.there == YES) /* else it may be of a queue that was deleted meanwhile */
+        e->present = YES;
     e->where = WHERE_OUT;
     e->holder = channel;
     e->since = model->clock;

@@ -18,7 +18,9 @@ static void bindings_down(struct model *model)
 {
     for (unsigned i = 0; i < model->binding_count; i++) {
         struct known_binding *b = model->bindings[i];
-        bool durable = b->source->durable && (b->queue ? b->queue->durable : b->exchange->durable);
+        bool durable = (b->source->durable || b->source->perhaps_durable) &&
+                       (b->queue ? b->queue->durable || b->queue->perhaps_durable
+                                 : b->exchange->durable || b->exchange->perhaps_durable);
         thing_down(&b->thing, durable);
     }
 }
@@ -28,7 +30,7 @@ static void exchanges_down(struct model *model)
     for (unsigned i = 0; i < model->exchange_count; i++) {
         struct known_exchange *e = model->exchanges[i];
         bool settled = e->thing.there != MAYBE;
-        thing_down(&e->thing, e->durable);
+        thing_down(&e->thing, e->durable || e->perhaps_durable);
         e->suspect = false;
         e->was_bound = e->was_bound && settled && e->thing.there == YES;
     }
@@ -57,7 +59,7 @@ static void entry_down(struct model *model, struct known_entry *e, bool clean)
 
 static void queue_down(struct model *model, struct known_queue *queue, bool clean)
 {
-    bool durable = queue->durable && !queue->exclusive;
+    bool durable = (queue->durable || queue->perhaps_durable) && !queue->exclusive;
     if (queue->gone && !(durable && queue->thing.unsafe))
         return;
     thing_down(&queue->thing, durable);
@@ -121,8 +123,13 @@ static void conns_down(struct model *model)
     for (unsigned i = 0; i < model->channel_count; i++) {
         struct known_channel *channel = model->channels[i];
         model_release(model, channel);
-        for (unsigned r = 0; r < channel->request_count; r++)
+        for (unsigned r = 0; r < channel->request_count; r++) {
+            const struct known_request *q = channel->requests[r];
+            model_unanswered(q);
+            if (q->method == QUEUE_PURGE && q->queue)
+                model_purged(model, q->queue, q, channel->conn->stream, false);
             model_request_free(channel->requests[r]);
+        }
         channel->request_count = channel->unacked_count = channel->open_count = channel->tx_count = 0;
         channel->confirm_count = 0;
         channel->life = LIFE_GONE;

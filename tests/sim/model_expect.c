@@ -76,7 +76,7 @@ struct model_bounds model_consumers_of(const struct model *model, const struct k
         if (c->queue != queue)
             continue;
         b.most += c->state != CONSUMER_GONE || c->gone >= since || c->gone >= model->idle;
-        b.least += c->state == CONSUMER_ACTIVE && !c->unsure && c->since < since;
+        b.least += c->state == CONSUMER_ACTIVE && !c->unsure && c->since < since && is_sure(&queue->thing);
     }
     return b;
 }
@@ -106,7 +106,10 @@ static unsigned expect_exchange_declare(struct model *model, const struct known_
     unsigned fresh = MAY_OK | (q->durable && model->failed ? MAY_541 : 0);
     if (q->passive)
         return on_thing(there(e), MAY_OK, MAY_404);
-    return on_thing(there(e), e && equal_exchange(e, q) ? MAY_OK : MAY_406, fresh);
+    unsigned again = e && e->perhaps_durable     ? MAY_OK | MAY_406
+                     : e && equal_exchange(e, q) ? MAY_OK
+                                                 : MAY_406;
+    return on_thing(there(e), again, fresh);
 }
 
 static unsigned expect_exchange_delete(struct model *model, const struct known_request *q)
@@ -183,6 +186,8 @@ static unsigned expect_queue_declare(const struct model *model, const struct kno
         return fresh | after_others(model, channel, q);
     bool equal = queue->durable == q->durable && queue->auto_delete == q->auto_delete;
     unsigned again = queue->exclusive != q->exclusive ? MAY_405 : equal ? MAY_OK : MAY_406;
+    if (queue->perhaps_durable)
+        again |= MAY_OK | MAY_406;
     return with_queue(model, channel, q, again, fresh);
 }
 

@@ -24,8 +24,9 @@ struct known_exchange {
     struct thing thing;
     struct text name, type, alternate;
     bool durable, auto_delete, internal;
-    bool was_bound; /* surely */
-    bool suspect;   /* may have lost its last binding */
+    bool perhaps_durable; /* declared so, and it isn't known what came of it */
+    bool was_bound;       /* surely */
+    bool suspect;         /* may have lost its last binding */
 };
 
 struct known_consumer {
@@ -46,12 +47,13 @@ struct known_queue {
     struct thing thing;
     struct text name;
     bool durable, exclusive, auto_delete;
-    uint64_t owner;    /* stream, of an exclusive one */
-    bool had_consumer; /* surely */
-    bool suspect;      /* may have lost its last consumer, or its owner */
-    uint64_t gone;     /* stamp of its end, 0: not yet */
-    uint64_t asked;    /* stamp of the last sign that a getter other than `asker` is interested */
-    uint64_t asker;    /* stream of the last getter */
+    bool perhaps_durable; /* as of exchanges */
+    uint64_t owner;       /* stream, of an exclusive one */
+    bool had_consumer;    /* surely */
+    bool suspect;         /* may have lost its last consumer, or its owner */
+    uint64_t gone;        /* stamp of its end, 0: not yet */
+    uint64_t asked;       /* stamp of the last sign that a getter other than `asker` is interested */
+    uint64_t asker;       /* stream of the last getter */
     uint64_t asked_by_asker;
     struct known_entry **entries;
     unsigned entry_count;
@@ -336,6 +338,8 @@ void model_asked(const struct model *model, struct known_queue *queue, uint64_t 
 /* The queue was purged, or may have been, since the stamp. */
 void model_purged(struct model *model, struct known_queue *queue, const struct known_request *request,
                   uint64_t stream, bool surely);
+/* What was asked for was never answered. */
+void model_unanswered(const struct known_request *request);
 void model_drop_requests(struct model *model, struct known_channel *channel, bool unknown);
 /* What the request may come to as things are now: adds to request->may; when it may come to something for the
  * first time, the things it is about become uncertain. */

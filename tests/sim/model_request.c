@@ -121,6 +121,7 @@ static void exchange_becomes(struct known_exchange *e, const struct known_reques
     e->type = q->type;
     e->alternate = q->alternate;
     e->durable = q->durable;
+    e->perhaps_durable = false;
     e->auto_delete = q->auto_delete;
     e->internal = q->internal;
 }
@@ -183,7 +184,7 @@ static void begin_binding(struct model *model, struct known_request *q)
     q->binding = model_binding(model, q->exchange, q->queue, destination, &q->key, &q->arguments, true);
     if (!q->binding)
         return;
-    if (!bind)
+    if (q->binding->thing.changing || (!bind && q->binding->thing.there != NO))
         model_suspect_exchange(model, q->exchange);
     change(model, q, &q->binding->thing, bind ? YES : NO);
 }
@@ -353,9 +354,18 @@ void model_request_free(struct known_request *q)
     free(q);
 }
 
+void model_unanswered(const struct known_request *q)
+{
+    if (q->method == EXCHANGE_DECLARE && q->changes && q->durable && !q->exchange->durable)
+        q->exchange->perhaps_durable = true;
+    if (q->method == QUEUE_DECLARE && q->changes && q->durable && !q->queue->durable)
+        q->queue->perhaps_durable = true;
+}
+
 /* Whatever a thing was on its way to: it may have got there, or not. */
 static void leave_unknown(struct model *model, struct known_channel *channel, struct known_request *q)
 {
+    model_unanswered(q);
     if (q->changes) {
         q->thing->clash |= q->thing->there == MAYBE;
         model_thing_end(model, q->thing, q->wants, false);

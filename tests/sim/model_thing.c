@@ -160,7 +160,7 @@ void model_exchange_ends(struct model *model, struct known_exchange *exchange)
     for (unsigned i = 0; i < model->binding_count; i++)
         if (model->bindings[i]->source == exchange || model->bindings[i]->exchange == exchange)
             binding_ends(model, &model->bindings[i]->thing);
-    exchange->was_bound = exchange->suspect = false;
+    exchange->was_bound = exchange->suspect = exchange->perhaps_durable = false;
     model_thing_set(model, &exchange->thing, NO);
     model_reroute(model);
 }

@@ -435,6 +435,8 @@ void model_refused(struct model *model, struct known_channel *channel, unsigned 
     unsigned may = channel->doomed | channel->may_end;
     bool settles =
         method == BASIC_PUBLISH || method == BASIC_ACK || method == BASIC_NACK || method == BASIC_REJECT;
+    if (method == BASIC_PUBLISH && channel->halfway)
+        may |= model_publish_may_come_to(model, channel->halfway);
     if (!settles && q && q->method == method) {
         model_reconsider(model, channel, q);
         may = q->may;

@@ -271,6 +271,8 @@ void model_route(const struct model *model, const struct known_message *message,
 struct known_entry *model_entry(const struct known_message *message, const struct known_queue *queue);
 struct known_entry *model_add_entry(struct known_message *message, struct known_queue *queue);
 void model_publish_begun(struct model *model, struct known_channel *channel, const struct said *said);
+/* MAY_* of what its exchange may have come to since its method. */
+unsigned model_publish_may_come_to(struct model *model, const struct known_message *m);
 void model_publish(struct model *model, struct known_channel *channel, const struct said *said);
 /* What is declared has changed: so may have the way of what is being routed. */
 void model_reroute(struct model *model);

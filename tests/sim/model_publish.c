@@ -216,13 +216,11 @@ static void note(const struct known_message *m)
                  m->exchange.s, m->key.s, to);
 }
 
-/* The exchange is looked for once more when a message is sent on its way. */
-static void check_exchange_again(struct model *model, struct known_channel *channel,
-                                 const struct known_message *m)
+/* The exchange is looked for once more when a message, or a large one's beginning, is sent on its way. */
+unsigned model_publish_may_come_to(struct model *model, const struct known_message *m)
 {
     const struct known_exchange *e = model_exchange(model, &m->exchange, false);
-    if (!m->in_tx && (!e || e->thing.there != YES))
-        channel->may_end |= MAY_404;
+    return !m->in_tx && (!e || e->thing.there != YES) ? MAY_404 : 0;
 }
 
 /* The front's table of exchanges is not younger than the answers that it has sent, and may be older. */
@@ -237,7 +235,7 @@ void model_publish(struct model *model, struct known_channel *channel, const str
         return;
     begin_routing(model, m);
     note(m);
-    check_exchange_again(model, channel, m);
+    channel->may_end |= model_publish_may_come_to(model, m);
     if (channel->mode == MODEL_CONFIRM)
         ADD(channel->confirms, channel->confirm_count, m);
     if (channel->mode == MODEL_TX)

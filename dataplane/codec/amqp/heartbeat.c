@@ -20,11 +20,13 @@ static void send_heartbeat(struct amqp *c)
     c->wrote = true;
 }
 
-/* A peer whose frames we let wait, or that takes what we send, is alive though nothing comes. */
+/* A peer whose frames we let wait, or that takes what we send, is alive though nothing comes. Frames that
+ * wait for much output to be taken don't count: it is the peer that lets us wait. */
 static void judge_peer(struct amqp *c, uint64_t now)
 {
     size_t backlog = host_backlog(c->host);
-    if (c->parked || backlog < c->backlog)
+    bool waits = c->parked && backlog <= OUTPUT_HIGH_BYTES / 2;
+    if (waits || backlog < c->backlog)
         c->input_ns = now;
     c->backlog = backlog;
 }

@@ -422,45 +422,6 @@ Test(amqp_consume, flow)
     free(m);
 }
 
-/* The router had sent more before it was told to go on: behind what it gets back, so that goes back too. */
-Test(amqp_consume, what_stands_behind_a_message_that_was_held_back_is_out_of_turn)
-{
-    struct client *c = consuming(false);
-    struct message *m = client_message("", "q", NONE, span_str("x"));
-    CALL(c, 1, CHANNEL_FLOW, .active = num(0));
-    client_run(c);
-    client_deliver(c, 1, m);
-    CALL(c, 1, CHANNEL_FLOW, .active = num(1));
-    client_run(c);
-    uint16_t round = c->host->round;
-    c->host->round = 0;
-    client_deliver(c, 2, m);
-    cr_assert_eq(delivered(c), 0);
-    c->host->round = round;
-    client_deliver(c, 1, m);
-    client_deliver(c, 2, m);
-    cr_assert_eq(delivered(c), 2);
-    client_free(c);
-    free(m);
-}
-
-Test(amqp_consume, what_is_held_back_takes_nothing_of_the_window)
-{
-    struct client *c = consuming(false);
-    static const char body[60000];
-    struct message *m = client_message("", "q", NONE, span_of(body, sizeof body));
-    CALL(c, 1, CHANNEL_FLOW, .active = num(0));
-    client_run(c);
-    for (uint64_t seq = 1; seq <= 9; seq++) /* half of the window */
-        client_deliver(c, seq, m);
-    client_flush(c);
-    cr_assert_eq(c->host->credits, 2);
-    cr_assert_eq(c->host->credit[0].flags, CREDIT_PAUSE);
-    cr_assert_eq(c->host->credit[1].bytes, 9 * 60001);
-    client_free(c);
-    free(m);
-}
-
 Test(amqp_consume, prefetch_is_that_of_consumers_to_come)
 {
     struct client *c = connected();

@@ -170,8 +170,10 @@ static bool may_resume(const struct channel *ch)
 /* What was given back must be in its queue again before the router looks there. */
 void consumers_resume(struct amqp *c, struct channel *ch)
 {
-    if (!may_resume(ch))
+    if (!may_resume(ch)) {
+        ch->limit_met = true; /* whatever paused them: an acknowledgement lets them go on */
         return;
+    }
     ch->limit_met = false;
     settle_flush(&c->settle, c->host);
     for (struct consumer *consumer = ch->consumers; consumer; consumer = consumer->next) {

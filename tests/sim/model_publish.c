@@ -93,8 +93,12 @@ static void look(struct model *model, struct known_message *m, bool first)
 /* Where a message goes whose content is still coming may be decided already, or not: then nothing is sure. */
 static void reconsider(struct model *model, struct known_channel *channel)
 {
-    if (channel->halfway)
+    if (channel->halfway) {
+        const struct known_exchange *e = model_exchange(model, &channel->halfway->exchange, false);
         channel->halfway->loose = true;
+        if (!e || e->thing.there != YES)
+            channel->may_end |= MAY_404; /* it is looked for when there is something to send */
+    }
     for (unsigned i = 0; i < channel->request_count; i++) {
         channel->requests[i]->disturbed = true;
         model_reconsider(model, channel, channel->requests[i]);
@@ -332,5 +336,5 @@ void model_publishes_settled(struct model *model, struct known_channel *channel)
         m->safe |= !model->failed;
     }
     channel->open_count = 0;
-    channel->may_end = 0;
+    channel->may_end &= channel->halfway ? MAY_404 : 0;
 }

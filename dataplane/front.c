@@ -110,8 +110,8 @@ static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer
     host->codec = codec;
     host->id = slots_add(&front->conns, host);
     snprintf(host->peer, sizeof host->peer, "%s", peer);
-    front->stats.connections++;
-    front->stats.accepted++;
+    stat_add(&front->stats.connections, 1);
+    stat_add(&front->stats.accepted, 1);
     codec->open(host->state, host);
     front_touch(host);
     return host;
@@ -150,7 +150,7 @@ static void forget(struct host *host)
     timer_cancel(&front->lingers, &host->linger);
     output_free(&host->output, &front->pool, page_out, front);
     slots_remove(&front->conns, host->id);
-    front->stats.connections--;
+    stat_add(&front->stats.connections, -1);
     free(host->state);
     free(host);
 }
@@ -172,7 +172,7 @@ static void park(struct host *host)
     host->parked_next = NULL;
     *front->parked_end = host;
     front->parked_end = &host->parked_next;
-    front->stats.parked++;
+    stat_add(&front->stats.parked, 1);
     front->transport->ops->pause(front->transport, host->stream);
     if (host->waits == WAIT_GATE && !host->told_blocked) {
         host->told_blocked = true;
@@ -217,7 +217,7 @@ static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch
     if (host->waits || host->op_paused)
         return 0;
     size_t used = host->codec->input(host->state, host, bytes);
-    front->stats.bytes_in += used;
+    stat_add(&front->stats.bytes_in, used);
     host->rest = used < bytes.len;
     front_touch(host);
     hold(host);
@@ -282,7 +282,7 @@ static void send_output(struct host *host)
         for (int i = 0; i < n; i++)
             offered += iov[i].iov_len;
         size_t took = t->ops->send(t, host->stream, iov, n);
-        front->stats.bytes_out += took;
+        stat_add(&front->stats.bytes_out, took);
         output_taken(&host->output, took);
         output_released(&host->output, &front->pool, t->ops->released(t, host->stream), page_out, front);
         if (took < offered)

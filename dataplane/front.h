@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/limits.h"
+#include "base/stats.h"
 #include "codec/codec.h"
 #include "codec/host.h"
 #include "transport/transport.h"

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/stats.h"
 #include "broker.h"
 
 enum stat_agent { STAT_front, STAT_router };
@@ -25,8 +26,7 @@ static uint64_t read_stat(const struct stat_row *row, const struct broker *broke
 {
     const void *stats = row->agent == STAT_front ? (const void *)front_stats(broker->front[i])
                                                  : (const void *)router_stats(broker->router[i]);
-    return __atomic_load_n((const uint64_t *)(const void *)((const char *)stats + row->offset),
-                           __ATOMIC_RELAXED);
+    return stat_read((const uint64_t *)(const void *)((const char *)stats + row->offset));
 }
 
 static uint64_t over_all(const struct stat_row *row, const struct broker *broker)

@@ -176,7 +176,7 @@ static void send(struct router *router, struct queue *queue, unsigned front, str
     to.parts = head->entry->large ? hand_parts(router, queue) : NULL;
     index_deliver(&queue->index, head->seq, head->entry);
     queue->delivered++;
-    router->stats.delivered++;
+    stat_add(&router->stats.delivered, 1);
     router_event(router, front)->deliver = to;
 }
 

@@ -177,7 +177,7 @@ static void give_back(struct router *router, const struct publishing *p)
         .message = store_bytes(&router->store, page, position),
         .parts = publish_parts(router, p->parts, p->part_count),
     };
-    router->stats.returned++;
+    stat_add(&router->stats.returned, 1);
 }
 
 /* ---- answering ----------------------------------------------------------------------------------- */
@@ -202,7 +202,7 @@ void publish_end(struct router *router, struct publishing *p)
     uint8_t flags = p->publish->flags;
     bool refused = router->store.failed && (flags & PUBLISH_PERSISTENT) && (flags & PUBLISH_CONFIRM) &&
                    any_durable(p->to);
-    router->stats.published++;
+    stat_add(&router->stats.published, 1);
     if (p->to.count && !refused)
         keep_all(router, p);
     else if (!p->to.count && (flags & PUBLISH_MANDATORY) &&

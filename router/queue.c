@@ -17,7 +17,7 @@ struct queue *queue_new(struct router *router, uint32_t vhost, struct span name)
     index_init(&queue->index);
     queue->getters_end = &queue->getters;
     queue->handle = slots_add(&router->queues, queue);
-    router->stats.queues++;
+    stat_add(&router->stats.queues, 1);
     return queue;
 }
 
@@ -37,7 +37,7 @@ uint64_t queue_push(struct router *router, struct queue *queue, struct entry ent
     uint64_t seq = index_push(&queue->index, entry);
     store_keep(&router->store, entry_position(&entry), entry.share);
     queue->published++;
-    router->stats.messages++;
+    stat_add(&router->stats.messages, 1);
     queue_wake(router, queue);
     return seq;
 }
@@ -52,7 +52,7 @@ void queue_kill(struct router *router, struct queue *queue, uint64_t seq, struct
     if (gone.large)
         large_unref(&router->large, &router->store, large_find(&router->large, position));
     store_drop(&router->store, position, gone.share);
-    router->stats.messages--;
+    stat_add(&router->stats.messages, -1);
 }
 
 void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint32_t count, enum settle how)
@@ -141,7 +141,7 @@ struct consumer *queue_consume(struct router *router, struct queue *queue, const
     queue->all = consumer;
     queue->consumers++;
     queue->had_consumer = true;
-    router->stats.consumers++;
+    stat_add(&router->stats.consumers, 1);
     consumer_update(router, consumer);
     return consumer;
 }
@@ -154,7 +154,7 @@ static void forget(struct router *router, struct consumer *consumer)
     if (consumer->all_next)
         consumer->all_next->all_prev = consumer->all_prev;
     queue->consumers--;
-    router->stats.consumers--;
+    stat_add(&router->stats.consumers, -1);
     slots_remove(&router->consumers, consumer->handle);
     free(consumer);
 }
@@ -215,7 +215,7 @@ void queue_delete(struct router *router, struct queue *queue)
     slots_remove(&router->queues, queue->handle);
     if (queue->runnable)
         stop_running(router, queue);
-    router->stats.queues--;
+    stat_add(&router->stats.queues, -1);
     free((void *)(uintptr_t)queue->arguments.at);
     index_free(&queue->index);
     if (queue->waiting)

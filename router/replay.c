@@ -23,14 +23,14 @@ static void unrefer(struct router *router, const struct entry *entry)
     if (large)
         large_unref(&router->large, &router->store, large);
     store_drop(&router->store, entry_position(entry), entry->share);
-    router->stats.messages--;
+    stat_add(&router->stats.messages, -1);
 }
 
 static void put(struct router *router, struct queue *queue, uint64_t seq, struct entry entry)
 {
     struct entry old;
     store_keep(&router->store, entry_position(&entry), entry.share);
-    router->stats.messages++;
+    stat_add(&router->stats.messages, 1);
     index_put(&queue->index, seq, entry, &old);
     unrefer(router, &old);
 }
@@ -130,7 +130,7 @@ static void replay_binding(struct router *router, const struct record_binding *r
     }
     if (!destination->exchange) {
         source->queue_bindings += bind ? 1 : (size_t)-1;
-        router->stats.bindings += bind ? 1 : (uint64_t)-1;
+        stat_add(&router->stats.bindings, bind ? 1 : -1);
     }
 }
 

@@ -50,7 +50,7 @@ static void router_on_settle(struct router *router, const struct command_settle 
     struct queue *queue = slots_get(&router->queues, settle->queue);
     struct consumer *consumer = slots_get(&router->consumers, settle->consumer);
     if (settle->how == SETTLE_ACK || settle->how == SETTLE_DROP)
-        router->stats.acknowledged += settle->count;
+        stat_add(&router->stats.acknowledged, settle->count);
     if (queue)
         queue_settle(router, queue, settle->seq, settle->count, settle->how);
     if (consumer && consumer->credit != INT64_MAX) {
@@ -213,7 +213,7 @@ static void tell_failure(struct router *router)
     if (!router->store.failed || router->told_failed)
         return;
     router->told_failed = true;
-    router->stats.failed = router->store.error;
+    stat_set(&router->stats.failed, router->store.error);
     log_line(LOG_ERROR, "router",
              "the journal of router %u has failed (%s): persistent messages are refused until the broker is "
              "restarted on a "
@@ -253,8 +253,8 @@ unsigned router_poll(struct router *router, uint64_t now_ns)
     store_shrink(&router->store, now_ns);
     set_gate(router);
     tell_failure(router);
-    router->stats.page_bytes = router->store.resident * PAGE_BYTES;
-    router->stats.log_bytes = store_log_bytes(&router->store);
+    stat_set(&router->stats.page_bytes, router->store.resident * PAGE_BYTES);
+    stat_set(&router->stats.log_bytes, store_log_bytes(&router->store));
     return work + flush_links(router);
 }
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/ring.h"
+#include "base/stats.h"
 #include "journal/journal.h"
 
 struct access;

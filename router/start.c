@@ -67,7 +67,7 @@ static void tell_bound(struct map_node *node, void *owner)
     struct catalog_exchange *e = container_of(node, struct catalog_exchange, by_name);
     size_t bindings = e->queue_bindings;
     e->queue_bindings = 0;
-    router->stats.bindings -= bindings;
+    stat_add(&router->stats.bindings, -(int64_t)bindings);
     for (struct binding *b = e->exchange.bindings; b; b = b->on_exchange)
         if (!b->destination->exchange && !b->destination->remote)
             bound_changed(router, e, b, true);

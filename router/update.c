@@ -35,7 +35,7 @@ void bound_changed(struct router *router, struct catalog_exchange *e, const stru
                    bool added)
 {
     e->queue_bindings += added ? 1 : (size_t)-1;
-    router->stats.bindings += added ? 1 : (uint64_t)-1;
+    stat_add(&router->stats.bindings, added ? 1 : -1);
     if (e->alternate.len && router->options.routers > 1)
         tell(router, added ? BOUND_ADD : BOUND_REMOVE, e, shadow_of(router, binding));
     if (added && e->queue_bindings == 1)
@@ -138,7 +138,7 @@ void exchange_forget_here(struct router *router, struct catalog_exchange *e)
         if (d->remote)
             remote_unneeded(router, d);
         else if (!d->exchange)
-            router->stats.bindings--;
+            stat_add(&router->stats.bindings, -1);
     }
     catalog_exchange_delete(&router->catalog, e);
 }

@@ -8,6 +8,8 @@ MESON_SKIP = 77
 
 
 class Result(unittest.TextTestResult):
+    from_s = time.monotonic()  # of what is skipped before its first test
+
     def startTest(self, test):
         self.from_s = time.monotonic()
         unittest.TestResult.startTest(self, test)

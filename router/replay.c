@@ -1,6 +1,9 @@
 /*
  * Recovery: the records of persist.h, applied in order. A record about a queue or exchange that isn't known
  * is passed over: what it was about was deleted later, or comes later in the checkpoint that is being read.
+ *
+ * The replay itself holds every large message until its end: in a checkpoint, one queue's entry may be
+ * settled before the record that says what another queue has.
  */
 #include <stdlib.h>
 
@@ -54,7 +57,7 @@ static void replay_message(struct router *router, const struct message *m, uint6
             parts[i] = message_part(m, i);
             store_keep(&router->store, parts[i].position, parts[i].length);
         }
-        large_new(&router->large, lsn, parts, m->parts, refs);
+        large_new(&router->large, lsn, parts, m->parts, refs + 1);
     }
     for (unsigned i = 0; i < m->routes; i++) {
         const struct route *r = &message_routes(m)[i];
@@ -201,7 +204,7 @@ static void replay_large(struct router *router, const struct record_large *r)
     for (uint32_t i = 0; i < r->parts; i++)
         store_keep(&router->store, parts[i].position, parts[i].length);
     if (!large) {
-        large_new(&router->large, r->position, parts, r->parts, 0);
+        large_new(&router->large, r->position, parts, r->parts, 1);
         return;
     }
     for (uint32_t i = 0; i < r->parts; i++)
@@ -263,14 +266,10 @@ static void mark_redelivered(struct map_node *node, void *owner)
         entry->redelivered = 1;
 }
 
-static void drop_unreferred(struct map_node *node, void *owner)
+static void let_go(struct map_node *node, void *owner)
 {
     struct router *router = owner;
-    struct large *large = container_of(node, struct large, by_position);
-    if (large->refs == 0) {
-        large->refs = 1;
-        large_unref(&router->large, &router->store, large);
-    }
+    large_unref(&router->large, &router->store, container_of(node, struct large, by_position));
 }
 
 static void start_at_first(struct map_node *node, void *owner)
@@ -282,7 +281,7 @@ static void start_at_first(struct map_node *node, void *owner)
 
 void persist_replayed(struct router *router)
 {
-    map_each(&router->large, drop_unreferred, router);
+    map_each(&router->large, let_go, router);
     map_each(&router->catalog.queues, start_at_first, NULL);
     if (!router->clean)
         persist_mark_redelivered(router);

@@ -37,9 +37,10 @@ static unsigned alive_routes(struct router *router, const struct message *m, uin
     return n;
 }
 
-/* The copy names only the queues that still have the message. */
+/* The copy names only the queues that still have the message, and its parts (large: NULL if it has none)
+ * where they are now: those that the record names may have been moved and be gone. */
 static uint64_t copy_record(struct router *router, const struct message *m, uint64_t lsn, unsigned routes,
-                            uint32_t *length)
+                            const struct large *large, uint32_t *length)
 {
     size_t dropped = (m->routes - routes) * sizeof(struct route);
     struct span body = message_body(m);
@@ -54,7 +55,9 @@ static uint64_t copy_record(struct router *router, const struct message *m, uint
     for (unsigned i = 0; i < m->routes; i++)
         if (alive(router, &message_routes(m)[i], lsn, &queue))
             at = put_span(at, span_of(&message_routes(m)[i], sizeof(struct route)));
-    const uint8_t *rest = (const uint8_t *)(message_routes(m) + m->routes);
+    if (large)
+        at = put_span(at, span_of(large->part, large->parts * sizeof(struct part)));
+    const uint8_t *rest = message_exchange(m).at;
     put_span(at, span_of(rest, (size_t)(body.at + body.len - rest)));
     *length = copy->record.length;
     return store_end(&router->store);
@@ -76,17 +79,13 @@ static void move_message(struct router *router, const struct message *m, uint64_
     uint32_t length;
     if (routes == 0)
         return;
-    uint64_t position = copy_record(router, m, lsn, routes, &length);
     struct large *large = m->parts ? large_find(&router->large, lsn) : NULL;
-    if (large) {
+    uint64_t position = copy_record(router, m, lsn, routes, large, &length);
+    if (large)
         large_move(&router->large, large, position);
-        persist_large(router, large);
-    }
     for (unsigned i = 0; i < m->routes; i++) {
         struct queue *queue;
         struct entry *entry = alive(router, &message_routes(m)[i], lsn, &queue);
-        if (entry && queue->gathering == large)
-            deliver_reset(router, queue);
         if (entry)
             move_entry(router, entry, position, length / routes);
     }

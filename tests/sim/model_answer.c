@@ -94,16 +94,18 @@ static void set_adrift(struct model *model, const struct known_queue *from, stru
         }
 }
 
-/* A delete that found nothing to delete when it was asked for may find this life, or may have been before it.
- */
+/* A delete under way may find this life, or may have been before it, whatever it was thought to find. */
 static void meet_deletes(struct model *model, struct known_queue *life)
 {
     for (unsigned i = 0; i < model->channel_count; i++)
         for (unsigned r = 0; r < model->channels[i]->request_count; r++) {
             struct known_request *q = model->channels[i]->requests[r];
-            if (q->method != QUEUE_DELETE || q->changes || !same(&q->name, &life->name))
+            if (q->method != QUEUE_DELETE || q->queue == life || !same(&q->name, &life->name))
                 continue;
+            if (q->changes)
+                q->thing->changing--;
             q->queue = life;
+            q->disturbed = true;
             q->changes = true;
             q->thing = &life->thing;
             q->wants = NO;

@@ -138,28 +138,30 @@ static bool locked(const struct known_queue *queue, const struct known_channel *
     return queue->exclusive && queue->owner != channel->conn->stream;
 }
 
-/* What a declaration that is under way, somebody else's, makes of it if it comes first. */
-static unsigned after(const struct known_request *first, bool mine, const struct known_request *q)
+/* What a declaration that is under way makes of it if it comes first; then: what comes of it if the queue is
+ * there. */
+static unsigned after(const struct known_request *first, bool mine, const struct known_request *q,
+                      unsigned then)
 {
     if (first == q || first->method != QUEUE_DECLARE || first->passive || !same(&first->name, &q->name))
         return 0;
     if (first->exclusive && !mine)
         return MAY_405;
     if (q->method != QUEUE_DECLARE || q->passive)
-        return 0;
+        return first->may & MAY_OK ? then : 0;
     if (first->exclusive != q->exclusive)
         return MAY_405;
     return first->durable != q->durable || first->auto_delete != q->auto_delete ? MAY_406 : 0;
 }
 
 static unsigned after_others(const struct model *model, const struct known_channel *channel,
-                             const struct known_request *q)
+                             const struct known_request *q, unsigned then)
 {
     unsigned may = 0;
     for (unsigned i = 0; i < model->channel_count; i++) {
         const struct known_channel *ch = model->channels[i];
         for (unsigned r = 0; r < ch->request_count; r++)
-            may |= after(ch->requests[r], ch->conn == channel->conn, q);
+            may |= after(ch->requests[r], ch->conn == channel->conn, q, then);
     }
     return may;
 }
@@ -169,7 +171,7 @@ static unsigned with_queue(const struct model *model, const struct known_channel
                            const struct known_request *q, unsigned then, unsigned if_not)
 {
     const struct known_queue *queue = model_queue(model, &q->name);
-    unsigned may = after_others(model, channel, q);
+    unsigned may = after_others(model, channel, q, then);
     if (!queue)
         return may | if_not;
     return may | on_thing(queue->thing.there, locked(queue, channel) ? MAY_405 : then, if_not);
@@ -183,7 +185,7 @@ static unsigned expect_queue_declare(const struct model *model, const struct kno
     if (q->passive)
         return with_queue(model, channel, q, MAY_OK, MAY_404);
     if (!queue || !q->name.s[0])
-        return fresh | after_others(model, channel, q);
+        return fresh | after_others(model, channel, q, MAY_OK);
     bool equal = queue->durable == q->durable && queue->auto_delete == q->auto_delete;
     unsigned again = queue->exclusive != q->exclusive ? MAY_405 : equal ? MAY_OK : MAY_406;
     if (queue->perhaps_durable)

@@ -14,6 +14,15 @@ static bool is_flushed(const struct model *model, const struct known_conn *conn)
 /* ---- what is over
  * --------------------------------------------------------------------------------------------------- */
 
+/* A channel that is over isn't told that a failed journal can't keep its message. */
+static bool perhaps_refused(const struct model *model, const struct known_message *m)
+{
+    bool durable = false;
+    for (unsigned i = 0; i < m->entry_count; i++)
+        durable |= m->entries[i]->queue->durable || m->entries[i]->queue->perhaps_durable;
+    return model->failed && m->persistent && durable && m->channel->mode == MODEL_CONFIRM && !m->confirmed;
+}
+
 /* Every publish that a front took has been routed, but for those of open transactions. */
 static void end_routing(struct model *model)
 {
@@ -24,7 +33,7 @@ static void end_routing(struct model *model)
         if (waits)
             continue;
         model_message_closed(model, m);
-        if (!m->taken)
+        if (!m->taken || perhaps_refused(model, m))
             continue;
         model_message_accepted(model, m);
         m->safe |= !model->failed;
@@ -86,7 +95,8 @@ static bool has_room(const struct model *model, const struct known_consumer *c)
     return c->no_ack || ((!c->prefetch || c->out < c->prefetch) && (!channel->limit || out < channel->limit));
 }
 
-/* Whether some of the queue may be on its way to a client that doesn't take it. */
+/* Whether some of the queue may be on its way to a client that doesn't take it, or purged by one that isn't
+ * told. */
 static bool hidden(const struct model *model, const struct known_queue *queue)
 {
     for (unsigned i = 0; i < model->consumer_count; i++) {
@@ -95,10 +105,11 @@ static bool hidden(const struct model *model, const struct known_queue *queue)
             return true;
     }
     for (unsigned i = 0; i < model->channel_count; i++)
-        for (unsigned r = 0; r < model->channels[i]->request_count; r++)
-            if (model->channels[i]->requests[r]->queue == queue &&
-                model->channels[i]->requests[r]->method == BASIC_GET)
+        for (unsigned r = 0; r < model->channels[i]->request_count; r++) {
+            const struct known_request *q = model->channels[i]->requests[r];
+            if (q->queue == queue && (q->method == BASIC_GET || q->method == QUEUE_PURGE))
                 return true;
+        }
     return false;
 }
 

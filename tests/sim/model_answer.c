@@ -94,8 +94,7 @@ static void set_adrift(struct model *model, const struct known_queue *from, stru
         }
 }
 
-/* A delete under way may find this life, or may have been before it, whatever it was thought to find. */
-static void meet_deletes(struct model *model, struct known_queue *life)
+void model_meet_deletes(struct model *model, struct known_queue *life)
 {
     for (unsigned i = 0; i < model->channel_count; i++)
         for (unsigned r = 0; r < model->channels[i]->request_count; r++) {
@@ -145,7 +144,7 @@ static struct known_queue *declared(struct model *model, struct known_request *q
         model_queue_ends(model, queue);
     }
     model_thing_set(model, &life->thing, late ? MAYBE : YES);
-    meet_deletes(model, life);
+    model_meet_deletes(model, life);
     return life;
 }
 
@@ -161,8 +160,8 @@ static void queue_declared(struct model *model, struct known_channel *channel, s
         return;
     struct model_bounds ready = model_ready(model, queue, q->begun, channel->conn->stream);
     struct model_bounds users = model_consumers_of(model, queue, q->begun);
-    if (q->passive && queue->thing.there == MAYBE && !queue->thing.changing && !queue->suspect &&
-        !q->disturbed)
+    if (q->passive && queue->thing.there == MAYBE && model_thing_rests(model, &queue->thing) &&
+        !queue->suspect && !q->disturbed)
         model_thing_set(model, &queue->thing, YES);
     if (queue->thing.there == NO)
         return; /* and has been deleted since */
@@ -229,7 +228,7 @@ static void exchange_declared(struct model *model, struct known_request *q)
 {
     struct known_exchange *e = q->exchange;
     if (q->passive) {
-        if (e->thing.there == MAYBE && !e->thing.changing && !e->suspect && !q->disturbed)
+        if (e->thing.there == MAYBE && model_thing_rests(model, &e->thing) && !e->suspect && !q->disturbed)
             model_thing_set(model, &e->thing, YES);
         return;
     }
@@ -425,9 +424,10 @@ static void learn_absence(struct model *model, struct known_request *q)
     if (!q->passive || q->disturbed)
         return;
     if (q->method == EXCHANGE_DECLARE && q->exchange && q->exchange->thing.there == MAYBE &&
-        !q->exchange->thing.changing)
+        model_thing_rests(model, &q->exchange->thing))
         model_exchange_ends(model, q->exchange);
-    if (q->method == QUEUE_DECLARE && q->queue && q->queue->thing.there == MAYBE && !q->queue->thing.changing)
+    if (q->method == QUEUE_DECLARE && q->queue && q->queue->thing.there == MAYBE &&
+        model_thing_rests(model, &q->queue->thing))
         model_queue_ends(model, q->queue);
 }
 

@@ -16,8 +16,11 @@ struct thing {
     unsigned changing; /* requests under way */
     enum sure wants;   /* what they want */
     bool clash;        /* and they want different things */
+    bool doubtful;     /* MAYBE, and not only because it is suspected to have ended by itself */
     bool unsafe;       /* has changed since a journal failed */
     uint64_t changed;  /* stamp: of the last request to change it */
+    uint64_t
+        left; /* stamp: a request under way lost its channel; until the next idle moment it may still come */
 };
 
 struct known_exchange {
@@ -248,6 +251,8 @@ struct known_binding *model_binding(struct model *model, struct known_exchange *
 enum sure model_bound(const struct known_binding *binding);
 void model_thing_begin(struct model *model, struct thing *thing, enum sure wants);
 void model_thing_end(struct model *model, struct thing *thing, enum sure wants, bool done);
+/* Whether what it is has only to be seen: nothing that would change it is under way. */
+bool model_thing_rests(const struct model *model, const struct thing *thing);
 /* The thing's state is what it is, whatever was known of it. */
 void model_thing_set(struct model *model, struct thing *thing, enum sure there);
 void model_queue_ends(struct model *model, struct known_queue *queue);
@@ -340,6 +345,8 @@ void model_asked(const struct model *model, struct known_queue *queue, uint64_t 
 /* The queue was purged, or may have been, since the stamp. */
 void model_purged(struct model *model, struct known_queue *queue, const struct known_request *request,
                   uint64_t stream, bool surely);
+/* A delete under way may find this life, or may have been before it, whatever it was thought to find. */
+void model_meet_deletes(struct model *model, struct known_queue *life);
 /* What was asked for was never answered. */
 void model_unanswered(const struct known_request *request);
 void model_drop_requests(struct model *model, struct known_channel *channel, bool unknown);

@@ -156,7 +156,8 @@ static void begin_queue(struct model *model, const struct known_channel *channel
     if (q->method == QUEUE_DECLARE && !q->name.s[0])
         return;
     q->queue = model_queue(model, &q->name);
-    if (q->method == QUEUE_DECLARE && !q->passive && (!q->queue || q->queue->gone)) {
+    bool fresh = q->method == QUEUE_DECLARE && !q->passive && (!q->queue || q->queue->gone);
+    if (fresh) {
         q->queue = model_new_queue(model, &q->name);
         model_queue_becomes(q->queue, q, channel->conn->stream);
     }
@@ -166,6 +167,8 @@ static void begin_queue(struct model *model, const struct known_channel *channel
         model_asked(model, q->queue, channel->conn->stream);
     if (q->method == QUEUE_DECLARE)
         change(model, q, &q->queue->thing, YES);
+    if (fresh)
+        model_meet_deletes(model, q->queue);
     if (q->method == QUEUE_DELETE && !q->queue->gone) {
         model_suspect_sources(model, q->queue, NULL);
         change(model, q, &q->queue->thing, NO);
@@ -368,6 +371,7 @@ static void leave_unknown(struct model *model, struct known_channel *channel, st
     model_unanswered(q);
     if (q->changes) {
         q->thing->clash |= q->thing->there == MAYBE;
+        q->thing->left = model->clock;
         model_thing_end(model, q->thing, q->wants, false);
     }
     if (q->consumer && q->method == BASIC_CONSUME)

@@ -87,6 +87,7 @@ enum sure model_bound(const struct known_binding *b)
 
 void model_thing_set(struct model *model, struct thing *thing, enum sure there)
 {
+    thing->doubtful &= there == MAYBE;
     if (thing->there == there)
         return;
     thing->there = there;
@@ -112,12 +113,18 @@ void model_thing_end(struct model *model, struct thing *thing, enum sure wants, 
     thing->unsafe |= model->failed;
     if (thing->clash) {
         thing->clash = thing->changing > 0;
+        thing->doubtful = true;
         model_thing_set(model, thing, MAYBE);
     } else if (done) {
         model_thing_set(model, thing, wants);
     } else if (thing->changing == 0 && thing->there == MAYBE) {
         model_thing_set(model, thing, thing->before);
     }
+}
+
+bool model_thing_rests(const struct model *model, const struct thing *thing)
+{
+    return thing->changing == 0 && thing->left < model->idle;
 }
 
 /* ---- ends ---------------------------------------------------------------------------------------------- */
@@ -171,9 +178,12 @@ void model_suspect_exchange(struct model *model, struct known_exchange *exchange
 {
     if (!exchange->auto_delete || exchange->thing.there == NO)
         return;
+    bool known = exchange->suspect && exchange->thing.there == MAYBE;
     exchange->suspect = true;
     exchange->thing.before = MAYBE;
     model_thing_set(model, &exchange->thing, MAYBE);
+    if (!known)
+        model_suspect_sources(model, NULL, exchange); /* with it goes what they had bound to it */
 }
 
 void model_suspect_sources(struct model *model, const struct known_queue *queue,
@@ -225,7 +235,7 @@ static void settle_queue(struct model *model, struct known_queue *queue)
     if (owner_left(model, queue) || (queue->auto_delete && any == NO && queue->had_consumer)) {
         model_queue_ends(model, queue);
         queue->suspect = false;
-    } else if (any == YES) {
+    } else if (any == YES && !queue->thing.doubtful) {
         model_thing_set(model, &queue->thing, YES);
         queue->suspect = false;
     }
@@ -248,7 +258,7 @@ static bool settle_exchange(struct model *model, struct known_exchange *exchange
     if (!exchange->suspect || exchange->thing.changing)
         return false;
     enum sure any = has_bindings(model, exchange);
-    if (any == MAYBE || (any == NO && !exchange->was_bound))
+    if (any == MAYBE || (any == NO ? !exchange->was_bound : exchange->thing.doubtful))
         return false;
     exchange->suspect = false;
     if (any == NO)

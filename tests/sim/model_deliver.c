@@ -176,11 +176,13 @@ static bool is_void(const struct known_channel *channel)
     return channel->life != LIFE_OPEN || channel->conn->ending || channel->recovering;
 }
 
-void model_hold(struct model *model, struct known_channel *channel, struct known_entry *e)
+/* By a consumer that may be of a life of the queue that has been deleted meanwhile, nothing is learned. */
+static void hold(struct model *model, struct known_channel *channel, struct known_entry *e,
+                 const struct known_consumer *consumer)
 {
     if (e->queue->gone)
         e->present = NO;
-    else if (e->queue->thing.there == YES) /* else it may be of a queue that was deleted meanwhile */
+    else if (e->queue->thing.there == YES && !(consumer && consumer->unsure))
         e->present = YES;
     e->where = WHERE_OUT;
     e->holder = channel;
@@ -229,7 +231,7 @@ static void take(struct model *model, struct known_channel *channel, struct know
     else if (no_ack)
         model_done(model, e);
     else
-        model_hold(model, channel, e);
+        hold(model, channel, e, consumer);
 }
 
 /* It may be a consumer of another life of the queue. */

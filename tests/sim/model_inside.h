@@ -302,9 +302,6 @@ void model_on_get_ok(struct model *model, struct known_channel *channel, struct 
 struct known_message *model_recognise(struct model *model, const struct text *exchange,
                                       const struct text *key, const struct said *said);
 
-/* The entry is with the channel's client. */
-void model_hold(struct model *model, struct known_channel *channel, struct known_entry *entry);
-
 /* ---- model_settle.c -------------------------------------------------------------------------------------
  */
 

@@ -376,6 +376,16 @@ struct storage *storage_sim_new(struct sim_disk *disk, uint32_t router)
     return &s->storage;
 }
 
+unsigned sim_disk_writing(const struct sim_disk *disk)
+{
+    size_t bytes = 0;
+    for (const struct sim_storage *s = disk->storages; s; s = s->next)
+        for (unsigned i = 0; i < STORAGE_REQUESTS; i++)
+            if (s->requests[i].kind == SIM_WRITE && s->requests[i].segment != STORAGE_SCRATCH)
+                bytes += s->requests[i].len;
+    return (unsigned)(bytes / BLOCK_BYTES);
+}
+
 static void crash_request(struct sim_storage *s, struct sim_request *request, bool cached)
 {
     struct sim_disk *disk = s->disk;

@@ -36,6 +36,8 @@ struct storage *storage_sim_new(struct sim_disk *disk, uint32_t router);
  * others. */
 void sim_disk_crash(struct sim_disk *disk, enum sim_crash crash);
 
+/* Blocks of the writes of the log that are under way, on all storages of the disk. */
+unsigned sim_disk_writing(const struct sim_disk *disk);
 /* The bytes of a segment file (SEGMENT_BYTES, to be looked at or damaged), NULL if there is none. */
 uint8_t *sim_disk_bytes(struct sim_disk *disk, uint32_t router, uint64_t segment);
 /* Makes a segment file of zeros, as if it had always been there. */

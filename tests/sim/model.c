@@ -120,6 +120,7 @@ void model_free(struct model *model)
         free(model->consumers[i]);
     for (unsigned i = 0; i < model->conn_count; i++)
         free(model->conns[i]);
+    free(model->idles);
     free(model->channels);
     free(model->consumers);
     free(model->conns);

@@ -94,6 +94,8 @@ static void set_adrift(struct model *model, const struct known_queue *from, stru
         }
 }
 
+/* A delete that found nothing to delete when it was asked for may find this life, or may have been before it.
+ */
 void model_meet_deletes(struct model *model, struct known_queue *life)
 {
     for (unsigned i = 0; i < model->channel_count; i++)
@@ -163,8 +165,8 @@ static void queue_declared(struct model *model, struct known_channel *channel, s
     if (q->passive && queue->thing.there == MAYBE && model_thing_rests(model, &queue->thing) &&
         !queue->suspect && !q->disturbed)
         model_thing_set(model, &queue->thing, YES);
-    if (queue->thing.there == NO)
-        return; /* and has been deleted since */
+    if (queue->thing.there == NO || q->adrift)
+        return; /* and has been deleted since, or it was another life */
     check_count("messages", queue, messages, ready);
     check_count("consumers", queue, consumers, users);
 }
@@ -189,7 +191,7 @@ static void queue_deleted(struct model *model, struct known_channel *channel, st
 void model_purged(struct model *model, struct known_queue *queue, const struct known_request *q,
                   uint64_t stream, bool surely)
 {
-    uint64_t from = q->begun < model->idle ? q->begun : model->idle;
+    uint64_t from = model_idle_before(model, q->begun);
     bool alone = surely && queue->thing.there == YES && !model_interest(model, queue, from, stream);
     for (unsigned i = 0; i < queue->entry_count; i++) {
         struct known_entry *e = queue->entries[i];
@@ -279,7 +281,7 @@ static void consuming(struct model *model, struct known_request *q)
     struct known_queue *now = model_queue(model, &q->name);
     if (c->state == CONSUMER_GONE)
         return; /* with its channel, before the answer was seen */
-    c->unsure = c->queue != now || now->thing.there != YES;
+    c->unsure = q->adrift || c->queue != now || now->thing.there != YES;
     if (c->state == CONSUMER_STARTING)
         c->state = CONSUMER_ACTIVE;
     c->since = model->clock;

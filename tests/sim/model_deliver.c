@@ -156,7 +156,7 @@ static void check_fresh(const struct model *model, const struct known_entry *e, 
                         const struct known_consumer *consumer)
 {
     const struct known_queue *q = e->queue;
-    if (!alone(model, q, e->message->begun, conn, consumer))
+    if (!alone(model, q, model_idle_before(model, e->message->begun), conn, consumer))
         return;
     for (unsigned i = 0; i < q->entry_count; i++) {
         const struct known_entry *o = q->entries[i];

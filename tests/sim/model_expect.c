@@ -52,8 +52,8 @@ struct model_bounds model_ready(const struct model *model, const struct known_qu
                                 uint64_t asker)
 {
     struct model_bounds b = {0};
-    uint64_t from = since < model->idle ? since : model->idle;
-    bool taken = !is_sure(&queue->thing) || model_interest(model, queue, from, asker);
+    bool taken =
+        !is_sure(&queue->thing) || model_interest(model, queue, model_idle_before(model, since), asker);
     for (unsigned i = 0; i < queue->entry_count; i++) {
         const struct known_entry *e = queue->entries[i];
         bool settled = e->where == WHERE_DONE && e->since >= since; /* purged, perhaps: it may still count */
@@ -71,11 +71,12 @@ struct model_bounds model_consumers_of(const struct model *model, const struct k
                                        uint64_t since)
 {
     struct model_bounds b = {0};
+    uint64_t from = model_idle_before(model, since);
     for (unsigned i = 0; i < model->consumer_count; i++) {
         const struct known_consumer *c = model->consumers[i];
         if (c->queue != queue)
             continue;
-        b.most += c->state != CONSUMER_GONE || c->gone >= since || c->gone >= model->idle;
+        b.most += c->state != CONSUMER_GONE || c->gone >= from;
         b.least += c->state == CONSUMER_ACTIVE && !c->unsure && c->since < since && is_sure(&queue->thing);
     }
     return b;
@@ -220,11 +221,12 @@ static unsigned expect_consume(const struct model *model, const struct known_cha
                                const struct known_request *q)
 {
     const struct known_queue *queue = model_queue(model, &q->name);
+    uint64_t from = model_idle_before(model, q->begun);
     enum sure in_use = NO;
     for (unsigned i = 0; queue && i < model->consumer_count; i++) {
         const struct known_consumer *c = model->consumers[i];
         bool in_the_way = c->queue == queue && c != q->consumer && (q->exclusive || c->exclusive);
-        if (!in_the_way || (c->state == CONSUMER_GONE && c->gone < model->idle))
+        if (!in_the_way || (c->state == CONSUMER_GONE && c->gone < from))
             continue;
         enum sure is = c->state == CONSUMER_ACTIVE && !c->unsure ? YES : MAYBE;
         in_use = is > in_use ? is : in_use;

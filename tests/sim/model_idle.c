@@ -35,6 +35,8 @@ static void end_routing(struct model *model)
         model_message_closed(model, m);
         if (!m->taken || perhaps_refused(model, m))
             continue;
+        if (model->failed && m->persistent && !m->confirmed && m->channel->mode == MODEL_CONFIRM)
+            m->refused = true; /* perhaps: the channel was over before it could be told */
         model_message_accepted(model, m);
         m->safe |= !model->failed;
     }
@@ -129,6 +131,14 @@ static void check_queue(const struct model *model, const struct known_queue *que
                          U(model->consumers[i]->stream));
 }
 
+uint64_t model_idle_before(const struct model *model, uint64_t stamp)
+{
+    unsigned n = model->idle_count;
+    while (n && model->idles[n - 1] > stamp)
+        n--;
+    return n ? model->idles[n - 1] : 0;
+}
+
 void model_idle(struct model *model)
 {
     model->clock++;
@@ -151,6 +161,7 @@ void model_idle(struct model *model)
         check_queue(model, model->queues[i]);
     model->clock++;
     model->idle = model->clock;
+    ADD(model->idles, model->idle_count, model->clock);
     for (unsigned i = 0; i < model->conn_count; i++)
         if (is_flushed(model, model->conns[i]))
             model->conns[i]->flushed = model->clock;

@@ -203,7 +203,9 @@ struct known_conn {
 
 struct model {
     uint64_t clock, idle; /* stamps: now, the last idle moment */
-    bool failed;          /* a journal */
+    uint64_t *idles;      /* all of them */
+    unsigned idle_count;
+    bool failed; /* a journal */
     const struct taps *taps;
     struct known_exchange **exchanges;
     unsigned exchange_count;
@@ -352,6 +354,11 @@ void model_drop_requests(struct model *model, struct known_channel *channel, boo
 void model_reconsider(struct model *model, struct known_channel *channel, struct known_request *request);
 void model_request_begin(struct model *model, struct known_channel *channel, struct known_request *request);
 unsigned model_code_bit(unsigned code);
+/* A delete that found nothing when it was asked for may find this life. */
+void model_meet_deletes(struct model *model, struct known_queue *life);
+/* The last idle moment before the stamp. Who is gone since then may still have been there for a router when
+ * it took what was said at the stamp. */
+uint64_t model_idle_before(const struct model *model, uint64_t stamp);
 /* How many messages and consumers the queue can have had since the stamp, and must have. */
 struct model_bounds {
     uint64_t least, most;

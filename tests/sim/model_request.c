@@ -160,6 +160,7 @@ static void begin_queue(struct model *model, const struct known_channel *channel
     if (fresh) {
         q->queue = model_new_queue(model, &q->name);
         model_queue_becomes(q->queue, q, channel->conn->stream);
+        model_meet_deletes(model, q->queue);
     }
     if (!q->queue || q->passive)
         return;

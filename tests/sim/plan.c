@@ -105,6 +105,7 @@ void plan_draw(struct plan *plan, struct prng *prng)
     plan->wrong_ppm = prng_below(prng, 2) ? 20000 : 0;
     plan->wide_ppm = some_ppm(prng);
     plan->step_ns_max = 100000;
+    plan->disk_steps = (1u << prng_below(prng, 7)) - 1;
     plan->network.delay_max_ns = 10000u << prng_below(prng, 8);
     plan->network.window_max = 256u << prng_below(prng, 7);
     plan->network.piece_max = 16u << prng_below(prng, 9);

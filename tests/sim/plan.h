@@ -89,6 +89,7 @@ struct plan {
     uint32_t deed_ppm;                /* how often a client does something in a step */
     uint32_t persistent_ppm, mandatory_ppm, large_ppm, empty_ppm, no_ack_ppm, wrong_ppm;
     uint32_t step_ns_max;
+    uint32_t disk_steps; /* that a request takes, at most, when the disks aren't slow */
     struct {
         uint32_t delay_max_ns, window_max, piece_max, idle_ppm; /* as in sim_network_options */
     } network;

@@ -123,7 +123,8 @@ static void listen_if_ready(struct site *site)
 
 void site_kill(struct site *site, enum sim_crash crash)
 {
-    history_note("the broker is killed%s", crash == SIM_POWER ? ": power cut" : "");
+    history_note("the broker is killed%s, %u blocks under way", crash == SIM_POWER ? ": power cut" : "",
+                 site_writing(site));
     for (unsigned i = 0; i < site->disks; i++)
         sim_disk_crash(site->disk[i], crash);
     forget_broker(site);
@@ -258,6 +259,14 @@ bool site_failed(const struct site *site)
         if (router_stats(site->broker->router[r])->failed)
             return true;
     return false;
+}
+
+unsigned site_writing(const struct site *site)
+{
+    unsigned blocks = 0;
+    for (unsigned i = 0; i < site->disks; i++)
+        blocks += sim_disk_writing(site->disk[i]);
+    return blocks;
 }
 
 void site_faults(struct site *site, const struct sim_faults *faults)

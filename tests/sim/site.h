@@ -72,5 +72,7 @@ void site_stall(struct site *site, unsigned agent, uint64_t until_step);
 unsigned site_agents(const struct site *site);
 void site_stall_none(struct site *site);
 
+/* Blocks of the logs' writes under way. */
+unsigned site_writing(const struct site *site);
 /* The same faults on all disks. */
 void site_faults(struct site *site, const struct sim_faults *faults);

@@ -7,12 +7,30 @@ static uint64_t some_steps(struct world *world)
     return world->step + 1 + prng_below(&world->prng, UINT64_C(1) << prng_below(&world->prng, 11));
 }
 
+/* Nearly always while something is written: what is on the disk then is what a crash is about. */
 static void kill_broker(struct world *world, enum sim_crash crash)
 {
-    if (world->site->state == SITE_DOWN)
+    enum { PATIENCE_STEPS = 2000 };
+    if (world->site->state == SITE_DOWN || world->kill_by)
         return;
-    world_kill(world, crash);
+    world->crash = crash;
+    world->kill_blocks = (unsigned)prng_below(&world->prng, 4) * (unsigned)(1 + prng_below(&world->prng, 2));
+    world->kill_by = world->step + (world->kill_blocks ? PATIENCE_STEPS : 0);
+}
+
+/* Perhaps once more soon after the next start, which has to do with what this one left. */
+static void kill_if_due(struct world *world)
+{
+    bool busy = world->kill_blocks && site_writing(world->site) >= world->kill_blocks;
+    if (!world->kill_by || world->site->state == SITE_DOWN || (world->step < world->kill_by && !busy))
+        return;
+    world_kill(world, world->crash);
     world->down_until = some_steps(world);
+    world->kill_by = 0;
+    if (prng_below(&world->prng, 3) == 0) {
+        world->kill_by = world->down_until + 1 + prng_below(&world->prng, 100);
+        world->kill_blocks = 1 + (unsigned)prng_below(&world->prng, 2);
+    }
 }
 
 static void stop_broker(struct world *world)
@@ -88,7 +106,9 @@ static void befall(struct world *world, enum trouble trouble)
 static void pass(struct world *world)
 {
     if (world->slow_until && world->step >= world->slow_until)
-        world->faults.steps_max = 0, world->slow_until = 0;
+        world->slow_until = 0;
+    if (!world->slow_until)
+        world->faults.steps_max = world->plan.disk_steps;
     if (world->full_until && world->step >= world->full_until) {
         world->faults.capacity = 0, world->full_until = 0;
         history_note("there is room on the disks again");
@@ -100,6 +120,7 @@ static void pass(struct world *world)
 void trouble_step(struct world *world)
 {
     pass(world);
+    kill_if_due(world);
     for (unsigned t = 0; t < TROUBLE_KINDS; t++)
         if (prng_chance(&world->prng, world->plan.troubles[t]))
             befall(world, (enum trouble)t);
@@ -108,7 +129,7 @@ void trouble_step(struct world *world)
 
 void trouble_end(struct world *world)
 {
-    world->slow_until = world->full_until = world->hush_until = 0;
+    world->slow_until = world->full_until = world->hush_until = world->kill_by = 0;
     world->faults = (struct sim_faults){0};
     site_faults(world->site, &world->faults);
     site_stall_none(world->site);

@@ -25,6 +25,9 @@ struct world {
     unsigned still;      /* steps in a row with nothing to come soon */
     struct sim_faults faults;
     uint64_t slow_until, full_until; /* steps */
+    uint64_t kill_by;                /* step; 0: no kill is due */
+    unsigned kill_blocks;            /* of writes under way, that it waits for until then */
+    enum sim_crash crash;
 };
 
 /* One step of everything but the clients' own will. Returns whether the broker has had nothing to do. */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/limits.h"
+
 enum { HEAD_BYTES = 7, PROTOCOL_HEADER_BYTES = 8 };
 
 void talk_init(struct talk *talk, struct talk_user user, bool opening)
@@ -131,7 +133,9 @@ static size_t take_frame(struct talk *talk, const uint8_t *p, size_t n)
     uint32_t size = read_long(&head);
     if (head.bad || n < (size_t)size + HEAD_BYTES + 1)
         return 0;
-    if (p[HEAD_BYTES + size] != 0xce)
+    if (size > FRAME_BYTES_MAX - 8)
+        broken(talk, "a frame is larger than agreed");
+    else if (p[HEAD_BYTES + size] != 0xce)
         broken(talk, "a frame doesn't end with 0xce");
     else
         on_frame(talk, type, channel, (struct reader){p + HEAD_BYTES, p + HEAD_BYTES + size, false});

@@ -44,6 +44,14 @@ struct chan {
 };
 
 /* What the clients share; their owner's. */
+enum { CLIENTS_BOUND = 16 };
+
+/* Bindings that somebody made, as they stand in a bind behind the ticket but without the no-wait bit. */
+struct bound {
+    struct buffer binding[CLIENTS_BOUND];
+    unsigned count; /* made so far; the youngest are kept */
+};
+
 struct clients {
     struct sim_network *network;
     struct taps *taps;
@@ -53,6 +61,7 @@ struct clients {
     uint64_t messages;                                   /* published so far: their names */
     uint64_t deeds;                                      /* done so far */
     uint64_t tags;                                       /* consumer tags given so far */
+    struct bound bound[2];                               /* queues', exchanges' */
     bool exchanges[PLAN_EXCHANGES], queues[PLAN_QUEUES]; /* somebody has declared it: it may be there */
 };
 

@@ -67,16 +67,50 @@ static void add_binding(struct client *client)
     buffer_free(&arguments);
 }
 
+static void remember(struct client *client, struct bound *bound, size_t from)
+{
+    const struct buffer *out = &client->out;
+    struct buffer *b = &bound->binding[bound->count++ % CLIENTS_BOUND];
+    struct reader r = {out->at + from, out->at + out->len, false};
+    read_name(&r), read_name(&r), read_name(&r);
+    buffer_drop(b, b->len);
+    buffer_add(b, out->at + from, (size_t)(r.at - (out->at + from)));
+    buffer_add(b, r.at + 1, (size_t)(r.end - r.at) - 1);
+}
+
+/* Names one that was made, mostly. kind: 0 of a queue, 1 of an exchange, whose unbind has a no-wait bit. */
+static bool add_bound(struct client *client, unsigned kind)
+{
+    const struct bound *bound = &client->all->bound[kind];
+    unsigned n = bound->count < CLIENTS_BOUND ? bound->count : CLIENTS_BOUND;
+    struct buffer *out = &client->out;
+    if (!n || below(client, 4) == 0)
+        return false;
+    const struct buffer *b = &bound->binding[below(client, n)];
+    struct reader r = {b->at, b->at + b->len, false};
+    read_name(&r), read_name(&r), read_name(&r);
+    buffer_add(out, b->at, (size_t)(r.at - b->at));
+    if (kind)
+        add_octet(out, 0);
+    buffer_add(out, r.at, (size_t)(r.end - r.at));
+    return true;
+}
+
 static void exchange_bind(struct client *client, uint16_t channel, uint32_t method)
 {
     const struct plan *plan = client->all->plan;
     struct buffer *out = &client->out;
-    size_t destination = names_known_exchange(client->all);
     size_t frame = method_open(out, channel, method);
     add_short(out, 0);
-    add_name(out, plan->exchanges[destination == SIZE_MAX ? 0 : destination].name);
-    add_name(out, names_exchange(client->all));
-    add_binding(client);
+    size_t from = out->len;
+    if (method == EXCHANGE_BIND || !add_bound(client, 1)) {
+        size_t destination = names_known_exchange(client->all);
+        add_name(out, plan->exchanges[destination == SIZE_MAX ? 0 : destination].name);
+        add_name(out, names_exchange(client->all));
+        add_binding(client);
+    }
+    if (method == EXCHANGE_BIND)
+        remember(client, &client->all->bound[1], from);
     frame_close(out, frame);
 }
 
@@ -125,16 +159,27 @@ static void queue_purge(struct client *client, uint16_t channel)
     frame_close(out, frame);
 }
 
-static void queue_bind(struct client *client, uint16_t channel, uint32_t method)
+static void queue_bind(struct client *client, uint16_t channel)
 {
     struct buffer *out = &client->out;
-    size_t frame = method_open(out, channel, method);
+    size_t frame = method_open(out, channel, QUEUE_BIND);
     add_short(out, 0);
+    size_t from = out->len;
     add_name(out, names_queue(client));
     add_name(out, names_exchange(client->all));
-    if (method == QUEUE_BIND) {
-        add_binding(client);
-    } else {
+    add_binding(client);
+    remember(client, &client->all->bound[0], from);
+    frame_close(out, frame);
+}
+
+static void queue_unbind(struct client *client, uint16_t channel)
+{
+    struct buffer *out = &client->out;
+    size_t frame = method_open(out, channel, QUEUE_UNBIND);
+    add_short(out, 0);
+    if (!add_bound(client, 0)) {
+        add_name(out, names_queue(client));
+        add_name(out, names_exchange(client->all));
         size_t before = out->len;
         add_binding(client);
         /* An unbind has no no-wait bit between key and arguments. */
@@ -174,10 +219,10 @@ void deed_topology(struct client *client, uint16_t channel, enum deed deed)
         queue_purge(client, channel);
         return;
     case DEED_QUEUE_BIND:
-        queue_bind(client, channel, QUEUE_BIND);
+        queue_bind(client, channel);
         return;
     default:
-        queue_bind(client, channel, QUEUE_UNBIND);
+        queue_unbind(client, channel);
     }
 }
 

@@ -161,6 +161,10 @@ static void world_free(struct world *world)
     sim_log_watch(NULL, NULL);
     for (unsigned i = 0; i < CLIENTS; i++)
         client_free(&world->clients[i]);
+    for (unsigned i = 0; i < CLIENTS_BOUND; i++) {
+        buffer_free(&world->shared.bound[0].binding[i]);
+        buffer_free(&world->shared.bound[1].binding[i]);
+    }
     site_free(world->site);
     taps_free(world->taps);
     sim_network_free(world->network);

@@ -83,6 +83,8 @@ static uint64_t some_size(struct client *client)
         return 0;
     if (chance(client, plan->large_ppm))
         return below(client, 6 * INLINE_BODY_MAX);
+    if (chance(client, plan->heavy_ppm))
+        return below(client, INLINE_BODY_MAX + 1);
     return below(client, 8) ? below(client, 64) : below(client, INLINE_BODY_MAX + 1);
 }
 

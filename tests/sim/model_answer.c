@@ -185,6 +185,8 @@ static void queue_deleted(struct model *model, struct known_channel *channel, st
     model_thing_end(model, q->thing, NO, true);
     if (q->thing->there == NO)
         model_queue_ends(model, q->queue);
+    else if (!q->queue->gone)
+        doubt_content(model, q->queue); /* it may have been made anew since */
 }
 
 /* What was surely ready and nobody else wanted is gone; what may have been ready may be. */

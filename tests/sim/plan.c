@@ -83,6 +83,22 @@ static uint32_t some_ppm(struct prng *prng)
     return ppm[prng_below(prng, sizeof ppm / sizeof *ppm)];
 }
 
+/* Segments are filled, emptied, and filled again. */
+static void make_heavy(struct plan *plan)
+{
+    plan->deeds[DEED_PUBLISH_BURST] += 400;
+    plan->persistent_ppm = 900000;
+    plan->deed_ppm = 800000;
+}
+
+/* Troubles come with deeds, not with steps: a busy broker meets as many as an idle one. */
+static void scale_troubles(struct plan *plan)
+{
+    for (unsigned i = 0; i < TROUBLE_KINDS; i++)
+        plan->troubles[i] =
+            (uint32_t)((uint64_t)plan->troubles[i] * 10 * plan->clients * plan->deed_ppm / 1000000);
+}
+
 void plan_draw(struct plan *plan, struct prng *prng)
 {
     *plan = (struct plan){0};
@@ -104,6 +120,10 @@ void plan_draw(struct plan *plan, struct prng *prng)
     plan->no_ack_ppm = some_ppm(prng) / 2;
     plan->wrong_ppm = prng_below(prng, 2) ? 20000 : 0;
     plan->wide_ppm = some_ppm(prng);
+    plan->heavy_ppm = some_ppm(prng);
+    if (prng_below(prng, 3) == 0)
+        make_heavy(plan);
+    scale_troubles(plan);
     plan->step_ns_max = 100000;
     plan->disk_steps = (1u << prng_below(prng, 7)) - 1;
     plan->network.delay_max_ns = 10000u << prng_below(prng, 8);

@@ -87,7 +87,7 @@ struct plan {
     uint32_t deeds[DEED_KINDS];       /* weights */
     uint32_t troubles[TROUBLE_KINDS]; /* ppm */
     uint32_t deed_ppm;                /* how often a client does something in a step */
-    uint32_t persistent_ppm, mandatory_ppm, large_ppm, empty_ppm, no_ack_ppm, wrong_ppm;
+    uint32_t persistent_ppm, mandatory_ppm, large_ppm, heavy_ppm, empty_ppm, no_ack_ppm, wrong_ppm;
     uint32_t step_ns_max;
     uint32_t disk_steps; /* that a request takes, at most, when the disks aren't slow */
     struct {

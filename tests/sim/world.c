@@ -83,7 +83,7 @@ static void make_site(struct world *world)
         .routers = 1 + (unsigned)prng_below(prng, SITE_ROUTERS),
         .one_disk = prng_below(prng, 2),
         .heartbeat_s = (uint16_t)prng_below(prng, 3),
-        .checkpoint_bytes = prng_below(prng, 2) ? 0 : 65536,
+        .checkpoint_bytes = (uint64_t[]){0, 65536, 16384, 8192}[prng_below(prng, 4)],
         .failed = on_failed,
         .owner = world,
     };

@@ -257,7 +257,7 @@ static void select_mode(struct client *client, uint16_t channel)
     struct chan *chan = &client->chan[channel];
     if (chan->mode != CHAN_PLAIN)
         return;
-    chan->mode = below(client, 3) ? CHAN_CONFIRM : CHAN_TX;
+    chan->mode = below(client, 2) ? CHAN_CONFIRM : CHAN_TX;
     if (chan->mode == CHAN_TX) {
         plain(client, channel, TX_SELECT);
     } else {
@@ -268,12 +268,20 @@ static void select_mode(struct client *client, uint16_t channel)
     chan->awaited++;
 }
 
+/* On any channel that has transactions; often something is acknowledged just before. */
 static void end_tx(struct client *client, uint16_t channel, uint32_t method)
 {
-    if (client->chan[channel].mode != CHAN_TX)
+    for (uint16_t i = 0; i < CLIENT_CHANNELS; i++) {
+        uint16_t c = (uint16_t)((channel + i) % CLIENT_CHANNELS);
+        struct chan *chan = &client->chan[c];
+        if (c == 0 || chan->mode != CHAN_TX || (chan->state != CHAN_OPEN && chan->state != CHAN_OPENING))
+            continue;
+        if (below(client, 2))
+            ack(client, c, below(client, 2));
+        plain(client, c, method);
+        chan->awaited++;
         return;
-    plain(client, channel, method);
-    client->chan[channel].awaited++;
+    }
 }
 
 /* Something that the broker must refuse. */

@@ -31,7 +31,7 @@ static void check_count(const char *what, const struct known_queue *queue, uint6
 }
 
 /* Nothing of what was in it is sure to be there. */
-static void doubt_content(struct model *model, struct known_queue *queue)
+void model_doubt_content(struct model *model, struct known_queue *queue)
 {
     for (unsigned i = 0; i < queue->entry_count; i++)
         if (queue->entries[i]->where != WHERE_DONE)
@@ -130,7 +130,7 @@ static struct known_queue *declared(struct model *model, struct known_request *q
                 model_thing_set(model, &queue->thing, MAYBE);
             queue->perhaps_durable = false;
             if (doubt)
-                doubt_content(model, queue);
+                model_doubt_content(model, queue);
             return queue;
         }
     }
@@ -186,7 +186,7 @@ static void queue_deleted(struct model *model, struct known_channel *channel, st
     if (q->thing->there == NO)
         model_queue_ends(model, q->queue);
     else if (!q->queue->gone)
-        doubt_content(model, q->queue); /* it may have been made anew since */
+        model_doubt_content(model, q->queue); /* it may have been made anew since */
 }
 
 /* What was surely ready and nobody else wanted is gone; what may have been ready may be. */

@@ -354,6 +354,8 @@ void model_drop_requests(struct model *model, struct known_channel *channel, boo
 void model_reconsider(struct model *model, struct known_channel *channel, struct known_request *request);
 void model_request_begin(struct model *model, struct known_channel *channel, struct known_request *request);
 unsigned model_code_bit(unsigned code);
+/* Nothing of what was in it is sure to be there. */
+void model_doubt_content(struct model *model, struct known_queue *queue);
 /* A delete that found nothing when it was asked for may find this life. */
 void model_meet_deletes(struct model *model, struct known_queue *life);
 /* The last idle moment before the stamp. Who is gone since then may still have been there for a router when

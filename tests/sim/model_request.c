@@ -174,6 +174,8 @@ static void begin_queue(struct model *model, const struct known_channel *channel
         model_suspect_sources(model, q->queue, NULL);
         change(model, q, &q->queue->thing, NO);
     }
+    if (q->changes && (q->thing->clash || q->thing->before == MAYBE))
+        model_doubt_content(model, q->queue); /* it may go, and be made anew */
 }
 
 static void begin_binding(struct model *model, struct known_request *q)

@@ -106,7 +106,7 @@ void model_meet_deletes(struct model *model, struct known_queue *life)
             if (q->changes)
                 q->thing->changing--;
             q->queue = life;
-            q->disturbed = true;
+            q->disturbed = q->adrift = true;
             q->changes = true;
             q->thing = &life->thing;
             q->wants = NO;
@@ -180,7 +180,7 @@ static void queue_deleted(struct model *model, struct known_channel *channel, st
     struct model_bounds b = model_ready(model, q->queue, q->begun, channel->conn->stream);
     if (q->disturbed || q->thing->before != YES)
         b.least = 0; /* another may have been faster, or it wasn't there */
-    if (!q->queue->gone)
+    if (!q->queue->gone && !q->adrift)
         check_count("messages", q->queue, messages, b);
     model_thing_end(model, q->thing, NO, true);
     if (q->thing->there == NO)

@@ -296,10 +296,10 @@ enum op_kind {
     OP_QUEUE_PURGE,   /* name */
     OP_QUEUE_BIND,    /* name, other: exchange, key, arguments */
     OP_QUEUE_UNBIND,
-    OP_CONSUME,     /* name, tag, prefetch, window, flags, arguments */
-    OP_CANCEL,      /* consumer */
-    OP_GET,         /* name, NO_ACK: a DELIVER with DELIVER_GET comes before the op if there is a message */
-    OP_BARRIER,     /* answered when all that came before on this ring is safe */
+    OP_CONSUME, /* name, tag, prefetch, window, flags, arguments */
+    OP_CANCEL,  /* consumer */
+    OP_GET,     /* name, NO_ACK: a DELIVER with DELIVER_GET comes before the op if there is a message */
+    OP_BARRIER, /* flags → answered when all that came before on this ring is safe; durable: or refused */
     OP_LIST_QUEUES, /* to each router: list, one line a queue: vhost id, name, ready, unacknowledged,
                        consumers, bytes, flags, with tabs between */
 };

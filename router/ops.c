@@ -325,6 +325,15 @@ static void get(struct router *router, struct op *op)
         queue_get(router, queue, op);
 }
 
+/* Durable: an acknowledgement came before it, which a journal that has failed can't have kept. */
+static void barrier(struct router *router, struct op *op)
+{
+    if ((op->flags & OP_DURABLE) && router->store.failed)
+        router_refuse(router, op, ERR_INTERNAL, "the journal of router %u has failed", router->options.index);
+    else
+        router_answer(router, op);
+}
+
 void router_on_op(struct router *router, struct op *op)
 {
     switch (op->kind) {
@@ -359,8 +368,7 @@ void router_on_op(struct router *router, struct op *op)
         get(router, op);
         return;
     case OP_BARRIER:
-        op->flags |= OP_DURABLE;
-        router_answer(router, op);
+        barrier(router, op);
         return;
     case OP_LIST_QUEUES:
         list_queues(router, op);

@@ -270,6 +270,30 @@ Test(amqp_confirm, a_commit_that_is_cut_off)
     free(large);
 }
 
+Test(amqp_confirm, a_commit_of_acknowledgements_that_a_router_cannot_keep)
+{
+    struct client *c = transaction();
+    struct message *m = client_message("", "q", NONE, span_str("x"));
+    struct reply content;
+    c->manual = false;
+    CALL(c, 1, BASIC_CONSUME, .queue = text("q"));
+    client_run(c);
+    client_deliver(c, 1, m);
+    client_expect(c, 1, METHOD_BASIC_CONSUME_OK);
+    client_expect(c, 1, METHOD_BASIC_DELIVER);
+    cr_assert(client_reply(c, &content) && content.type == FRAME_HEADER);
+    cr_assert(client_reply(c, &content) && content.type == FRAME_BODY);
+    c->manual = true;
+    CALL(c, 1, BASIC_ACK, .delivery_tag = num(1));
+    CALL(c, 1, TX_COMMIT);
+    client_run(c);
+    cr_assert_eq(c->host->op[0].op->flags, OP_DURABLE);
+    client_answer(c, ERR_INTERNAL, "the journal of router 0 has failed");
+    client_expect_close(c, 1, 406, "PRECONDITION_FAILED - partial tx completion");
+    client_free(c);
+    free(m);
+}
+
 Test(amqp_confirm, acknowledgements_of_a_transaction)
 {
     struct client *c = transaction();

@@ -106,6 +106,8 @@ void channel_confirm(struct amqp *c, struct channel *ch);
 void tx_free(struct amqp *c, struct channel *ch);
 /* A barrier or an answer to a publish has come: ends the commit if it was the last. */
 void tx_progress(struct amqp *c, struct channel *ch);
+/* A router has answered. */
+void tx_barrier_back(struct amqp *c, struct channel *ch, const struct op *op);
 
 /* ---- answers to ops, by kind --------------------------------------------------------------------------- */
 

@@ -300,7 +300,7 @@ static void op_back(struct amqp *c, unsigned router, struct op *op)
         reply_queue_declared(c, ch, router, op);
         break;
     case PURPOSE_BARRIER:
-        tx_progress(c, ch);
+        tx_barrier_back(c, ch, op);
         break;
     default:
         channel_op_back(c, ch);

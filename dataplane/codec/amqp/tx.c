@@ -16,6 +16,7 @@ struct tx {
     uint64_t routers;           /* of the message whose pieces are being sent, */
     uint64_t told;              /* and of all messages of this commit */
     bool sending;               /* the commit under way has sent some */
+    bool refused;               /* a router can't keep its acknowledgements */
 };
 
 bool on_tx_select(struct amqp *c, struct channel *ch, const union value *args)
@@ -142,11 +143,22 @@ static uint64_t send_acks(struct amqp *c, struct channel *ch)
 }
 
 /* A barrier's answer comes behind those to the publishes before it. */
-static void send_barriers(struct amqp *c, struct channel *ch, uint64_t routers)
+static void send_barriers(struct amqp *c, struct channel *ch, uint64_t told, uint64_t acknowledged)
 {
-    for (unsigned router = 0; routers; router++, routers >>= 1)
-        if (routers & 1)
-            op_send_to(c, router, op_new(c, ch, OP_BARRIER, PURPOSE_BARRIER));
+    for (unsigned router = 0; router < 64; router++) {
+        if (!((told | acknowledged) >> router & 1))
+            continue;
+        struct op *op = op_new(c, ch, OP_BARRIER, PURPOSE_BARRIER);
+        op->flags = acknowledged >> router & 1 ? OP_DURABLE : 0;
+        op_send_to(c, router, op);
+    }
+}
+
+void tx_barrier_back(struct amqp *c, struct channel *ch, const struct op *op)
+{
+    if (ch->tx)
+        ch->tx->refused |= op->error != ERR_NONE;
+    tx_progress(c, ch);
 }
 
 bool on_tx_commit(struct amqp *c, struct channel *ch, const union value *args)
@@ -161,7 +173,7 @@ bool on_tx_commit(struct amqp *c, struct channel *ch, const union value *args)
     if (!send_publishes(c, ch))
         return false;
     tx->sending = false;
-    send_barriers(c, ch, tx->told | send_acks(c, ch));
+    send_barriers(c, ch, tx->told, send_acks(c, ch));
     tx->told = 0;
     ch->committing = true;
     tx_progress(c, ch);
@@ -174,7 +186,8 @@ void tx_progress(struct amqp *c, struct channel *ch)
     if (!ch->committing || ch->ops || (p && p->unconfirmed.unanswered))
         return;
     ch->committing = false;
-    bool refused = p && p->unconfirmed.refused;
+    bool refused = ch->tx->refused || (p && p->unconfirmed.refused);
+    ch->tx->refused = false;
     if (p)
         p->unconfirmed.refused = false;
     if (refused)

@@ -145,9 +145,8 @@ static uint64_t send_acks(struct amqp *c, struct channel *ch)
 /* A barrier's answer comes behind those to the publishes before it. */
 static void send_barriers(struct amqp *c, struct channel *ch, uint64_t told, uint64_t acknowledged)
 {
-    for (unsigned router = 0; router < 64; router++) {
-        if (!((told | acknowledged) >> router & 1))
-            continue;
+    for (uint64_t left = told | acknowledged; left; left &= left - 1) {
+        unsigned router = (unsigned)__builtin_ctzll(left);
         struct op *op = op_new(c, ch, OP_BARRIER, PURPOSE_BARRIER);
         op->flags = acknowledged >> router & 1 ? OP_DURABLE : 0;
         op_send_to(c, router, op);

@@ -15,7 +15,7 @@ import pika
 from pika import spec
 
 import raw
-from broker import LITTLE_QUARANTINE, SANITIZED, Broker, until
+from broker import NO_QUARANTINE, SANITIZED, Broker, until
 from raw import HEADER, Raw, any_frame, header, method
 from runner import main
 
@@ -75,9 +75,10 @@ class Bystander:
 
 class Hostile(unittest.TestCase):
     settings = {}
+    env = {}
 
     def setUp(self):
-        self.broker = self.enterContext(Broker(handshake_timeout="1 s", env=LITTLE_QUARANTINE, **self.settings))
+        self.broker = self.enterContext(Broker(handshake_timeout="1 s", env=self.env, **self.settings))
         self.enterContext(Bystander(self.broker))
 
     def logged(self, name, what):
@@ -166,6 +167,8 @@ class Handshake(Hostile):
 
 
 class Frames(Hostile):
+    env = NO_QUARANTINE
+
     def refused(self, *frames, code=None, what="connection closed|connection dropped", **options):
         with Raw(self.broker, 20) as client:
             client.open(**options)
@@ -295,6 +298,7 @@ class Frames(Hostile):
 
 class Floods(Hostile):
     settings = {"memory__budget": "128 MiB"}
+    env = NO_QUARANTINE
 
     def test_a_peer_that_never_reads_deliveries(self):
         """What is not read, waits in the queue, not in memory of its own."""
@@ -380,7 +384,7 @@ class Crowds(unittest.TestCase):
         self.most = min(CONNECTIONS, hard - 200)
 
     def test_within_the_limit(self):
-        with Broker(env=LITTLE_QUARANTINE) as broker, Bystander(broker):
+        with Broker(env=NO_QUARANTINE) as broker, Bystander(broker):
             before = broker.memory()
             clients = [Raw(broker).open() for _ in range(self.most)]
             each = (broker.memory() - before) / self.most
@@ -415,7 +419,7 @@ class Crowds(unittest.TestCase):
 
     def test_the_same_again_and_again(self):
         """Connections leave nothing behind."""
-        with Broker(env=LITTLE_QUARANTINE) as broker, Bystander(broker):
+        with Broker(env=NO_QUARANTINE) as broker, Bystander(broker):
             def some():
                 for client in [Raw(broker).open() for _ in range(200)]:
                     client.socket.close()

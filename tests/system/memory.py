@@ -3,7 +3,7 @@ import struct
 import subprocess
 import unittest
 
-from broker import GANNET_BENCH, LITTLE_QUARANTINE, PATIENCE_S, SANITIZED, Broker, take
+from broker import GANNET_BENCH, NO_QUARANTINE, PATIENCE_S, SANITIZED, Broker, take
 from publish import publish
 from runner import main
 
@@ -45,7 +45,7 @@ class Memory(unittest.TestCase):
 
     def test_below_the_budget(self):
         """At most 1.2 times the bytes of the bodies and 24 bytes each."""
-        with Broker(memory__budget="600 MiB", env=LITTLE_QUARANTINE) as broker:
+        with Broker(memory__budget="600 MiB", env=NO_QUARANTINE) as broker:
             base = self.warm(broker)
             fill(broker, COUNT)
             used = broker.memory() - base
@@ -58,7 +58,7 @@ class Memory(unittest.TestCase):
 
     def test_bounded_by_the_budget(self):
         """Above it they are on disk only, but for their place in the queue; and come back in order."""
-        with Broker(memory__budget="%d MiB" % BUDGET_MIB, env=LITTLE_QUARANTINE) as broker:
+        with Broker(memory__budget="%d MiB" % BUDGET_MIB, env=NO_QUARANTINE) as broker:
             base = self.warm(broker)
             fill(broker, ABOVE)
             used = broker.memory() - base
@@ -70,7 +70,7 @@ class Memory(unittest.TestCase):
 
     def test_large_messages_above_the_budget(self):
         size, count = 2 * MIB, 40 if SANITIZED else 120
-        with Broker(memory__budget="%d MiB" % BUDGET_MIB, env=LITTLE_QUARANTINE) as broker:
+        with Broker(memory__budget="%d MiB" % BUDGET_MIB, env=NO_QUARANTINE) as broker:
             base = self.warm(broker)
             publish(broker, (struct.pack(">I", n) * (size // 4) for n in range(count)), key="q", window=8)
             self.assertLess(broker.memory() - base, BUDGET_MIB * MIB * 1.5)
@@ -81,7 +81,7 @@ class Memory(unittest.TestCase):
 
     def test_transient_messages_above_the_budget(self):
         """They are spilled to a scratch file."""
-        with Broker(memory__budget="%d MiB" % BUDGET_MIB, env=LITTLE_QUARANTINE) as broker:
+        with Broker(memory__budget="%d MiB" % BUDGET_MIB, env=NO_QUARANTINE) as broker:
             base = self.warm(broker)
             count = ABOVE // 2
             bench(broker, "-y", "0", "-C", str(count), "--durable", "-c", "2000")
@@ -90,7 +90,7 @@ class Memory(unittest.TestCase):
 
     def test_a_stalled_consumer(self):
         """One that takes nothing is a place in the log, not memory; another goes on."""
-        with Broker(memory__budget="%d MiB" % BUDGET_MIB, env=LITTLE_QUARANTINE) as broker:
+        with Broker(memory__budget="%d MiB" % BUDGET_MIB, env=NO_QUARANTINE) as broker:
             base = self.warm(broker)
             with broker.channel() as stalled:
                 stalled.basic_qos(prefetch_count=10)
@@ -105,7 +105,7 @@ class Memory(unittest.TestCase):
 
     def test_it_is_given_back(self):
         """What has passed through leaves nothing behind but what the allocator keeps for the next time."""
-        with Broker(memory__budget="400 MiB", env=LITTLE_QUARANTINE) as broker:
+        with Broker(memory__budget="400 MiB", env=NO_QUARANTINE) as broker:
             base = self.warm(broker)
             left = []
             for _ in range(4):

@@ -284,10 +284,10 @@ static void send_output(struct host *host)
         size_t took = t->ops->send(t, host->stream, iov, n);
         stat_add(&front->stats.bytes_out, took);
         output_taken(&host->output, took);
-        output_released(&host->output, &front->pool, t->ops->released(t, host->stream), page_out, front);
         if (took < offered)
             break;
     }
+    output_released(&host->output, &front->pool, t->ops->released(t, host->stream), page_out, front);
 }
 
 static void begin_close(struct host *host)
@@ -336,6 +336,8 @@ static unsigned flush(struct front *front)
         host->dirty = false;
         n++;
     }
+    if (front->transport->ops->flush)
+        front->transport->ops->flush(front->transport);
     for (unsigned r = 0; r < front->options.routers; r++)
         n += link_flush(&front->router[r]);
     return n;

@@ -29,7 +29,9 @@ struct transport_user {
     /* Bytes have arrived. Returns how many of them are used up; the rest is kept by the transport and comes
      * again in one piece with what follows it, or alone after resume(). */
     size_t (*data)(void *owner, void *user, struct span bytes, uint64_t epoch);
-    /* send() would take more again, after having taken less than it was given. */
+    /* What connect() began is open. NULL for an owner that only listens. */
+    void (*connected)(void *owner, void *user);
+    /* send() would take more again, after having taken less than it was given, or released() has grown. */
     void (*writable)(void *owner, void *user);
     /* The stream is gone (error: 0 for an orderly end by the peer, or an errno); the last upcall for it. Not
      * called after abort(); called once what was sent is through, or given up, after close(). */
@@ -42,10 +44,16 @@ struct transport_ops {
      * start only: may block. */
     int (*listen)(struct transport *t, const char *address, int tag, uint16_t *port, char *error,
                   size_t error_size);
+    /* Begins a stream to "10.0.0.2:5672"; connected() or closed() tells what came of it. user: the owner's
+     * name for it. Returns the stream, or 0 with one sentence in error. NULL: this transport only listens. */
+    uint64_t (*connect)(struct transport *t, const char *address, void *user, char *error, size_t error_size);
     /* No more new streams (a clean end begins). */
     void (*stop_listening)(struct transport *t);
     /* One turn: accepts, reads what is ready, makes the upcalls. Never blocks. Returns the work found. */
     unsigned (*poll)(struct transport *t, uint64_t now_ns);
+    /* What was sent since, and what is owed to peers, goes out now: the end of the owner's turn. NULL: send()
+     * sends. */
+    void (*flush)(struct transport *t);
     /* Takes bytes to send, in order; returns how many of them it took (0 and up). Bytes taken stay lent until
      * released() counts them. */
     size_t (*send)(struct transport *t, uint64_t stream, const struct iovec *iov, int n);

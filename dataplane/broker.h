@@ -50,7 +50,7 @@ struct broker {
 };
 
 /*
- * Recovers every router from its storage and makes all agents. Attach a transport to each front
+ * Recovers every router from its storage and makes all agents. Attach transports to each front
  * (front_transport_user, front_attach), poll all agents until broker_ready, then let the transports listen.
  * Returns NULL with one sentence in error when a journal is damaged. May block.
  */

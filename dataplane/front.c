@@ -68,15 +68,14 @@ static void take_back_lent(struct front *front)
             front->buffer_bytes -= *length;
             free(length);
         } else {
-            front->transport->ops->rx_release(front->transport, row->epoch);
+            struct transport *t = front->port[row->port].transport;
+            t->ops->rx_release(t, row->epoch);
         }
         lent_drop_oldest(&front->lent);
     }
-    /* Nothing points anywhere: the buffer in use is begun anew, while it is in the cache. */
-    if (!front->lent.count && front->epoch > front->epoch_released && all_taken(front, front->sent)) {
-        front->epoch_released = front->epoch;
-        front->transport->ops->rx_release(front->transport, front->epoch);
-    }
+    /* Nothing points anywhere: the buffers in use are begun anew, while they are in the cache. */
+    if (!front->lent.count && ports_in_use(front) && all_taken(front, front->sent))
+        ports_release_all(front);
 }
 
 /* ---- connections ---------------------------------------------------------------------------------- */
@@ -93,7 +92,8 @@ void front_touch(struct host *host)
 
 static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer, const char *local)
 {
-    struct front *front = owner;
+    const struct front_port *port = owner;
+    struct front *front = port->front;
     (void)local;
     if (front->stopping || front->stats.connections >= front->options.connections_max) {
         log_line(LOG_WARNING, "front", "%s: refused: there are %u connections already (connections_max)",
@@ -106,6 +106,7 @@ static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer
     host->state = calloc(1, codec->state_bytes);
     CHECK(host->state);
     host->front = front;
+    host->transport = port->transport;
     host->stream = stream;
     host->codec = codec;
     host->id = slots_add(&front->conns, host);
@@ -173,7 +174,7 @@ static void park(struct host *host)
     *front->parked_end = host;
     front->parked_end = &host->parked_next;
     stat_add(&front->stats.parked, 1);
-    front->transport->ops->pause(front->transport, host->stream);
+    host->transport->ops->pause(host->transport, host->stream);
     if (host->waits == WAIT_GATE && !host->told_blocked) {
         host->told_blocked = true;
         host->codec->blocked(host->state, host, "low on disk or memory");
@@ -183,7 +184,7 @@ static void park(struct host *host)
 /* Why there is no more to be had from this stream now. */
 static void hold(struct host *host)
 {
-    struct transport *t = host->front->transport;
+    struct transport *t = host->transport;
     if (host->waits)
         park(host);
     if (host->ops && host->rest && !host->op_paused) {
@@ -196,28 +197,17 @@ static void hold(struct host *host)
     }
 }
 
-/* A new receive buffer: the one before is released when all that pointed into it is taken. */
-static void next_epoch(struct front *front, uint64_t epoch)
-{
-    if (front->epoch != epoch && front->epoch > front->epoch_released) {
-        struct lent_row *row = lent_add(&front->lent);
-        row->epoch = epoch - 1;
-        memcpy(row->sent, front->sent, sizeof row->sent[0] * front->options.routers);
-    }
-    front->epoch = epoch;
-}
-
 static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch)
 {
-    struct front *front = owner;
+    struct front_port *port = owner;
     struct host *host = user;
-    next_epoch(front, epoch);
+    port_next_epoch(port, epoch);
     if (host->closing)
         return bytes.len;
     if (host->waits || host->op_paused)
         return 0;
     size_t used = host->codec->input(host->state, host, bytes);
-    stat_add(&front->stats.bytes_in, used);
+    stat_add(&port->front->stats.bytes_in, used);
     host->rest = used < bytes.len;
     front_touch(host);
     hold(host);
@@ -226,7 +216,7 @@ static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch
 
 void front_resume(struct host *host)
 {
-    struct transport *t = host->front->transport;
+    struct transport *t = host->transport;
     if (!host->waits && !host->op_paused && !host->output_paused && !host->stream_closing)
         t->ops->resume(t, host->stream);
 }
@@ -274,7 +264,7 @@ static unsigned unpark(struct front *front)
 static void send_output(struct host *host)
 {
     struct front *front = host->front;
-    struct transport *t = front->transport;
+    struct transport *t = host->transport;
     struct iovec iov[OUTPUT_IOVS];
     while (host->output.unsent) {
         int n = output_next(&host->output, iov);
@@ -292,7 +282,7 @@ static void send_output(struct host *host)
 
 static void begin_close(struct host *host)
 {
-    struct transport *t = host->front->transport;
+    struct transport *t = host->transport;
     host->stream_closing = true;
     timer_cancel(&host->front->timers, &host->wake);
     t->ops->close(t, host->stream);
@@ -336,8 +326,7 @@ static unsigned flush(struct front *front)
         host->dirty = false;
         n++;
     }
-    if (front->transport->ops->flush)
-        front->transport->ops->flush(front->transport);
+    ports_flush(front);
     for (unsigned r = 0; r < front->options.routers; r++)
         n += link_flush(&front->router[r]);
     return n;
@@ -347,7 +336,7 @@ static unsigned flush(struct front *front)
 
 static void drop(struct host *host)
 {
-    struct transport *t = host->front->transport;
+    struct transport *t = host->transport;
     host_log(host, "closed: the peer doesn't take what it is sent");
     t->ops->abort(t, host->stream);
     forget(host);
@@ -389,7 +378,7 @@ unsigned front_poll(struct front *front, uint64_t now_ns)
     take_back_lent(front);
     if (front->parked)
         work += unpark(front);
-    work += front->transport->ops->poll(front->transport, now_ns);
+    work += ports_poll(front);
     work += run_timers(front);
     work += listing_poll(front);
     work += flush(front);
@@ -414,22 +403,19 @@ struct front *front_new(const struct front_options *options)
 
 struct transport_user front_transport_user(struct front *front)
 {
-    return (struct transport_user){.owner = front,
+    CHECK(front->ports < FRONT_PORTS_MAX);
+    front->port[front->ports].front = front;
+    return (struct transport_user){.owner = &front->port[front->ports],
                                    .accepted = on_accepted,
                                    .data = on_data,
                                    .writable = on_writable,
                                    .closed = on_closed};
 }
 
-void front_attach(struct front *front, struct transport *transport)
-{
-    front->transport = transport;
-}
-
 void front_stop(struct front *front, const char *why)
 {
     front->stopping = true;
-    front->transport->ops->stop_listening(front->transport);
+    ports_stop_listening(front);
     for (uint32_t i = 0; i < front->conns.count; i++) {
         struct host *host = front->conns.slot[i].thing;
         if (host && !host->closing) {
@@ -460,8 +446,7 @@ void front_free(struct front *front)
     for (uint32_t i = 0; i < front->conns.count; i++)
         if (front->conns.slot[i].thing)
             forget(front->conns.slot[i].thing);
-    if (front->transport)
-        front->transport->ops->free(front->transport);
+    ports_free(front);
     front_drain(front);
     free_lent_buffers(front);
     for (struct op *op; (op = front->ops); free(op))

@@ -30,10 +30,16 @@ struct front_options {
 struct front *front_new(const struct front_options *options);
 void front_free(struct front *front);
 
-/* What the transport calls up into; the transport is made with it and then given to the front, which frees
- * it. The tag of a listener is the index of its codec in `codecs` (codec/codecs.h). */
+/* A front may have several transports, each a port of its own: sockets, our own TCP, TLS over either. */
+enum { FRONT_PORTS_MAX = 4 };
+
+/* What the next transport calls up into; the transport is made with it and then given to the front, which
+ * frees it. Before the first poll; a transport is attached before the upcalls for the next are asked for. The
+ * tag of a listener is the index of its codec in `codecs` (codec/codecs.h). */
 struct transport_user front_transport_user(struct front *front);
 void front_attach(struct front *front, struct transport *transport);
+/* In the order in which they were attached; NULL behind the last. */
+struct transport *front_transport(const struct front *front, unsigned port);
 
 /* One turn; never blocks. Returns the work found. */
 unsigned front_poll(struct front *front, uint64_t now_ns);

@@ -22,8 +22,9 @@ enum wait {
 /* A connection. Owned by its front; freed when its stream is gone. */
 struct host {
     struct front *front;
-    uint64_t id;     /* in commands and events */
-    uint64_t stream; /* the transport's name for it */
+    struct transport *transport; /* of its port */
+    uint64_t id;                 /* in commands and events */
+    uint64_t stream;             /* the transport's name for it */
     const struct codec *codec;
     void *state; /* the codec's */
     struct output output;
@@ -48,18 +49,26 @@ struct listing {
     size_t queues_len;
 };
 
+/* A transport of the front, and which of its receive buffers are in use: each transport counts epochs of its
+ * own. */
+struct front_port {
+    struct front *front;
+    struct transport *transport;
+    uint64_t epoch;          /* of the receive buffer in use */
+    uint64_t epoch_released; /* given back though it was in use */
+};
+
 struct front {
     struct front_options options;
-    struct transport *transport;
+    struct front_port port[FRONT_PORTS_MAX];
+    unsigned ports;
     uint64_t now_ns;
     struct prng prng;
     struct slots conns;
     struct link router[ROUTERS_MAX];
     uint64_t sent[ROUTERS_MAX]; /* commands ever given to the link */
     struct lent lent;
-    uint64_t epoch;          /* of the receive buffer in use */
-    uint64_t epoch_released; /* given back though it was in use */
-    uint64_t buffer_bytes;   /* of host_buffer memory in use */
+    uint64_t buffer_bytes; /* of host_buffer memory in use */
     struct exchange_table exchanges;
     uint8_t gate[ROUTERS_MAX]; /* GATE_* that are shut, by router */
     bool gates_changed;
@@ -84,6 +93,17 @@ void front_free_op(struct front *front, struct op *op);
 /* Lets input go on: the transport gives what is left again. */
 void front_resume(struct host *host);
 void front_done(struct front *front, unsigned router, uint64_t page);
+
+/* port.c */
+/* Data comes from a new receive buffer: the one before is released when all that pointed into it is taken. */
+void port_next_epoch(struct front_port *port, uint64_t epoch);
+/* Whether a receive buffer is in use; nothing points into any: they may all be begun anew. */
+bool ports_in_use(const struct front *front);
+void ports_release_all(struct front *front);
+unsigned ports_poll(struct front *front);
+void ports_flush(struct front *front);
+void ports_stop_listening(struct front *front);
+void ports_free(struct front *front);
 
 /* events.c */
 unsigned front_take_events(struct front *front);

@@ -196,7 +196,6 @@ static bool run_workers(struct gannetd *g, char *error, size_t error_size)
 {
     const struct worker_options options = {.broker = g->broker,
                                            .storage = g->storage,
-                                           .transport = g->transport,
                                            .placement = &g->placement,
                                            .busy_poll = g->config->busy_poll,
                                            .clock_ns = g->clock_ns};

@@ -22,6 +22,7 @@ struct lent_row *lent_add(struct lent *lent)
     }
     struct lent_row *row = &lent->rows[(lent->head + lent->count++) & lent->mask];
     row->buffer = NULL;
+    row->port = 0;
     row->epoch = 0;
     return row;
 }

@@ -17,7 +17,7 @@
 #include "transport/transport.h"
 
 enum {
-    FDS_MAX = 1 + FRONTS_MAX + ROUTERS_MAX,
+    FDS_MAX = 1 + FRONTS_MAX * FRONT_PORTS_MAX + ROUTERS_MAX,
     IDLE_TURNS = 20,     /* turns without work before a worker sleeps */
     SLEEP_MS_MAX = 1000, /* a bound for what no timer bounds */
     CROWDED_US = 50, /* sleep while a ring to somebody else has little room: nobody tells when it has more */
@@ -297,8 +297,10 @@ static void worker_init(struct workers *all, unsigned index)
     CHECK(fd >= 0);
     watch(w, fd);
     for (unsigned i = 0; i < w->plan->front_count; i++) {
-        struct transport *transport = options->transport[w->plan->front[i]];
-        watch(w, transport->ops->wait_fd(transport));
+        const struct front *front = options->broker->front[w->plan->front[i]];
+        struct transport *transport;
+        for (unsigned port = 0; (transport = front_transport(front, port)); port++)
+            watch(w, transport->ops->wait_fd(transport));
     }
     for (unsigned i = 0; i < w->plan->journal_count; i++) {
         struct storage *storage = options->storage[w->plan->journal[i]];

@@ -28,8 +28,7 @@ struct worker;
 
 struct worker_options {
     struct broker *broker;
-    struct storage *const *storage;     /* by router */
-    struct transport *const *transport; /* by front */
+    struct storage *const *storage; /* by router */
     const struct placement *placement;
     bool busy_poll;
     uint64_t (*clock_ns)(void); /* of a clock that only goes forward; any thread */

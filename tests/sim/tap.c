@@ -271,8 +271,11 @@ struct transport *tap_new(struct taps *taps, struct transport_user up)
     CHECK(tap);
     tap->base = (struct transport){.ops = &tap_ops, .up = up};
     tap->taps = taps;
-    tap->inner = transport_sim_new(
-        taps->network, (struct transport_user){tap, on_accepted, on_data, on_writable, on_closed});
+    tap->inner = transport_sim_new(taps->network, (struct transport_user){.owner = tap,
+                                                                          .accepted = on_accepted,
+                                                                          .data = on_data,
+                                                                          .writable = on_writable,
+                                                                          .closed = on_closed});
     return &tap->base;
 }
 

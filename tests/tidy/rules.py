@@ -33,7 +33,7 @@ INCLUDES = [
         ("router/table.h", "field tables: headers and arguments are kept as they come over the wire"),
     ]),
     ("front", ["dataplane/" + name for name in
-               ("front.*", "front_inside.h", "host.c", "events.c", "listing.c", "output.*", "lent.*", "exchange_table.*")], [
+               ("front.*", "front_inside.h", "host.c", "events.c", "listing.c", "port.c", "output.*", "lent.*", "exchange_table.*")], [
         BASE, ("dataplane/transport/transport.h", "where its bytes come from"),
         ("dataplane/codec/*", "what its bytes mean"), *VOCABULARY, MESSAGE,
         ("router/access.h", "who may log in"),

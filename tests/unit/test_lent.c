@@ -9,7 +9,9 @@ static void add(struct lent *lent, uint64_t number)
 {
     struct lent_row *row = lent_add(lent);
     cr_assert_null(row->buffer);
+    cr_assert_eq(row->port, 0);
     cr_assert_eq(row->epoch, 0);
+    row->port = (unsigned)number % 4;
     row->epoch = number;
     for (unsigned r = 0; r < ROUTERS_MAX; r++)
         row->sent[r] = number * 100 + r;
@@ -19,6 +21,7 @@ static void check_oldest(struct lent *lent, uint64_t number)
 {
     const struct lent_row *row = lent_oldest(lent);
     cr_assert(row);
+    cr_assert_eq(row->port, number % 4);
     cr_assert_eq(row->epoch, number);
     for (unsigned r = 0; r < ROUTERS_MAX; r++)
         cr_assert_eq(row->sent[r], number * 100 + r);

@@ -77,8 +77,11 @@ static struct echo *echo_new(struct sim_network *network, uint64_t seed)
     struct echo *e = calloc(1, sizeof *e);
     char error[128];
     uint16_t port;
-    e->t =
-        transport_sim_new(network, (struct transport_user){e, on_accepted, on_data, on_writable, on_closed});
+    e->t = transport_sim_new(network, (struct transport_user){.owner = e,
+                                                              .accepted = on_accepted,
+                                                              .data = on_data,
+                                                              .writable = on_writable,
+                                                              .closed = on_closed});
     prng_seed(&e->prng, seed + 1);
     cr_assert_eq(e->t->ops->listen(e->t, "broker:5672", 3, &port, error, sizeof error), 0);
     return e;

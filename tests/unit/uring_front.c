@@ -70,7 +70,8 @@ struct fake *fake_new(uint32_t streams_max)
     char error[256];
     const struct transport_uring_options options = {
         .agent = "front 0", .streams_max = streams_max, .linger_ms = 300};
-    const struct transport_user up = {f, on_accepted, on_data, on_writable, on_closed};
+    const struct transport_user up = {
+        .owner = f, .accepted = on_accepted, .data = on_data, .writable = on_writable, .closed = on_closed};
     f->t = transport_uring_new(&options, up, error, sizeof error);
     cr_assert(f->t, "%s", error);
     return f;

@@ -28,5 +28,7 @@ unsigned stack_poll(struct stack *stack, uint64_t now_ns);
 void stack_flush(struct stack *stack);
 /* When a timer is due; UINT64_MAX: never. The device must be polled before nevertheless. */
 uint64_t stack_deadline(const struct stack *stack);
+/* True for the first who asks: it polls the stack. */
+bool stack_claim(struct stack *stack);
 struct ip *stack_ip(struct stack *stack);
 struct tcp *stack_tcp(struct stack *stack);

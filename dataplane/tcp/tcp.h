@@ -53,7 +53,7 @@ enum tcp_state {
 
 /* Upcalls, made from within tcp_input and tcp_run_timers only. One per listener or connection. user: what
  * accepted returned, or what tcp_connect was given. */
-struct tcp_user {
+struct tcp_upcalls {
     void *owner;
     /* A connection to the listener is established. NULL refuses it (a reset). */
     void *(*accepted)(void *owner, uint64_t id, int tag, const struct ip_address *peer, uint16_t peer_port,
@@ -101,11 +101,11 @@ uint64_t tcp_deadline(const struct tcp *tcp);
 /* Listens on the address (all zero: each of ours) and port (0: a free one, in *port). 0, or an errno
  * (EADDRINUSE, EADDRNOTAVAIL). */
 int tcp_listen(struct tcp *tcp, const struct ip_address *address, uint16_t *port, int tag,
-               struct tcp_user user);
+               struct tcp_upcalls user);
 /* The listeners of this owner end; connections go on. */
 void tcp_stop_listening(struct tcp *tcp, void *owner);
 /* Begins a connection. Returns its id, or 0 with an errno in *error. */
-uint64_t tcp_connect(struct tcp *tcp, const struct ip_address *peer, uint16_t port, struct tcp_user up,
+uint64_t tcp_connect(struct tcp *tcp, const struct ip_address *peer, uint16_t port, struct tcp_upcalls up,
                      void *user, int *error);
 
 /* Takes bytes to send; returns how many. Empty iovecs are passed over. */
@@ -123,5 +123,10 @@ void tcp_close(struct tcp *tcp, uint64_t id, uint32_t linger_ms);
 /* A reset, and no upcall any more. */
 void tcp_abort(struct tcp *tcp, uint64_t id);
 void tcp_free_buffer(struct tcp *tcp, void *buffer);
+/* Every connection of this owner, as by tcp_abort, but those who have no user yet. The users are told:
+ * gone(ECANCELED). */
+void tcp_abort_all(struct tcp *tcp, void *owner);
+/* The user of the connection; NULL: it is gone, or has none yet. */
+void *tcp_user(const struct tcp *tcp, uint64_t id);
 enum tcp_state tcp_state(const struct tcp *tcp, uint64_t id);
 const struct tcp_stats *tcp_stats(const struct tcp *tcp);

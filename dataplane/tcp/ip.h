@@ -79,9 +79,15 @@ struct ip_stats {
     uint64_t frames_in, frames_out, bytes_in, bytes_out;
     uint64_t dropped_malformed, dropped_sum, dropped_fragment, dropped_not_ours, dropped_no_neighbour,
         dropped_full;
+    uint64_t dropped_vlan;    /* of another VLAN than ours */
+    uint64_t dropped_martian; /* from an address that nobody can send from */
+    uint64_t dropped_options; /* source routes, and options that must be known */
     uint64_t to_kernel, from_kernel;
-    uint64_t arp_in, nd_in, icmp_in, icmp_errors_in, echo_answered;
-    uint32_t neighbours;
+    uint64_t arp_in, nd_in, icmp_in, icmp_errors_in, icmp_errors_out, echo_answered;
+    uint64_t icmp_limited; /* echoes and errors not sent, because there were too many */
+    uint64_t conflicts;    /* somebody else says that he has an address of ours */
+    uint64_t neighbours;   /* in the table now */
+    uint64_t neighbours_evicted, neighbours_refused;
 };
 
 /* The way to a peer, made once for a connection. What is in it is ip's own but for local, peer and mtu. */

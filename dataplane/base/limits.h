@@ -34,6 +34,8 @@
 #define OUTPUT_HIGH_BYTES (1u * MIB) /* a connection with more to send than this is not read from */
 #define CONSUMER_WINDOW   (1u * MIB) /* bytes in flight to one consumer */
 #define WRITES_IN_FLIGHT  4u         /* journal writes under way at once */
+#define NEIGHBOURS_MAX    1024u      /* hosts on the wire that are remembered */
+#define NEIGHBOUR_FRAMES  256u       /* copies of frames that wait for a neighbour's answer, all in all */
 #else
 #define RING_SLOTS        16u
 #define PAGE_BYTES        (16u * KIB)
@@ -49,6 +51,8 @@
 #define OUTPUT_HIGH_BYTES (8u * KIB)
 #define CONSUMER_WINDOW   (2u * KIB)
 #define WRITES_IN_FLIGHT  2u
+#define NEIGHBOURS_MAX    8u
+#define NEIGHBOUR_FRAMES  6u
 #endif
 
 #define PAGES_PER_SEGMENT (SEGMENT_BYTES / PAGE_BYTES)

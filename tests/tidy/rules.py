@@ -102,12 +102,18 @@ SYSTEM = [
 PURE = [
     ("router/*", "it does no I/O: its disk is a ring away"),
     ("dataplane/codec/*", "it does no I/O, so that any bytes can be tried on it"),
+    ("dataplane/tcp/*ip*.c", "frames come from a device: any frame can be tried on it"),
+    ("dataplane/tcp/arp.c", "the same"), ("dataplane/tcp/nd.c", "the same"), ("dataplane/tcp/icmp*.c", "the same"),
+    ("dataplane/tcp/neighbour.*", "tables and arithmetic"), ("dataplane/tcp/address.c", "texts"),
     ("dataplane/base/map.*", "tables and arithmetic"),
     ("dataplane/base/timer.*", "tables and arithmetic"),
 ]
 PURE_HEADERS = {"assert.h", "ctype.h", "errno.h", "inttypes.h", "limits.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h",
                 "stdlib.h", "string.h"}
-PURE_TOO = [("router/access.c", "openssl/*", "compares passwords in constant time")]
+PURE_TOO = [
+    ("router/access.c", "openssl/*", "compares passwords in constant time"),
+    ("dataplane/tcp/address.c", "arpa/inet.h", "inet_pton, inet_ntop: they are nobody's to write again"),
+]
 
 # ---- (b), (c) calls: (names, what to do instead, [(file that may, why)]) --------------------------------------------
 

@@ -141,7 +141,34 @@ static void unlist(struct host *host)
     }
 }
 
-/* The stream is gone, the transport knows nothing of it any more. */
+/* The transport may still look at what it took: then that is kept until it says that it doesn't. */
+static void leave_output(struct host *host)
+{
+    struct front *front = host->front;
+    if (host->transport->ops->released(host->transport, host->stream) >= host->output.taken) {
+        output_free(&host->output, &front->pool, page_out, front);
+        return;
+    }
+    struct leftover *left = malloc(sizeof *left);
+    CHECK(left);
+    *left = (struct leftover){front->leftovers, host->transport, host->stream, host->output};
+    front->leftovers = left;
+}
+
+static void look_at_leftovers(struct front *front)
+{
+    for (struct leftover **at = &front->leftovers, *left; (left = *at);) {
+        if (left->transport->ops->released(left->transport, left->stream) < left->output.taken) {
+            at = &left->next;
+            continue;
+        }
+        *at = left->next;
+        output_free(&left->output, &front->pool, page_out, front);
+        free(left);
+    }
+}
+
+/* The stream is gone, the transport makes no upcall for it any more. */
 static void forget(struct host *host)
 {
     struct front *front = host->front;
@@ -149,7 +176,7 @@ static void forget(struct host *host)
     unlist(host);
     timer_cancel(&front->timers, &host->wake);
     timer_cancel(&front->lingers, &host->linger);
-    output_free(&host->output, &front->pool, page_out, front);
+    leave_output(host);
     slots_remove(&front->conns, host->id);
     stat_add(&front->stats.connections, -1);
     free(host->state);
@@ -376,6 +403,8 @@ unsigned front_poll(struct front *front, uint64_t now_ns)
     front->now_ns = now_ns;
     unsigned work = front_take_events(front);
     take_back_lent(front);
+    if (front->leftovers)
+        look_at_leftovers(front);
     if (front->parked)
         work += unpark(front);
     work += ports_poll(front);
@@ -447,6 +476,10 @@ void front_free(struct front *front)
         if (front->conns.slot[i].thing)
             forget(front->conns.slot[i].thing);
     ports_free(front);
+    for (struct leftover *left; (left = front->leftovers); free(left)) {
+        front->leftovers = left->next;
+        output_free(&left->output, &front->pool, page_out, front);
+    }
     front_drain(front);
     free_lent_buffers(front);
     for (struct op *op; (op = front->ops); free(op))

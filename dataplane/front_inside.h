@@ -19,6 +19,14 @@ enum wait {
     WAIT_GATE, /* a router has shut its gate */
 };
 
+/* What a connection that is gone has lent to its transport. */
+struct leftover {
+    struct leftover *next;
+    struct transport *transport;
+    uint64_t stream;
+    struct output output;
+};
+
 /* A connection. Owned by its front; freed when its stream is gone. */
 struct host {
     struct front *front;
@@ -76,6 +84,7 @@ struct front {
     struct timers timers;  /* of codecs' wake */
     struct timers lingers; /* of connections that are to be closed when their output is out */
     struct host *dirty;
+    struct leftover *leftovers;
     struct host *parked, **parked_end;
     uint64_t published_to;
     struct op *ops; /* free ones, linked by next */

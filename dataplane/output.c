@@ -113,6 +113,7 @@ int output_next(const struct output *output, struct iovec *iov)
 void output_taken(struct output *output, size_t bytes)
 {
     output->unsent -= bytes;
+    output->taken += bytes;
     output->next_offset += bytes;
     while (output->next < output->count && output->next_offset >= piece_at(output, output->next)->len) {
         output->next_offset -= piece_at(output, output->next)->len;

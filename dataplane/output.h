@@ -42,6 +42,7 @@ struct output {
     size_t next;        /* the piece to send next, from head, */
     size_t next_offset; /* and the bytes of it that are sent */
     size_t unsent;      /* bytes not yet taken by the transport */
+    uint64_t taken;     /* bytes ever taken by the transport */
     uint64_t freed;     /* bytes of pieces that are gone */
 };
 

@@ -27,16 +27,9 @@ static void place(struct wheel *wheel, struct wheel_node *node)
         push(&wheel->due, node);
         return;
     }
-    unsigned level = differs >> 8 == 0 ? 0 : (63u - (unsigned)__builtin_clzll(differs)) / 8;
-    /* Behind the last boundary that the top level can tell: it is due at the end of that. */
+    unsigned level = (63u - (unsigned)__builtin_clzll(differs)) / 8;
     if (level >= WHEEL_LEVELS) {
-        level = WHEEL_LEVELS - 1;
-        node->at = wheel->now | (span_ticks - 1);
-        if (node->at == wheel->now) {
-            push(&wheel->due, node);
-            return;
-        }
-        place(wheel, node);
+        push(&wheel->far, node);
         return;
     }
     unsigned slot = slot_of(node->at, level);
@@ -73,36 +66,46 @@ void wheel_cancel(struct wheel *wheel, struct wheel_node *node)
     node->link = NULL;
 }
 
-/* The first occupied slot of the lowest occupied level; false: there is none. tick: when it begins. */
-static int first(const struct wheel *wheel, unsigned *level, unsigned *slot, uint64_t *tick)
+/* The first occupied slot of the lowest occupied level, or what is too far for all. Returns the list; NULL:
+ * there is none. tick: when it begins. */
+static struct wheel_node **first(struct wheel *wheel, uint64_t *tick)
 {
-    for (*level = 0; *level < WHEEL_LEVELS; ++*level)
+    for (unsigned level = 0; level < WHEEL_LEVELS; level++)
         for (unsigned word = 0; word < WHEEL_SLOTS / 64; word++) {
-            uint64_t bits = wheel->occupied[*level][word];
+            uint64_t bits = wheel->occupied[level][word];
             if (!bits)
                 continue;
-            *slot = word * 64 + (unsigned)__builtin_ctzll(bits);
-            uint64_t above = ~(uint64_t)0 << 8 * (*level + 1);
-            *tick = (wheel->now & above) | (uint64_t)*slot << 8 * *level;
-            return 1;
+            unsigned slot = word * 64 + (unsigned)__builtin_ctzll(bits);
+            uint64_t above = ~(uint64_t)0 << 8 * (level + 1);
+            *tick = (wheel->now & above) | (uint64_t)slot << 8 * level;
+            return &wheel->slot[level][slot];
         }
-    return 0;
+    *tick = (wheel->now | (span_ticks - 1)) + 1;
+    return wheel->far ? &wheel->far : NULL;
+}
+
+/* Its nodes find their places anew, seen from the time it begins. */
+static void cascade(struct wheel *wheel, struct wheel_node **slot, uint64_t tick)
+{
+    struct wheel_node *list = *slot;
+    *slot = NULL;
+    if (slot != &wheel->far) {
+        size_t i = (size_t)(slot - &wheel->slot[0][0]);
+        wheel->occupied[i / WHEEL_SLOTS][i % WHEEL_SLOTS / 64] &= ~(UINT64_C(1) << i % 64);
+    }
+    wheel->now = tick;
+    for (struct wheel_node *node = list, *next; node; node = next) {
+        next = node->next;
+        place(wheel, node);
+    }
 }
 
 struct wheel_node *wheel_due(struct wheel *wheel, uint64_t now_ns)
 {
     uint64_t now = now_ns >> WHEEL_TICK_SHIFT, tick;
-    unsigned level, slot;
-    while (!wheel->due && first(wheel, &level, &slot, &tick) && tick <= now) {
-        struct wheel_node *list = wheel->slot[level][slot];
-        wheel->slot[level][slot] = NULL;
-        wheel->occupied[level][slot / 64] &= ~(UINT64_C(1) << slot % 64);
-        wheel->now = tick;
-        for (struct wheel_node *node = list, *next; node; node = next) {
-            next = node->next;
-            place(wheel, node);
-        }
-    }
+    struct wheel_node **slot;
+    while (!wheel->due && (slot = first(wheel, &tick)) && tick <= now)
+        cascade(wheel, slot, tick);
     struct wheel_node *node = wheel->due;
     if (node)
         wheel_cancel(wheel, node);
@@ -111,11 +114,10 @@ struct wheel_node *wheel_due(struct wheel *wheel, uint64_t now_ns)
     return node;
 }
 
-uint64_t wheel_next(const struct wheel *wheel)
+uint64_t wheel_next(struct wheel *wheel)
 {
     uint64_t tick;
-    unsigned level, slot;
     if (wheel->due)
         return wheel->now << WHEEL_TICK_SHIFT;
-    return first(wheel, &level, &slot, &tick) ? tick << WHEEL_TICK_SHIFT : UINT64_MAX;
+    return first(wheel, &tick) ? tick << WHEEL_TICK_SHIFT : UINT64_MAX;
 }

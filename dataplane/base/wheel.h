@@ -19,19 +19,19 @@ struct wheel_node {
 };
 
 struct wheel {
-    uint64_t now; /* tick */
-    struct wheel_node *due;
+    uint64_t now;                 /* tick */
+    struct wheel_node *due, *far; /* far: behind the next boundary of the top level */
     uint64_t occupied[WHEEL_LEVELS][WHEEL_SLOTS / 64];
     struct wheel_node *slot[WHEEL_LEVELS][WHEEL_SLOTS];
 };
 
 /* Zeroed memory is a wheel whose time is 0; this one's is now_ns. */
 void wheel_init(struct wheel *wheel, uint64_t now_ns);
-/* Sets or moves the node. What is farther than 9 hours is due then: whoever waits longer sets it again. */
+/* Sets or moves the node. */
 void wheel_set(struct wheel *wheel, struct wheel_node *node, uint64_t at_ns);
 /* Does nothing if it isn't set. */
 void wheel_cancel(struct wheel *wheel, struct wheel_node *node);
 /* Takes off one that is due by now, NULL if none is. now_ns never goes back. */
 struct wheel_node *wheel_due(struct wheel *wheel, uint64_t now_ns);
 /* When to ask again: not after the next node is due (but perhaps before). UINT64_MAX: none is set. */
-uint64_t wheel_next(const struct wheel *wheel);
+uint64_t wheel_next(struct wheel *wheel);

@@ -37,7 +37,7 @@ struct frame {
     uint16_t vlan;  /* identifier, with FRAME_VLAN_STRIPPED */
     uint16_t flags; /* enum frame_flags */
     uint8_t *room;  /* the first byte of the buffer: all before `at` is the owner's to write */
-    void *buffer;   /* the device's name for it */
+    void *buffer;   /* the device's name for it: a pointer, or an even number */
 };
 
 enum tx_flags {

@@ -295,7 +295,7 @@ static unsigned sim_rx(struct device *device, struct frame *frames, unsigned n)
         d->stats.rx_bytes += a->len;
         uint16_t flags = d->options.checks_sums ? sim_look_at_sums(a->at, a->len) : 0;
         frames[got] = (struct frame){.at = a->at, .len = a->len, .flags = flags, .room = a->room};
-        frames[got].buffer = (void *)(uintptr_t)slots_add(&d->lent, a);
+        frames[got].buffer = (void *)(uintptr_t)(slots_add(&d->lent, a) << 1);
     }
     return got;
 }
@@ -310,9 +310,9 @@ static void arrived_free(struct arrived *a)
 static void sim_free(struct device *device, void *buffer)
 {
     struct sim_device *d = (struct sim_device *)device;
-    struct arrived *a = slots_get(&d->lent, (uintptr_t)buffer);
+    struct arrived *a = slots_get(&d->lent, (uintptr_t)buffer >> 1);
     CHECK(a);
-    slots_remove(&d->lent, (uintptr_t)buffer);
+    slots_remove(&d->lent, (uintptr_t)buffer >> 1);
     d->lent_count--;
     arrived_free(a);
 }

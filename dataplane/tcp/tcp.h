@@ -96,7 +96,7 @@ unsigned tcp_run_timers(struct tcp *tcp, uint64_t now_ns);
 void tcp_set_now(struct tcp *tcp, uint64_t now_ns);
 /* Sends the acknowledgements owed that no data has carried. */
 void tcp_flush(struct tcp *tcp);
-uint64_t tcp_deadline(const struct tcp *tcp);
+uint64_t tcp_deadline(struct tcp *tcp);
 
 /* Listens on the address (all zero: each of ours) and port (0: a free one, in *port). 0, or an errno
  * (EADDRINUSE, EADDRNOTAVAIL). */

@@ -466,6 +466,9 @@ void ack_input(struct conn *c, const struct segment *s)
     grow(c, &news);
     if (news.advanced || news.sacked || opened || c->sent.lost || c->duplicates)
         settle(c, &news);
+    /* The time for reordering was over, and nothing was lost. */
+    if (!c->dead && !c->soon_us && c->sent.count)
+        timer_rearm(c);
     /* A peer with a shut window that answers is there. */
     if (c->probing)
         c->stalled_us = c->tcp->now_us;

@@ -388,18 +388,15 @@ void out_data(struct conn *c)
     uint64_t again = c->tcp->stats.retransmitted;
     if (c->state < TCP_ESTABLISHED)
         return;
-    if (c->sent.lost && !send_lost(c)) {
-        timer_rearm(c);
-        return;
+    if ((!c->sent.lost || send_lost(c)) && !c->fin_sent) {
+        restart_if_idle(c);
+        send_new(c);
+        if (c->fin_sent)
+            after_fin(c);
     }
-    if (c->fin_sent)
-        return;
-    restart_if_idle(c);
-    send_new(c);
-    if (c->fin_sent)
-        after_fin(c);
-    if (c->snd_nxt != before || again != c->tcp->stats.retransmitted ||
-        (!c->sent.count && c->queue.end != c->snd_nxt))
+    /* Only what was sent moves the timer: a user who goes on writing must not. */
+    bool waits = c->sent.count || c->queue.end != c->snd_nxt;
+    if (c->snd_nxt != before || again != c->tcp->stats.retransmitted || (waits && !c->soon_us))
         timer_rearm(c);
 }
 

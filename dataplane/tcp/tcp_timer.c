@@ -247,7 +247,7 @@ unsigned tcp_run_timers(struct tcp *tcp, uint64_t now_ns)
     return n;
 }
 
-uint64_t tcp_deadline(const struct tcp *tcp)
+uint64_t tcp_deadline(struct tcp *tcp)
 {
     uint64_t wheel = wheel_next(&tcp->wheel), wait = wait_deadline(tcp);
     return wheel < wait ? wheel : wait;

@@ -51,8 +51,8 @@ enum tx_flags {
 /* A frame to send. The headers are copied by tx(); the pieces are lent: they must stay untouched until
  * tx_done has reached what tx_given was after the call. */
 struct tx_frame {
-    uint8_t *head; /* Ethernet, IP and TCP (or ICMP ...) header, in one piece */
-    uint16_t head_len;
+    uint8_t *head;         /* Ethernet, IP and TCP (or ICMP ...) header, in one piece */
+    uint16_t head_len;     /* without pieces, head may be a whole frame of mtu_max */
     uint16_t l3_at, l4_at; /* where in head IP and what is above it begin; with any flag */
     uint16_t mss;          /* TX_TSO: bytes of payload of each segment */
     uint16_t flags;        /* enum tx_flags, only such as the device offers */

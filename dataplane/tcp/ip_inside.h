@@ -114,6 +114,8 @@ const struct ip_address *ip_next_hop(const struct ip *ip, const struct ip_addres
 /* ip_out.c */
 /* Writes an Ethernet header that ends at `end`; returns its first byte. type: ETHER_TYPE_*. */
 uint8_t *ip_link_before(const struct ip *ip, uint8_t *end, const uint8_t *mac, uint16_t type);
+/* Whether a frame is one that the device carries. */
+bool ip_fits(const struct device *device, const uint8_t *at, size_t len);
 /* Sends a whole frame; false, and counted, if the device has no room. */
 bool ip_transmit(struct ip *ip, const struct tx_frame *frame);
 /* The same for bytes of anybody's, which may be more than the device carries. */

@@ -14,16 +14,17 @@ static struct span with_tag(const struct frame *frame)
     return span_of(at, frame->len + VLAN_TAG);
 }
 
-static bool give(struct device *to, struct span bytes)
-{
-    return bytes.len <= UINT16_MAX &&
-           to->ops->tx(to, &(struct tx_frame){.head = (uint8_t *)(uintptr_t)bytes.at,
-                                              .head_len = (uint16_t)bytes.len});
-}
-
 void ip_to_kernel(struct ip *ip, const struct frame *frame)
 {
-    if (!give(ip->kernel, with_tag(frame))) {
+    struct device *kernel = ip->kernel;
+    struct span bytes = with_tag(frame);
+    /* The port may carry longer ones. */
+    if (!ip_fits(kernel, bytes.at, bytes.len)) {
+        ip_count(&ip->stats.dropped_malformed);
+        return;
+    }
+    struct tx_frame copy = {.head = (uint8_t *)(uintptr_t)bytes.at, .head_len = (uint16_t)bytes.len};
+    if (!kernel->ops->tx(kernel, &copy)) {
         ip_count(&ip->stats.dropped_full);
         return;
     }

@@ -148,10 +148,15 @@ bool ip_transmit(struct ip *ip, const struct tx_frame *frame)
     return true;
 }
 
-bool ip_transmit_bytes(struct ip *ip, uint8_t *at, size_t len)
+bool ip_fits(const struct device *device, const uint8_t *at, size_t len)
 {
     size_t head = len >= LINK_MAX && get_be16(at + ETHER_TYPE) == ETHER_TYPE_VLAN ? LINK_MAX : ETHER_HEAD;
-    if (len < head || len > head + ip->device->mtu_max) {
+    return len >= head && len <= head + device->mtu_max && len <= UINT16_MAX;
+}
+
+bool ip_transmit_bytes(struct ip *ip, uint8_t *at, size_t len)
+{
+    if (!ip_fits(ip->device, at, len)) {
         ip_count(&ip->stats.dropped_malformed);
         return false;
     }

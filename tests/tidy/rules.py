@@ -65,8 +65,8 @@ SYSTEM = [
     ("rte_*", [
         ("dataplane/base/ring.c", "the ring between two agents is DPDK's"),
         ("dataplane/tcp/device_dpdk.c", "the network card"),
-        ("dataplane/transport/transport_tcp.c", "sends from a page without a copy"),
-        ("dataplane/main.c", "starts DPDK"),
+        ("dataplane/tcp/dpdk_*", "starts DPDK, opens its ports, answers its telemetry"),
+        ("tests/unit/test_device_dpdk.c", "two ports of its own"),
     ]),
     ("liburing.h", [
         ("*_uring.c", "the two real ends of the seams: sockets and files"),

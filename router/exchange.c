@@ -287,10 +287,10 @@ void exchange_clear(struct exchange *exchange)
 void match_free(struct match *match)
 {
     free(match->found);
-    stack_free(&match->exchanges);
-    stack_free(&match->states[0]);
-    stack_free(&match->states[1]);
-    stack_free(&match->loops);
+    pile_free(&match->exchanges);
+    pile_free(&match->states[0]);
+    pile_free(&match->states[1]);
+    pile_free(&match->loops);
     header_view_free(match->headers);
     *match = (struct match){0};
 }
@@ -300,7 +300,7 @@ static void push_once(struct match *match, struct exchange *exchange)
     if (exchange->self.matched == match->number)
         return;
     exchange->self.matched = match->number;
-    stack_push(&match->exchanges, exchange);
+    pile_push(&match->exchanges, exchange);
 }
 
 void match_begin(struct match *match)

@@ -85,7 +85,7 @@ void exchange_forget(struct destination *destination, void (*gone)(struct bindin
                      void *owner);
 
 /* Pointers that wait for their turn in a match; keeps its memory from one to the next. */
-struct stack {
+struct pile {
     void **items;
     uint32_t count, room;
 };
@@ -98,11 +98,11 @@ struct match {
     bool any;        /* a queue was found, be it another router's */
 
     /* Scratch of the match under way. */
-    bool hit;                      /* a binding of the exchange that is being looked at matched */
-    struct stack exchanges;        /* found, not looked at yet */
-    struct stack states[2], loops; /* of a topic's walk: trie.c */
-    uint64_t walk;                 /* of this walk: a match takes one for each key */
-    struct header_view *headers;   /* the message's, taken apart: headers.c */
+    bool hit;                     /* a binding of the exchange that is being looked at matched */
+    struct pile exchanges;        /* found, not looked at yet */
+    struct pile states[2], loops; /* of a topic's walk: trie.c */
+    uint64_t walk;                /* of this walk: a match takes one for each key */
+    struct header_view *headers;  /* the message's, taken apart: headers.c */
 };
 
 void match_free(struct match *match);

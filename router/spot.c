@@ -59,17 +59,17 @@ struct spot *spot_remove(struct member *member)
 
 /* ---- what a match finds --------------------------------------------------------------------------- */
 
-void stack_grow(struct stack *stack)
+void pile_grow(struct pile *pile)
 {
-    stack->room = stack->room ? stack->room * 2 : 16;
-    stack->items = reallocarray(stack->items, stack->room, sizeof *stack->items);
-    CHECK(stack->items);
+    pile->room = pile->room ? pile->room * 2 : 16;
+    pile->items = reallocarray(pile->items, pile->room, sizeof *pile->items);
+    CHECK(pile->items);
 }
 
-void stack_free(struct stack *stack)
+void pile_free(struct pile *pile)
 {
-    free(stack->items);
-    *stack = (struct stack){0};
+    free(pile->items);
+    *pile = (struct pile){0};
 }
 
 static void make_room(struct match *match, size_t more)
@@ -91,7 +91,7 @@ static inline void add(struct match *match, struct destination *destination)
         return;
     destination->matched = match->number;
     if (destination->exchange) {
-        stack_push(&match->exchanges, destination->exchange);
+        pile_push(&match->exchanges, destination->exchange);
         return;
     }
     match->any = true;

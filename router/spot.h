@@ -37,12 +37,12 @@ void match_spot(struct match *match, const struct spot *spot);
 /* Adds what one binding leads to. */
 void match_destination(struct match *match, struct destination *destination);
 
-void stack_grow(struct stack *stack);
-void stack_free(struct stack *stack);
+void pile_grow(struct pile *pile);
+void pile_free(struct pile *pile);
 
-static inline void stack_push(struct stack *stack, void *item)
+static inline void pile_push(struct pile *pile, void *item)
 {
-    if (stack->count == stack->room)
-        stack_grow(stack);
-    stack->items[stack->count++] = item;
+    if (pile->count == pile->room)
+        pile_grow(pile);
+    pile->items[pile->count++] = item;
 }

@@ -201,8 +201,8 @@ void trie_free(struct trie *trie)
 struct walk {
     const struct trie *trie;
     struct match *match;
-    struct stack *now;  /* nodes that the words so far lead to, but for those of '#' */
-    struct stack *then; /* nodes that they and the word in hand lead to */
+    struct pile *now;  /* nodes that the words so far lead to, but for those of '#' */
+    struct pile *then; /* nodes that they and the word in hand lead to */
 };
 
 /*
@@ -217,23 +217,23 @@ static void reach_any(struct trie_node *any, struct match *match)
     any->reached = match->walk;
     match_spot(match, &any->spot);
     if (any->words > 0)
-        stack_push(&match->loops, any);
+        pile_push(&match->loops, any);
 }
 
 static void reach(struct walk *walk, struct trie_node *node)
 {
     if (!node)
         return;
-    stack_push(walk->then, node);
+    pile_push(walk->then, node);
     if (node->any)
         reach_any(node->any, walk->match);
 }
 
-/* The stacks are swapped by their pointers: copying them would wait for the stores that have just filled
+/* The piles are swapped by their pointers: copying them would wait for the stores that have just filled
  * them. */
 static void turn(struct walk *walk)
 {
-    struct stack *then = walk->then;
+    struct pile *then = walk->then;
     walk->then = walk->now;
     walk->now = then;
     walk->then->count = 0;
@@ -241,7 +241,7 @@ static void turn(struct walk *walk)
 
 static void step(struct walk *walk, struct span word)
 {
-    const struct stack *loops = &walk->match->loops;
+    const struct pile *loops = &walk->match->loops;
     uint64_t hash = hash_keyed(word, SEED);
     uint32_t looping = loops->count; /* those reached by this very word come into play with the next */
     for (uint32_t i = 0; i < walk->now->count; i++) {

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/ring.h"
+#include "network.h"
 
 enum { TEXT_BYTES = 32 };
 
@@ -35,6 +36,8 @@ void bill_print(const struct config *config, const struct placement *placement, 
     sum += line("messages, in log pages (memory.budget)", placement->routers,
                 config->memory_budget / placement->routers);
     sum += line("receive chunks", (uint64_t)placement->fronts * RX_CHUNKS, RX_CHUNK_BYTES);
+    if (network_buffer_bytes(config))
+        sum += line("DPDK's buffers for received frames", placement->fronts, network_buffer_bytes(config));
     sum += line("bodies in parts, open transactions", placement->fronts,
                 config->memory_budget / 4 / placement->fronts);
     sum += line("rings between agents", ring_count, (uint64_t)RING_SLOTS * RING_ENTRY_BYTES);

@@ -24,17 +24,25 @@ struct core_list {
     unsigned count; /* 0: auto */
 };
 
+/* What carries the connections of a listener: the kernel's sockets, or our own TCP on a port of DPDK. */
+enum net_transport { NET_SOCKETS, NET_DPDK, NET_TRANSPORTS };
+enum congestion { CONGESTION_CUBIC, CONGESTION_NEWRENO };
+
 /* The C type of each option type. SIZE and SHARE: bytes; DURATION: milliseconds. */
-#define CONFIG_SIZE      uint64_t
-#define CONFIG_SHARE     uint64_t
-#define CONFIG_COUNT     uint64_t
-#define CONFIG_DURATION  uint64_t
-#define CONFIG_BOOL      bool
-#define CONFIG_TEXT      char *
-#define CONFIG_LIST      struct text_list
-#define CONFIG_ADDRESSES struct text_list
-#define CONFIG_CORES     struct core_list
-#define CONFIG_LEVEL     enum log_level
+#define CONFIG_SIZE       uint64_t
+#define CONFIG_SHARE      uint64_t
+#define CONFIG_COUNT      uint64_t
+#define CONFIG_DURATION   uint64_t
+#define CONFIG_BOOL       bool
+#define CONFIG_TEXT       char *
+#define CONFIG_LIST       struct text_list
+#define CONFIG_ADDRESSES  struct text_list
+#define CONFIG_PREFIXES   struct text_list
+#define CONFIG_IPS        struct text_list
+#define CONFIG_CORES      struct core_list
+#define CONFIG_LEVEL      enum log_level
+#define CONFIG_TRANSPORT  enum net_transport
+#define CONFIG_CONGESTION enum congestion
 
 enum option_number {
 #define OPTION(field, key, type, preset, least, most, when, help) OPTION_##field,

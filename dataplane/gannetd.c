@@ -1,6 +1,6 @@
 /*
- * The start: data directory → placement → recovery (broker_new) → every exchange known everywhere →
- * transports listen → workers run → ready.
+ * The start: data directory → placement → DPDK, if a listener is its → recovery (broker_new) → every exchange
+ * known everywhere → transports listen → workers run → ready.
  */
 #include "gannetd.h"
 
@@ -18,7 +18,9 @@
 #include "journal/storage_uring.h"
 #include "machine.h"
 #include "router/access.h"
+#include "tcp/device_dpdk.h"
 #include "transport/socket.h"
+#include "transport/transport_tcp.h"
 #include "transport/transport_uring.h"
 
 enum {
@@ -56,10 +58,10 @@ static bool address_free(const struct gannetd *g, const char *address)
 static bool addresses_free(const struct gannetd *g, char *error, size_t error_size)
 {
     const struct text_list *addresses = &g->config->listeners_amqp;
+    const char *address;
     for (unsigned i = 0; i < addresses->count; i++)
-        if (!address_free(g, addresses->item[i])) {
-            snprintf(error, error_size, "cannot listen on %s: another program does (see ss -ltnp)",
-                     addresses->item[i]);
+        if (network_of(g->config, addresses->item[i], &address) == NET_SOCKETS && !address_free(g, address)) {
+            snprintf(error, error_size, "cannot listen on %s: another program does (see ss -ltnp)", address);
             return false;
         }
     return true;
@@ -93,6 +95,21 @@ static bool open_data(struct gannetd *g, char *error, size_t error_size)
             return false;
     }
     return true;
+}
+
+/* Before recovery too: it is more likely to fail. */
+static bool start_network(struct gannetd *g, char *error, size_t error_size)
+{
+    if (!network_uses(g->config, NET_DPDK))
+        return true;
+    const struct network_options options = {.config = g->config,
+                                            .fronts = g->placement.fronts,
+                                            .connections_max = g->connections_max,
+                                            .seed = g->seed,
+                                            .secret = g->secret,
+                                            .wall_ns = g->wall_ns};
+    g->network = network_start(&options, error, error_size);
+    return g->network;
 }
 
 static struct broker_options broker_options(const struct gannetd *g)
@@ -131,12 +148,11 @@ static bool make_broker(struct gannetd *g, char *error, size_t error_size)
 }
 
 /* port: of the address, as the first front got it; the others share it. */
-static bool listen_on(struct gannetd *g, unsigned front, const char *address, uint16_t *port, char *error,
-                      size_t error_size)
+static bool listen_on(struct transport *transport, unsigned front, const char *address, uint16_t *port,
+                      char *error, size_t error_size)
 {
     char same[ADDRESS_TEXT];
     const char *colon = strrchr(address, ':');
-    struct transport *transport = g->transport[front];
     if (front > 0)
         snprintf(same, sizeof same, "%.*s:%u", (int)(colon - address), address, *port);
     if (transport->ops->listen(transport, front > 0 ? same : address, CODEC_AMQP, port, error, error_size) <
@@ -148,19 +164,33 @@ static bool listen_on(struct gannetd *g, unsigned front, const char *address, ui
     return true;
 }
 
-static bool attach_transports(struct gannetd *g, char *error, size_t error_size)
+static struct transport *new_transport(const struct gannetd *g, unsigned front, enum net_transport kind,
+                                       struct transport_user up, char *error, size_t error_size)
 {
     static char agents[FRONTS_MAX][24];
-    for (unsigned i = 0; i < g->placement.fronts; i++) {
-        struct front *front = g->broker->front[i];
-        snprintf(agents[i], sizeof agents[i], "front %u", i);
-        const struct transport_uring_options options = {
-            .agent = agents[i], .shared = g->placement.fronts > 1, .streams_max = g->connections_max};
-        g->transport[i] = transport_uring_new(&options, front_transport_user(front), error, error_size);
-        if (!g->transport[i])
-            return false;
-        front_attach(front, g->transport[i]);
-    }
+    if (kind == NET_DPDK)
+        return transport_tcp_new(network_stack(g->network, front), up);
+    snprintf(agents[front], sizeof agents[front], "front %u", front);
+    const struct transport_uring_options options = {
+        .agent = agents[front], .shared = g->placement.fronts > 1, .streams_max = g->connections_max};
+    return transport_uring_new(&options, up, error, error_size);
+}
+
+/* Each front has those that listeners ask for. */
+static bool attach_transports(struct gannetd *g, char *error, size_t error_size)
+{
+    for (unsigned i = 0; i < g->placement.fronts; i++)
+        for (unsigned kind = 0; kind < NET_TRANSPORTS; kind++) {
+            struct front *front = g->broker->front[i];
+            if (!network_uses(g->config, kind))
+                continue;
+            struct transport *transport =
+                new_transport(g, i, kind, front_transport_user(front), error, error_size);
+            if (!transport)
+                return false;
+            front_attach(front, transport);
+            g->transport[kind][i] = transport;
+        }
     return true;
 }
 
@@ -185,8 +215,10 @@ static bool listen_everywhere(struct gannetd *g, char *error, size_t error_size)
     const struct text_list *addresses = &g->config->listeners_amqp;
     for (unsigned a = 0; a < addresses->count; a++) {
         uint16_t port = 0;
+        const char *address;
+        enum net_transport kind = network_of(g->config, addresses->item[a], &address);
         for (unsigned i = 0; i < g->placement.fronts; i++)
-            if (!listen_on(g, i, addresses->item[a], &port, error, error_size))
+            if (!listen_on(g->transport[kind][i], i, address, &port, error, error_size))
                 return false;
     }
     return true;
@@ -198,6 +230,7 @@ static bool run_workers(struct gannetd *g, char *error, size_t error_size)
                                            .storage = g->storage,
                                            .placement = &g->placement,
                                            .busy_poll = g->config->busy_poll,
+                                           .enter = g->network ? dpdk_enter_thread : NULL,
                                            .clock_ns = g->clock_ns};
     g->workers = workers_new(&options);
     return workers_start(g->workers, error, error_size);
@@ -207,9 +240,9 @@ bool gannetd_start(struct gannetd *g, char *error, size_t error_size)
 {
     bound_connections(g);
     if (!addresses_free(g, error, error_size) || !open_data(g, error, error_size) ||
-        !make_broker(g, error, error_size) || !attach_transports(g, error, error_size) ||
-        !make_ready(g, error, error_size) || !listen_everywhere(g, error, error_size) ||
-        !run_workers(g, error, error_size))
+        !start_network(g, error, error_size) || !make_broker(g, error, error_size) ||
+        !attach_transports(g, error, error_size) || !make_ready(g, error, error_size) ||
+        !listen_everywhere(g, error, error_size) || !run_workers(g, error, error_size))
         return false;
     g->control = control_new(g, error, error_size);
     if (!g->control)
@@ -271,6 +304,8 @@ bool gannetd_stop(struct gannetd *g, bool (*hurry)(void))
     workers_ask(g->workers, STEP_END);
     workers_free(g->workers);
     broker_free(g->broker);
+    if (g->network)
+        network_end(g->network);
     for (unsigned i = 0; i < g->placement.routers; i++)
         g->storage[i]->table->close(g->storage[i]);
     access_free(g->access);

@@ -7,6 +7,7 @@
 #include "broker.h"
 #include "command_line.h"
 #include "config.h"
+#include "network.h"
 #include "placement.h"
 #include "worker.h"
 
@@ -17,15 +18,17 @@ struct storage;
 struct gannetd {
     const struct command_line *line;
     struct config *config;
-    uint64_t (*clock_ns)(void);
+    uint64_t (*clock_ns)(void), (*wall_ns)(void);
     uint64_t seed;
+    uint8_t secret[32]; /* nobody else knows it */
     int lock;
     uint32_t connections_max; /* connections_max, or what the descriptors allow if that is less */
     struct placement placement;
     struct access *access;
     struct storage *storage[ROUTERS_MAX];
     struct broker *broker;
-    struct transport *transport[FRONTS_MAX];
+    struct network *network;                                 /* NULL: no listener is DPDK's */
+    struct transport *transport[NET_TRANSPORTS][FRONTS_MAX]; /* NULL: no listener is its */
     struct workers *workers;
     struct control *control;
 };

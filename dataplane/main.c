@@ -75,8 +75,10 @@ static int run(const struct command_line *line, struct config *config)
     static struct gannetd gannetd;
     char error[1024];
     uint64_t from_ns = clock_ns();
-    gannetd =
-        (struct gannetd){.line = line, .config = config, .clock_ns = clock_ns, .seed = seed(), .lock = -1};
+    gannetd = (struct gannetd){
+        .line = line, .config = config, .clock_ns = clock_ns, .wall_ns = wall_ns, .seed = seed(), .lock = -1};
+    for (unsigned i = 0; i < sizeof gannetd.secret; i += sizeof(uint64_t))
+        memcpy(gannetd.secret + i, &(uint64_t){seed()}, sizeof(uint64_t));
     block_signals();
     log_start(config->log_level, wall_ns);
     hash_set_secret(seed());

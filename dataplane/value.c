@@ -1,5 +1,6 @@
 #include "value.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 
 #include "base/check.h"
 #include "config.h"
+#include "tcp/ip.h"
 #include "transport/address.h"
 
 /* Where an error goes, and what it is about. */
@@ -108,15 +110,48 @@ static bool boolean(const struct parse *p, bool *to)
     return wrong(p, "'%s' is neither true nor false", p->text);
 }
 
-static bool level(const struct parse *p, enum log_level *to)
+static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
+static const char *const transports[] = {"sockets", "dpdk", NULL};
+static const char *const congestions[] = {"cubic", "newreno", NULL};
+
+static int find_word(const char *const *words, const char *text, size_t len)
 {
-    static const char *const words[] = {"error", "warning", "info", "debug"};
-    for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcasecmp(p->text, words[i]) == 0) {
-            *to = (enum log_level)i;
-            return true;
-        }
-    return wrong(p, "'%s' is none of error, warning, info and debug", p->text);
+    for (int i = 0; words[i]; i++)
+        if (strlen(words[i]) == len && strncasecmp(words[i], text, len) == 0)
+            return i;
+    return -1;
+}
+
+/* An enum whose names are the words: they are as large as an int. */
+static bool word(const struct parse *p, const char *const *words, void *to)
+{
+    char list[128] = "";
+    size_t n = 0;
+    int found = find_word(words, p->text, strlen(p->text));
+    for (int i = 0; words[i]; i++)
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s",
+                              !i             ? ""
+                              : words[i + 1] ? ", "
+                                             : " and ",
+                              words[i]);
+    if (found < 0)
+        return wrong(p, "'%s' is none of %s", p->text, list);
+    memcpy(to, &found, sizeof found);
+    return true;
+}
+
+static_assert(sizeof(enum log_level) == sizeof(int) && sizeof(enum net_transport) == sizeof(int) &&
+                  sizeof(enum congestion) == sizeof(int),
+              "word() writes an int");
+
+const char *value_plain_address(const char *item, int *transport)
+{
+    const char *colon = strchr(item, ':');
+    int found = colon ? find_word(transports, item, (size_t)(colon - item)) : -1;
+    if (found < 0)
+        return item;
+    *transport = found;
+    return colon + 1;
 }
 
 static bool text(const struct parse *p, char **to)
@@ -165,14 +200,20 @@ static bool good_item(const struct parse *p, const struct text_list *list, enum 
 {
     const char *item = list->item[list->count - 1];
     struct address address;
+    struct ip_prefix prefix;
+    int transport;
     if (!*item)
         return wrong(p, "an item of the list is empty");
     for (unsigned i = 0; i + 1 < list->count; i++)
         if (strcmp(list->item[i], item) == 0)
             return wrong(p, "'%s' stands there twice", item);
-    if (type != VALUE_ADDRESSES && strlen(item) > NAME_MAX_BYTES)
-        return wrong(p, "an item of more than %u bytes", NAME_MAX_BYTES);
-    return type != VALUE_ADDRESSES || address_parse(&address, item, p->error, p->error_size);
+    if (type == VALUE_ADDRESSES)
+        return address_parse(&address, value_plain_address(item, &transport), p->error, p->error_size);
+    if (type == VALUE_PREFIXES && !ip_prefix_parse(item, &prefix))
+        return wrong(p, "'%s' is not ADDRESS/BITS, such as 10.0.0.2/24 or 2001:db8::2/64", item);
+    if (type == VALUE_IPS && !ip_address_parse(item, &prefix.address))
+        return wrong(p, "'%s' is not an IPv4 or IPv6 address", item);
+    return strlen(item) <= NAME_MAX_BYTES || wrong(p, "an item of more than %u bytes", NAME_MAX_BYTES);
 }
 
 static bool list(const struct parse *p, enum value_type type, struct text_list *to)
@@ -252,11 +293,17 @@ bool value_parse(enum value_type type, const char *from, const struct value_boun
         return text(&p, to);
     case VALUE_LIST:
     case VALUE_ADDRESSES:
+    case VALUE_PREFIXES:
+    case VALUE_IPS:
         return list(&p, type, to);
     case VALUE_CORES:
         return cores(&p, to);
     case VALUE_LEVEL:
-        return level(&p, to);
+        return word(&p, levels, to);
+    case VALUE_TRANSPORT:
+        return word(&p, transports, to);
+    case VALUE_CONGESTION:
+        return word(&p, congestions, to);
     }
     UNREACHABLE();
 }
@@ -265,7 +312,7 @@ void value_free(enum value_type type, void *field)
 {
     if (type == VALUE_TEXT)
         free(*(char **)field);
-    if (type == VALUE_LIST || type == VALUE_ADDRESSES)
+    if (type == VALUE_LIST || type == VALUE_ADDRESSES || type == VALUE_PREFIXES || type == VALUE_IPS)
         list_free(field);
 }
 
@@ -285,8 +332,12 @@ const char *value_type_name(enum value_type type)
         [VALUE_TEXT] = "a text",
         [VALUE_LIST] = "a list with commas",
         [VALUE_ADDRESSES] = "a list of ADDRESS:PORT with commas",
+        [VALUE_PREFIXES] = "a list of ADDRESS/BITS with commas",
+        [VALUE_IPS] = "a list of addresses with commas",
         [VALUE_CORES] = "auto, or cores such as 2-5,8",
         [VALUE_LEVEL] = "a level",
+        [VALUE_TRANSPORT] = "sockets or dpdk",
+        [VALUE_CONGESTION] = "cubic or newreno",
     };
     return names[type];
 }

@@ -14,8 +14,12 @@ enum value_type {
     VALUE_TEXT,
     VALUE_LIST,
     VALUE_ADDRESSES,
+    VALUE_PREFIXES,
+    VALUE_IPS,
     VALUE_CORES,
     VALUE_LEVEL,
+    VALUE_TRANSPORT,
+    VALUE_CONGESTION,
 };
 
 /* Of a number, or of how many items a list has, or of the bytes of a text. */
@@ -34,3 +38,7 @@ bool value_has_bounds(enum value_type type);
 const char *value_type_name(enum value_type type);
 /* A number as people write it: "16 MiB", "60 s", "2047". */
 void value_text(enum value_type type, uint64_t value, char *out, size_t size);
+
+/* An item of ADDRESSES without the word in front, which says what carries it ("dpdk:10.0.0.2:5672"): that is
+ * put into *transport (an enum net_transport), which is left as it is if there is none. */
+const char *value_plain_address(const char *item, int *transport);

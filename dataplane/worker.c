@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -20,6 +21,7 @@ enum {
     FDS_MAX = 1 + FRONTS_MAX * FRONT_PORTS_MAX + ROUTERS_MAX,
     IDLE_TURNS = 20,     /* turns without work before a worker sleeps */
     SLEEP_MS_MAX = 1000, /* a bound for what no timer bounds */
+    POLL_US = 50, /* sleep of a thread with a transport that nothing wakes for: it looks again after that */
     CROWDED_US = 50, /* sleep while a ring to somebody else has little room: nobody tells when it has more */
 };
 
@@ -44,6 +46,7 @@ struct worker {
     nfds_t fd_count;
     enum worker_step begun;
     unsigned idle;
+    bool must_poll; /* a transport of its has no descriptor to wait for */
 
     /* Written by this worker, read by the others. */
     _Alignas(64) atomic_bool asleep;
@@ -118,6 +121,8 @@ static struct timespec how_long(const struct worker *w, uint64_t now_ns)
     uint64_t at = deadline(w), ns = at > now_ns ? at - now_ns : 0;
     if (ns > SLEEP_MS_MAX * 1000000ull)
         ns = SLEEP_MS_MAX * 1000000ull;
+    if (ns > POLL_US * 1000ull && w->must_poll)
+        ns = POLL_US * 1000ull;
     if (ns > CROWDED_US * 1000ull && crowded(w))
         ns = CROWDED_US * 1000ull;
     return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
@@ -205,6 +210,11 @@ static void *run(void *arg)
     struct worker *w = arg;
     const struct worker_options *options = &w->all->options;
     pin(w);
+    /* Sleeps that short would be twice as long with the kernel's usual slack of 50 us. */
+    if (w->must_poll)
+        prctl(PR_SET_TIMERSLACK, 1000ul);
+    if (options->enter)
+        options->enter();
     while (w->begun != STEP_END) {
         uint64_t now_ns = options->clock_ns();
         unsigned work = turn(w, now_ns);
@@ -299,8 +309,11 @@ static void worker_init(struct workers *all, unsigned index)
     for (unsigned i = 0; i < w->plan->front_count; i++) {
         const struct front *front = options->broker->front[w->plan->front[i]];
         struct transport *transport;
-        for (unsigned port = 0; (transport = front_transport(front, port)); port++)
-            watch(w, transport->ops->wait_fd(transport));
+        for (unsigned port = 0; (transport = front_transport(front, port)); port++) {
+            int descriptor = transport->ops->wait_fd(transport);
+            watch(w, descriptor);
+            w->must_poll |= descriptor < 0;
+        }
     }
     for (unsigned i = 0; i < w->plan->journal_count; i++) {
         struct storage *storage = options->storage[w->plan->journal[i]];

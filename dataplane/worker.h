@@ -31,6 +31,7 @@ struct worker_options {
     struct storage *const *storage; /* by router */
     const struct placement *placement;
     bool busy_poll;
+    void (*enter)(void);        /* called by each thread before its first turn; NULL: nothing is to be done */
     uint64_t (*clock_ns)(void); /* of a clock that only goes forward; any thread */
 };
 

@@ -253,6 +253,8 @@ static void describe(struct dpdk_port *port, struct device_dpdk *q)
     struct rte_ether_addr mac = {0};
     rte_eth_macaddr_get(port->id, &mac);
     memcpy(d->mac, mac.addr_bytes, sizeof d->mac);
+    /* The port's address is that of the kernel's end of the tap: this end is another host. */
+    d->mac[5] ^= strcmp(port->info.driver_name, "net_tap") == 0;
     d->ops = &device_dpdk_ops;
     d->mtu_max = port->mtu;
     d->pieces_max = TX_PIECES_MAX;

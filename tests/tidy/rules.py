@@ -73,7 +73,10 @@ SYSTEM = [
         ("tests/unit/test_storage_short.c", "plays a kernel that writes less than it was asked to"),
     ]),
     ("openssl/*", [
-        ("dataplane/transport/transport_tls.c", "TLS"),
+        ("dataplane/transport/tls_context.c", "certificates, versions, ciphers"),
+        ("dataplane/transport/tls_stream.c", "TLS itself, on buffers: OpenSSL does no I/O here"),
+        ("tests/unit/tls_client.*", "the other end of TLS, and its certificates"),
+        ("tests/unit/test_transport_tls*.c", "asks that end what came of it"),
         ("router/access.c", "compares passwords in constant time"),
     ]),
     ("systemd/*", [("dataplane/gannetd.c", "tells systemd when it is ready")]),

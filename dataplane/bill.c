@@ -9,6 +9,9 @@
 
 enum { TEXT_BYTES = 32 };
 
+/* A stream's output, and about what OpenSSL takes for it in the middle of a record. */
+#define TLS_CONNECTION_BYTES (OUTPUT_HIGH_BYTES / 4 + 64 * KIB)
+
 /* "2.5 GiB" */
 static const char *text(uint64_t bytes, char out[TEXT_BYTES])
 {
@@ -43,6 +46,8 @@ void bill_print(const struct config *config, const struct placement *placement, 
     sum += line("rings between agents", ring_count, (uint64_t)RING_SLOTS * RING_ENTRY_BYTES);
     sum += line("frames begun by connections, not complete", config->connections_max, frame);
     sum += line("output waiting for connections", config->connections_max, OUTPUT_HIGH_BYTES);
+    if (config->listeners_amqps.count)
+        sum += line("TLS: keys, and output that is encrypted", config->connections_max, TLS_CONNECTION_BYTES);
     log_line(LOG_INFO, "memory", "%-44s %9s if every connection does its worst at once", "total",
              text(sum, total));
 }

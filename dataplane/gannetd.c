@@ -11,21 +11,18 @@
 
 #include "base/log.h"
 #include "bill.h"
-#include "codec/codecs.h"
 #include "control.h"
 #include "data_dir.h"
 #include "journal/storage.h"
 #include "journal/storage_uring.h"
+#include "listeners.h"
 #include "machine.h"
 #include "router/access.h"
 #include "tcp/device_dpdk.h"
-#include "transport/socket.h"
-#include "transport/transport_tcp.h"
-#include "transport/transport_uring.h"
+#include "tls.h"
 
 enum {
     DESCRIPTORS_OF_OWN = 256, /* journals, rings, listeners, the control socket */
-    ADDRESS_MS = 2000,        /* a broker just killed lets go of its address within */
     READY_MS = 10000,         /* the agents exchange a few messages: more is a bug */
     STOP_CLIENTS_MS =
         6000,             /* a clean end waits so long for clients to close: a little longer than codecs do */
@@ -41,31 +38,6 @@ static bool in_list(const struct text_list *list, const char *text)
 }
 
 /* ---- start ------------------------------------------------------------------------------------------ */
-
-/* A broker that was killed is waited for: io_uring closes a process's listeners a moment after its end. */
-static bool address_free(const struct gannetd *g, const char *address)
-{
-    uint64_t until_ns = g->clock_ns() + ADDRESS_MS * 1000000ull;
-    while (socket_in_use(address)) {
-        if (g->clock_ns() > until_ns)
-            return false;
-        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-    }
-    return true;
-}
-
-/* Before recovery, which may take a while, is it worth it? */
-static bool addresses_free(const struct gannetd *g, char *error, size_t error_size)
-{
-    const struct text_list *addresses = &g->config->listeners_amqp;
-    const char *address;
-    for (unsigned i = 0; i < addresses->count; i++)
-        if (network_of(g->config, addresses->item[i], &address) == NET_SOCKETS && !address_free(g, address)) {
-            snprintf(error, error_size, "cannot listen on %s: another program does (see ss -ltnp)", address);
-            return false;
-        }
-    return true;
-}
 
 static void bound_connections(struct gannetd *g)
 {
@@ -94,7 +66,7 @@ static bool open_data(struct gannetd *g, char *error, size_t error_size)
         if (!g->storage[i])
             return false;
     }
-    return true;
+    return tls_contexts_make(config, g->tls_context, g->placement.fronts, error, error_size);
 }
 
 /* Before recovery too: it is more likely to fail. */
@@ -147,53 +119,6 @@ static bool make_broker(struct gannetd *g, char *error, size_t error_size)
     return g->broker;
 }
 
-/* port: of the address, as the first front got it; the others share it. */
-static bool listen_on(struct transport *transport, unsigned front, const char *address, uint16_t *port,
-                      char *error, size_t error_size)
-{
-    char same[ADDRESS_TEXT];
-    const char *colon = strrchr(address, ':');
-    if (front > 0)
-        snprintf(same, sizeof same, "%.*s:%u", (int)(colon - address), address, *port);
-    if (transport->ops->listen(transport, front > 0 ? same : address, CODEC_AMQP, port, error, error_size) <
-        0)
-        return false;
-    if (front == 0)
-        log_line(LOG_INFO, "main", "%s listens on %.*s:%u", codecs[CODEC_AMQP]->name, (int)(colon - address),
-                 address, *port);
-    return true;
-}
-
-static struct transport *new_transport(const struct gannetd *g, unsigned front, enum net_transport kind,
-                                       struct transport_user up, char *error, size_t error_size)
-{
-    static char agents[FRONTS_MAX][24];
-    if (kind == NET_DPDK)
-        return transport_tcp_new(network_stack(g->network, front), up);
-    snprintf(agents[front], sizeof agents[front], "front %u", front);
-    const struct transport_uring_options options = {
-        .agent = agents[front], .shared = g->placement.fronts > 1, .streams_max = g->connections_max};
-    return transport_uring_new(&options, up, error, error_size);
-}
-
-/* Each front has those that listeners ask for. */
-static bool attach_transports(struct gannetd *g, char *error, size_t error_size)
-{
-    for (unsigned i = 0; i < g->placement.fronts; i++)
-        for (unsigned kind = 0; kind < NET_TRANSPORTS; kind++) {
-            struct front *front = g->broker->front[i];
-            if (!network_uses(g->config, kind))
-                continue;
-            struct transport *transport =
-                new_transport(g, i, kind, front_transport_user(front), error, error_size);
-            if (!transport)
-                return false;
-            front_attach(front, transport);
-            g->transport[kind][i] = transport;
-        }
-    return true;
-}
-
 /* The table of exchanges goes from the registrar to everybody before anybody may publish. */
 static bool make_ready(struct gannetd *g, char *error, size_t error_size)
 {
@@ -206,20 +131,6 @@ static bool make_ready(struct gannetd *g, char *error, size_t error_size)
                      "the agents did not get ready; this is a bug in Gannet, please report it");
             return false;
         }
-    }
-    return true;
-}
-
-static bool listen_everywhere(struct gannetd *g, char *error, size_t error_size)
-{
-    const struct text_list *addresses = &g->config->listeners_amqp;
-    for (unsigned a = 0; a < addresses->count; a++) {
-        uint16_t port = 0;
-        const char *address;
-        enum net_transport kind = network_of(g->config, addresses->item[a], &address);
-        for (unsigned i = 0; i < g->placement.fronts; i++)
-            if (!listen_on(g->transport[kind][i], i, address, &port, error, error_size))
-                return false;
     }
     return true;
 }
@@ -239,10 +150,10 @@ static bool run_workers(struct gannetd *g, char *error, size_t error_size)
 bool gannetd_start(struct gannetd *g, char *error, size_t error_size)
 {
     bound_connections(g);
-    if (!addresses_free(g, error, error_size) || !open_data(g, error, error_size) ||
+    if (!listeners_free(g, error, error_size) || !open_data(g, error, error_size) ||
         !start_network(g, error, error_size) || !make_broker(g, error, error_size) ||
-        !attach_transports(g, error, error_size) || !make_ready(g, error, error_size) ||
-        !listen_everywhere(g, error, error_size) || !run_workers(g, error, error_size))
+        !listeners_attach(g, error, error_size) || !make_ready(g, error, error_size) ||
+        !listeners_open(g, error, error_size) || !run_workers(g, error, error_size))
         return false;
     g->control = control_new(g, error, error_size);
     if (!g->control)
@@ -306,6 +217,7 @@ bool gannetd_stop(struct gannetd *g, bool (*hurry)(void))
     broker_free(g->broker);
     if (g->network)
         network_end(g->network);
+    tls_contexts_free(g->tls_context, g->placement.fronts);
     for (unsigned i = 0; i < g->placement.routers; i++)
         g->storage[i]->table->close(g->storage[i]);
     access_free(g->access);

@@ -27,8 +27,10 @@ struct gannetd {
     struct access *access;
     struct storage *storage[ROUTERS_MAX];
     struct broker *broker;
-    struct network *network;                                 /* NULL: no listener is DPDK's */
-    struct transport *transport[NET_TRANSPORTS][FRONTS_MAX]; /* NULL: no listener is its */
+    struct network *network; /* NULL: no listener is DPDK's */
+    struct tls_context *tls_context[FRONTS_MAX];
+    /* [under TLS]; NULL: no listener is its */
+    struct transport *transport[NET_TRANSPORTS][2][FRONTS_MAX];
     struct workers *workers;
     struct control *control;
 };

@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "gannetd.h"
 #include "machine.h"
+#include "tls.h"
 
 /* The signals that main() waits for; every thread has them blocked. */
 static sigset_t signals;
@@ -99,6 +100,18 @@ static int run(const struct command_line *line, struct config *config)
     return clean ? 0 : 1;
 }
 
+/* What start would refuse without having looked at the data directory. */
+static int check(const struct config *config)
+{
+    struct tls_context *context = NULL;
+    char error[1024];
+    bool good = tls_contexts_make(config, &context, 1, error, sizeof error);
+    tls_contexts_free(&context, 1);
+    if (!good)
+        fprintf(stderr, "%s\n", error);
+    return good && printf("the configuration is good\n") > 0 ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
     struct command_line line;
@@ -109,7 +122,7 @@ int main(int argc, char **argv)
         if (!good)
             status = 1;
         else if (line.check)
-            status = printf("the configuration is good\n") > 0 ? 0 : 1;
+            status = check(&config);
         else
             status = run(&line, &config);
         config_free(&config);

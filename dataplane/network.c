@@ -44,15 +44,19 @@ enum net_transport network_of(const struct config *config, const char *item, con
     return (enum net_transport)transport;
 }
 
+bool network_wants(const struct config *config, enum net_transport transport, bool tls)
+{
+    const struct text_list *list = tls ? &config->listeners_amqps : &config->listeners_amqp;
+    const char *address;
+    for (unsigned i = 0; i < list->count; i++)
+        if (network_of(config, list->item[i], &address) == transport)
+            return true;
+    return false;
+}
+
 bool network_uses(const struct config *config, enum net_transport transport)
 {
-    const struct text_list *lists[] = {&config->listeners_amqp};
-    const char *address;
-    for (unsigned l = 0; l < sizeof lists / sizeof *lists; l++)
-        for (unsigned i = 0; i < lists[l]->count; i++)
-            if (network_of(config, lists[l]->item[i], &address) == transport)
-                return true;
-    return false;
+    return network_wants(config, transport, false) || network_wants(config, transport, true);
 }
 
 /* ---- what options say of each other ------------------------------------------------------------------ */
@@ -143,7 +147,8 @@ static bool one_address(const struct address *from, struct ip_address *to)
     return strcmp(host, "0.0.0.0") != 0 && strcmp(host, "::") != 0;
 }
 
-static bool check_listener(const struct config *config, const char *item, char *error, size_t error_size)
+static bool check_listener(const struct config *config, const char *key, const char *item, char *error,
+                           size_t error_size)
 {
     struct ip_prefix ours[IP_ADDRESSES_MAX];
     struct ip_address ip;
@@ -158,11 +163,19 @@ static bool check_listener(const struct config *config, const char *item, char *
     for (unsigned i = 0; i < count; i++)
         if (memcmp(&ours[i].address, &ip, sizeof ip) == 0)
             return true;
-    return refuse(
-        error, error_size,
-        "listeners.amqp: %s is DPDK's and is none of dpdk.address: listen on one of them or on 0.0.0.0, "
-        "or write sockets:%s",
-        item, text);
+    return refuse(error, error_size,
+                  "%s: %s is DPDK's and is none of dpdk.address: listen on one of them or on 0.0.0.0, "
+                  "or write sockets:%s",
+                  key, item, text);
+}
+
+static bool check_listeners(const struct config *config, const char *key, const struct text_list *list,
+                            char *error, size_t error_size)
+{
+    for (unsigned i = 0; i < list->count; i++)
+        if (!check_listener(config, key, list->item[i], error, error_size))
+            return false;
+    return true;
 }
 
 bool network_check(const struct config *config, char *error, size_t error_size)
@@ -171,9 +184,9 @@ bool network_check(const struct config *config, char *error, size_t error_size)
         return true;
     if (!check_addresses(config, error, error_size) || !check_gateways(config, error, error_size))
         return false;
-    for (unsigned i = 0; i < config->listeners_amqp.count; i++)
-        if (!check_listener(config, config->listeners_amqp.item[i], error, error_size))
-            return false;
+    if (!check_listeners(config, "listeners.amqp", &config->listeners_amqp, error, error_size) ||
+        !check_listeners(config, "listeners.amqps", &config->listeners_amqps, error, error_size))
+        return false;
     for (unsigned i = 0; i < config->dpdk_address.count; i++)
         if (strchr(config->dpdk_address.item[i], ':') && config->dpdk_mtu < 1280)
             return refuse(error, error_size, "dpdk.mtu: IPv6 (%s) needs 1280 or more, not %llu",

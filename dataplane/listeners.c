@@ -1,0 +1,154 @@
+#include "listeners.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "codec/codecs.h"
+#include "gannetd.h"
+#include "transport/socket.h"
+#include "transport/transport_tcp.h"
+#include "transport/transport_tls.h"
+#include "transport/transport_uring.h"
+
+enum {
+    ADDRESS_MS = 2000,     /* a broker just killed lets go of its address within */
+    HANDSHAKES_MAX = 1024, /* of TLS, under way at once on a front */
+};
+
+static const struct text_list *list(const struct gannetd *g, bool tls)
+{
+    return tls ? &g->config->listeners_amqps : &g->config->listeners_amqp;
+}
+
+/* ---- are they free? ----------------------------------------------------------------------------------- */
+
+/* A broker that was killed is waited for: io_uring closes a process's listeners a moment after its end. */
+static bool address_free(const struct gannetd *g, const char *address)
+{
+    uint64_t until_ns = g->clock_ns() + ADDRESS_MS * 1000000ull;
+    while (socket_in_use(address)) {
+        if (g->clock_ns() > until_ns)
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+    return true;
+}
+
+static bool all_free(const struct gannetd *g, const struct text_list *addresses, char *error,
+                     size_t error_size)
+{
+    const char *address;
+    for (unsigned i = 0; i < addresses->count; i++)
+        if (network_of(g->config, addresses->item[i], &address) == NET_SOCKETS && !address_free(g, address)) {
+            snprintf(error, error_size, "cannot listen on %s: another program does (see ss -ltnp)", address);
+            return false;
+        }
+    return true;
+}
+
+bool listeners_free(const struct gannetd *g, char *error, size_t error_size)
+{
+    return all_free(g, list(g, false), error, error_size) && all_free(g, list(g, true), error, error_size);
+}
+
+/* ---- transports -----------------------------------------------------------------------------------------
+ */
+
+static const char *agent_of(unsigned front)
+{
+    static char agents[FRONTS_MAX][24];
+    snprintf(agents[front], sizeof agents[front], "front %u", front);
+    return agents[front];
+}
+
+static struct transport *new_plain(const struct gannetd *g, unsigned front, enum net_transport kind,
+                                   struct transport_user up, char *error, size_t error_size)
+{
+    if (kind == NET_DPDK)
+        return transport_tcp_new(network_stack(g->network, front), up);
+    const struct transport_uring_options options = {
+        .agent = agent_of(front), .shared = g->placement.fronts > 1, .streams_max = g->connections_max};
+    return transport_uring_new(&options, up, error, error_size);
+}
+
+/* TLS has a transport of its own below it. */
+static struct transport *new_tls(const struct gannetd *g, unsigned front, enum net_transport kind,
+                                 struct transport_user up, char *error, size_t error_size)
+{
+    const struct transport_tls_options options = {.context = g->tls_context[front],
+                                                  .agent = agent_of(front),
+                                                  .handshakes_max = HANDSHAKES_MAX,
+                                                  .handshake_ms = (uint32_t)g->config->handshake_timeout};
+    struct transport *tls = transport_tls_new(&options, up);
+    struct transport *below = new_plain(g, front, kind, transport_tls_user(tls), error, error_size);
+    if (!below)
+        return NULL; /* the process ends */
+    transport_tls_wrap(tls, below);
+    return tls;
+}
+
+static bool attach(struct gannetd *g, unsigned i, enum net_transport kind, bool tls, char *error,
+                   size_t error_size)
+{
+    struct front *front = g->broker->front[i];
+    if (!network_wants(g->config, kind, tls))
+        return true;
+    struct transport_user up = front_transport_user(front);
+    struct transport *transport =
+        tls ? new_tls(g, i, kind, up, error, error_size) : new_plain(g, i, kind, up, error, error_size);
+    if (!transport)
+        return false;
+    front_attach(front, transport);
+    g->transport[kind][tls][i] = transport;
+    return true;
+}
+
+bool listeners_attach(struct gannetd *g, char *error, size_t error_size)
+{
+    for (unsigned i = 0; i < g->placement.fronts; i++)
+        for (unsigned kind = 0; kind < NET_TRANSPORTS; kind++)
+            if (!attach(g, i, kind, false, error, error_size) || !attach(g, i, kind, true, error, error_size))
+                return false;
+    return true;
+}
+
+/* ---- listening ------------------------------------------------------------------------------------------
+ */
+
+/* port: of the address, as the first front got it; the others share it. */
+static bool listen_on(struct transport *transport, unsigned front, bool tls, const char *address,
+                      uint16_t *port, char *error, size_t error_size)
+{
+    char same[ADDRESS_TEXT];
+    const char *colon = strrchr(address, ':');
+    if (front > 0)
+        snprintf(same, sizeof same, "%.*s:%u", (int)(colon - address), address, *port);
+    if (transport->ops->listen(transport, front > 0 ? same : address, CODEC_AMQP, port, error, error_size) <
+        0)
+        return false;
+    if (front == 0)
+        log_line(LOG_INFO, "main", "%s%s listens on %.*s:%u", codecs[CODEC_AMQP]->name,
+                 tls ? " over TLS" : "", (int)(colon - address), address, *port);
+    return true;
+}
+
+static bool listen_all(struct gannetd *g, bool tls, char *error, size_t error_size)
+{
+    const struct text_list *addresses = list(g, tls);
+    for (unsigned a = 0; a < addresses->count; a++) {
+        uint16_t port = 0;
+        const char *address;
+        enum net_transport kind = network_of(g->config, addresses->item[a], &address);
+        for (unsigned i = 0; i < g->placement.fronts; i++)
+            if (!listen_on(g->transport[kind][tls][i], i, tls, address, &port, error, error_size))
+                return false;
+    }
+    return true;
+}
+
+bool listeners_open(struct gannetd *g, char *error, size_t error_size)
+{
+    return listen_all(g, false, error, error_size) && listen_all(g, true, error, error_size);
+}

@@ -1,0 +1,17 @@
+/* Each listener of the configuration on the transport that carries it: kernel sockets or our own TCP, plain
+ * or under TLS. A front has a transport of each kind that some listener asks for. On the main thread, before
+ * there are workers. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct gannetd;
+
+/* Before recovery, which may take a while: is it worth it? Returns false with one sentence in error. */
+bool listeners_free(const struct gannetd *g, char *error, size_t error_size);
+/* Makes the fronts' transports. */
+bool listeners_attach(struct gannetd *g, char *error, size_t error_size);
+/* They listen: from here on clients come. */
+bool listeners_open(struct gannetd *g, char *error, size_t error_size);

@@ -1,0 +1,15 @@
+/* TLS as it is configured: a context for each front. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config.h"
+
+struct tls_context;
+
+/* Nothing if no listener wants TLS. Reads the certificate's files. Returns false with one sentence in error.
+ */
+bool tls_contexts_make(const struct config *config, struct tls_context **contexts, unsigned n, char *error,
+                       size_t error_size);
+void tls_contexts_free(struct tls_context **contexts, unsigned n);

@@ -232,3 +232,33 @@ Test(transport_tls, a_close_that_the_peer_does_not_take_is_given_up)
     site_free(s);
     tls_files_free(files);
 }
+
+Test(transport_tls, over_kernel_sockets, .timeout = 60)
+{
+    enum { BYTES = 16 << 20 };
+    struct tls_files *files = tls_files_new();
+    for (unsigned v = 0; v < 2; v++) {
+        struct site *s = site_new_sockets(files);
+        struct tls_client *c = tls_client_new(files->certificate, versions[v], NULL, NULL);
+        size_t out = 0, in = 0;
+        s->take_all = v;
+        site_shake(s, c, SIZE_MAX);
+        s->to_send = BYTES;
+        for (unsigned i = 0; (in < BYTES || s->received < BYTES) && i < 1000000; i++) {
+            for (size_t before = SIZE_MAX; before != out;) {
+                before = out;
+                out = site_give(c, out, BYTES);
+            }
+            site_both(s, c, SIZE_MAX);
+            in = site_take(c, in);
+        }
+        cr_assert_eq(in, BYTES);
+        cr_assert_eq(s->received, BYTES);
+        SSL_shutdown(c->ssl);
+        UNTIL(s, c, SIZE_MAX, s->closed);
+        cr_assert_eq(s->error, 0);
+        tls_client_free(c);
+        site_free(s);
+    }
+    tls_files_free(files);
+}

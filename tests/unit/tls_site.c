@@ -1,9 +1,12 @@
 #include "tls_site.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define MS UINT64_C(1000000)
 
@@ -16,7 +19,7 @@ static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer
 {
     struct site *s = owner;
     cr_assert_eq(tag, 3);
-    cr_assert_str_eq(local, "broker:5671");
+    cr_assert(!s->network || strcmp(local, "broker:5671") == 0);
     cr_assert_eq(strncmp(peer, "127.0.0.1:", 10), 0);
     s->accepted++;
     s->stream = stream;
@@ -57,13 +60,11 @@ static void on_closed(void *owner, void *user, int error)
     s->error = error;
 }
 
-struct site *site_new(const struct tls_files *files, uint64_t seed, uint32_t piece_max, const char *verify)
+/* Without a transport below. */
+static struct site *new_tls(const struct tls_files *files, const char *verify)
 {
     static const char *const versions[] = {"1.2", "1.3"};
     struct site *s = calloc(1, sizeof *s);
-    struct sim_network_options options = sim_network_defaults(seed);
-    options.piece_max = piece_max;
-    s->network = sim_network_new(&options);
     char error[256];
     const struct tls_settings settings = {.certificate = files->certificate,
                                           .key = files->key,
@@ -81,18 +82,48 @@ struct site *site_new(const struct tls_files *files, uint64_t seed, uint32_t pie
                                                            .data = on_data,
                                                            .writable = on_writable,
                                                            .closed = on_closed});
-    transport_tls_wrap(s->t, transport_sim_new(s->network, transport_tls_user(s->t)));
-    uint16_t port;
-    cr_assert_eq(s->t->ops->listen(s->t, "broker:5671", 3, &port, error, sizeof error), 0);
-    prng_seed(&s->prng, seed + 1);
     s->wants = true;
+    s->fd = -1;
+    return s;
+}
+
+static void listen_on(struct site *s, struct transport *below, const char *address)
+{
+    char error[256] = "";
+    transport_tls_wrap(s->t, below);
+    cr_assert_eq(s->t->ops->listen(s->t, address, 3, &s->port, error, sizeof error), 0, "%s", error);
+}
+
+struct site *site_new(const struct tls_files *files, uint64_t seed, uint32_t piece_max, const char *verify)
+{
+    struct site *s = new_tls(files, verify);
+    struct sim_network_options options = sim_network_defaults(seed);
+    options.piece_max = piece_max;
+    s->network = sim_network_new(&options);
+    listen_on(s, transport_sim_new(s->network, transport_tls_user(s->t)), "broker:5671");
+    prng_seed(&s->prng, seed + 1);
+    return s;
+}
+
+struct site *site_new_sockets(const struct tls_files *files)
+{
+    struct site *s = new_tls(files, "none");
+    char error[256] = "";
+    const struct transport_uring_options options = {.agent = "front 0", .streams_max = 10, .linger_ms = 300};
+    struct transport *below = transport_uring_new(&options, transport_tls_user(s->t), error, sizeof error);
+    cr_assert(below, "%s", error);
+    listen_on(s, below, "127.0.0.1:0");
+    prng_seed(&s->prng, 1);
     return s;
 }
 
 void site_free(struct site *s)
 {
     s->t->ops->free(s->t);
-    sim_network_free(s->network);
+    if (s->network)
+        sim_network_free(s->network);
+    if (s->fd >= 0)
+        close(s->fd);
     tls_context_free(s->context);
     free(s);
 }
@@ -122,7 +153,7 @@ static void send_some(struct site *s)
 
 void site_turn(struct site *s)
 {
-    s->now_ns += MS;
+    s->now_ns += s->network ? MS : MS / 100;
     if (!s->lend && s->epoch)
         s->t->ops->rx_release(s->t, s->epoch);
     if (s->accepted && !s->closed && !s->keep_paused && prng_below(&s->prng, 3) == 0) {
@@ -140,12 +171,16 @@ void site_turn(struct site *s)
 static long put(void *owner, const void *bytes, size_t n)
 {
     struct site *s = owner;
+    if (!s->network)
+        return send(s->fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
     return (long)sim_write(s->network, s->client_id, span_of(bytes, n));
 }
 
 static long get(void *owner, void *to, size_t room)
 {
     struct site *s = owner;
+    if (!s->network)
+        return recv(s->fd, to, room, MSG_DONTWAIT);
     return (long)sim_read(s->network, s->client_id, to, room);
 }
 
@@ -157,7 +192,14 @@ void site_both(struct site *s, struct tls_client *c, size_t most)
 
 void site_dial(struct site *s)
 {
-    s->client_id = sim_connect(s->network, "broker:5671");
+    if (s->network) {
+        s->client_id = sim_connect(s->network, "broker:5671");
+        return;
+    }
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(s->port)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(connect(s->fd, (struct sockaddr *)&to, sizeof to), 0);
 }
 
 void site_shake(struct site *s, struct tls_client *c, size_t most)

@@ -1,5 +1,5 @@
-/* TLS over the simulated network: a front that sends a pattern and checks one, and the client's end of the
- * stream. */
+/* TLS over the simulated network, or over kernel sockets: a front that sends a pattern and checks one, and
+ * the client's end of the stream. */
 #pragma once
 
 #include "base/limits.h"
@@ -7,11 +7,14 @@
 #include "tls_client.h"
 #include "transport/transport_sim.h"
 #include "transport/transport_tls.h"
+#include "transport/transport_uring.h"
 
 enum { HANDSHAKE_MS = 2000 };
 
 struct site {
-    struct sim_network *network;
+    struct sim_network *network; /* NULL: kernel sockets */
+    uint16_t port;
+    int fd; /* the client's socket */
     struct tls_context *context;
     struct transport *t;
     struct prng prng;
@@ -29,6 +32,8 @@ struct site {
 uint8_t pattern(size_t i);
 /* piece_max: bytes that arrive at once; verify: as tls.verify. */
 struct site *site_new(const struct tls_files *files, uint64_t seed, uint32_t piece_max, const char *verify);
+/* Over kernel sockets. */
+struct site *site_new_sockets(const struct tls_files *files);
 void site_free(struct site *s);
 /* One turn of the front's. */
 void site_turn(struct site *s);

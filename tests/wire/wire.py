@@ -2,6 +2,7 @@
 """Runs conversations (*.wire) against an AMQP 0-9-1 broker.
 
     wire.py --broker build/dataplane/gannetd FILE...    starts a broker of its own in a temporary directory
+    wire.py --tls --broker build/dataplane/gannetd FILE...    the same, over TLS
     wire.py --port 5672 [--peer rabbitmq] FILE...       talks to one that runs
 
 The language is described in README.md. Prints one line per conversation that fails, then "N passed, N failed".
@@ -12,6 +13,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -28,10 +30,12 @@ class Failure(Exception):
 
 
 class Connection:
-    """One TCP stream and what came on it."""
+    """One stream, of TCP or of TLS over it, and what came on it."""
 
-    def __init__(self, address, timeout):
+    def __init__(self, address, timeout, tls=None):
         self.socket = socket.create_connection(address, timeout=timeout)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self.socket.settimeout(timeout)
         self.timeout = timeout
         self.frames = Frames()
@@ -94,8 +98,9 @@ def show(frame):
 
 
 class Conversation:
-    def __init__(self, address, timeout):
+    def __init__(self, address, timeout, tls=None):
         self.address = address
+        self.tls = tls
         self.timeout = timeout
         self.connections = {}
         self.variables = {"t": "%08x" % (time.time_ns() & 0xffffffff)}
@@ -121,8 +126,8 @@ class Conversation:
         return self.connections[step.name]
 
     def do_stream(self, step):
-        """A bare TCP stream."""
-        self.connections[step.name] = Connection(self.address, self.timeout)
+        """A bare stream."""
+        self.connections[step.name] = Connection(self.address, self.timeout, self.tls)
 
     def do_connect(self, step):
         """A stream, and the negotiation up to connection.open-ok, and channel 1."""
@@ -307,14 +312,25 @@ class Conversation:
 class Broker:
     """A gannetd in a directory of its own."""
 
-    def __init__(self, program, more):
+    def __init__(self, program, more, tls):
         self.directory = tempfile.mkdtemp(prefix="gannet-wire-")
         self.log = open(os.path.join(self.directory, "log"), "w+b")
         command = [program, "-D", os.path.join(self.directory, "data"), "--set", "listeners.amqp=127.0.0.1:0"]
+        self.scheme = "amqps" if tls else "amqp"
+        if tls:
+            more = more + self._certify()
         for setting in more:
             command += ["--set", setting]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.port = self._wait()
+
+    def _certify(self):
+        """Makes a certificate, and returns the settings for it."""
+        self.certificate, key = os.path.join(self.directory, "certificate.pem"), os.path.join(self.directory, "key.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", self.certificate],
+                       check=True, capture_output=True)
+        return ["listeners.amqps=127.0.0.1:0", "tls.certificate=" + self.certificate, "tls.key=" + key]
 
     def text(self):
         self.log.flush()
@@ -323,7 +339,7 @@ class Broker:
 
     def _wait(self):
         for _ in range(200):
-            found = re.search(r"amqp listen(?:s|ing) on \S*?:(\d+)\b", self.text())
+            found = re.search(r"\b%s listen(?:s|ing) on \S*?:(\d+)\b" % self.scheme, self.text())
             if found:
                 return int(found.group(1))
             if self.process.poll() is not None:
@@ -347,7 +363,7 @@ class Broker:
         return status
 
 
-def run_all(arguments, address):
+def run_all(arguments, address, tls):
     passed = failed = skipped = 0
     for path in arguments.files:
         for title, only, steps in parse_file(path):
@@ -357,7 +373,7 @@ def run_all(arguments, address):
             if arguments.verbose:
                 print(title, flush=True)
             try:
-                Conversation(address, arguments.timeout).run(steps)
+                Conversation(address, arguments.timeout, tls).run(steps)
                 passed += 1
             except (Failure, OSError) as error:
                 failed += 1
@@ -370,6 +386,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     parser = argparse.ArgumentParser()
     parser.add_argument("--broker")
+    parser.add_argument("--tls", action="store_true", help="with --broker")
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--port", type=int)
     parser.add_argument("--host", default="127.0.0.1")
@@ -380,9 +397,10 @@ def main():
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("files", nargs="+")
     arguments = parser.parse_args()
-    broker = Broker(arguments.broker, arguments.set) if arguments.broker else None
+    broker = Broker(arguments.broker, arguments.set, arguments.tls) if arguments.broker else None
+    tls = ssl.create_default_context(cafile=broker.certificate) if broker and arguments.tls else None
     try:
-        failed = run_all(arguments, (arguments.host, broker.port if broker else arguments.port))
+        failed = run_all(arguments, (arguments.host, broker.port if broker else arguments.port), tls)
         if broker and (failed or arguments.show_log):
             print(broker.text())
     finally:

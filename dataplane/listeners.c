@@ -130,7 +130,7 @@ static bool listen_on(struct transport *transport, unsigned front, bool tls, con
         return false;
     if (front == 0)
         log_line(LOG_INFO, "main", "%s%s listens on %.*s:%u", codecs[CODEC_AMQP]->name,
-                 tls ? " over TLS" : "", (int)(colon - address), address, *port);
+                 tls ? "s" : "", (int)(colon - address), address, *port);
     return true;
 }
 

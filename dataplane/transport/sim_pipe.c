@@ -88,7 +88,8 @@ static void arrive(struct sim_pipe *pipe, const struct sim_segment *segment)
         pipe->arrived = realloc(pipe->arrived, pipe->room);
         CHECK(pipe->arrived);
     }
-    put_span(pipe->arrived + pipe->from + pipe->waiting, span_of(segment->bytes, segment->len));
+    if (segment->len) /* the end has none, and may come before anything has arrived */
+        put_span(pipe->arrived + pipe->from + pipe->waiting, span_of(segment->bytes, segment->len));
     pipe->waiting += segment->len;
     pipe->delivered += segment->len;
     pipe->at_end |= segment->end;

@@ -77,6 +77,7 @@ SYSTEM = [
         ("dataplane/transport/tls_stream.c", "TLS itself, on buffers: OpenSSL does no I/O here"),
         ("tests/unit/tls_client.*", "the other end of TLS, and its certificates"),
         ("tests/unit/test_transport_tls*.c", "asks that end what came of it"),
+        ("tests/fuzz/fuzz_tls.c", "makes that end do what no client does"),
         ("router/access.c", "compares passwords in constant time"),
     ]),
     ("systemd/*", [("dataplane/gannetd.c", "tells systemd when it is ready")]),

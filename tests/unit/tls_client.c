@@ -1,6 +1,5 @@
 #include "tls_client.h"
 
-#include <criterion/criterion.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>

@@ -127,6 +127,7 @@ Test(arp, an_unknown_neighbour_is_asked_for_and_the_frame_waits)
         cr_assert(fake_sums_good(&host->port.out[i]));
     }
     cr_assert_eq(send_small(host, &peer4), IP_SENT);
+    cr_assert_eq(host->port.outs, 4, "who has just answered isn't asked again");
     fake_free(host);
 }
 

@@ -97,7 +97,7 @@ struct flow *play_flow(struct play *p, const char *name);
 double play_seconds(const struct play *p, uint64_t at_ns);
 
 /* user.c: what the stack's user does. */
-struct tcp_user user_upcalls(struct play *p);
+struct tcp_upcalls user_upcalls(struct play *p);
 /* After upcalls: data is used up, replied to, buffers are given back, released bytes are overwritten. */
 void user_work(struct play *p);
 /* What the streams must hold at position n. */

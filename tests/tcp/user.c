@@ -101,9 +101,9 @@ static void on_gone(void *owner, void *user, int error)
     f->live = false;
 }
 
-struct tcp_user user_upcalls(struct play *p)
+struct tcp_upcalls user_upcalls(struct play *p)
 {
-    return (struct tcp_user){p, on_accepted, on_connected, on_data, on_ended, on_progress, on_gone};
+    return (struct tcp_upcalls){p, on_accepted, on_connected, on_data, on_ended, on_progress, on_gone};
 }
 
 /* What is released is the user's again: it is overwritten, so that a retransmission of it shows. */

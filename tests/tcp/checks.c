@@ -39,7 +39,7 @@ static void check_ack(struct flow *f, const struct segment *s)
     if (f->has_acked && before(s->ack, f->acked))
         play_fail(p, "its acknowledgement goes back");
     /* A unit of the scale is lost to rounding. */
-    if (f->has_edge && before(edge + (1u << f->relative.our_scale) - 1, f->acked_edge))
+    if (f->has_edge && f->live && before(edge + (1u << f->relative.our_scale) - 1, f->acked_edge))
         play_fail(p, "it takes its window back (RFC 9293 section 3.8.6)");
     f->acked = s->ack;
     f->acked_edge = edge;
@@ -88,10 +88,10 @@ static void check_timestamp(struct flow *f, const struct segment *s)
         play_fail(f->play, "it has a timestamp, which was not agreed on");
     if (r->ts_first == 0)
         r->ts_first = r->ts_last = s->ts_val;
-    if (before(s->ts_val, r->ts_last))
+    /* Half of the numbers are passed in 24 days. */
+    if (before(s->ts_val, r->ts_last) && f->play->now_ns - f->stamped_ns < 1000000 * SECOND)
         play_fail(f->play, "its timestamp goes back");
-    if (s->ts_val - r->ts_first > 1u << 30)
-        play_fail(f->play, "its timestamp jumps");
+    f->stamped_ns = f->play->now_ns;
     r->ts_last = s->ts_val;
 }
 

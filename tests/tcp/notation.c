@@ -82,7 +82,7 @@ static void read_sack(struct reader *x)
     /* Blocks name the bytes of whoever gets the option. */
     uint32_t isn = x->sent ? x->r->our_isn : x->r->peer_isn;
     s->has |= HAS_SACK;
-    while (isdigit((unsigned char)*x->at) && s->sacks < SACKS_MAX) {
+    while ((isdigit((unsigned char)*x->at) || *x->at == '-') && s->sacks < SACKS_MAX) {
         struct sack *k = &s->sack[s->sacks++];
         k->left = isn + (uint32_t)number(x);
         if (*x->at++ != ':') {
@@ -182,6 +182,11 @@ static void read_options(struct reader *x)
 static void read_flags(struct reader *x)
 {
     const char *found;
+    if (x->at[0] == '*' && x->at[1] == ' ') {
+        x->n->any_flags = true;
+        x->at += 2;
+        return;
+    }
     for (; *x->at && (found = strchr(flag_letters, *x->at)); x->at++)
         x->n->segment.flags |= (uint8_t)(1 << (found - flag_letters));
     if (*x->at == '-')
@@ -307,7 +312,7 @@ const char *notation_match(const struct notation *e, const struct segment *s, co
 {
     const struct segment *w = &e->segment;
     uint64_t wnd = (uint64_t)s->win << (s->flags & SYN ? 0 : r->our_scale);
-    if ((s->flags ^ w->flags) & ~(PSH | (e->any_ack ? ACK : 0)))
+    if (e->any_flags ? s->flags & (SYN | RST) : (s->flags ^ w->flags) & ~(PSH | (e->any_ack ? ACK : 0)))
         return "flags";
     if (!e->any_seq && s->seq != w->seq)
         return "sequence number";

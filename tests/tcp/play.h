@@ -34,7 +34,8 @@ struct flow {
     uint32_t peer_acked;        /* the highest acknowledgement sent to us */
     uint32_t acked, acked_edge; /* the last ACK of ours, and the right edge offered with it */
     bool has_acked, has_edge;
-    uint32_t ts_base; /* of the peer's clock */
+    uint32_t ts_base;    /* of the peer's clock */
+    uint64_t stamped_ns; /* when ts_last was seen */
     /* The user. */
     uint64_t id;
     bool live, paused, keeps, refuses; /* keeps: takes data but doesn't use it up */

@@ -246,6 +246,7 @@ static void do_reopen(struct play *p, struct flow *f, const char *rest)
         f->relative.peer_isn = (uint32_t)isn;
     f->reopened = true;
     f->live = f->has_acked = f->has_edge = false;
+    f->relative.ts_first = f->relative.ts_last = 0;
     f->got = f->sent = f->unused = f->unexpected = 0;
 }
 

@@ -129,8 +129,8 @@ static bool listen_on(struct transport *transport, unsigned front, bool tls, con
         0)
         return false;
     if (front == 0)
-        log_line(LOG_INFO, "main", "%s%s listens on %.*s:%u", codecs[CODEC_AMQP]->name,
-                 tls ? "s" : "", (int)(colon - address), address, *port);
+        log_line(LOG_INFO, "main", "%s%s listens on %.*s:%u", codecs[CODEC_AMQP]->name, tls ? "s" : "",
+                 (int)(colon - address), address, *port);
     return true;
 }
 

@@ -15,8 +15,8 @@ struct notation {
     struct segment segment;
     uint8_t ts_named; /* 1: val, 2: ecr */
     bool has_ack, has_win, has_wnd, has_options, more_options, has_urg, no_ts, any_seq;
-    bool any_ack;   /* with ACK or without */
-    bool any_flags; /* but SYN and RST */
+    bool any_ack;              /* with ACK or without */
+    bool any_flags;            /* but SYN and RST */
     uint64_t wnd_min, wnd_max; /* bytes, scaled */
     bool in_pieces;            /* several segments together */
     bool hold;                 /* the next is to come in the same burst */

@@ -131,6 +131,7 @@ CALLS = [
      [("dataplane/main.c", "seeds the generators"), *MEASURES, *TRIES_REAL]),
     ("sleep usleep nanosleep clock_nanosleep", "nobody waits by sleeping: a poll returns, a thread waits for an event",
      [("dataplane/gannetd.c", "the main thread at the end, while workers come to rest"),
+      ("dataplane/listeners.c", "the main thread at the start, until a killed broker lets go of its address"),
       ("dataplane/control.c", "the control thread, while a front answers"), *MEASURES, *TRIES_REAL]),
     ("strcpy stpcpy strncpy", "memcpy of a known length, or snprintf", []),
     ("strcat strncat", "snprintf", []),

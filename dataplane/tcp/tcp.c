@@ -142,7 +142,7 @@ void conn_established(struct conn *c)
         tcp->stats.half_open--;
     c->state = TCP_ESTABLISHED;
     out_set_mss(c);
-    c->cwnd = INITIAL_SEGMENTS * c->mss;
+    c->cwnd = out_initial_window(c);
     c->tune_us = tcp->now_us;
     c->tune_seq = c->rcv_nxt;
     tcp->cc->begin(c);

@@ -363,11 +363,15 @@ static bool timeout_was_spurious(const struct conn *c, const struct segment *s)
            c->snd_una == c->undo_at && seq_lt(s->ts_echo, c->retransmit_ts) && seq_lt(c->undo_at, s->ack);
 }
 
-/* RFC 8985 section 7.4: if the probe was what mended the end of the flight, that was a loss. */
-static void end_probe(struct conn *c, bool dsack)
+/* RFC 8985 section 7.4.2: if the probe was what mended the end of the flight, that was a loss; it was not if
+ * the peer has had both. An acknowledgement of all, alone, doesn't say which. */
+static void end_probe(struct conn *c, const struct segment *s, const struct news *news)
 {
+    bool behind = seq_lt(c->tlp_end, s->ack), again = !news->advanced && !s->sacks;
+    if (c->tlp_again && !news->dsack && !behind && !again)
+        return;
     c->tlp_out = false;
-    if (!c->tlp_again || dsack || c->recovery)
+    if (!c->tlp_again || news->dsack || !behind || c->recovery)
         return;
     c->ssthresh = c->tcp->cc->lost(c);
     if (c->cwnd > c->ssthresh)
@@ -434,13 +438,13 @@ static void settle(struct conn *c, const struct news *news)
     conn_list(c, LIST_OUT);
 }
 
-void ack_input(struct conn *c, const struct segment *s)
+bool ack_input(struct conn *c, const struct segment *s)
 {
     struct news news = {0};
     /* RFC 5961 section 5.2. */
     if (seq_lt(c->snd_nxt, s->ack) || seq_lt(s->ack, c->snd_una - c->snd_wnd_max)) {
         out_challenge(c);
-        return;
+        return false;
     }
     bool spurious = timeout_was_spurious(c, s);
     uint32_t window_before = c->snd_wnd;
@@ -453,12 +457,12 @@ void ack_input(struct conn *c, const struct segment *s)
         ack_rtt(c, news.rtt_us);
     if (opened && c->probing)
         window_opened(c);
-    if (!news.advanced && s->ack == c->snd_una && !s->len && !(s->flags & SEG_FIN) &&
+    if (!news.advanced && !c->probing && s->ack == c->snd_una && !s->len && !(s->flags & SEG_FIN) &&
         c->snd_wnd == window_before)
         count_duplicate(c);
     rack_dsack(c, news.dsack);
     if (c->tlp_out && !seq_lt(s->ack, c->tlp_end))
-        end_probe(c, news.dsack);
+        end_probe(c, s, &news);
     if (spurious)
         undo(c);
     else if (c->recovery || c->sent.sacked || c->sent.lost || c->sent.again || news.dsack)
@@ -472,4 +476,5 @@ void ack_input(struct conn *c, const struct segment *s)
     /* A peer with a shut window that answers is there. */
     if (c->probing)
         c->stalled_us = c->tcp->now_us;
+    return true;
 }

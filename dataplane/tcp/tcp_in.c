@@ -220,8 +220,7 @@ static bool input_synchronized(struct conn *c, struct segment *s, struct frame *
         if (!open_if_acked(c, s))
             return false;
     } else {
-        ack_input(c, s);
-        if (c->dead)
+        if (!ack_input(c, s) || c->dead)
             return false;
         after_ack(c);
     }

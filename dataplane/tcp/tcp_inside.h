@@ -34,7 +34,8 @@ enum {
                         neighbours) */
     MTU_LEAST_V6 = 1280,   /* RFC 8200 section 5 */
     INITIAL_SEGMENTS = 10, /* RFC 6928 */
-    DUPLICATES = 3,        /* RFC 5681 section 3.2 */
+    INITIAL_BYTES = 14600,
+    DUPLICATES = 3, /* RFC 5681 section 3.2 */
     SYN_TRIES = 6,
     WINDOW_SCALE = 7, /* what we offer: 65535 << 7 covers rx_window_max */
     RX_WINDOW_FIRST = 256 * 1024,
@@ -171,6 +172,12 @@ struct conn {
     struct conn *next[LISTS];
 };
 
+/* Bytes to send that have never been on their way. */
+static inline uint32_t conn_unsent(const struct conn *c)
+{
+    return c->fin_sent ? 0 : c->queue.end - c->snd_nxt; /* the FIN has a number too */
+}
+
 enum soon { SOON_RTO, SOON_TLP, SOON_RACK, SOON_PERSIST };
 
 struct tcp {
@@ -238,7 +245,8 @@ uint32_t data_window(const struct conn *c);
 bool data_window_grew(const struct conn *c);
 
 /* tcp_ack.c */
-void ack_input(struct conn *c, const struct segment *s);
+/* False: it is of no use, and neither is what it came with. */
+bool ack_input(struct conn *c, const struct segment *s);
 void ack_detect_losses(struct conn *c);
 /* The time for reordering is over. */
 void ack_rack_timer(struct conn *c);
@@ -266,6 +274,7 @@ uint32_t out_timestamp(const struct conn *c);
 /* One byte beyond a shut window. */
 void out_window_probe(struct conn *c);
 void out_loss_probe(struct conn *c);
+uint32_t out_initial_window(const struct conn *c);
 uint16_t out_offered_mss(const struct ip_path *path);
 
 /* tcp_timer.c */

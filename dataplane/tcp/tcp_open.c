@@ -204,6 +204,7 @@ static void from_cookie(struct tcp *tcp, const struct flow *flow, const struct s
     c->snd_wl2 = s->ack;
     c->snd_wnd = (uint32_t)s->window << c->scale_in;
     c->snd_wnd_max = c->snd_wnd;
+    c->rcv_adv = c->rcv_nxt + UINT16_MAX; /* as the SYN-ACK has told */
     conn_established(c);
 }
 

@@ -18,6 +18,13 @@ static unsigned ip_header(const struct ip_path *path)
     return path->v6 ? 40 : 20;
 }
 
+/* RFC 6928 section 2. */
+uint32_t out_initial_window(const struct conn *c)
+{
+    uint32_t most = 2u * c->mss > INITIAL_BYTES ? 2u * c->mss : INITIAL_BYTES;
+    return INITIAL_SEGMENTS * c->mss < most ? INITIAL_SEGMENTS * c->mss : most;
+}
+
 uint16_t out_offered_mss(const struct ip_path *path)
 {
     return (uint16_t)(path->mtu - ip_header(path) - SEGMENT_HEADER);
@@ -298,7 +305,7 @@ void out_lower_mtu(struct conn *c, uint16_t mtu)
 /* RFC 5681 section 4.1: after an idle time the network's state is not known any more. */
 static void restart_if_idle(struct conn *c)
 {
-    uint32_t initial = INITIAL_SEGMENTS * c->mss;
+    uint32_t initial = out_initial_window(c);
     if (c->sent.count == 0 && c->cwnd > initial && c->tcp->now_us - c->sent_us > c->rto_us) {
         if (c->ssthresh < c->cwnd - c->cwnd / 4)
             c->ssthresh = c->cwnd - c->cwnd / 4;
@@ -325,8 +332,6 @@ static uint32_t allowed(struct conn *c)
         len = window;
     }
     uint32_t room = c->cwnd > pipe ? c->cwnd - pipe : 0;
-    if (!c->sack && c->duplicates && c->duplicates < DUPLICATES)
-        room += c->duplicates * c->mss; /* RFC 3042 */
     if (room < len) {
         c->cwnd_limited = true;
         if (room < c->mss && (pipe || room == 0))
@@ -357,7 +362,7 @@ static void send_new(struct conn *c)
 {
     uint32_t len;
     c->cwnd_limited = false;
-    while (c->queue.end != c->snd_nxt && (len = allowed(c))) {
+    while (conn_unsent(c) && (len = allowed(c))) {
         uint32_t left = c->queue.end - c->snd_nxt;
         bool last = len >= left && c->fin_queued;
         uint32_t got = send_segment(c, c->snd_nxt, len < left ? len : left, last ? SEG_FIN : 0);
@@ -395,7 +400,7 @@ void out_data(struct conn *c)
             after_fin(c);
     }
     /* Only what was sent moves the timer: a user who goes on writing must not. */
-    bool waits = c->sent.count || c->queue.end != c->snd_nxt;
+    bool waits = c->sent.count || conn_unsent(c);
     if (c->snd_nxt != before || again != c->tcp->stats.retransmitted || (waits && !c->soon_us))
         timer_rearm(c);
 }
@@ -407,7 +412,7 @@ void out_window_probe(struct conn *c)
         (void)out_retransmit(c, sent_at(&c->sent, 0));
         return;
     }
-    if (c->queue.end != c->snd_nxt && send_segment(c, c->snd_nxt, 1, 0))
+    if (conn_unsent(c) && send_segment(c, c->snd_nxt, 1, 0))
         note_sent(c, c->snd_nxt + 1, 0);
 }
 

@@ -71,7 +71,7 @@ void timer_rearm(struct conn *c)
     if (c->soon_us && c->soon_kind == SOON_RACK)
         return;
     if (c->sent.count == 0 || c->probing) {
-        if (c->state >= TCP_ESTABLISHED && (c->queue.end != c->snd_nxt || c->probing))
+        if (c->state >= TCP_ESTABLISHED && (conn_unsent(c) || c->probing))
             timer_soon(c, SOON_PERSIST, now_us + backed_off(c));
         else
             timer_no_soon(c);

@@ -404,6 +404,14 @@ static void window_opened(struct conn *c)
     if (!c->sent.count)
         return;
     struct sent *first = sent_at(&c->sent, 0);
+    /* The probe's byte was not lost, there was no room for it: it goes out with what follows. */
+    if (c->sent.count == 1 && !c->fin_sent && first->end - first->seq == 1) {
+        sent_unmark(&c->sent, first);
+        sent_drop(&c->sent, &c->tcp->pools.sent);
+        c->snd_nxt = c->snd_una;
+        c->tlp_out = false;
+        return;
+    }
     if (!(first->flags & (SENT_LOST | SENT_SACKED)))
         sent_mark_lost(&c->sent, first);
 }

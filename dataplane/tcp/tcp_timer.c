@@ -65,6 +65,13 @@ static bool wants_loss_probe(const struct conn *c, uint64_t *at_us)
     return wait < backed_off(c);
 }
 
+/* Several probes are unanswered before the peer is given up. */
+static uint64_t probe_interval(const struct conn *c)
+{
+    uint64_t most = c->tcp->options.give_up_ms * UINT64_C(1000) / 4, us = backed_off(c);
+    return us < most ? us : most;
+}
+
 void timer_rearm(struct conn *c)
 {
     uint64_t now_us = c->tcp->now_us, at_us;
@@ -72,7 +79,7 @@ void timer_rearm(struct conn *c)
         return;
     if (c->sent.count == 0 || c->probing) {
         if (c->state >= TCP_ESTABLISHED && (conn_unsent(c) || c->probing))
-            timer_soon(c, SOON_PERSIST, now_us + backed_off(c));
+            timer_soon(c, SOON_PERSIST, now_us + probe_interval(c));
         else
             timer_no_soon(c);
     } else if (wants_loss_probe(c, &at_us)) {

@@ -255,24 +255,42 @@ static void hand_up(struct tls_stream *s, size_t n)
         rx_keep(&t->rx, &s->rest, bytes.len - used);
 }
 
-/* As many records as fit, so that the owner is called once for all of them. dry: more must arrive first. */
-static size_t decrypt(struct tls_stream *s, uint8_t *at, size_t room, bool *dry)
+/* Nothing can be decrypted now. Returns whether more must arrive first; else the stream has ended. */
+static bool is_dry(struct tls_stream *s)
 {
-    size_t n = 0, got;
-    ERR_clear_error();
-    while (n < room && !s->ended && SSL_read_ex(s->ssl, at + n, room - n, &got) == 1)
-        n += got;
-    if (n == room || s->ended)
-        return n;
     int error = SSL_get_error(s->ssl, 0);
-    *dry = error == SSL_ERROR_WANT_READ;
-    s->ended = !*dry;
+    s->ended = error != SSL_ERROR_WANT_READ;
     if (s->ended && error != SSL_ERROR_ZERO_RETURN) {
         log_line(LOG_INFO, s->tls->options.agent, "%s: TLS ended: %s", s->peer, reason(s));
         s->error = EPROTO;
         s->broken = true;
     }
     ERR_clear_error();
+    return !s->ended;
+}
+
+/* Whether there is a byte to be decrypted. Asked before a receive chunk is: who sends half a record must not
+ * make rests move from chunk to chunk, and use up chunks that the owner never hears of. */
+static bool has_bytes(struct tls_stream *s, bool *dry)
+{
+    uint8_t byte;
+    size_t got;
+    ERR_clear_error();
+    if (SSL_pending(s->ssl) || SSL_peek_ex(s->ssl, &byte, 1, &got) == 1)
+        return true;
+    *dry = is_dry(s);
+    return false;
+}
+
+/* As many records as fit, so that the owner is called once for all of them. */
+static size_t decrypt(struct tls_stream *s, uint8_t *at, size_t room, bool *dry)
+{
+    size_t n = 0, got;
+    ERR_clear_error();
+    while (n < room && !s->ended && SSL_read_ex(s->ssl, at + n, room - n, &got) == 1)
+        n += got;
+    if (n < room && !s->ended)
+        *dry = is_dry(s);
     return n;
 }
 
@@ -282,19 +300,19 @@ void tls_pump(struct tls_stream *s)
     bool dry = false;
     while (!dry && may_read(s)) {
         size_t room;
-        if (s->ended && !has_replay(s)) {
+        if (!has_replay(s) && s->ended) {
             tls_end(s, s->error);
             return;
         }
+        if (!has_replay(s) && !has_bytes(s, &dry))
+            continue;
         uint8_t *at = rx_begin(&t->rx, &s->rest, &room);
         if (!at) {
             t->starved = true;
             tls_list(s);
             return;
         }
-        size_t n = decrypt(s, at, room, &dry);
-        if (n || has_replay(s))
-            hand_up(s, n);
+        hand_up(s, decrypt(s, at, room, &dry));
     }
 }
 

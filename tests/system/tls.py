@@ -157,6 +157,14 @@ class Tls(unittest.TestCase):
             self.assertIn(b"Verification: OK", said.stderr)
             self.assertIn(b"TLSv1.3", said.stderr)
 
+    def test_no_renegotiation(self):
+        with self.running() as broker:
+            said = subprocess.run(["openssl", "s_client", "-tls1_2", "-connect", "%s:%d" % (broker.address, tls_port(broker))],
+                                  input=b"R\n", capture_output=True, timeout=PATIENCE_S, check=False)
+            self.assertIn(b"RENEGOTIATING", said.stdout + said.stderr)
+            self.assertIn(b"no renegotiation", said.stderr)
+            self.round_trip(broker, self.authority.context())
+
     def test_close_notify_comes_with_the_end(self):
         with self.running() as broker:
             stream = handshake(broker, self.authority.context())

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tls_site.h"
+#include "transport/rx.h"
 
 enum { SEEDS = 12 };
 
@@ -229,6 +230,41 @@ Test(transport_tls, a_close_that_the_peer_does_not_take_is_given_up)
     cr_assert(s->closed);
     cr_assert_eq(s->error, ETIMEDOUT);
     tls_client_free(c);
+    site_free(s);
+    tls_files_free(files);
+}
+
+/* Two streams with rests take turns at single bytes of a record: the rests must not go from chunk to chunk.
+ */
+Test(transport_tls, half_a_record_takes_no_chunk)
+{
+    static uint8_t zeros[RX_REST_MAX / 2];
+    struct tls_files *files = tls_files_new();
+    struct site *s = site_new(files, 40, 60000, "none");
+    struct tls_client *c[2];
+    uint64_t id[2];
+    s->take_none = s->lend = true;
+    for (unsigned i = 0; i < 2; i++) {
+        c[i] = tls_client_new(files->certificate, 0, NULL, NULL);
+        site_shake(s, c[i], 5000);
+        id[i] = s->client_id;
+        for (size_t sent = 0; sent < sizeof zeros;) {
+            sent += tls_client_write(c[i], zeros, sizeof zeros - sent < 1000 ? sizeof zeros - sent : 1000);
+            site_both(s, c[i], 5000);
+        }
+        UNTIL(s, c[i], 5000, s->offered == sizeof zeros);
+        s->offered = 0;
+        cr_assert_eq(tls_client_write(c[i], zeros, 1000), 1000);
+    }
+    for (unsigned n = 0; n < 900; n++) {
+        s->client_id = id[n % 2];
+        site_both(s, c[n % 2], 1);
+    }
+    cr_assert_eq(s->offered, 0);
+    s->client_id = id[0];
+    UNTIL(s, c[0], 5000, s->offered == sizeof zeros + 1000);
+    for (unsigned i = 0; i < 2; i++)
+        tls_client_free(c[i]);
     site_free(s);
     tls_files_free(files);
 }

@@ -32,12 +32,13 @@ static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch
     cr_assert_eq(user, s);
     cr_assert(!s->closed && !s->paused, "data for a stream that is closed or paused");
     s->epoch = epoch;
-    size_t used = s->take_all ? bytes.len : prng_below(&s->prng, bytes.len + 1);
+    s->offered = bytes.len;
+    size_t used = s->take_none ? 0 : s->take_all ? bytes.len : prng_below(&s->prng, bytes.len + 1);
     for (size_t i = 0; i < used; i++)
         if (bytes.at[i] != pattern(s->received + i))
             cr_assert_fail("byte %zu is wrong", s->received + i);
     s->received += used;
-    if (s->keep_paused || (!s->take_all && prng_below(&s->prng, 4) == 0)) {
+    if (s->keep_paused || (!s->take_all && !s->take_none && prng_below(&s->prng, 4) == 0)) {
         s->paused = true;
         s->t->ops->pause(s->t, s->stream);
     }
@@ -156,7 +157,7 @@ void site_turn(struct site *s)
     s->now_ns += s->network ? MS : MS / 100;
     if (!s->lend && s->epoch)
         s->t->ops->rx_release(s->t, s->epoch);
-    if (s->accepted && !s->closed && !s->keep_paused && prng_below(&s->prng, 3) == 0) {
+    if (s->accepted && !s->closed && !s->keep_paused && !s->take_none && prng_below(&s->prng, 3) == 0) {
         s->paused = false;
         s->t->ops->resume(s->t, s->stream);
     }

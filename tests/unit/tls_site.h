@@ -24,7 +24,9 @@ struct site {
     uint64_t stream;
     unsigned accepted;
     bool refuse, keep_paused, paused, wants, closed, lend;
-    bool take_all; /* what comes is used up at once */
+    bool take_all;  /* what comes is used up at once */
+    bool take_none; /* or nothing of it */
+    size_t offered; /* by the last data() */
     int error;
     size_t received, to_send, sent; /* plain */
 };

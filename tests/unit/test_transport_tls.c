@@ -10,7 +10,7 @@ enum { SEEDS = 12 };
 
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
-Test(transport_tls, carries_every_byte_both_ways, .timeout = 120)
+Test(transport_tls, carries_every_byte_both_ways)
 {
     enum { BYTES = 400000 };
     struct tls_files *files = tls_files_new();
@@ -269,7 +269,7 @@ Test(transport_tls, half_a_record_takes_no_chunk)
     tls_files_free(files);
 }
 
-Test(transport_tls, over_kernel_sockets, .timeout = 60)
+Test(transport_tls, over_kernel_sockets)
 {
     enum { BYTES = 16 << 20 };
     struct tls_files *files = tls_files_new();

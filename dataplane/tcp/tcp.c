@@ -143,6 +143,11 @@ void conn_established(struct conn *c)
     c->state = TCP_ESTABLISHED;
     out_set_mss(c);
     c->cwnd = out_initial_window(c);
+    /* The SYN was lost: RFC 6298 section 5.7, RFC 6928 section 2. */
+    if (c->syn_again) {
+        c->cwnd = c->mss;
+        c->rto_us = c->srtt_us ? c->rto_us : RTO_AFTER_SYN_US;
+    }
     c->tune_us = tcp->now_us;
     c->tune_seq = c->rcv_nxt;
     tcp->cc->begin(c);
@@ -253,7 +258,7 @@ struct tcp *tcp_new(const struct tcp_options *options, struct ip *ip)
     CHECK(tcp->cc);
     tcp->ip = ip;
     tcp->device = ip_device(ip);
-    tcp->wait_end = &tcp->wait_first;
+    TAILQ_INIT(&tcp->waiting);
     prng_seed(&tcp->prng, o->seed);
     memcpy(tcp->hash_secret, o->secret, sizeof tcp->hash_secret);
     tcp->hash_secret[0] |= 1;

@@ -288,17 +288,17 @@ static void trim_front(struct kept *k, uint32_t seq)
     k->len -= n;
 }
 
-/* After `before` (NULL: at the head). What is there already stays; the new one is cut to the gap. */
-static void insert(struct conn *c, struct kept *before, struct kept *k)
+/* After `before` (NULL: at the head). What is there already stays; the new one is cut to the gap. False:
+ * there is none, and k is freed. */
+static bool insert(struct conn *c, struct kept *before, struct kept *k)
 {
     struct kept **at = before ? &before->next : &c->ahead;
     struct tcp *tcp = c->tcp;
     if (before && seq_lt(k->seq, before->seq + before->len)) {
         uint32_t end = before->seq + before->len;
         if (seq_lt(k->seq + k->len, end) || (k->seq + k->len == end && !k->fin)) {
-            note_duplicate(c, k->seq, k->seq + k->len);
             drop(tcp, k);
-            return;
+            return false;
         }
         trim_front(k, end);
     }
@@ -318,10 +318,39 @@ static void insert(struct conn *c, struct kept *before, struct kept *k)
     c->ahead_count++;
     if (!k->next)
         c->ahead_last = k;
+    return true;
+}
+
+/* The one behind which k belongs, NULL: none. *left: where the bytes begin that k is the end of, as far as is
+ * known. */
+static struct kept *before(const struct conn *c, const struct kept *k, uint32_t *left)
+{
+    struct kept *last = NULL;
+    *left = k->seq;
+    /* What comes next in order, usually; then the blocks told before know where it began. */
+    if (c->ahead && seq_leq(c->ahead_last->seq, k->seq))
+        return c->ahead_last;
+    uint32_t begun = 0;
+    for (struct kept *i = c->ahead; i && seq_leq(i->seq, k->seq); last = i, i = i->next)
+        if (!last || seq_lt(last->seq + last->len, i->seq))
+            begun = i->seq;
+    if (last && seq_leq(k->seq, last->seq + last->len))
+        *left = begun;
+    return last;
+}
+
+/* Where the bytes end that begin with k. */
+static uint32_t right_of(const struct kept *k)
+{
+    uint32_t right = k->seq + k->len;
+    for (const struct kept *i = k->next; i && i->seq == right; i = i->next)
+        right += i->len;
+    return right;
 }
 
 static bool keep_ahead(struct conn *c, struct segment *s, struct frame *frame)
 {
+    uint32_t left;
     struct tcp *tcp = c->tcp;
     bool taken = false;
     tcp->stats.out_of_order++;
@@ -329,17 +358,15 @@ static bool keep_ahead(struct conn *c, struct segment *s, struct frame *frame)
         tcp->stats.out_of_order_dropped++;
         return false;
     }
-    struct kept *k = keep(c, s, frame, &taken), *before = NULL;
+    struct kept *k = keep(c, s, frame, &taken);
     if (!k)
         return false;
+    struct kept *last = before(c, k, &left);
+    bool inserted = insert(c, last, k);
     if (c->sack && s->len)
-        note_block(c, s->seq, s->seq + s->len);
-    if (c->ahead && seq_leq(c->ahead_last->seq, k->seq))
-        before = c->ahead_last;
-    else
-        for (struct kept *i = c->ahead; i && seq_leq(i->seq, k->seq); i = i->next)
-            before = i;
-    insert(c, before, k);
+        note_block(c, left, inserted ? right_of(k) : s->seq + s->len);
+    if (!inserted)
+        note_duplicate(c, s->seq, s->seq + s->len);
     return taken;
 }
 

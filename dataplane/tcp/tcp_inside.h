@@ -14,6 +14,8 @@
  */
 #pragma once
 
+#include <sys/queue.h>
+
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/prng.h"
@@ -44,6 +46,7 @@ enum {
     COPIED_MAX = 256 * 1024 * 1024, /* bytes of such copies */
     CHALLENGES_PER_S = 5, /* RFC 5961 section 7: of one connection, so that none learns of another */
     RTO_FIRST_US = 1000000,
+    RTO_AFTER_SYN_US = 3000000, /* RFC 6298 section 5.7 */
     RTO_MOST_US = 60000000,
     TLP_LEAST_US = 2000,
     MIN_RTT_S = 10,                   /* a shortest round trip older than this is forgotten */
@@ -115,7 +118,8 @@ struct conn {
     struct tcp_upcalls up;
     void *user; /* NULL: nobody (yet, or any more) */
 
-    bool passive : 1, detached : 1, dead : 1; /* dead: freed when the device is through with what was lent */
+    bool passive : 1, detached : 1, syn_again : 1,
+        dead : 1; /* dead: freed when the device is through with what was lent */
     bool sack : 1, timestamps : 1;
     bool fin_queued : 1, fin_sent : 1, fin_received : 1, ended_told : 1;
     bool ack_owed : 1, ack_now : 1, paused : 1, wants_room : 1, cwnd_limited : 1, probing : 1, tlp_out : 1,
@@ -192,8 +196,8 @@ struct tcp {
     uint64_t now_ns, now_us;
     uint64_t hash_secret[2];
     struct conn *list[LISTS];
-    struct conn *last; /* of the segment before */
-    struct tcp_wait *wait_first, **wait_end;
+    struct conn *last;              /* of the segment before */
+    TAILQ_HEAD(, tcp_wait) waiting; /* the one that ends first is the first */
     struct tcp_listener listener[LISTENERS_MAX];
     unsigned listeners;
     struct pools {

@@ -111,6 +111,7 @@ static void syn_timeout(struct conn *c)
         conn_end(c, ETIMEDOUT);
         return;
     }
+    c->syn_again = true;
     (void)out_retransmit(c, sent_at(&c->sent, 0));
     timer_rearm(c);
 }

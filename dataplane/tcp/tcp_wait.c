@@ -10,12 +10,12 @@
 #include "tcp/tcp_inside.h"
 
 struct tcp_wait {
-    struct map_node node; /* of tcp->waits */
-    struct tcp_wait *next;
+    struct map_node node;          /* of tcp->waits */
+    TAILQ_ENTRY(tcp_wait) waiting; /* of tcp->waiting */
     struct flow flow;
     uint64_t until_us;
     uint32_t snd_nxt, rcv_nxt, ts_recent, ts_offset;
-    bool timestamps, gone; /* gone: begun anew, only the queue still has it */
+    bool timestamps;
 };
 
 static bool same_flow(const struct map_node *node, const void *key)
@@ -23,37 +23,38 @@ static bool same_flow(const struct map_node *node, const void *key)
     return memcmp(&container_of(node, struct tcp_wait, node)->flow, key, sizeof(struct flow)) == 0;
 }
 
-static void drop_first(struct tcp *tcp)
+static void drop(struct tcp *tcp, struct tcp_wait *w)
 {
-    struct tcp_wait *w = tcp->wait_first;
-    tcp->wait_first = w->next;
-    if (!tcp->wait_first)
-        tcp->wait_end = &tcp->wait_first;
-    if (!w->gone)
-        map_remove(&tcp->waits, &w->node);
+    TAILQ_REMOVE(&tcp->waiting, w, waiting);
+    map_remove(&tcp->waits, &w->node);
     tcp->stats.time_wait--;
     free(w);
+}
+
+/* From now on, twice the longest life of a segment. */
+static void wait(struct tcp *tcp, struct tcp_wait *w)
+{
+    w->until_us = tcp->now_us + tcp->options.time_wait_ms * UINT64_C(1000);
+    TAILQ_INSERT_TAIL(&tcp->waiting, w, waiting);
 }
 
 void wait_begin(struct conn *c)
 {
     struct tcp *tcp = c->tcp;
     if (tcp->options.time_wait_max && tcp->stats.time_wait >= tcp->options.time_wait_max)
-        drop_first(tcp);
+        drop(tcp, TAILQ_FIRST(&tcp->waiting));
     struct tcp_wait *w = calloc(1, sizeof *w);
     CHECK(w);
     w->flow.local = c->path.local;
     w->flow.peer = c->path.peer;
     w->flow.local_port = c->local_port;
     w->flow.peer_port = c->peer_port;
-    w->until_us = tcp->now_us + tcp->options.time_wait_ms * UINT64_C(1000);
     w->snd_nxt = c->snd_nxt;
     w->rcv_nxt = c->rcv_nxt;
     w->ts_recent = c->ts_recent;
     w->ts_offset = c->ts_offset;
     w->timestamps = c->timestamps;
-    *tcp->wait_end = w;
-    tcp->wait_end = &w->next;
+    wait(tcp, w);
     tcp->stats.time_wait++;
     map_add(&tcp->waits, &w->node, c->node.hash);
     conn_end(c, 0);
@@ -91,13 +92,17 @@ bool wait_input(struct tcp *tcp, const struct flow *flow, uint64_t hash, const s
         return false;
     struct tcp_wait *w = container_of(node, struct tcp_wait, node);
     if (begins_anew(w, s)) {
-        map_remove(&tcp->waits, &w->node);
-        w->gone = true;
+        drop(tcp, w);
         return false;
     }
     /* Resets are ignored: RFC 1337 section 3, fix F1. */
     if (s->flags & SEG_RST)
         return true;
+    /* Our acknowledgement of the FIN was lost: RFC 9293 section 3.10.7.4. */
+    if (s->flags & SEG_FIN) {
+        TAILQ_REMOVE(&tcp->waiting, w, waiting);
+        wait(tcp, w);
+    }
     /* What carries nothing is an answer to something: two who wait don't talk for ever. */
     if (segment_length(s))
         acknowledge(tcp, w);
@@ -107,18 +112,19 @@ bool wait_input(struct tcp *tcp, const struct flow *flow, uint64_t hash, const s
 unsigned wait_expire(struct tcp *tcp)
 {
     unsigned n = 0;
-    for (; tcp->wait_first && tcp->wait_first->until_us <= tcp->now_us; n++)
-        drop_first(tcp);
+    for (struct tcp_wait *w; (w = TAILQ_FIRST(&tcp->waiting)) && w->until_us <= tcp->now_us; n++)
+        drop(tcp, w);
     return n;
 }
 
 uint64_t wait_deadline(const struct tcp *tcp)
 {
-    return tcp->wait_first ? tcp->wait_first->until_us * 1000 : UINT64_MAX;
+    const struct tcp_wait *w = TAILQ_FIRST(&tcp->waiting);
+    return w ? w->until_us * 1000 : UINT64_MAX;
 }
 
 void wait_free(struct tcp *tcp)
 {
-    while (tcp->wait_first)
-        drop_first(tcp);
+    for (struct tcp_wait *w; (w = TAILQ_FIRST(&tcp->waiting));)
+        drop(tcp, w);
 }

@@ -4,6 +4,8 @@
 
 #include "base/check.h"
 
+enum { BURSTS_MAX = 8 }; /* in one turn */
+
 struct stack {
     struct ip *ip;
     struct tcp *tcp;
@@ -43,8 +45,13 @@ void stack_free(struct stack *stack)
 
 unsigned stack_poll(struct stack *stack, uint64_t now_ns)
 {
+    unsigned work = 0, burst, bursts = 0;
     tcp_set_now(stack->tcp, now_ns);
-    unsigned work = ip_poll(stack->ip, now_ns);
+    /* More than one, so that a turn of the other agents serves more frames; not all, so that they have turns.
+     */
+    do
+        work += burst = ip_poll(stack->ip, now_ns);
+    while (burst >= DEVICE_BURST && ++bursts < BURSTS_MAX);
     return work + tcp_run_timers(stack->tcp, now_ns);
 }
 

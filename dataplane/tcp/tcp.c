@@ -169,16 +169,6 @@ void conn_established(struct conn *c)
 
 /* ---- lists worked off once a turn ----------------------------------------------------------------- */
 
-struct conn *conn_take(struct tcp *tcp, enum conn_list list)
-{
-    struct conn *c = tcp->list[list];
-    if (c) {
-        tcp->list[list] = c->next[list];
-        c->listed &= (uint8_t) ~(1u << list);
-    }
-    return c;
-}
-
 /* What the device is through with. Two marks, so that a busy connection is not asked to become idle first. */
 static void count_released(struct conn *c)
 {
@@ -215,20 +205,40 @@ static void look_at_lent(struct tcp *tcp)
     }
 }
 
+/* Each once: those whom the device has no room for list themselves anew, for the next turn. */
+static void for_each(struct tcp *tcp, enum conn_list list, void (*what)(struct conn *c))
+{
+    struct conn *all = tcp->list[list];
+    tcp->list[list] = NULL;
+    for (struct conn *c = all; c; c = all) {
+        all = c->next[list];
+        c->listed &= (uint8_t) ~(1u << list);
+        if (!c->dead)
+            what(c);
+    }
+}
+
+static void acknowledge(struct conn *c)
+{
+    if (c->ack_owed || data_window_grew(c))
+        out_ack(c);
+}
+
+static void resume(struct conn *c)
+{
+    if (c->paused)
+        data_resume(c);
+}
+
+void conns_resume(struct tcp *tcp)
+{
+    for_each(tcp, LIST_RESUME, resume);
+}
+
 void tcp_flush(struct tcp *tcp)
 {
-    /* Those whom the device has no room for come again next time. */
-    struct conn *out = tcp->list[LIST_OUT];
-    tcp->list[LIST_OUT] = NULL;
-    for (struct conn *c = out; c; c = out) {
-        out = c->next[LIST_OUT];
-        c->listed &= (uint8_t) ~(1u << LIST_OUT);
-        if (!c->dead)
-            out_data(c);
-    }
-    for (struct conn *c; (c = conn_take(tcp, LIST_ACK));)
-        if (!c->dead && (c->ack_owed || data_window_grew(c)))
-            out_ack(c);
+    for_each(tcp, LIST_OUT, out_data);
+    for_each(tcp, LIST_ACK, acknowledge);
     if (tcp->list[LIST_LENT])
         look_at_lent(tcp);
 }

@@ -218,8 +218,8 @@ struct conn *conn_of(struct tcp *tcp, uint64_t id);
 /* It is over: the last upcall with this error, and it is freed when nothing looks at it any more. */
 void conn_end(struct conn *c, int error);
 void conn_list(struct conn *c, enum conn_list list);
-/* The first of the list, taken off; NULL: it is empty. */
-struct conn *conn_take(struct tcp *tcp, enum conn_list list);
+/* Users who want more get it. */
+void conns_resume(struct tcp *tcp);
 void conn_established(struct conn *c);
 
 /* tcp_open.c */

@@ -242,14 +242,7 @@ static void on_timer(struct tcp *tcp, struct wheel_node *node)
 unsigned tcp_run_timers(struct tcp *tcp, uint64_t now_ns)
 {
     unsigned n = wait_expire(tcp);
-    struct conn *resumed = tcp->list[LIST_RESUME];
-    tcp->list[LIST_RESUME] = NULL;
-    for (struct conn *c = resumed; c; c = resumed, n++) {
-        resumed = c->next[LIST_RESUME];
-        c->listed &= (uint8_t) ~(1u << LIST_RESUME);
-        if (!c->dead && c->paused)
-            data_resume(c);
-    }
+    conns_resume(tcp);
     for (struct wheel_node *node; (node = wheel_due(&tcp->wheel, now_ns)); n++)
         on_timer(tcp, node);
     return n;

@@ -26,16 +26,19 @@ static struct device_dpdk *self(struct device *d)
 
 /* ---- receiving ------------------------------------------------------------------------------------- */
 
+/* NONE is DPDK's name for a frame whose sum was never filled in, because it has not been on a wire: from a
+ * neighbour on the same host, over virtio. Its bytes are vouched for. */
 static uint16_t flags_of(uint64_t ol_flags)
 {
     uint16_t flags = 0;
-    if ((ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+    uint64_t ip = ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK, l4 = ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+    if (ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD || ip == RTE_MBUF_F_RX_IP_CKSUM_NONE)
         flags |= FRAME_IP_SUM_GOOD;
-    else if ((ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD)
+    else if (ip == RTE_MBUF_F_RX_IP_CKSUM_BAD)
         flags |= FRAME_IP_SUM_BAD;
-    if ((ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+    if (l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD || l4 == RTE_MBUF_F_RX_L4_CKSUM_NONE)
         flags |= FRAME_L4_SUM_GOOD;
-    else if ((ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD)
+    else if (l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD)
         flags |= FRAME_L4_SUM_BAD;
     if (ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)
         flags |= FRAME_VLAN_STRIPPED;

@@ -2,17 +2,11 @@
 #include "clock.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <string.h>
 
-#define CONNECT_TIMEOUT_MS 5000
-#define ANSWER_TIMEOUT_MS  30000 /* of silence, while an answer is awaited */
+#define ANSWER_TIMEOUT_MS 30000 /* of silence, while an answer is awaited */
 
 const char *conn_name(const struct conn *c, char text[32])
 {
@@ -25,9 +19,8 @@ const char *conn_name(const struct conn *c, char text[32])
 
 void conn_drop(struct conn *c)
 {
-    if (c->fd >= 0)
-        close(c->fd);
-    c->fd = -1;
+    c->is_open = false;
+    c->carrier->ops->drop(c);
     c->in.len = c->in_used = c->out.len = c->out_sent = c->batch_len = c->batch_sent = 0;
 }
 
@@ -49,23 +42,11 @@ int conn_fail(struct conn *c, const char *format, ...)
 }
 
 /* ---- output ---- */
-static int64_t send_some(struct conn *c, const uint8_t *bytes, size_t n)
-{
-    ssize_t sent = send(c->fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0)
-        return sent;
-    if (errno == EAGAIN || errno == EINTR)
-        return 0;
-    char name[32];
-    return conn_fail(c, "the connection of %s broke while sending (%s); see the broker's log",
-                     conn_name(c, name), strerror(errno));
-}
-
 int conn_flush(struct conn *c)
 {
     int64_t n;
     if (c->batch_sent < c->batch_len) {
-        n = send_some(c, c->batch + c->batch_sent, c->batch_len - c->batch_sent);
+        n = c->carrier->ops->send(c, c->batch + c->batch_sent, c->batch_len - c->batch_sent, true);
         if (n < 0)
             return -1;
         c->batch_sent += (size_t)n;
@@ -74,7 +55,7 @@ int conn_flush(struct conn *c)
     }
     if (!c->out.len)
         return 0;
-    n = send_some(c, c->out.data + c->out_sent, c->out.len - c->out_sent);
+    n = c->carrier->ops->send(c, c->out.data + c->out_sent, c->out.len - c->out_sent, false);
     if (n < 0)
         return -1;
     c->out_sent += (size_t)n;
@@ -83,47 +64,35 @@ int conn_flush(struct conn *c)
     return 0;
 }
 
-/* ---- input ---- */
-int64_t conn_receive(struct conn *c, uint8_t *scratch, size_t room)
+int conn_broke(struct conn *c, int error)
 {
     char name[32];
-    size_t held = c->in.len;
-    if (held)
-        memcpy(scratch, c->in.data, held);
-    /* No room is left only while -R holds back what is here already. */
-    ssize_t n = held < room ? recv(c->fd, scratch + held, room - held, MSG_DONTWAIT) : 0;
-    if (n > 0)
-        return (int64_t)held + n;
-    if (held == room || (n < 0 && (errno == EAGAIN || errno == EINTR)))
-        return c->held ? (int64_t)held : 0;
-    return conn_fail(c, "the broker closed the connection of %s (%s) without a reason; see the broker's log",
-                     conn_name(c, name), n ? strerror(errno) : "end of stream");
+    return conn_fail(c, "the connection of %s broke while sending (%s); see the broker's log",
+                     conn_name(c, name), strerror(error));
 }
 
-void conn_leave(struct conn *c, const uint8_t *rest, size_t n)
+int conn_ended(struct conn *c, int error)
 {
-    c->in.len = 0;
-    buffer_put(&c->in, rest, n);
+    char name[32];
+    return conn_fail(c, "the broker closed the connection of %s (%s) without a reason; see the broker's log",
+                     conn_name(c, name), error ? strerror(error) : "end of stream");
+}
+
+void conn_adopt(struct conn *c)
+{
+    buffer_drop(&c->in, c->in_used);
+    c->in_used = 0;
+    c->carrier->ops->adopt(c);
 }
 
 /* ---- methods awaited while nothing else goes on ---- */
-static int wait_for(struct conn *c, short events, int timeout_ms)
-{
-    struct pollfd p = {.fd = c->fd, .events = events};
-    int n;
-    do
-        n = poll(&p, 1, timeout_ms);
-    while (n < 0 && errno == EINTR);
-    return n > 0;
-}
-
 static int flush_wholly(struct conn *c)
 {
     char name[32];
-    while (c->fd >= 0 && conn_has_output(c)) {
+    while (c->is_open && conn_has_output(c)) {
         if (conn_flush(c))
             return -1;
-        if (conn_has_output(c) && !wait_for(c, POLLOUT, ANSWER_TIMEOUT_MS))
+        if (conn_has_output(c) && !c->carrier->ops->wait(c, true, ANSWER_TIMEOUT_MS))
             return conn_fail(c, "the broker reads nothing from %s for %d s; is it alive?", conn_name(c, name),
                              ANSWER_TIMEOUT_MS / 1000);
     }
@@ -133,14 +102,10 @@ static int flush_wholly(struct conn *c)
 static int receive_more(struct conn *c, int timeout_ms)
 {
     char name[32];
-    if (!wait_for(c, POLLIN, timeout_ms))
+    if (!c->carrier->ops->wait(c, false, timeout_ms))
         return conn_fail(c, "the broker gave %s no answer for %d s; is it alive?", conn_name(c, name),
                          timeout_ms / 1000);
-    buffer_reserve(&c->in, 65536);
-    ssize_t n = recv(c->fd, c->in.data + c->in.len, c->in.cap - c->in.len, MSG_DONTWAIT);
-    if (n > 0)
-        c->in.len += (size_t)n;
-    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+    if (c->carrier->ops->receive(c))
         return conn_fail(
             c,
             "the peer closed the connection of %s while an answer was awaited; is that an AMQP port? See "
@@ -233,23 +198,6 @@ int conn_on_method(struct conn *c, const struct frame *f)
 }
 
 /* ---- opening ---- */
-static int connect_one(struct conn *c, const struct addrinfo *a)
-{
-    int one = 1, error = 0;
-    socklen_t len = sizeof error;
-    c->fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (c->fd < 0)
-        return errno;
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (connect(c->fd, a->ai_addr, a->ai_addrlen) == 0)
-        return 0;
-    if (errno != EINPROGRESS)
-        return errno;
-    if (!wait_for(c, POLLOUT, CONNECT_TIMEOUT_MS))
-        return ETIMEDOUT;
-    return getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) ? errno : error;
-}
-
 static const char *advice(int error)
 {
     switch (error) {
@@ -264,23 +212,9 @@ static const char *advice(int error)
     }
 }
 
-static int connect_any(struct conn *c, const struct uri *u)
+int conn_refused(struct conn *c, const struct uri *u, int error)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list;
-    int error = getaddrinfo(u->host, u->port, &hints, &list);
-    if (error)
-        return conn_fail(c, "host %s is not known (%s); correct --uri", u->host, gai_strerror(error));
-    for (struct addrinfo *a = list; a; a = a->ai_next) {
-        error = connect_one(c, a);
-        if (!error)
-            break;
-        conn_drop(c);
-    }
-    freeaddrinfo(list);
-    if (error)
-        return conn_fail(c, "cannot connect to %s:%s: %s; %s", u->host, u->port, strerror(error),
-                         advice(error));
-    return 0;
+    return conn_fail(c, "cannot connect to %s:%s: %s; %s", u->host, u->port, strerror(error), advice(error));
 }
 
 static void write_start_ok(struct conn *c, const struct uri *u)
@@ -334,8 +268,9 @@ int conn_open(struct conn *c, const struct uri *u)
 {
     struct reader r;
     conn_drop(c);
-    if (connect_any(c, u))
+    if (c->carrier->ops->connect(c->carrier, c, u))
         return -1;
+    c->is_open = true;
     buffer_put(&c->out, "AMQP\0\0\x09\x01", 8); /* protocol header, 4.2.2 */
     if (conn_await(c, CONNECTION_START, NULL))
         return -1;
@@ -346,7 +281,6 @@ int conn_open(struct conn *c, const struct uri *u)
     write_connection_open(c, u);
     if (conn_await(c, CONNECTION_OPEN_OK, NULL))
         return -1;
-    c->held = true;
     return open_channel(c);
 }
 
@@ -374,9 +308,12 @@ static int ask_to_close(struct conn *c, uint16_t channel, enum wire_method metho
  * has not yet worked off when its connection closes. */
 void conn_close(struct conn *c)
 {
-    if (c->fd < 0)
+    if (!c->is_open)
         return;
-    if (ask_to_close(c, 1, CHANNEL_CLOSE, CHANNEL_CLOSE_OK) == 0)
-        ask_to_close(c, 0, CONNECTION_CLOSE, CONNECTION_CLOSE_OK);
+    if (c->carrier->ops->disown)
+        c->carrier->ops->disown(c);
+    if (ask_to_close(c, 1, CHANNEL_CLOSE, CHANNEL_CLOSE_OK) == 0 &&
+        ask_to_close(c, 0, CONNECTION_CLOSE, CONNECTION_CLOSE_OK) == 0)
+        c->carrier->ops->close(c);
     conn_drop(c);
 }

@@ -158,7 +158,7 @@ static void write_ack(struct consumer *k, bool multiple)
 
 void consumer_ack_rest(struct consumer *k)
 {
-    if (k->unacked && k->conn.fd >= 0)
+    if (k->unacked && k->conn.is_open)
         write_ack(k, true);
 }
 

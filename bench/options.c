@@ -13,7 +13,7 @@
 #define KIB       1024.0
 #define OWN_QUEUE "gannet-bench"
 
-enum kind { FLAG, COUNT, SIZE, NUMBER, TEXT, URI, FLAGS, FIELDS, SURVIVE, HELP };
+enum kind { FLAG, COUNT, SIZE, NUMBER, TEXT, LONG_TEXT, URI, FLAGS, FIELDS, SURVIVE, TRANSPORT, HELP };
 
 struct row {
     int letter; /* from 256 on: a long option only */
@@ -75,6 +75,16 @@ static const struct row ROWS[] = {
     {271, "hgrm", "FILE", TEXT, AT(hgrm), 0, 0, "write an HdrHistogram percentile log of the latency"},
     {272, "json", NULL, FLAG, AT(json), 0, 0, "the result as JSON on stdout, all else on stderr"},
     {273, "quiet", NULL, FLAG, AT(quiet), 0, 0, "no line each second"},
+    {275, "transport", "KIND", TRANSPORT, AT(transport), 0, 0,
+     "sockets, or dpdk: our own TCP on a port of DPDK, one thread that spins (sockets)"},
+    {276, "eal", "ARGUMENTS", LONG_TEXT, AT(eal), 0, 0, "with dpdk: DPDK's own, as testpmd takes them"},
+    {277, "address", "IP/BITS", TEXT, AT(address), 0, 0,
+     "with dpdk: the port's, such as 10.0.0.1/24; the host of --uri is one it reaches"},
+    {278, "dpdk-port", "NAME", TEXT, AT(dpdk_port), 0, 0, "with dpdk: the port's name; the first"},
+    {279, "mtu", "BYTES", COUNT, AT(mtu), 576, 9000,
+     "with dpdk: bytes of the largest packet, as the broker's (1500)"},
+    {280, "buffers", "N", COUNT, AT(buffers), 2048, 1 << 20,
+     "with dpdk: frames received and not yet read (8192)"},
     {274, "help", NULL, HELP, 0, 0, 0, "this text"},
 };
 #define ROWS_N (sizeof ROWS / sizeof *ROWS)
@@ -165,6 +175,13 @@ static void parse_uri(struct uri *u, const char *text)
         errx(2, "--uri %s: %s", text, wrong);
 }
 
+static void parse_transport(struct options *o, const char *text)
+{
+    if (strcmp(text, "sockets") != 0 && strcmp(text, "dpdk") != 0)
+        errx(2, "--transport %s: the transports are sockets and dpdk", text);
+    o->transport = *text == 'd' ? TRANSPORT_DPDK : TRANSPORT_SOCKETS;
+}
+
 static void parse_row(struct options *o, const struct row *r, const char *text)
 {
     void *to = (char *)o + r->offset;
@@ -186,6 +203,12 @@ static void parse_row(struct options *o, const struct row *r, const char *text)
         if (strlen(text) > 200)
             errx(2, "--%s: longer than 200 bytes", r->name);
         *(const char **)to = text;
+        break;
+    case LONG_TEXT:
+        *(const char **)to = text;
+        break;
+    case TRANSPORT:
+        parse_transport(o, text);
         break;
     case URI:
         parse_uri(to, text);
@@ -235,6 +258,28 @@ static void default_queue(struct options *o)
         o->purge = true;
         o->remove = o->consumers > 0;
     }
+}
+
+static void check_transport(const struct options *o)
+{
+    const char *given = o->eal         ? "eal"
+                        : o->address   ? "address"
+                        : o->dpdk_port ? "dpdk-port"
+                        : o->mtu       ? "mtu"
+                        : o->buffers   ? "buffers"
+                                       : NULL;
+    if (o->transport == TRANSPORT_SOCKETS && given)
+        errx(2, "--%s is for --transport dpdk; the kernel's sockets have no use for it", given);
+    if (o->transport != TRANSPORT_DPDK)
+        return;
+    if (!o->eal)
+        errx(2,
+             "--transport dpdk: say which device, such as --eal '--no-pci --in-memory --single-file-segments "
+             "-m 256 --vdev=net_memif0,role=client,id=0,socket=/run/x.sock,socket-abstract=no'");
+    if (!o->address)
+        errx(2, "--transport dpdk: give the port an address of its own, such as --address 10.0.0.1/24");
+    if (o->threads > 1)
+        errx(2, "--transport dpdk works on one thread: leave --threads away");
 }
 
 static void check_options(struct options *o)
@@ -322,6 +367,7 @@ void options_parse(struct options *o, int argc, char **argv)
     default_queue(o);
     default_survive(o);
     check_options(o);
+    check_transport(o);
     if (!o->binding_key)
         o->binding_key = o->key;
 }

@@ -42,6 +42,10 @@ struct options {
     double drain;   /* seconds without progress before a message counts as lost */
     double survive; /* seconds the broker may be away; 0: a lost connection ends the run */
 
+    enum { TRANSPORT_SOCKETS, TRANSPORT_DPDK } transport;
+    const char *eal, *dpdk_port, *address; /* NULL: not given */
+    uint64_t mtu, buffers;
+
     uint64_t batch; /* bytes a write may move */
     bool spin;
     uint64_t broker_pid;

@@ -35,10 +35,23 @@ void producer_free(struct producer *p)
 /* All producers of a run together get this much for their batches. */
 #define BATCH_MEMORY (256ull << 20)
 
-static size_t slots_for(const struct options *o, size_t slot_size)
+/* Batches on their way to a peer's acknowledgement, where the carrier copies nothing: one is written anew
+ * only when it is through. */
+#define BATCHES_LENT 16
+
+static uint64_t least(uint64_t a, uint64_t b)
 {
-    uint64_t share = BATCH_MEMORY / o->producers, bytes = o->batch < share ? o->batch : share;
-    return bytes > slot_size ? bytes / slot_size : 1;
+    return a < b ? a : b;
+}
+
+static void choose_slots(struct producer *p)
+{
+    const struct options *o = p->o;
+    unsigned batches = p->conn.carrier->ops->lent ? BATCHES_LENT : 1;
+    uint64_t bytes = least(o->batch, BATCH_MEMORY / o->producers / batches);
+    p->batch_slots = bytes > p->slot_size ? bytes / p->slot_size : 1;
+    p->slots = p->batch_slots * batches;
+    p->slot = 0;
 }
 
 static void encode_batch(struct producer *p)
@@ -53,11 +66,10 @@ static void encode_batch(struct producer *p)
     p->slot_size = p->encoded.len;
     p->body_at = get_u32(p->encoded.data + 3) + FRAME_OVERHEAD; /* behind the method frame */
     p->body_at += get_u32(p->encoded.data + p->body_at + 3) + FRAME_OVERHEAD + FRAME_HEAD;
-    p->slots = slots_for(o, p->slot_size);
+    choose_slots(p);
     for (size_t i = 1; i < p->slots; i++)
         write_publish(&p->encoded, &what, body, o->size, p->conn.frame_max);
     free(body);
-    p->conn.batch = p->encoded.data;
 }
 
 /* ---- connections ---- */
@@ -104,11 +116,6 @@ uint64_t producer_due_ns(const struct producer *p)
     return p->start_ns + (uint64_t)((double)p->next_seq * p->interval_ns);
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* How many messages never sent before may go now. */
 static uint64_t fresh_allowed(const struct producer *p, uint64_t now, enum producer_wait *wait)
 {
@@ -137,15 +144,27 @@ static uint64_t window_allowed(const struct producer *p)
     return least(p->o->confirms - p->outstanding, p->ring_mask + 1 - (p->tag_next - p->tag_low));
 }
 
+/* Slots that may be written to, in one piece. */
+static uint64_t slots_allowed(struct producer *p, enum producer_wait *wait)
+{
+    if (p->slots == p->batch_slots)
+        return p->slots;
+    uint64_t lent = (conn_lent(&p->conn) + p->slot_size - 1) / p->slot_size;
+    uint64_t n = lent < p->slots ? p->slots - lent : 0;
+    if (!n)
+        *wait = PRODUCER_WAITS_SOCKET;
+    return least(least(n, p->slots - p->slot), p->batch_slots);
+}
+
 /* Messages of a lost connection go before new ones, and a batch has only one kind. */
-static uint64_t allowed(const struct producer *p, uint64_t now, enum producer_wait *wait)
+static uint64_t allowed(struct producer *p, uint64_t now, enum producer_wait *wait)
 {
     uint64_t window = window_allowed(p), n = (p->again.len - p->again_at) / sizeof(struct flight);
     if (!n)
         n = fresh_allowed(p, now, wait);
     if (n && !window)
         *wait = PRODUCER_WAITS_CONFIRM;
-    return least(least(n, window), p->slots);
+    return n && window ? least(least(n, window), slots_allowed(p, wait)) : 0;
 }
 
 static struct flight next_again(struct producer *p)
@@ -167,7 +186,11 @@ static struct flight next_fresh(struct producer *p, uint64_t now)
 static void stamp_batch(struct producer *p, size_t n, uint64_t now)
 {
     bool again = p->again_at < p->again.len;
-    uint8_t *body = p->encoded.data + p->body_at;
+    uint8_t *batch = p->encoded.data + p->slot * p->slot_size, *body = batch + p->body_at;
+    p->conn.batch = batch;
+    p->conn.batch_len = n * p->slot_size;
+    p->conn.batch_sent = 0;
+    p->slot = p->slot + n < p->slots && p->slots > p->batch_slots ? p->slot + n : 0;
     for (size_t i = 0; i < n; i++, body += p->slot_size) {
         struct flight f = again ? next_again(p) : next_fresh(p, now);
         body_stamp(body, p->o->size, body_source(p->run, p->index, f.seq), f.sent_ns);
@@ -192,8 +215,6 @@ int producer_poll(struct producer *p, uint64_t now, enum producer_wait *wait)
     if (!n)
         return 0;
     stamp_batch(p, n, now);
-    p->conn.batch_len = n * p->slot_size;
-    p->conn.batch_sent = 0;
     if (conn_flush(&p->conn))
         return -1;
     *wait = conn_has_output(&p->conn) ? PRODUCER_WAITS_SOCKET : PRODUCER_READY;

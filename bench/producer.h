@@ -32,7 +32,9 @@ struct producer {
     char key[256];
 
     struct buffer encoded; /* `slots` publishes of slot_size bytes, each body at body_at within its slot */
-    size_t slot_size, body_at, slots;
+    size_t slot_size, body_at;
+    size_t slots, batch_slots,
+        slot; /* slots: all; a batch has at most batch_slots, the next begins at `slot` */
 
     uint64_t next_seq;
     uint64_t start_ns;  /* when message 0 is due */

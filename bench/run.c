@@ -5,6 +5,7 @@
 #include "audit.h"
 #include "clock.h"
 #include "live.h"
+#include "port.h"
 #include "routing.h"
 #include "topology.h"
 #include "worker.h"
@@ -24,6 +25,7 @@ struct run {
     struct producer *producers;
     struct consumer *consumers;
     struct ledger *ledgers; /* of each queue */
+    struct port *port;      /* NULL: sockets carry the connections */
 
     bool started;                   /* the worker threads exist */
     uint64_t start_ns, measure_ns;  /* measure_ns: 0 while warming up */
@@ -52,6 +54,7 @@ static void deal_out(struct run *run)
         uint64_t queue = i % o->queues;
         struct worker *w = run->workers[queue % o->threads];
         consumer_init(&run->consumers[i], o, &w->meter, (uint32_t)i, run->r->run);
+        run->consumers[i].conn.carrier = w->carrier;
         run->consumers[i].ledger = &run->ledgers[queue];
         run->consumers[i].producers = run->producers;
         w->consumers[w->consumers_n++] = &run->consumers[i];
@@ -59,6 +62,7 @@ static void deal_out(struct run *run)
     for (uint64_t i = 0; i < o->producers; i++) {
         struct worker *w = run->workers[o->threads - 1 - i % o->threads];
         producer_init(&run->producers[i], o, &w->meter, (uint32_t)i, run->r->run);
+        run->producers[i].conn.carrier = w->carrier;
         w->producers[w->producers_n++] = &run->producers[i];
     }
 }
@@ -73,9 +77,9 @@ static void allow_files(void)
     }
 }
 
-static void run_init(struct run *run, const struct options *o, struct result *r)
+static void run_init(struct run *run, const struct options *o, struct port *port, struct result *r)
 {
-    *run = (struct run){.o = o, .r = r, .live = zalloc(1, sizeof *run->live)};
+    *run = (struct run){.o = o, .r = r, .port = port, .live = zalloc(1, sizeof *run->live)};
     uint32_t id;
     if (getrandom(&id, sizeof id, 0) != sizeof id)
         id = (uint32_t)now_ns();
@@ -87,7 +91,8 @@ static void run_init(struct run *run, const struct options *o, struct result *r)
     run->workers = zalloc(o->threads, sizeof *run->workers);
     for (uint64_t i = 0; i < o->threads; i++) {
         run->workers[i] = zalloc(1, sizeof **run->workers);
-        worker_init(run->workers[i], o, &run->phase);
+        worker_init(run->workers[i], o, &run->phase,
+                    run->port ? carrier_stream_new(run->port) : carrier_socket_new());
     }
     deal_out(run);
     allow_files();
@@ -112,7 +117,7 @@ static void run_free(struct run *run)
 
 static int run_open(struct run *run)
 {
-    if (topology_make(run->o, run->r->why, sizeof run->r->why))
+    if (topology_make(run->o, run->workers[0]->carrier, run->r->why, sizeof run->r->why))
         return -1;
     for (uint64_t i = 0; i < run->o->threads; i++)
         if (worker_open(run->workers[i])) {
@@ -329,7 +334,7 @@ static void run_finish(struct run *run)
         snprintf(r->why, sizeof r->why, "%s", why);
     audit_make(r, run->producers, run->ledgers);
     char cleanup[640];
-    if (run->o->remove && !why && topology_remove(run->o, cleanup, sizeof cleanup))
+    if (run->o->remove && !why && topology_remove(run->o, run->workers[0]->carrier, cleanup, sizeof cleanup))
         fprintf(stderr, "gannet-bench: the queues were left behind: %s\n", cleanup);
 }
 
@@ -343,10 +348,28 @@ static void run_start(struct run *run)
     run->started = true;
 }
 
+/* 0, or -1 with why. */
+static int open_port(const struct options *o, struct port **port, char *why, size_t why_size)
+{
+    const struct port_options p = {.eal = o->eal,
+                                   .name = o->dpdk_port ? o->dpdk_port : "",
+                                   .address = o->address,
+                                   .mtu = o->mtu ? o->mtu : 1500,
+                                   .buffers = o->buffers ? o->buffers : 8192,
+                                   .connections = o->producers + o->consumers + 16};
+    *port = NULL;
+    if (o->transport == TRANSPORT_DPDK)
+        *port = port_open(&p, why, why_size);
+    return o->transport == TRANSPORT_DPDK && !*port ? -1 : 0;
+}
+
 int run_load(const struct options *o, struct result *r)
 {
     struct run run;
-    run_init(&run, o, r);
+    struct port *port;
+    if (open_port(o, &port, r->why, sizeof r->why))
+        return -1;
+    run_init(&run, o, port, r);
     int failed = run_open(&run);
     if (!failed) {
         signal(SIGINT, on_signal);
@@ -356,5 +379,7 @@ int run_load(const struct options *o, struct result *r)
         run_finish(&run);
     }
     run_free(&run);
+    if (port)
+        port_close(port);
     return failed;
 }

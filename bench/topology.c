@@ -141,10 +141,10 @@ static int drop(struct topology *t)
     return *t->o->exchange && !t->o->predeclared ? delete_exchange(t) : 0;
 }
 
-static int with_connection(const struct options *o, int (*action)(struct topology *t), char *why,
-                           size_t why_size)
+static int with_connection(const struct options *o, struct carrier *carrier,
+                           int (*action)(struct topology *t), char *why, size_t why_size)
 {
-    struct topology t = {.o = o, .conn = {.role = CONN_CONTROL, .fd = -1}};
+    struct topology t = {.o = o, .conn = {.role = CONN_CONTROL, .carrier = carrier, .fd = -1}};
     int failed = conn_open(&t.conn, &o->uri) || action(&t);
     if (failed)
         snprintf(why, why_size, "%s", t.conn.why);
@@ -153,12 +153,12 @@ static int with_connection(const struct options *o, int (*action)(struct topolog
     return failed ? -1 : 0;
 }
 
-int topology_make(const struct options *o, char *why, size_t why_size)
+int topology_make(const struct options *o, struct carrier *carrier, char *why, size_t why_size)
 {
-    return with_connection(o, make, why, why_size);
+    return with_connection(o, carrier, make, why, why_size);
 }
 
-int topology_remove(const struct options *o, char *why, size_t why_size)
+int topology_remove(const struct options *o, struct carrier *carrier, char *why, size_t why_size)
 {
-    return with_connection(o, drop, why, why_size);
+    return with_connection(o, carrier, drop, why, why_size);
 }

@@ -2,11 +2,12 @@
 #ifndef BENCH_TOPOLOGY_H
 #define BENCH_TOPOLOGY_H
 
+#include "carrier.h"
 #include "options.h"
 
 /* Declares, purges and binds as the options say. 0, or -1 with a sentence in why. */
-int topology_make(const struct options *o, char *why, size_t why_size);
+int topology_make(const struct options *o, struct carrier *carrier, char *why, size_t why_size);
 /* Deletes the queues and the exchange. */
-int topology_remove(const struct options *o, char *why, size_t why_size);
+int topology_remove(const struct options *o, struct carrier *carrier, char *why, size_t why_size);
 
 #endif

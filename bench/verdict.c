@@ -52,6 +52,10 @@ void verdict_make(struct verdict *v, const struct result *r)
         .waited_socket = share(0, r->measured.wait_socket_ns, threads_ns),
         .waited_confirm = share(0, r->measured.wait_confirm_ns, threads_ns),
     };
+    /* A thread that spins is busy all the time: what it did meanwhile is another matter. */
+    double waited = v->waited_socket + v->waited_confirm + share(0, r->measured.wait_other_ns, threads_ns);
+    if (r->o->spin || r->o->transport == TRANSPORT_DPDK)
+        v->client_busy = v->client_busy > waited ? v->client_busy - waited : 0;
     if (a->broker_known && b->broker_known) {
         v->broker_cores = share(a->broker_cpu_ns, b->broker_cpu_ns, wall);
         v->broker_busy = share(a->broker_busiest_ns, b->broker_busiest_ns, wall);

@@ -1,4 +1,4 @@
-/* A worker thread: an epoll loop that carries some of the producers and consumers. Threads share nothing but
+/* A worker thread: a loop that carries some of the producers and consumers. Threads share nothing but
  * the phase of the run and the counters, which the reporting thread reads. */
 #ifndef BENCH_WORKER_H
 #define BENCH_WORKER_H
@@ -28,14 +28,13 @@ struct worker {
     struct consumer **consumers;
     size_t producers_n, consumers_n;
 
-    int epoll;
-    uint8_t *scratch; /* where all its connections receive; scratch_size bytes */
-    size_t scratch_size;
+    struct carrier *carrier;
     uint64_t down_since_ns, retry_ns; /* while a connection is down (--survive) */
     struct meter meter;
 };
 
-void worker_init(struct worker *w, const struct options *o, const enum phase *phase);
+/* The carrier is the worker's from now on. */
+void worker_init(struct worker *w, const struct options *o, const enum phase *phase, struct carrier *carrier);
 /* Opens the connections of the worker, consumers first. 0, or -1 with w->failed. */
 int worker_open(struct worker *w);
 /* Starts the thread; publishing is due from start_ns on. */

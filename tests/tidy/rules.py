@@ -48,7 +48,11 @@ INCLUDES = [
     ("mgmt", ["mgmt/*"], [
         ("dataplane/base/shm.h", "the contract with the other process"), ("mgmt/*", "itself"),
     ]),
-    ("bench", ["bench/*"], [("bench/*", "itself: it must be able to judge any broker")]),
+    ("bench", ["bench/*"], [
+        ("bench/*", "itself: it must be able to judge any broker"), BASE,
+        ("dataplane/tcp/*", "the same stack on the client's side: --transport dpdk"),
+        ("dataplane/transport/*", "its streams"),
+    ]),
     ("tests", ["tests/*"], [
         (folder + "/*", "tests look at everything but the load generator")
         for folder in ("dataplane", "router", "journal", "mgmt", "tests")

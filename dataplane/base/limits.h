@@ -36,6 +36,11 @@
 #define WRITES_IN_FLIGHT  4u         /* journal writes under way at once */
 #define NEIGHBOURS_MAX    1024u      /* hosts on the wire that are remembered */
 #define NEIGHBOUR_FRAMES  256u       /* copies of frames that wait for a neighbour's answer, all in all */
+#define TCP_SEND_QUEUE    (4u * MIB) /* bytes lent to TCP by one connection, sent and not */
+#define TCP_OUT_OF_ORDER  4096u      /* segments kept out of order, of one connection */
+#define TCP_FRAMES_KEPT   4096u /* of the device's buffers, by all connections of a stack; more are copied */
+#define TCP_COPIED_BYTES  (256u * MIB) /* of such copies */
+#define TCP_FRAMES_HELD   4096u        /* of the device's buffers, by a front; with more, it reads nothing */
 #else
 #define RING_SLOTS        16u
 #define PAGE_BYTES        (16u * KIB)
@@ -53,6 +58,11 @@
 #define WRITES_IN_FLIGHT  2u
 #define NEIGHBOURS_MAX    8u
 #define NEIGHBOUR_FRAMES  6u
+#define TCP_SEND_QUEUE    (12u * KIB)
+#define TCP_OUT_OF_ORDER  6u
+#define TCP_FRAMES_KEPT   8u
+#define TCP_COPIED_BYTES  (8u * KIB)
+#define TCP_FRAMES_HELD   8u
 #endif
 
 #define PAGES_PER_SEGMENT (SEGMENT_BYTES / PAGE_BYTES)

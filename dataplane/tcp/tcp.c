@@ -313,7 +313,7 @@ size_t tcp_send(struct tcp *tcp, uint64_t id, const struct iovec *iov, int n)
     size_t taken = 0;
     if (!c || c->fin_queued || (c->state != TCP_ESTABLISHED && c->state != TCP_CLOSE_WAIT))
         return 0;
-    uint32_t room = SEND_QUEUE_MAX - (c->queue.end - c->snd_una);
+    uint32_t room = TCP_SEND_QUEUE - (c->queue.end - c->snd_una);
     for (int i = 0; i < n && room; i++) {
         uint32_t part = iov[i].iov_len < room ? (uint32_t)iov[i].iov_len : room;
         if (!part)

@@ -14,7 +14,7 @@
 
 static struct kept *keep_copy(struct tcp *tcp, const struct segment *s)
 {
-    if (tcp->bytes_copied + s->len > COPIED_MAX)
+    if (tcp->bytes_copied + s->len > TCP_COPIED_BYTES)
         return NULL;
     tcp->bytes_copied += s->len;
     tcp->stats.buffers_copied++;
@@ -38,7 +38,7 @@ static struct kept *keep(struct conn *c, const struct segment *s, struct frame *
 {
     struct tcp *tcp = c->tcp;
     struct kept *k;
-    if (tcp->frames_kept >= FRAMES_KEPT_MAX) {
+    if (tcp->frames_kept >= TCP_FRAMES_KEPT) {
         k = keep_copy(tcp, s);
         if (!k)
             return NULL;
@@ -354,7 +354,7 @@ static bool keep_ahead(struct conn *c, struct segment *s, struct frame *frame)
     struct tcp *tcp = c->tcp;
     bool taken = false;
     tcp->stats.out_of_order++;
-    if (c->ahead_count >= OUT_OF_ORDER_MAX) {
+    if (c->ahead_count >= TCP_OUT_OF_ORDER) {
         tcp->stats.out_of_order_dropped++;
         return false;
     }

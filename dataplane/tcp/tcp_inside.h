@@ -41,16 +41,12 @@ enum {
     SYN_TRIES = 6,
     WINDOW_SCALE = 7, /* what we offer: 65535 << 7 covers rx_window_max */
     RX_WINDOW_FIRST = 256 * 1024,
-    OUT_OF_ORDER_MAX = 4096, /* segments kept out of order, of one connection */
-    FRAMES_KEPT_MAX = 4096,  /* of the device's buffers, of all connections of the stack; more are copied */
-    COPIED_MAX = 256 * 1024 * 1024, /* bytes of such copies */
     CHALLENGES_PER_S = 5, /* RFC 5961 section 7: of one connection, so that none learns of another */
     RTO_FIRST_US = 1000000,
     RTO_AFTER_SYN_US = 3000000, /* RFC 6298 section 5.7 */
     RTO_MOST_US = 60000000,
     TLP_LEAST_US = 2000,
-    MIN_RTT_S = 10,                   /* a shortest round trip older than this is forgotten */
-    SEND_QUEUE_MAX = 4 * 1024 * 1024, /* bytes lent by one connection, sent and not */
+    MIN_RTT_S = 10, /* a shortest round trip older than this is forgotten */
 };
 
 /* A listener. */

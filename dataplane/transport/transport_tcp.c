@@ -15,14 +15,12 @@
 #include <sys/queue.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "transport/address.h"
 #include "transport/held.h"
 #include "transport/rest.h"
 
-enum {
-    LINGER_MS = 5000,
-    HELD_MAX = 4096, /* buffers that the front may have: with more, streams are not read from */
-};
+enum { LINGER_MS = 5000 };
 
 struct stream {
     TAILQ_ENTRY(stream) ending; /* with ended */
@@ -169,7 +167,7 @@ static bool on_data(void *owner, void *user, struct span bytes, uint8_t *room, v
     struct stream *s = user;
     if (s->paused || s->listed)
         return false;
-    if (t->held.count >= HELD_MAX) {
+    if (t->held.count >= TCP_FRAMES_HELD) {
         s->listed = s->starved = true;
         TAILQ_INSERT_TAIL(&t->starving, s, again);
         return false;
@@ -419,7 +417,7 @@ static void tcp_transport_rx_release(struct transport *base, uint64_t epoch)
     for (const struct held_row *row; (row = held_oldest(&t->held)) && row->epoch <= epoch;
          held_drop_oldest(&t->held))
         give_back(t, row);
-    if (t->held.count < HELD_MAX / 2 && !TAILQ_EMPTY(&t->starving))
+    if (t->held.count < TCP_FRAMES_HELD / 2 && !TAILQ_EMPTY(&t->starving))
         feed_starving(t);
 }
 

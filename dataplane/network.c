@@ -298,7 +298,7 @@ static void say(const struct network *n, const struct network_options *o)
 {
     const struct device *d = n->device[0];
     log_line(LOG_INFO, "dpdk",
-             "%s (%s), %02x:%02x:%02x:%02x:%02x:%02x, MTU %u, %u fronts; telemetry and dumps in %s",
+             "%s (%s), %02x:%02x:%02x:%02x:%02x:%02x, MTU %u, queues for %u; telemetry in %s",
              dpdk_port_name(n->port), dpdk_port_driver(n->port), d->mac[0], d->mac[1], d->mac[2], d->mac[3],
              d->mac[4], d->mac[5], (unsigned)o->config->dpdk_mtu, n->fronts, dpdk_runtime_directory());
 }
@@ -343,6 +343,5 @@ void network_end(struct network *network)
     if (network->kernel)
         dpdk_port_close(network->kernel);
     dpdk_port_close(network->port);
-    dpdk_end();
     free(network);
 }

@@ -124,11 +124,15 @@ static bool choose_queues(struct dpdk_port *port, unsigned wanted, const struct 
 static bool choose_mtu(struct dpdk_port *port, uint16_t mtu, const struct failure *f)
 {
     const struct rte_eth_dev_info *info = &port->info;
+    unsigned most = info->max_mtu ? info->max_mtu : UINT16_MAX;
+    unsigned frame = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN; /* as rte_eth_dev_configure counts it */
+    if (info->max_rx_pktlen > frame && info->max_rx_pktlen - frame < most)
+        most = info->max_rx_pktlen - frame;
     port->mtu = mtu;
-    if (mtu >= info->min_mtu && (info->max_mtu == 0 || mtu <= info->max_mtu))
+    if (mtu >= info->min_mtu && mtu <= most)
         return true;
     return refuse(f, "dpdk.mtu: %s (%s) takes %u to %u, not %u", port->name, info->driver_name, info->min_mtu,
-                  info->max_mtu, mtu);
+                  most, mtu);
 }
 
 static void choose_offloads(struct dpdk_port *port)

@@ -39,7 +39,9 @@ static ssize_t to_log(void *cookie, const char *text, size_t size)
         return (ssize_t)size;
     if (level > 0 && (uint32_t)level <= RTE_LOG_ERR && !*first_error)
         snprintf(first_error, sizeof first_error, "%.*s", (int)len, text);
-    bool warns = level > 0 && (uint32_t)level <= RTE_LOG_WARNING;
+    /* Its telemetry warns that there is no socket for programs of 2019. */
+    bool chatter = strncmp(text, "TELEMETRY: No legacy", 20) == 0;
+    bool warns = level > 0 && (uint32_t)level <= RTE_LOG_WARNING && !chatter;
     log_line(warns ? LOG_WARNING : LOG_DEBUG, "dpdk", "%.*s", (int)len, text);
     return (ssize_t)size;
 }
@@ -126,7 +128,7 @@ static bool contains(const char *text, const char *const *words)
 /* note: what was printed past the log, getopt's complaint first. */
 static void explain(const char *arguments, char *note, char *error, size_t error_size)
 {
-    static const char *const memory[] = {"hugepage", "memory", "hugetlb", NULL};
+    static const char *const memory[] = {"hugepage", "hugetlb", "init memory", "enough memory", NULL};
     note[strcspn(note, "\n")] = '\0';
     const char *said = strstr(note, ": ") ? strstr(note, ": ") + 2 : note;
     if (strstr(note, "option"))
@@ -192,12 +194,6 @@ bool dpdk_start(const char *arguments, const char *prefix, char *error, size_t e
     if (rte_pdump_init() < 0)
         log_line(LOG_WARNING, "dpdk", "dpdk-dumpcap cannot attach: %s", rte_strerror(rte_errno));
     return true;
-}
-
-void dpdk_end(void)
-{
-    rte_pdump_uninit();
-    rte_eal_cleanup();
 }
 
 void dpdk_enter_thread(void)

@@ -107,6 +107,5 @@ void port_close(struct port *port)
 {
     stack_free(port->stack);
     dpdk_port_close(port->dpdk);
-    dpdk_end();
     free(port);
 }

@@ -19,6 +19,8 @@
 #include "machine.h"
 #include "router/access.h"
 #include "tcp/device_dpdk.h"
+#include "tcp/dpdk_telemetry.h"
+#include "telemetry.h"
 #include "tls.h"
 
 enum {
@@ -144,6 +146,8 @@ static bool run_workers(struct gannetd *g, char *error, size_t error_size)
                                            .enter = g->network ? dpdk_enter_thread : NULL,
                                            .clock_ns = g->clock_ns};
     g->workers = workers_new(&options);
+    if (g->network)
+        telemetry_start(g->network, g->broker);
     return workers_start(g->workers, error, error_size);
 }
 
@@ -214,6 +218,7 @@ bool gannetd_stop(struct gannetd *g, bool (*hurry)(void))
         log_line(LOG_ERROR, "main", "the journals did not come to rest; what was not confirmed may be lost");
     workers_ask(g->workers, STEP_END);
     workers_free(g->workers);
+    telemetry_stop();
     broker_free(g->broker);
     if (g->network)
         network_end(g->network);

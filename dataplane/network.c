@@ -9,7 +9,7 @@
 #include "base/crc32c.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "base/prng.h"
+#include "network_inside.h"
 #include "tcp/device_dpdk.h"
 #include "tcp/device_pcap.h"
 #include "tcp/device_steer.h"
@@ -17,14 +17,6 @@
 #include "transport/address.h"
 #include "transport/transport.h"
 #include "value.h"
-
-struct network {
-    unsigned fronts;
-    struct dpdk_port *port, *kernel;
-    struct steer *steer;
-    struct device *device[FRONTS_MAX]; /* the outermost of each front */
-    struct stack *stack[FRONTS_MAX];
-};
 
 __attribute__((format(printf, 3, 4))) static bool refuse(char *error, size_t size, const char *format, ...)
 {
@@ -272,7 +264,7 @@ static void steer(struct network *n, const struct network_options *o)
     unsigned queues = dpdk_port_rx_queues(n->port);
     n->steer = steer_new(n->fronts, hashes ? 0 : STEER_FLOWS, o->seed);
     for (unsigned i = 0; i < n->fronts; i++)
-        n->device[i] = device_steer_new(n->steer, i, n->device[i], i < queues);
+        n->device[i] = n->steered[i] = device_steer_new(n->steer, i, n->device[i], i < queues);
     if (!hashes)
         log_line(LOG_INFO, "dpdk",
                  "%s does not spread connections over %u queues: the fronts hand frames over",

@@ -244,7 +244,7 @@ static bool open_ports(struct network *n, const struct network_options *o, char 
     const struct config *config = o->config;
     char prefix[32];
     file_prefix(config->data_dir, prefix, sizeof prefix);
-    if (!dpdk_start(config->dpdk_eal, prefix, error, error_size))
+    if (!dpdk_start(config->dpdk_eal, prefix, o->fronts, error, error_size))
         return false;
     const struct dpdk_port_options options = {.name = config->dpdk_port,
                                               .queues = o->fronts,

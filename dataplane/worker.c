@@ -213,7 +213,7 @@ static void *run(void *arg)
     /* Sleeps that short would be twice as long with the kernel's usual slack of 50 us. */
     if (w->must_poll)
         prctl(PR_SET_TIMERSLACK, 1000ul);
-    if (options->enter)
+    if (options->enter && w->plan->front_count)
         options->enter();
     while (w->begun != STEP_END) {
         uint64_t now_ns = options->clock_ns();

@@ -15,13 +15,14 @@
 
 #include "tcp/device.h"
 
-/* Starts DPDK (rte_eal_init), once in a process. arguments: dpdk.eal. prefix: --file-prefix, unless they have
- * one; the same each time the same broker starts, so that what a killed one left is taken over, and of no
- * other. It is never ended but with the process: rte_eal_cleanup takes memory from under DPDK's own threads.
- * The caller's affinity and signals stay as they are. Returns false with one sentence in error: the
- * process can only end then. */
-bool dpdk_start(const char *arguments, const char *prefix, char *error, size_t error_size);
-/* A thread that polls devices, before it does: it gets its own caches of buffers. */
+/* Starts DPDK (rte_eal_init), once in a process. arguments: dpdk.eal. threads: how many will poll. prefix:
+ * --file-prefix, unless they have one; the same each time the same broker starts, so that what a killed one
+ * left is taken over, and of no other. It is never ended but with the process: rte_eal_cleanup takes memory
+ * from under DPDK's own threads. The caller's affinity and signals stay as they are. Returns false with one
+ * sentence in error: the process can only end then. */
+bool dpdk_start(const char *arguments, const char *prefix, unsigned threads, char *error, size_t error_size);
+/* A thread that polls devices, before it does: it gets caches of buffers of its own. With cores of DPDK's
+ * named in the arguments (-l, --lcores) no other process can attach then. */
 void dpdk_enter_thread(void);
 /* Where telemetry and dpdk-dumpcap find this process. */
 const char *dpdk_runtime_directory(void);

@@ -23,6 +23,8 @@ enum { TEXT_BYTES = 300 };
 
 /* The first of DPDK's own errors, for the sentence about a start that failed. */
 static char first_error[TEXT_BYTES];
+/* Lcores for our threads, of which so many are not taken yet. */
+static unsigned lcores_free;
 
 /* ---- what it says ---------------------------------------------------------------------------------- */
 
@@ -56,27 +58,37 @@ static void log_to_us(void)
 
 /* ---- its arguments --------------------------------------------------------------------------------- */
 
-static void add_defaults(struct eal_arguments *a, const char *prefix)
+/*
+ * Caches of buffers belong to DPDK's lcores. Registering a thread of ours as one (rte_thread_register) shuts
+ * other processes out, dpdk-dumpcap among them. So DPDK is asked for lcores that we need, from the highest
+ * number down, where other processes have none; its own threads for them never wake, and ours take their
+ * numbers. All on the first core that we may use: where ours run is not DPDK's business.
+ */
+static void lcores_text(char *text, size_t size, unsigned threads)
+{
+    cpu_set_t set;
+    unsigned core = 0;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        while (core < CPU_SETSIZE - 1 && !CPU_ISSET(core, &set))
+            core++;
+    size_t at = (size_t)snprintf(text, size, "0@%u", core);
+    for (unsigned i = 0; i < threads && at < size; i++)
+        at += (size_t)snprintf(text + at, size - at, ",%u@%u", RTE_MAX_LCORE - 1 - i, core);
+}
+
+static void add_defaults(struct eal_arguments *a, const char *prefix, unsigned threads)
 {
     static const char *const core_options[] = {"-l", "-c", "--lcores"};
-    char core[16];
-    bool cores = false, good = true;
-    cpu_set_t set;
+    char lcores[1024];
+    bool theirs = false, good = true;
     for (unsigned i = 0; i < sizeof core_options / sizeof *core_options; i++)
-        cores |= eal_arguments_have(a, core_options[i]);
+        theirs |= eal_arguments_have(a, core_options[i]);
     if (!eal_arguments_have(a, "--file-prefix"))
         good = eal_arguments_add(a, "--file-prefix") && eal_arguments_add(a, prefix);
-    /* Without a word DPDK starts a thread on each core. Ours are its guests: it needs none but the main one.
-     */
-    if (!cores && sched_getaffinity(0, sizeof set, &set) == 0) {
-        unsigned first = 0;
-        while (first < CPU_SETSIZE - 1 && !CPU_ISSET(first, &set))
-            first++;
-        snprintf(core, sizeof core, "%u", first);
-        good = good && eal_arguments_add(a, "-l") && eal_arguments_add(a, core);
-    }
+    lcores_text(lcores, sizeof lcores, threads);
+    if (!theirs && good)
+        lcores_free = eal_arguments_add(a, "--lcores") && eal_arguments_add(a, lcores) ? threads : 0;
     /* Too long a line is found out by DPDK, which then lacks a value, or works without these. */
-    (void)good;
 }
 
 /* The driver a PCI device is bound to, if it is the kernel's own; false: it is for DPDK, or unknown. */
@@ -174,7 +186,7 @@ static bool start(const struct eal_arguments *a, const char *arguments, char *er
     return taken >= 0;
 }
 
-bool dpdk_start(const char *arguments, const char *prefix, char *error, size_t error_size)
+bool dpdk_start(const char *arguments, const char *prefix, unsigned threads, char *error, size_t error_size)
 {
     static struct eal_arguments a; /* DPDK keeps pointers into it */
     char why[TEXT_BYTES];
@@ -187,7 +199,7 @@ bool dpdk_start(const char *arguments, const char *prefix, char *error, size_t e
                  a.word[1]);
         return false;
     }
-    add_defaults(&a, prefix);
+    add_defaults(&a, prefix, threads);
     log_to_us();
     if (!devices_are_ours(&a, error, error_size) || !start(&a, arguments, error, error_size))
         return false;
@@ -198,7 +210,13 @@ bool dpdk_start(const char *arguments, const char *prefix, char *error, size_t e
 
 void dpdk_enter_thread(void)
 {
-    if (rte_thread_register() < 0)
+    unsigned left = __atomic_load_n(&lcores_free, __ATOMIC_RELAXED);
+    while (left && !__atomic_compare_exchange_n(&lcores_free, &left, left - 1, false, __ATOMIC_RELAXED,
+                                                __ATOMIC_RELAXED))
+        ;
+    if (left)
+        RTE_PER_LCORE(_lcore_id) = RTE_MAX_LCORE - left;
+    else if (rte_thread_register() < 0)
         log_line(LOG_WARNING, "dpdk", "a thread has no cache of buffers: %s", rte_strerror(rte_errno));
 }
 

@@ -24,7 +24,7 @@ static void start(const char *devices)
     char arguments[512], prefix[64];
     snprintf(prefix, sizeof prefix, "gannet-test-%d", (int)getpid());
     snprintf(arguments, sizeof arguments, "--no-huge --no-pci --no-shconf --no-telemetry -m 192 %s", devices);
-    cr_assert(dpdk_start(arguments, prefix, error, sizeof error), "%s", error);
+    cr_assert(dpdk_start(arguments, prefix, 1, error, sizeof error), "%s", error);
 }
 
 static struct dpdk_port *open_port(const char *name, uint16_t mtu)

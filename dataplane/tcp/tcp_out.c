@@ -135,6 +135,7 @@ void out_ack(struct conn *c)
     s.sacks = c->sacks;
     memcpy(s.sack, c->sack_block, c->sacks * sizeof *s.sack);
     if (!emit_bare(c, &s)) {
+        c->ack_owed = true;
         conn_list(c, LIST_ACK);
         return;
     }

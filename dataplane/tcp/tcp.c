@@ -359,11 +359,12 @@ void tcp_close(struct tcp *tcp, uint64_t id, uint32_t linger_ms)
     struct conn *c = conn_of(tcp, id);
     if (!c || c->fin_queued)
         return;
+    c->fin_queued = true;
+    /* Upcalls are made by timers. */
     if (c->state < TCP_ESTABLISHED) {
-        tcp_abort(tcp, id);
+        timer_late(c, tcp->now_us);
         return;
     }
-    c->fin_queued = true;
     /* Nobody wants what still comes. */
     c->paused = false;
     data_resume(c);

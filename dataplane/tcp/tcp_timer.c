@@ -101,7 +101,8 @@ void timer_idle(struct conn *c)
 
 static void give_up(struct conn *c)
 {
-    out_reset(c);
+    if (c->state != TCP_SYN_SENT)
+        out_reset(c);
     conn_end(c, ETIMEDOUT);
 }
 

@@ -88,7 +88,11 @@ def main():
     host, port = sys.argv[1], int(sys.argv[2])
     problems = []
     for settings in ROUNDS:
-        problems += play(host, port, *settings)
+        try:
+            problems += play(host, port, *settings)
+        except (pika.exceptions.AMQPError, OSError) as error:
+            problems.append("%s: %r" % (settings[0], error))
+            break
     for problem in problems:
         print("wrong: " + problem, flush=True)
     sys.exit(1 if problems else 0)

@@ -79,6 +79,10 @@ struct port *port_open(const struct port_options *o, char *why, size_t why_size)
         .name = o->name, .queues = 1, .mtu = (uint16_t)o->mtu, .buffers = (uint32_t)o->buffers};
     if (parse_addresses(&s.ip, o->address, why, why_size))
         return NULL;
+    if (o->gateway && !ip_address_parse(o->gateway, &s.ip.gateway[strchr(o->gateway, ':') != NULL])) {
+        snprintf(why, why_size, "--gateway %s: not an address", o->gateway);
+        return NULL;
+    }
     struct port *port = zalloc(1, sizeof *port);
     snprintf(prefix, sizeof prefix, "gannet-bench-%d", (int)getpid());
     log_start(LOG_ERROR, wall_ns);
@@ -91,6 +95,11 @@ struct port *port_open(const struct port_options *o, char *why, size_t why_size)
     }
     make_stack(port, &s, o);
     return port;
+}
+
+struct device *port_device(const struct port *port)
+{
+    return dpdk_port_device(port->dpdk, 0);
 }
 
 struct transport *port_transport(struct port *port, const struct transport_user *up)

@@ -50,6 +50,7 @@ static void await_link(struct device *d)
  * driver's own thread. */
 static struct pair memif_pair(uint16_t mtu)
 {
+    static struct pair p; /* so that they are no leak */
     char devices[400], path[64];
     snprintf(path, sizeof path, "/tmp/gannet-memif-%d", (int)getpid());
     snprintf(devices, sizeof devices,
@@ -57,7 +58,7 @@ static struct pair memif_pair(uint16_t mtu)
              "--vdev='net_memif1,role=client,id=0,socket=%s,socket-abstract=no,bsize=2048'",
              path, path);
     start(devices);
-    struct pair p = {.port = {open_port("net_memif0", mtu), open_port("net_memif1", mtu)}};
+    p = (struct pair){.port = {open_port("net_memif0", mtu), open_port("net_memif1", mtu)}};
     p.from = dpdk_port_device(p.port[1], 0);
     p.to = dpdk_port_device(p.port[0], 0);
     await_link(p.from);

@@ -86,7 +86,7 @@ struct port *port_open(const struct port_options *o, char *why, size_t why_size)
     struct port *port = zalloc(1, sizeof *port);
     snprintf(prefix, sizeof prefix, "gannet-bench-%d", (int)getpid());
     log_start(LOG_ERROR, wall_ns);
-    if (dpdk_start(o->eal, prefix, why, why_size))
+    if (dpdk_start(o->eal, prefix, 1, why, why_size))
         port->dpdk = dpdk_port_open(&p, why, why_size);
     if (!port->dpdk) {
         in_our_words(why, why_size);

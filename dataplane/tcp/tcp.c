@@ -149,7 +149,6 @@ void conn_established(struct conn *c)
         c->rto_us = c->srtt_us ? c->rto_us : RTO_AFTER_SYN_US;
     }
     c->tune_us = tcp->now_us;
-    c->tune_seq = c->rcv_nxt;
     tcp->cc->begin(c);
     timer_idle(c);
     if (!c->passive) {

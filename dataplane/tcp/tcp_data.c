@@ -122,20 +122,16 @@ bool data_window_grew(const struct conn *c)
     return window > told && (window - told >= c->rcv_buffer / 4 || told < c->mss);
 }
 
-/* Each time that a window's worth has come: was as much read in that time as there was room for? Then there
- * may be more. */
+/* Each time that a whole window has been read: if that took so short that the window may be what holds the
+ * peer back, it is doubled. What it costs is bounded: a user who doesn't read has no more sent than that. */
 static void tune(struct conn *c)
 {
-    uint64_t took_us = c->tcp->now_us - c->tune_us, rtt_us = c->srtt_us ? c->srtt_us : took_us;
-    if (took_us < rtt_us)
+    uint64_t took_us = c->tcp->now_us - c->tune_us;
+    if (c->tune_bytes < c->rcv_buffer)
         return;
-    /* As much as came in one round trip, and as much again on its way. */
-    uint64_t each = took_us ? (uint64_t)c->tune_bytes * rtt_us / took_us : c->tune_bytes;
-    uint64_t wanted = 4 * each;
-    if (wanted > c->tcp->options.rx_window_max)
-        wanted = c->tcp->options.rx_window_max;
-    if (wanted > c->rcv_buffer)
-        c->rcv_buffer = (uint32_t)wanted;
+    uint32_t most = c->tcp->options.rx_window_max;
+    if (took_us < TUNE_US)
+        c->rcv_buffer = c->rcv_buffer < most / 2 ? 2 * c->rcv_buffer : most;
     c->tune_us = c->tcp->now_us;
     c->tune_bytes = 0;
 }

@@ -41,6 +41,7 @@ enum {
     SYN_TRIES = 6,
     WINDOW_SCALE = 7, /* what we offer: 65535 << 7 covers rx_window_max */
     RX_WINDOW_FIRST = 256 * 1024,
+    TUNE_US = 250000,     /* a window read in less may be too small */
     CHALLENGES_PER_S = 5, /* RFC 5961 section 7: of one connection, so that none learns of another */
     RTO_FIRST_US = 1000000,
     RTO_AFTER_SYN_US = 3000000, /* RFC 6298 section 5.7 */
@@ -156,7 +157,7 @@ struct conn {
     uint8_t sacks;
     bool dsack;
     struct sack_block sack_block[SEGMENT_SACKS]; /* the first is a D-SACK, if dsack */
-    uint32_t tune_seq, tune_bytes;               /* autotuning: until rcv_nxt is there, so many were read */
+    uint32_t tune_bytes;                         /* autotuning: read since tune_us */
     uint64_t tune_us;
 
     /* time */

@@ -194,7 +194,7 @@ static void open_device(struct peer *peer)
     if (strncmp(o->device, "dpdk:", 5) == 0) {
         const struct dpdk_port_options port = {.name = "", .queues = 1, .mtu = o->mtu, .buffers = 8192};
         snprintf(prefix, sizeof prefix, "peer-%d", (int)getpid());
-        if (!dpdk_start(o->device + 5, prefix, error, sizeof error))
+        if (!dpdk_start(o->device + 5, prefix, 1, error, sizeof error))
             errx(1, "%s", error);
         peer->port = dpdk_port_open(&port, error, sizeof error);
         if (!peer->port)
@@ -340,9 +340,7 @@ int main(int argc, char **argv)
     stack_free(peer.stack);
     struct device *device = peer.faults ? peer.faults : peer.device;
     device->ops->close(device);
-    if (peer.port) {
+    if (peer.port)
         dpdk_port_close(peer.port);
-        dpdk_end();
-    }
     return 0;
 }

@@ -10,269 +10,12 @@
  * seed runs twice and must leave the same trace.
  */
 #include <getopt.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
-#include "base/prng.h"
-#include "tcp/device_sim.h"
-#include "tcp/stack.h"
+#include "duel.h"
 
-enum { CONNS = 12, CHUNKS = 64, CHUNK_MAX = 20000, HELD = 256, PORT = 5672 };
-
-#define SECOND  1000000000ull
-#define PATIENT (4000 * SECOND) /* in the end phase */
-
-struct chunk {
-    uint8_t *bytes;
-    uint64_t end;
-};
-
-/* One end of a connection. */
-struct end {
-    struct side *side;
-    struct end *peer; /* NULL until accepted() has told whose it is */
-    uint64_t id, key; /* key: what the bytes depend on, the client's port */
-    uint64_t sent, got, unused, wanted;
-    struct chunk chunk[CHUNKS];
-    unsigned chunks;
-    bool live, paused, keeps, closed, ended, aborted, client;
-};
-
-struct side {
-    struct duel *duel;
-    struct device *device;
-    struct stack *stack;
-    struct end end[CONNS];
-    unsigned ends;
-    void *held[HELD];
-    unsigned helds;
-};
-
-struct duel {
-    uint64_t seed, now_ns, bytes, moved, trace;
-    struct prng prng;
-    struct sim_wire *wire;
-    struct side side[2];
-    bool verbose, ending;
-};
-
-static struct duel *current; /* for what is printed when a CHECK fails */
-
-#define JUDGE(x, ...)                                                                                        \
-    do {                                                                                                     \
-        if (!(x)) {                                                                                          \
-            fprintf(stderr, "seed %lu, at %.6f s: ", (unsigned long)current->seed,                           \
-                    (double)current->now_ns / 1e9);                                                          \
-            fprintf(stderr, __VA_ARGS__);                                                                    \
-            fprintf(stderr, "\n");                                                                           \
-            exit(1);                                                                                         \
-        }                                                                                                    \
-    } while (0)
-
-static uint64_t draw(struct duel *d, uint64_t below)
-{
-    return prng_below(&d->prng, below);
-}
-
-static void note(struct duel *d, uint64_t what)
-{
-    d->trace = (d->trace ^ what) * 0x100000001b3u;
-}
-
-/* The byte at a position of what the client (or its peer) sends. */
-static uint8_t byte_at(bool client, uint64_t position)
-{
-    return (uint8_t)((position * 0x9e3779b1u) >> 13 ^ position ^ (client ? 0x55 : 0));
-}
-
-/* ---- upcalls ------------------------------------------------------------------------------------------- */
-
-static void *on_accepted(void *owner, uint64_t id, int tag, const struct ip_address *peer, uint16_t peer_port,
-                         const struct ip_address *local, uint16_t local_port)
-{
-    struct side *s = owner;
-    (void)tag;
-    (void)peer;
-    (void)local;
-    JUDGE(local_port == PORT, "accepted on another port");
-    if (s->ends == CONNS || draw(s->duel, 50) == 0)
-        return NULL;
-    struct end *e = &s->end[s->ends++];
-    *e = (struct end){.side = s, .id = id, .key = peer_port, .live = true};
-    e->wanted = s->duel->bytes / (1 + draw(s->duel, 20));
-    note(s->duel, peer_port);
-    return e;
-}
-
-static void on_connected(void *owner, void *user)
-{
-    (void)owner;
-    note(((struct end *)user)->side->duel, 2);
-}
-
-static bool on_data(void *owner, void *user, struct span bytes, uint8_t *room, void *buffer)
-{
-    struct side *s = owner;
-    struct end *e = user;
-    JUDGE(e->live && !e->ended, "data() after the end");
-    JUDGE(!e->closed, "data() after close()");
-    if (e->paused || s->helds == HELD)
-        return false;
-    for (size_t i = 0; i < bytes.len; i++)
-        JUDGE(bytes.at[i] == byte_at(!e->client, e->got + i), "byte %lu is wrong",
-              (unsigned long)(e->got + i));
-    memset(room, 0xee, (size_t)(bytes.at - room) + bytes.len);
-    e->got += bytes.len;
-    e->unused += bytes.len;
-    s->duel->moved += bytes.len;
-    s->held[s->helds++] = buffer;
-    note(s->duel, e->got);
-    return true;
-}
-
-static void on_ended(void *owner, void *user)
-{
-    struct end *e = user;
-    (void)owner;
-    JUDGE(!e->ended, "ended() twice");
-    e->ended = true;
-    note(e->side->duel, 3);
-}
-
-static void on_progress(void *owner, void *user)
-{
-    (void)owner;
-    (void)user;
-}
-
-static void on_gone(void *owner, void *user, int error)
-{
-    struct end *e = user;
-    (void)owner;
-    JUDGE(e->live, "gone() twice, or after abort()");
-    e->live = false;
-    note(e->side->duel, 100 + (uint64_t)error);
-    if (e->side->duel->verbose)
-        printf("%.6f side %d port %lu gone: %s, sent %lu got %lu\n", (double)current->now_ns / 1e9,
-               (int)(e->side - current->side), (unsigned long)e->key, error ? strerror(error) : "0",
-               (unsigned long)e->sent, (unsigned long)e->got);
-}
-
-static struct tcp_upcalls upcalls(struct side *s)
-{
-    return (struct tcp_upcalls){s, on_accepted, on_connected, on_data, on_ended, on_progress, on_gone};
-}
-
-/* ---- what users do --------------------------------------------------------------------------------------
- */
-
-static void take_back(struct end *e, bool all)
-{
-    uint64_t released = tcp_released(stack_tcp(e->side->stack), e->id);
-    JUDGE(released == UINT64_MAX || released <= e->sent, "more is released than was sent");
-    while (e->chunks && (all || e->chunk[0].end <= released)) {
-        free(e->chunk[0].bytes);
-        memmove(e->chunk, e->chunk + 1, --e->chunks * sizeof e->chunk[0]);
-    }
-}
-
-static void do_send(struct end *e)
-{
-    size_t bytes = 1 + draw(e->side->duel, draw(e->side->duel, 4) ? 300 : CHUNK_MAX);
-    if (e->chunks == CHUNKS || e->closed || e->sent >= e->wanted)
-        return;
-    uint8_t *memory = malloc(bytes);
-    CHECK(memory);
-    for (size_t i = 0; i < bytes; i++)
-        memory[i] = byte_at(e->client, e->sent + i);
-    size_t cut = draw(e->side->duel, bytes + 1);
-    struct iovec iov[2] = {{memory, cut}, {memory + cut, bytes - cut}};
-    size_t taken = tcp_send(stack_tcp(e->side->stack), e->id, iov, 2);
-    e->sent += taken;
-    e->chunk[e->chunks++] = (struct chunk){memory, e->sent};
-}
-
-static void do_end(struct end *e)
-{
-    struct tcp *tcp = stack_tcp(e->side->stack);
-    if (draw(e->side->duel, 10) == 0 && !e->side->duel->ending) {
-        tcp_abort(tcp, e->id);
-        e->live = false;
-        e->aborted = true;
-    } else if (!e->closed) {
-        tcp_close(tcp, e->id, 600000);
-        e->closed = true;
-    }
-}
-
-static void use(struct end *e)
-{
-    if (!e->unused || e->keeps)
-        return;
-    uint64_t some = 1 + draw(e->side->duel, e->unused);
-    tcp_consumed(stack_tcp(e->side->stack), e->id, some);
-    e->unused -= some;
-}
-
-static void live_on(struct end *e)
-{
-    struct duel *d = e->side->duel;
-    struct tcp *tcp = stack_tcp(e->side->stack);
-    if (draw(d, 4) == 0)
-        do_send(e);
-    if (draw(d, 200) == 0 && !d->ending)
-        e->paused = true;
-    if (e->paused && (draw(d, 50) == 0 || d->ending)) {
-        e->paused = false;
-        tcp_resume(tcp, e->id);
-    }
-    if (draw(d, 100) == 0)
-        e->keeps = !d->ending && !e->keeps;
-    use(e);
-    bool enough = e->sent >= e->wanted || d->ending;
-    if ((enough || e->ended) && draw(d, 20) == 0)
-        do_end(e);
-}
-
-static void open_another(struct side *s)
-{
-    struct ip_address peer;
-    int error = 0;
-    CHECK(ip_address_parse(s == s->duel->side ? "192.0.2.2" : "192.0.2.1", &peer));
-    struct end *e = &s->end[s->ends];
-    *e = (struct end){.side = s, .client = true, .live = true};
-    e->wanted = s->duel->bytes / (1 + draw(s->duel, 20));
-    e->id = tcp_connect(stack_tcp(s->stack), &peer, PORT, upcalls(s), e, &error);
-    if (e->id)
-        s->ends++;
-}
-
-static void give_back(struct side *s)
-{
-    struct duel *d = s->duel;
-    while (s->helds && (d->ending || draw(d, 4))) {
-        unsigned i = (unsigned)draw(d, s->helds);
-        tcp_free_buffer(stack_tcp(s->stack), s->held[i]);
-        s->held[i] = s->held[--s->helds];
-    }
-}
-
-static void turn(struct side *s)
-{
-    struct duel *d = s->duel;
-    stack_poll(s->stack, d->now_ns);
-    for (unsigned i = 0; i < s->ends; i++) {
-        if (s->end[i].live)
-            live_on(&s->end[i]);
-        take_back(&s->end[i], false);
-    }
-    give_back(s);
-    if (!d->ending && s->ends < CONNS / 2 && draw(d, 30) == 0)
-        open_another(s);
-    stack_flush(s->stack);
-}
+struct duel *current;
 
 /* ---- the duel -------------------------------------------------------------------------------------------
  */
@@ -303,7 +46,7 @@ static void make_side(struct duel *d, unsigned n)
     s->stack = stack_new(&o);
     struct ip_address any = {0};
     uint16_t port = PORT;
-    CHECK(tcp_listen(stack_tcp(s->stack), &any, &port, 0, upcalls(s)) == 0);
+    CHECK(tcp_listen(stack_tcp(s->stack), &any, &port, 0, user_upcalls(s)) == 0);
 }
 
 /* Another kind of trouble, or none. */
@@ -348,12 +91,6 @@ static bool all_over(const struct duel *d)
     return true;
 }
 
-/* All that may be opened has been, and is gone. */
-static bool nobody_left(const struct duel *d)
-{
-    return d->side[0].ends >= CONNS / 2 && d->side[1].ends >= CONNS / 2 && all_over(d);
-}
-
 static void say_stuck(const struct duel *d)
 {
     for (unsigned n = 0; n < 2; n++)
@@ -370,34 +107,54 @@ static void say_stuck(const struct duel *d)
 
 static void fight(struct duel *d)
 {
-    uint64_t phase_end = 0, stop = d->now_ns + 100 * SECOND;
-    while (d->now_ns < stop && d->moved < d->bytes && !nobody_left(d)) {
+    uint64_t phase_end = 0, stop = d->now_ns + 3000 * SECOND;
+    while (d->now_ns < stop && d->moved < d->bytes) {
         if (d->now_ns >= phase_end) {
             draw_faults(d);
-            phase_end = d->now_ns + draw(d, 3 * SECOND);
+            phase_end = d->now_ns + draw(d, draw(d, 2) ? SECOND / 5 : 3 * SECOND);
         }
         pass_time(d);
-        turn(&d->side[0]);
-        turn(&d->side[1]);
+        user_turn(&d->side[0]);
+        user_turn(&d->side[1]);
     }
     d->ending = true;
     *sim_wire_faults(d->wire) = (struct sim_faults){.delay_min_ns = 100000, .delay_max_ns = 200000};
     sim_wire_cut(d->wire, false);
     for (stop = d->now_ns + PATIENT; !all_over(d) && d->now_ns < stop;) {
         pass_time(d);
-        turn(&d->side[0]);
-        turn(&d->side[1]);
+        user_turn(&d->side[0]);
+        user_turn(&d->side[1]);
     }
     if (!all_over(d))
         say_stuck(d);
     JUDGE(all_over(d), "somebody is stuck");
 }
 
+/* What it was worth. */
+static void say_what_happened(const struct duel *d)
+{
+    const struct sim_wire_stats *w = sim_wire_stats(d->wire);
+    printf("seed %lu: %lu bytes in %.1f s, %lu connections, %lu directions complete; frames %lu, lost %lu, "
+           "damaged %lu, "
+           "overtaken %lu;",
+           (unsigned long)d->seed, (unsigned long)d->moved, (double)(d->now_ns - 1000 * SECOND) / 1e9,
+           (unsigned long)d->opened, (unsigned long)d->complete, (unsigned long)w->sent,
+           (unsigned long)(w->lost + w->unplugged + w->queue_full),
+           (unsigned long)(w->damaged + w->truncated), (unsigned long)w->overtaken);
+    for (unsigned n = 0; n < 2; n++) {
+        const struct tcp_stats *t = tcp_stats(stack_tcp(d->side[n].stack));
+        printf(" retransmitted %lu rto %lu tlp %lu fast %lu out of order %lu;",
+               (unsigned long)t->retransmitted, (unsigned long)t->rto, (unsigned long)t->tlp,
+               (unsigned long)t->fast_recoveries, (unsigned long)t->out_of_order);
+    }
+    printf("\n");
+}
+
 static void end_side(struct side *s)
 {
-    give_back(s);
+    user_give_back(s);
     for (unsigned i = 0; i < s->ends; i++)
-        take_back(&s->end[i], true);
+        user_take_back(&s->end[i], true);
     stack_free(s->stack);
     JUDGE(device_sim_lent(s->device) == 0, "%u buffers are not given back", device_sim_lent(s->device));
     s->device->ops->close(s->device);
@@ -417,6 +174,8 @@ static uint64_t run(uint64_t seed, uint64_t bytes, bool verbose)
     make_side(d, 0);
     make_side(d, 1);
     fight(d);
+    if (verbose)
+        say_what_happened(d);
     end_side(&d->side[0]);
     end_side(&d->side[1]);
     uint64_t trace = d->trace ^ sim_wire_trace(d->wire);

@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import runner  # noqa: E402
 
 PEER = os.environ.get("TCP_PEER", "tcp-peer")
-PATIENCE_S = 60
+PATIENCE_S = int(os.environ.get("PATIENCE_S", "60"))
 PORT = 7000
 CLONE_NEWNET = 0x40000000
 

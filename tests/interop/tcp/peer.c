@@ -18,6 +18,7 @@
 #include "pattern.h"
 #include "peer_options.h"
 #include "tcp/device_dpdk.h"
+#include "tcp/device_pcap.h"
 #include "transport/transport.h"
 #include "transport/transport_tcp.h"
 
@@ -30,7 +31,7 @@ enum {
 
 struct peer {
     struct peer_options options;
-    struct device *device, *faults; /* faults: the wrapper, or NULL */
+    struct device *device, *faults, *outer; /* faults: the wrapper, or NULL */
     struct dpdk_port *port;
     struct stack *stack;
     struct transport *transport;
@@ -205,6 +206,9 @@ static void open_device(struct peer *peer)
     }
     if (o->faults.lost_ppm || o->faults.duplicated_ppm || o->faults.overtaken_ppm || o->faults.delay_ns)
         peer->faults = device_faults_new(peer->device, &o->faults);
+    peer->outer = peer->faults ? peer->faults : peer->device;
+    if (o->pcap && !(peer->outer = device_pcap_new(peer->outer, o->pcap, clock_ns, error, sizeof error)))
+        errx(1, "%s", error);
 }
 
 static void start(struct peer *peer)
@@ -213,11 +217,9 @@ static void start(struct peer *peer)
     char error[256];
     uint16_t port;
     open_device(peer);
-    struct stack_options stack = {.tcp = o->tcp,
-                                  .ip = {.device = peer->faults ? peer->faults : peer->device,
-                                         .mtu = o->mtu,
-                                         .seed = o->seed,
-                                         .addresses = o->addresses}};
+    struct stack_options stack = {
+        .tcp = o->tcp,
+        .ip = {.device = peer->outer, .mtu = o->mtu, .seed = o->seed, .addresses = o->addresses}};
     memcpy(stack.ip.address, o->address, sizeof o->address);
     peer->stack = stack_new(&stack);
     peer->transport = transport_tcp_new(peer->stack, (struct transport_user){.owner = peer,
@@ -338,8 +340,7 @@ int main(int argc, char **argv)
     say_stats(&peer);
     peer.transport->ops->free(peer.transport);
     stack_free(peer.stack);
-    struct device *device = peer.faults ? peer.faults : peer.device;
-    device->ops->close(device);
+    peer.outer->ops->close(peer.outer);
     if (peer.port)
         dpdk_port_close(peer.port);
     return 0;

@@ -29,6 +29,7 @@ static const struct option names[] = {
     {"give-up-ms", required_argument, NULL, 8},
     {"rx-window", required_argument, NULL, 9},
     {"rto-min-us", required_argument, NULL, 10},
+    {"pcap", required_argument, NULL, 11},
     {NULL, 0, NULL, 0},
 };
 
@@ -83,6 +84,9 @@ static void set_below(struct peer_options *o, int option)
         break;
     case 10:
         o->tcp.rto_min_us = (uint32_t)number(optarg);
+        break;
+    case 11:
+        o->pcap = optarg;
         break;
     default:
         exit(1);

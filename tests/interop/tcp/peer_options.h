@@ -16,6 +16,7 @@ enum peer_end {
 struct peer_options {
     const char *device;
     const char *listen, *connect; /* address; one of them */
+    const char *pcap;             /* what went by, before the faults; NULL: nowhere */
     struct device_faults_options faults;
     struct ip_prefix address[IP_ADDRESSES_MAX];
     unsigned addresses;

@@ -5,7 +5,7 @@ import unittest
 import link
 
 MIB = 1 << 20
-EAL = "dpdk:--no-pci --in-memory --no-huge -m 256 --file-prefix gannet-test-%d --vdev=%s"
+EAL = "dpdk:--no-pci --no-huge -m 256 --file-prefix gannet-test-%d --vdev=%s"
 
 
 class Dpdk(unittest.TestCase):

@@ -2,6 +2,7 @@
 a thousand of them at once."""
 import contextlib
 import errno
+import select
 import socket
 import struct
 import threading
@@ -61,6 +62,8 @@ class Ends(unittest.TestCase):
         """Its FIN comes first; what we had to send still arrives, whole, over a bad wire."""
         with link.Peer(listen=True, send=2 * MIB, receive=0, lost=5000, delay_us=200) as peer:
             with peer.connect() as stream:
+                # When something is here, the peer has sent: a FIN before that would be the end.
+                self.assertTrue(select.select([stream], [], [], link.PATIENCE_S)[0])
                 stream.shutdown(socket.SHUT_WR)
                 link.exchange(stream, 0, 2 * MIB, listening=False)
                 self.assertTrue(link.at_end(stream))

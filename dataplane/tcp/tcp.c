@@ -416,6 +416,12 @@ enum tcp_state tcp_state(const struct tcp *tcp, uint64_t id)
     return c ? (enum tcp_state)c->state : TCP_CLOSED;
 }
 
+uint16_t tcp_local_port(const struct tcp *tcp, uint64_t id)
+{
+    const struct conn *c = slots_get(&tcp->slots, id);
+    return c ? c->local_port : 0;
+}
+
 const struct tcp_stats *tcp_stats(const struct tcp *tcp)
 {
     return &tcp->stats;

@@ -129,4 +129,6 @@ void tcp_abort_all(struct tcp *tcp, void *owner);
 /* The user of the connection; NULL: it is gone, or has none yet. */
 void *tcp_user(const struct tcp *tcp, uint64_t id);
 enum tcp_state tcp_state(const struct tcp *tcp, uint64_t id);
+/* What tcp_connect chose; 0: it is gone. */
+uint16_t tcp_local_port(const struct tcp *tcp, uint64_t id);
 const struct tcp_stats *tcp_stats(const struct tcp *tcp);

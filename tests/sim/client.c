@@ -5,8 +5,8 @@
 
 #include "base/check.h"
 #include "history.h"
+#include "network.h"
 #include "tap.h"
-#include "transport/transport_sim.h"
 
 enum { READ_BYTES = 4096 };
 
@@ -25,7 +25,7 @@ static void away(struct client *client)
 {
     if (client->stream) {
         taps_forget(client->all->taps, client->stream);
-        sim_forget(client->all->network, client->stream);
+        network_forget(client->all->network, client->stream);
     }
     talk_free(&client->in);
     buffer_free(&client->out);
@@ -239,7 +239,7 @@ static void on_broken(void *owner, const char *why)
 void client_connect(struct client *client)
 {
     CHECK(client->state == CLIENT_AWAY && !client->stream);
-    client->stream = sim_connect(client->all->network, "broker");
+    client->stream = network_connect(client->all->network, client->number);
     client->state = CLIENT_OPENING;
     client->said_ns = client->all->now_ns;
     talk_init(&client->in, (struct talk_user){client, on_said, NULL, on_broken}, false);
@@ -258,7 +258,7 @@ static void move_out(struct client *client)
 {
     beat(client);
     size_t n =
-        sim_write(client->all->network, client->stream, (struct span){client->out.at, client->out.len});
+        network_write(client->all->network, client->stream, (struct span){client->out.at, client->out.len});
     if (n)
         client->said_ns = client->all->now_ns;
     buffer_drop(&client->out, n);
@@ -268,7 +268,7 @@ static void move_in(struct client *client)
 {
     uint8_t bytes[READ_BYTES];
     size_t room = 1 + prng_below(client->all->prng, sizeof bytes);
-    size_t n = sim_read(client->all->network, client->stream, bytes, room);
+    size_t n = network_read(client->all->network, client->stream, bytes, room);
     if (!n)
         return;
     taps_read(client->all->taps, client->stream, bytes, n);
@@ -281,9 +281,9 @@ void client_move(struct client *client)
         return;
     move_out(client);
     move_in(client);
-    enum sim_state state = sim_state(client->all->network, client->stream);
+    enum sim_state state = network_state(client->all->network, client->stream);
     if (client->closed && client->out.len == 0)
-        sim_close(client->all->network, client->stream);
+        network_close(client->all->network, client->stream);
     if (state != SIM_OPEN || (client->closed && client->out.len == 0))
         away(client);
 }
@@ -310,14 +310,14 @@ void client_close(struct client *client)
 void client_reset(struct client *client)
 {
     history_note("client %u resets stream %llu", client->number, (unsigned long long)client->stream);
-    sim_reset(client->all->network, client->stream);
+    network_reset(client->all->network, client->stream);
     away(client);
 }
 
 void client_vanish(struct client *client)
 {
     history_note("client %u vanishes from stream %llu", client->number, (unsigned long long)client->stream);
-    sim_vanish(client->all->network, client->stream);
+    network_vanish(client->all->network, client->stream);
     away(client);
 }
 
@@ -326,5 +326,5 @@ void client_deafen(struct client *client, bool deaf)
     if (client->deaf != deaf)
         history_note("client %u %s", client->number, deaf ? "goes deaf" : "hears again");
     client->deaf = deaf;
-    sim_deafen(client->all->network, client->stream, deaf);
+    network_deafen(client->all->network, client->stream, deaf);
 }

@@ -11,7 +11,7 @@
 #include "plan.h"
 #include "talk.h"
 
-struct sim_network;
+struct network;
 struct taps;
 
 enum { CLIENT_CHANNELS = 5, CLIENT_TAGS = 64, CLIENT_CONSUMERS = 3, CLIENT_GETS = 16 };
@@ -53,7 +53,7 @@ struct bound {
 };
 
 struct clients {
-    struct sim_network *network;
+    struct network *network;
     struct taps *taps;
     struct prng *prng;
     const struct plan *plan;

@@ -8,7 +8,7 @@ enum { STEPS_TO_SETTLE = 200000 };
 /* When the next thing happens by itself. */
 static uint64_t next_event(const struct world *world)
 {
-    uint64_t next = sim_deadline(world->network), at = site_deadline(world->site);
+    uint64_t next = network_deadline(world->network), at = site_deadline(world->site);
     next = at < next ? at : next;
     for (unsigned i = 0; i < CLIENTS; i++) {
         at = client_deadline(&world->clients[i]);
@@ -32,13 +32,19 @@ static void skip_time(struct world *world)
     world->still = 0;
 }
 
+/* Streams know when they have arrived; frames that have to be sent again don't. */
+static bool nothing_on_way(const struct world *world)
+{
+    return network_quiet(world->network) && (!network_is_lan(world->network) || taps_all_read(world->taps));
+}
+
 /* Steps until `done` says so, the broker has nothing to do, and nothing is on its way to it. */
 static void settle(struct world *world, bool (*done)(const struct world *world), const char *what)
 {
     enum { CALM_STEPS = 20 }; /* streams are passed over by chance, but not so often */
     unsigned calm = 0;
     for (unsigned n = 0; n < STEPS_TO_SETTLE; n++) {
-        bool idle = world_step(world) && sim_deadline(world->network) == UINT64_MAX;
+        bool idle = world_step(world) && nothing_on_way(world);
         calm = idle && done(world) ? calm + 1 : 0;
         if (calm == CALM_STEPS)
             return;

@@ -1,7 +1,8 @@
 /*
- * gannet-sim --seed N --ops N [--seeds COUNT] [--once] [--verbose]
+ * gannet-sim --seed N --ops N [--seeds COUNT] [--tcp] [--tcp-every N] [--once] [--verbose]
  *
- * Runs COUNT seeds from N on, each twice (with --once: once), and says what was violated, if anything.
+ * Runs COUNT seeds from N on, each twice (with --once: once), and says what was violated, if anything. --tcp:
+ * clients and broker talk over our own TCP; --tcp-every N: so do those seeds that N divides.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -39,12 +40,14 @@ static void on_abort(int number)
 
 struct arguments {
     uint64_t seed, ops, seeds;
+    uint64_t tcp_every; /* 0: none */
     bool verbose, once;
 };
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: gannet-sim --seed N --ops N [--seeds COUNT] [--once] [--verbose]\n");
+    fprintf(stderr, "usage: gannet-sim --seed N --ops N [--seeds COUNT] [--tcp] [--tcp-every N] [--once] "
+                    "[--verbose]\n");
     exit(2);
 }
 
@@ -60,9 +63,9 @@ static uint64_t number(const char *text)
 
 static struct arguments parse(int argc, char **argv)
 {
-    static const struct option options[] = {{"seed", 1, NULL, 's'},  {"ops", 1, NULL, 'o'},
-                                            {"seeds", 1, NULL, 'n'}, {"verbose", 0, NULL, 'v'},
-                                            {"once", 0, NULL, '1'},  {0}};
+    static const struct option options[] = {
+        {"seed", 1, NULL, 's'}, {"ops", 1, NULL, 'o'}, {"seeds", 1, NULL, 'n'},     {"verbose", 0, NULL, 'v'},
+        {"once", 0, NULL, '1'}, {"tcp", 0, NULL, 't'}, {"tcp-every", 1, NULL, 'e'}, {0}};
     struct arguments a = {.seed = 1, .ops = 1000, .seeds = 1};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 's')
@@ -71,6 +74,10 @@ static struct arguments parse(int argc, char **argv)
             a.ops = number(optarg);
         else if (c == 'n')
             a.seeds = number(optarg);
+        else if (c == 'e')
+            a.tcp_every = number(optarg);
+        else if (c == 't')
+            a.tcp_every = 1;
         else if (c == 'v')
             a.verbose = true;
         else if (c == '1')
@@ -83,9 +90,14 @@ static struct arguments parse(int argc, char **argv)
     return a;
 }
 
+static bool is_tcp(const struct arguments *a, uint64_t seed)
+{
+    return a->tcp_every && seed % a->tcp_every == 0;
+}
+
 static uint64_t run(const struct arguments *a, uint64_t seed, const char *command, bool again)
 {
-    struct world_options options = {.seed = seed, .ops = a->ops};
+    struct world_options options = {.seed = seed, .ops = a->ops, .tcp = is_tcp(a, seed)};
     history_begin(seed, command, a->verbose, again);
     world_run(&options);
     return history_end();
@@ -100,8 +112,8 @@ int main(int argc, char **argv)
     signal(SIGTERM, on_abort);
     clock_gettime(CLOCK_MONOTONIC, &start);
     for (uint64_t seed = a.seed; seed < a.seed + a.seeds; seed++) {
-        snprintf(command, sizeof command, "%s --seed %llu --ops %llu", argv[0], (unsigned long long)seed,
-                 (unsigned long long)a.ops);
+        snprintf(command, sizeof command, "%s --seed %llu --ops %llu%s", argv[0], (unsigned long long)seed,
+                 (unsigned long long)a.ops, is_tcp(&a, seed) ? " --tcp" : "");
         uint64_t sum = run(&a, seed, command, false);
         if (!a.once)
             run(&a, seed, command, true);

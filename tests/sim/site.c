@@ -9,7 +9,7 @@
 #include "router/access.h"
 #include "watch.h"
 
-struct site *site_new(const struct site_options *options, struct sim_network *network, struct taps *taps)
+struct site *site_new(const struct site_options *options, struct network *network, struct taps *taps)
 {
     static const char *const vhosts[] = {"/"};
     char error[256];
@@ -18,7 +18,7 @@ struct site *site_new(const struct site_options *options, struct sim_network *ne
     site->options = *options;
     site->network = network;
     site->taps = taps;
-    site->access = access_new(vhosts, 1, "guest", "guest", true, error, sizeof error);
+    site->access = access_new(vhosts, 1, "guest", "guest", !network_is_lan(network), error, sizeof error);
     CHECK(site->access);
     prng_seed(&site->prng, options->seed);
     site->disks = options->one_disk ? 1 : options->routers;
@@ -113,7 +113,7 @@ static void listen_if_ready(struct site *site)
         return;
     for (unsigned f = 0; f < site->fronts; f++) {
         struct transport *t = site->transport[f];
-        CHECK(t->ops->listen(t, "broker", 0, &port, error, sizeof error) == 0);
+        CHECK(t->ops->listen(t, network_address(site->network), 0, &port, error, sizeof error) == 0);
     }
     site->state = SITE_UP;
     history_note("the broker listens");
@@ -127,6 +127,7 @@ void site_kill(struct site *site, enum sim_crash crash)
                  site_writing(site));
     for (unsigned i = 0; i < site->disks; i++)
         sim_disk_crash(site->disk[i], crash);
+    network_dies(site->network);
     forget_broker(site);
 }
 

@@ -34,7 +34,7 @@ struct site_options {
 struct site {
     struct site_options options;
     struct prng prng;
-    struct sim_network *network;
+    struct network *network;
     struct taps *taps;
     struct access *access;
     struct sim_disk *disk[SITE_ROUTERS];
@@ -49,7 +49,7 @@ struct site {
     uint64_t starts;
 };
 
-struct site *site_new(const struct site_options *options, struct sim_network *network, struct taps *taps);
+struct site *site_new(const struct site_options *options, struct network *network, struct taps *taps);
 void site_free(struct site *site);
 
 /* Makes a broker of what is on the disks. It listens on "broker" when it is ready. */

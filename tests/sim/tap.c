@@ -10,7 +10,8 @@
 struct tapped {
     struct tapped *next;
     struct taps *taps;
-    uint64_t stream;
+    uint64_t stream;      /* as the client names it */
+    uint64_t below;       /* as the transport does */
     struct tap *tap;      /* NULL: the front doesn't know it any more */
     void *user;           /* the front's */
     struct talk in, out;  /* to the front, from the front */
@@ -26,7 +27,7 @@ struct tap {
 };
 
 struct taps {
-    struct sim_network *network;
+    struct network *network;
     struct tap_watch watch;
     struct tapped *streams;
 };
@@ -40,6 +41,14 @@ static struct tapped *find(const struct taps *taps, uint64_t stream)
 {
     struct tapped *t = taps->streams;
     while (t && t->stream != stream)
+        t = t->next;
+    return t;
+}
+
+static struct tapped *find_below(const struct tap *tap, uint64_t below)
+{
+    struct tapped *t = tap->taps->streams;
+    while (t && !(t->tap == tap && t->below == below))
         t = t->next;
     return t;
 }
@@ -96,13 +105,14 @@ static void broker_broken(void *owner, const char *why)
 
 /* ---- upcalls, on their way to the front ------------------------------------------------------------ */
 
-static struct tapped *add(struct tap *tap, uint64_t stream)
+static struct tapped *add(struct tap *tap, uint64_t stream, uint64_t below)
 {
     struct tapped *t = calloc(1, sizeof *t);
     CHECK(t);
     t->taps = tap->taps;
     t->tap = tap;
     t->stream = stream;
+    t->below = below;
     talk_init(&t->in, (struct talk_user){t, client_said, client_begun, client_broken}, true);
     talk_init(&t->out, (struct talk_user){t, broker_said, NULL, broker_broken}, false);
     t->next = tap->taps->streams;
@@ -110,13 +120,14 @@ static struct tapped *add(struct tap *tap, uint64_t stream)
     return t;
 }
 
-static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer, const char *local)
+static void *on_accepted(void *owner, uint64_t below, int tag, const char *peer, const char *local)
 {
     struct tap *tap = owner;
-    struct tapped *t = add(tap, stream);
+    uint64_t stream = network_accepted(tap->taps->network, below, peer);
+    struct tapped *t = add(tap, stream, below);
     history_note("stream %llu: accepted", (unsigned long long)stream);
     tap->taps->watch.opened(tap->taps->watch.owner, stream);
-    t->user = tap->base.up.accepted(tap->base.up.owner, stream, tag, peer, local);
+    t->user = tap->base.up.accepted(tap->base.up.owner, below, tag, peer, local);
     if (t->user)
         return t;
     leave(t);
@@ -172,6 +183,13 @@ static unsigned tap_poll(struct transport *base, uint64_t now_ns)
     return inner->ops->poll(inner, now_ns);
 }
 
+static void tap_flush(struct transport *base)
+{
+    struct transport *inner = of(base)->inner;
+    if (inner->ops->flush)
+        inner->ops->flush(inner);
+}
+
 static void hear(struct tapped *t, const struct iovec *iov, size_t took)
 {
     for (; took; iov++) {
@@ -187,12 +205,12 @@ static void hear(struct tapped *t, const struct iovec *iov, size_t took)
 static size_t tap_send(struct transport *base, uint64_t stream, const struct iovec *iov, int n)
 {
     struct tap *tap = of(base);
-    struct tapped *t = find(tap->taps, stream);
+    struct tapped *t = find_below(tap, stream);
     size_t offered = 0, took = tap->inner->ops->send(tap->inner, stream, iov, n);
     for (int i = 0; i < n; i++)
         offered += iov[i].iov_len;
     CHECK(took <= offered);
-    if (!t || !t->tap)
+    if (!t)
         return took;
     t->behind = took < offered;
     hear(t, iov, took);
@@ -220,14 +238,14 @@ static void tap_resume(struct transport *base, uint64_t stream)
 static void tap_close(struct transport *base, uint64_t stream)
 {
     struct tap *tap = of(base);
-    leave(find(tap->taps, stream));
+    leave(find_below(tap, stream));
     tap->inner->ops->close(tap->inner, stream);
 }
 
 static void tap_abort(struct transport *base, uint64_t stream)
 {
     struct tap *tap = of(base);
-    leave(find(tap->taps, stream));
+    leave(find_below(tap, stream));
     tap->inner->ops->abort(tap->inner, stream);
 }
 
@@ -246,7 +264,7 @@ static int tap_wait_fd(struct transport *base)
 static void tap_free(struct transport *base)
 {
     struct tap *tap = of(base);
-    tap->inner->ops->free(tap->inner);
+    network_transport_free(tap->taps->network, tap->inner);
     free(tap);
 }
 
@@ -254,6 +272,7 @@ static const struct transport_ops tap_ops = {
     .listen = tap_listen,
     .stop_listening = tap_stop_listening,
     .poll = tap_poll,
+    .flush = tap_flush,
     .send = tap_send,
     .released = tap_released,
     .pause = tap_pause,
@@ -271,7 +290,7 @@ struct transport *tap_new(struct taps *taps, struct transport_user up)
     CHECK(tap);
     tap->base = (struct transport){.ops = &tap_ops, .up = up};
     tap->taps = taps;
-    tap->inner = transport_sim_new(taps->network, (struct transport_user){.owner = tap,
+    tap->inner = network_transport(taps->network, (struct transport_user){.owner = tap,
                                                                           .accepted = on_accepted,
                                                                           .data = on_data,
                                                                           .writable = on_writable,
@@ -281,7 +300,7 @@ struct transport *tap_new(struct taps *taps, struct transport_user up)
 
 /* ---- all of them -------------------------------------------------------------------------------------- */
 
-struct taps *taps_new(struct sim_network *network, struct tap_watch watch)
+struct taps *taps_new(struct network *network, struct tap_watch watch)
 {
     struct taps *taps = calloc(1, sizeof *taps);
     CHECK(taps);
@@ -334,4 +353,12 @@ bool taps_flushed(const struct taps *taps, uint64_t stream)
 {
     const struct tapped *t = find(taps, stream);
     return t && t->tap && !t->behind;
+}
+
+bool taps_all_read(const struct taps *taps)
+{
+    for (const struct tapped *t = taps->streams; t; t = t->next)
+        if (!t->forgotten && t->unread.len && t->stream < NETWORK_GHOSTS)
+            return false;
+    return true;
 }

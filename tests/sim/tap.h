@@ -10,12 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "network.h"
 #include "talk.h"
-#include "transport/transport_sim.h"
 
 struct taps;
 
-/* Who listens. stream: as in sim_connect. */
+/* Who listens. stream: as in network_connect. */
 struct tap_watch {
     void *owner;
     void (*opened)(void *owner, uint64_t stream);
@@ -28,7 +28,7 @@ struct tap_watch {
     void (*left)(void *owner, uint64_t stream);
 };
 
-struct taps *taps_new(struct sim_network *network, struct tap_watch watch);
+struct taps *taps_new(struct network *network, struct tap_watch watch);
 void taps_free(struct taps *taps);
 
 /* A transport for a front. */
@@ -42,3 +42,5 @@ void taps_read(struct taps *taps, uint64_t stream, const void *bytes, size_t n);
 void taps_forget(struct taps *taps, uint64_t stream);
 /* Whether all that the front has for the stream has been given to the transport. */
 bool taps_flushed(const struct taps *taps, uint64_t stream);
+/* Whether the clients have read all that was given. */
+bool taps_all_read(const struct taps *taps);

@@ -133,5 +133,6 @@ void trouble_end(struct world *world)
     world->faults = (struct sim_faults){0};
     site_faults(world->site, &world->faults);
     site_stall_none(world->site);
+    network_calm(world->network);
     history_note("the troubles end");
 }

@@ -17,6 +17,7 @@ static void advance_time(struct world *world)
     world->now_ns += 1 + prng_below(&world->prng, world->plan.step_ns_max);
     world->shared.now_ns = world->now_ns;
     history_step(world->step);
+    network_advance(world->network, world->now_ns);
 }
 
 bool world_step(struct world *world)
@@ -124,7 +125,7 @@ static void on_closed(void *owner, uint64_t stream, unsigned channel)
     model_closed(((struct world *)owner)->model, stream, channel);
 }
 
-static void make_network(struct world *world)
+static struct network *make_streams(struct world *world)
 {
     struct sim_network_options options = sim_network_defaults(prng_next(&world->prng));
     options.delay_min_ns = 1000;
@@ -132,7 +133,19 @@ static void make_network(struct world *world)
     options.window_max = world->plan.network.window_max;
     options.piece_max = world->plan.network.piece_max;
     options.idle_ppm = world->plan.network.idle_ppm;
-    world->network = sim_network_new(&options);
+    return network_new(&options);
+}
+
+/* A step is longer there, so that TCP's timers matter. */
+static struct network *make_lan(struct world *world)
+{
+    world->plan.step_ns_max <<= prng_below(&world->prng, 6);
+    return network_new_lan(prng_next(&world->prng));
+}
+
+static void make_network(struct world *world)
+{
+    world->network = world->options.tcp ? make_lan(world) : make_streams(world);
     world->taps = taps_new(world->network, (struct tap_watch){world, on_opened, on_client_begun,
                                                               on_client_said, on_broker_said, on_left});
 }
@@ -167,7 +180,7 @@ static void world_free(struct world *world)
     }
     site_free(world->site);
     taps_free(world->taps);
-    sim_network_free(world->network);
+    network_free(world->network);
     model_free(world->model);
     free(world);
 }

@@ -13,6 +13,7 @@
 
 struct world_options {
     uint64_t seed, ops;
+    bool tcp; /* between clients and broker */
 };
 
 /* Runs to the end, or ends the process with what was violated. */

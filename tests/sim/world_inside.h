@@ -12,7 +12,7 @@ struct world {
     struct world_options options;
     struct prng prng;
     struct plan plan;
-    struct sim_network *network;
+    struct network *network;
     struct taps *taps;
     struct site *site;
     struct model *model;

@@ -83,7 +83,9 @@ static bool on_data(void *owner, void *user, struct span bytes, uint8_t *room, v
     struct end *e = user;
     JUDGE(e->live && !e->ended, "data() after the end");
     JUDGE(!e->closed, "data() after close()");
-    if (e->paused || s->helds == HELD)
+    if (s->helds == HELD || (!s->duel->ending && draw(s->duel, 50) == 0))
+        e->paused = true;
+    if (e->paused)
         return false;
     for (size_t i = 0; i < bytes.len; i++) {
         /* Whose stream it is, it says itself: a server's serial grows with the first bytes. */

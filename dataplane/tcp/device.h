@@ -93,8 +93,17 @@ struct device {
     uint16_t mtu_max;    /* bytes of an IP packet in one frame, at most */
     uint16_t offers;     /* enum tx_flags it can do */
     uint16_t pieces_max; /* of a tx_frame; at least 1 */
+    uint32_t rx_share;   /* received frames that any one part of the owner may keep at once, a quarter of all;
+                            0: no bound */
     uint32_t tso_max;    /* payload bytes of one TX_TSO frame; 0: no TSO */
     /* Frames with pieces (payload > 0) that tx() has taken, and those of them that are through: from the
      * first on. */
     uint64_t tx_given, tx_done;
 };
+
+/* How many received frames a part of the owner keeps at most, which would keep `most` of a device without a
+ * bound. */
+static inline uint32_t device_rx_share(const struct device *device, uint32_t most)
+{
+    return device->rx_share && device->rx_share < most ? device->rx_share : most;
+}

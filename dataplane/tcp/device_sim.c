@@ -377,6 +377,7 @@ struct device *device_sim_new(struct sim_wire *wire, const struct device_sim_opt
     d->device = (struct device){.ops = &ops, .offers = o->offers};
     memcpy(d->device.mac, o->mac, 6);
     d->device.mtu_max = o->mtu_max ? o->mtu_max : 1500;
+    d->device.rx_share = o->buffers_max == UINT32_MAX ? 0 : o->buffers_max / 4;
     d->device.pieces_max = o->pieces_max ? o->pieces_max : TX_PIECES_MAX;
     CHECK(d->device.pieces_max <= TX_PIECES_MAX);
     if (o->offers & TX_TSO)

@@ -289,6 +289,7 @@ static bool set_up_pair(struct dpdk_port *port, unsigned i, uint32_t buffers, co
 {
     uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS;
     struct device_dpdk *q = port->pair[i] = new_pair(port, i);
+    q->device.rx_share = buffers / 4;
     if (!make_pools(port, q, buffers, f))
         return false;
     rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);

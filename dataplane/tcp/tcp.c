@@ -267,6 +267,7 @@ struct tcp *tcp_new(const struct tcp_options *options, struct ip *ip)
     CHECK(tcp->cc);
     tcp->ip = ip;
     tcp->device = ip_device(ip);
+    tcp->frames_kept_max = device_rx_share(tcp->device, TCP_FRAMES_KEPT);
     TAILQ_INIT(&tcp->waiting);
     prng_seed(&tcp->prng, o->seed);
     memcpy(tcp->hash_secret, o->secret, sizeof tcp->hash_secret);

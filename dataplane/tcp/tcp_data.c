@@ -38,7 +38,7 @@ static struct kept *keep(struct conn *c, const struct segment *s, struct frame *
 {
     struct tcp *tcp = c->tcp;
     struct kept *k;
-    if (tcp->frames_kept >= TCP_FRAMES_KEPT) {
+    if (tcp->frames_kept >= tcp->frames_kept_max) {
         k = keep_copy(tcp, s);
         if (!k)
             return NULL;

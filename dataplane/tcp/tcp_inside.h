@@ -201,7 +201,7 @@ struct tcp {
         struct queue_pool queue;
         struct sent_pool sent;
     } pools;
-    uint32_t frames_kept;
+    uint32_t frames_kept, frames_kept_max;
     uint64_t bytes_copied;
     uint16_t next_port;
     struct tcp_stats stats;

@@ -45,6 +45,7 @@ struct tcp_transport {
     bool handed; /* something, with this epoch */
     bool going;  /* being freed: nobody is told anything */
     struct held held;
+    uint32_t held_max;    /* with more, streams are not read from */
     struct blocks blocks; /* for rests */
     TAILQ_HEAD(stream_list, stream) ending, again, starving;
 };
@@ -167,7 +168,7 @@ static bool on_data(void *owner, void *user, struct span bytes, uint8_t *room, v
     struct stream *s = user;
     if (s->paused || s->listed)
         return false;
-    if (t->held.count >= TCP_FRAMES_HELD) {
+    if (t->held.count >= t->held_max) {
         s->listed = s->starved = true;
         TAILQ_INSERT_TAIL(&t->starving, s, again);
         return false;
@@ -417,7 +418,7 @@ static void tcp_transport_rx_release(struct transport *base, uint64_t epoch)
     for (const struct held_row *row; (row = held_oldest(&t->held)) && row->epoch <= epoch;
          held_drop_oldest(&t->held))
         give_back(t, row);
-    if (t->held.count < TCP_FRAMES_HELD / 2 && !TAILQ_EMPTY(&t->starving))
+    if (t->held.count < t->held_max / 2 && !TAILQ_EMPTY(&t->starving))
         feed_starving(t);
 }
 
@@ -468,6 +469,7 @@ struct transport *transport_tcp_new(struct stack *stack, struct transport_user u
     t->tcp = stack_tcp(stack);
     t->polls = stack_claim(stack);
     t->epoch = 1;
+    t->held_max = device_rx_share(ip_device(stack_ip(stack)), TCP_FRAMES_HELD);
     blocks_init(&t->blocks, 1);
     TAILQ_INIT(&t->ending);
     TAILQ_INIT(&t->again);

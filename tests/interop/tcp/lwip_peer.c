@@ -1,7 +1,7 @@
 /*
- * lwIP as the other side: its raw API on one thread, frames over a descriptor that was handed down. It sends so many
- * bytes and checks as many; the first line on stdout says that all was right. Of Gannet there is nothing in this
- * program: both stacks have functions of the same names.
+ * lwIP as the other side: its raw API on one thread, frames over a descriptor that was handed down. It sends
+ * so many bytes and checks as many; the first line on stdout says that all was right. Of Gannet there is
+ * nothing in this program: both stacks have functions of the same names.
  */
 #include <err.h>
 #include <lwip/etharp.h>

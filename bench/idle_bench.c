@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     RING = 256,
@@ -72,6 +73,8 @@ static struct stack *stack_on(struct end *e, struct end *other, uint8_t number)
         .ip = {.device = &e->device, .mtu = 1500, .addresses = 1, .seed = number},
         .tcp = {.seed = number, .connections_max = 1u << 21, .keepalive_ms = UINT32_MAX}};
     char text[32];
+    for (unsigned i = 0; i < sizeof o.tcp.secret; i++)
+        o.tcp.secret[i] = (uint8_t)(i * 151 + number); /* a key of zeros hashes badly */
     e->other = other;
     e->device =
         (struct device){.ops = &end_ops, .mac = {2, 0, 0, 0, 0, number}, .mtu_max = 1500, .pieces_max = 1};
@@ -149,7 +152,6 @@ int main(int argc, char **argv)
     uint64_t used = heap() - before;
     printf("{\"connections\": %llu, \"bytes_per_connection\": %.1f}\n", (unsigned long long)n,
            (double)used / (2.0 * (double)n));
-    stack_free(stack[0]);
-    stack_free(stack[1]);
-    return 0;
+    fflush(stdout);
+    _exit(0); /* the memory goes with the process */
 }

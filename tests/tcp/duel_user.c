@@ -23,14 +23,22 @@ static uint8_t byte_at(bool client, uint32_t serial, uint64_t position)
     return (uint8_t)((position * 0x9e3779b1u) >> 13 ^ position ^ (client ? 0x55 : 0));
 }
 
-/* The other end of the connection, NULL: it isn't known, or another's by now. */
+/* The other end of the connection, NULL: it isn't known, or another's by now; or there have been two: when a
+ * server has reset a connection that began with a cookie, and the reset was lost, a late copy of the first
+ * segment begins it anew.
+ */
 static struct end *other(const struct end *e)
 {
     struct side *s = &current->side[e->side == current->side];
-    for (unsigned i = 0; i < s->ends && e->serial; i++)
-        if (s->end[i].serial == e->serial && s->end[i].client != e->client)
-            return &s->end[i];
-    return NULL;
+    struct end *found = NULL;
+    for (unsigned i = 0; i < s->ends && e->serial; i++) {
+        if (s->end[i].serial != e->serial || s->end[i].client == e->client)
+            continue;
+        if (found)
+            return NULL;
+        found = &s->end[i];
+    }
+    return found;
 }
 
 /* Room for another end; its predecessor is gone, and so is whom that talked to. */

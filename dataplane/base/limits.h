@@ -65,6 +65,9 @@
 #define TCP_FRAMES_HELD   8u
 #endif
 
+/* A connection is handed whole frames: a window that one doesn't fit would never open again. */
+#define TCP_RX_WINDOW_MIN (2u * FRAME_BYTES_MAX)
+
 #define PAGES_PER_SEGMENT (SEGMENT_BYTES / PAGE_BYTES)
 
 /* The largest properties list that can arrive: one content header frame. */

@@ -106,7 +106,8 @@ void host_on(struct lan *lan, struct host *host, unsigned who, bool broker)
                 .time_wait_ms = 10u << prng_below(prng, 10),
                 .keepalive_ms = lan->plan.keepalive_ms,
                 .give_up_ms = lan->plan.give_up_ms,
-                .rx_window_max = broker ? 1024u << prng_below(prng, 8) : (uint32_t)lan->plan.window,
+                .rx_window_max =
+                    broker ? TCP_RX_WINDOW_MIN << prng_below(prng, 5) : (uint32_t)lan->plan.window,
                 .congestion = prng_below(prng, 2) ? "cubic" : "newreno",
                 .nagle = prng_below(prng, 4) == 0},
     };

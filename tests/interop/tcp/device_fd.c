@@ -129,6 +129,8 @@ struct device *device_fd_open(const char *spec, const uint8_t mac[6], uint16_t m
         f->fd = open_tap(spec + 4);
     else if (strncmp(spec, "packet:", 7) == 0)
         f->fd = open_packet(spec + 7);
+    else if (strncmp(spec, "fd:", 3) == 0)
+        f->fd = (int)strtol(spec + 3, NULL, 10);
     else
         errx(1, "no such device: %s", spec);
     memcpy(f->device.mac, mac, 6);

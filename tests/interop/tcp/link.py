@@ -144,7 +144,7 @@ class Peer:
         # setpriv: should this test be killed, the peer goes with it.
         self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", PEER] + arguments(self.options),
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        # EAL may say something before.
+        # DPDK may say something before.
         while (line := self.process.stdout.readline()) and line.strip() != "ready":
             pass
         assert line, "the peer did not start"
@@ -202,8 +202,9 @@ class Peer:
         """It has ended by itself. Returns its connections' lines and the stack's counters."""
         assert self.process.wait(PATIENCE_S) == status, "the peer ended with %r: %s" % (self.process.returncode, self.lines)
         self.reader.join(PATIENCE_S)
-        stats = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", self.lines[-1])}
-        return self.lines[:-1], stats
+        stats = {key: int(value) for line in self.lines if line.startswith(("stats", "wire"))
+                 for key, value in re.findall(r"(\w+)=(\d+)", line)}
+        return [line for line in self.lines if not line.startswith(("stats", "wire"))], stats
 
 
 # ---- the kernel's side of a connection ----

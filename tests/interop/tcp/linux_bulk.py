@@ -17,20 +17,24 @@ class Bulk(unittest.TestCase):
             with peer.connect() as stream:
                 link.exchange(stream, size, size, listening=False)
                 self.assertTrue(link.at_end(stream))
-            return self.judge(peer, size)
+            return self.judge(peer, size, options)
 
     def we_connect(self, size, **options):
         with link.Peer(send=size, receive=size, **options) as peer:
             peer.go()
             with peer.accept() as stream:
                 link.exchange(stream, size, size, listening=True)
-            return self.judge(peer, size)
+            return self.judge(peer, size, options)
 
-    def judge(self, peer, size):
+    def judge(self, peer, size, options):
         lines, stats = peer.done()
         self.assertEqual(lines, ["closed sent=%d received=%d error=0" % (size, size)])
         self.assertEqual(stats["sum"], 0)
         self.assertEqual(stats["connections"], 0)
+        for fault in ("lost", "duplicated", "overtaken"):
+            # At a chance of a thousandth it may be none.
+            if options.get(fault, 0) > 1000:
+                self.assertGreater(stats[fault], 0)
         print("   ", " ".join("%s=%d" % (key, stats[key]) for key in ("segments_out", "retransmitted", "rto", "tlp", "fast",
                                                                      "spurious", "out_of_order")), flush=True)
         return stats

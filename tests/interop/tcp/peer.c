@@ -6,6 +6,7 @@
 #include <err.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -309,6 +310,12 @@ static void say_stats(struct peer *peer)
 {
     const struct tcp_stats *s = tcp_stats(stack_tcp(peer->stack));
     const struct ip_stats *ip = ip_stats(stack_ip(peer->stack));
+    if (peer->faults) {
+        const struct device_faults_stats *f = device_faults_stats(peer->faults);
+        printf("wire passed=%llu lost=%llu duplicated=%llu overtaken=%llu\n", (unsigned long long)f->passed,
+               (unsigned long long)f->lost, (unsigned long long)f->duplicated,
+               (unsigned long long)f->overtaken);
+    }
     printf("stats segments_in=%llu segments_out=%llu retransmitted=%llu rto=%llu tlp=%llu fast=%llu "
            "spurious=%llu "
            "zero_windows=%llu keepalives=%llu sum=%llu connections=%u resets_in=%llu out_of_order=%llu\n",
@@ -325,6 +332,7 @@ int main(int argc, char **argv)
 {
     static struct peer peer;
     peer_options_parse(&peer.options, argc, argv);
+    signal(SIGPIPE, SIG_IGN);
     start(&peer);
     turn(&peer);
     if (peer.options.connect)

@@ -25,18 +25,25 @@ class Lwip(unittest.TestCase):
         place = {"listen": "10.0.0.2:%d" % link.PORT} if we_listen else {"connect": "10.0.0.1:%d" % link.PORT}
         words = link.arguments(dict(place, device="fd:%d" % ours.fileno(), address="10.0.0.2/24", send=size, receive=size, end="first",
                                     seed=size % 9973 + we_listen, **options))
-        with ours, theirs:
-            peer = subprocess.Popen([link.PEER] + words, pass_fds=[ours.fileno()], stdin=subprocess.DEVNULL,
-                                    stdout=subprocess.PIPE, text=True)
-            lwip = subprocess.Popen([LWIP, str(theirs.fileno()), "connect" if we_listen else "listen", str(size)],
-                                    pass_fds=[theirs.fileno()], stdout=subprocess.PIPE, text=True)
+        processes = []
+
+        def start(end, *command):
+            # setpriv: should this test be killed, they go with it.
+            processes.append(subprocess.Popen(("setpriv", "--pdeathsig", "KILL") + command, pass_fds=[end.fileno()],
+                                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True))
+            return processes[-1]
+
         try:
+            with ours, theirs:
+                peer = start(ours, link.PEER, *words)
+                lwip = start(theirs, LWIP, str(theirs.fileno()), "connect" if we_listen else "listen", str(size))
             said, _ = lwip.communicate(timeout=link.PATIENCE_S)
             lines, _ = peer.communicate(timeout=link.PATIENCE_S)
         finally:
-            for process in (peer, lwip):
+            for process in processes:
                 process.kill()
                 process.wait()
+                process.stdout.close()
         self.assertEqual(said, "good\n")
         self.assertIn("closed sent=%d received=%d error=0" % (size, size), lines.split("\n"))
         self.assertEqual((peer.returncode, lwip.returncode), (0, 0))

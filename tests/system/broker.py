@@ -25,6 +25,8 @@ import time
 import pika
 from pika.exceptions import AMQPError
 
+import tap
+
 GANNETD = os.environ.get("GANNETD", "gannetd")
 GANNET_BENCH = os.environ.get("GANNET_BENCH", "gannet-bench")
 GANNETCTL = os.environ.get("GANNETCTL", "")
@@ -36,6 +38,10 @@ NO_QUARANTINE = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quaranti
 PATIENCE_S = 60
 POLL_S = 0.01
 LOG_LINES_SHOWN = 60
+
+
+if tap.WANTED:
+    tap.enter()
 
 
 class BrokerError(Exception):
@@ -146,12 +152,14 @@ class Broker:
     def __init__(self, routers=1, fronts=1, data=None, config=None, env=None, start=True, **settings):
         self.own = tempfile.mkdtemp(prefix="gannet-system-")
         self.data = data or os.path.join(self.own, "data")
-        self.address = own_address()
+        self.tap = tap.Tap() if tap.WANTED else None
+        self.address = self.tap.address if self.tap else own_address()
         self.config = config
         self.env = dict(os.environ, **(env or {}))
         self.settings = {"listeners.amqp": self.address + ":0", "memory.budget": "256 MiB",
                          "cores.router": cores(routers), "cores.front": cores(fronts),
                          "loopback_users": ""}
+        self.settings.update(self.tap.settings() if self.tap else {})
         self.settings.update({key.replace("__", "."): value for key, value in settings.items()})
         self.process = None
         self.log = None
@@ -203,6 +211,8 @@ class Broker:
         if not self.log.wait(r" ready after \d+ ms$"):
             self._clean_up_failed_start()
         self.ports = [int(port) for port in re.findall(r"amqp listens on \S*:(\d+)$", self.log.text(), re.M)]
+        if self.tap:
+            self.tap.up()
         # From now on it has this port, however often it is started again.
         if self.settings["listeners.amqp"] == self.address + ":0":
             self.settings["listeners.amqp"] = "%s:%d" % (self.address, self.port)

@@ -19,8 +19,11 @@ import sys
 import tempfile
 import time
 
-from amqp import Frames, METHODS, Mismatch, decode_header, encode_header, match
-from script import parse_file
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
+
+import tap  # noqa: E402
+from amqp import Frames, METHODS, Mismatch, decode_header, encode_header, match  # noqa: E402
+from script import parse_file  # noqa: E402
 
 TIMEOUT_S = 5
 
@@ -315,14 +318,20 @@ class Broker:
     def __init__(self, program, more, tls):
         self.directory = tempfile.mkdtemp(prefix="gannet-wire-")
         self.log = open(os.path.join(self.directory, "log"), "w+b")
-        command = [program, "-D", os.path.join(self.directory, "data"), "--set", "listeners.amqp=127.0.0.1:0"]
+        port = tap.Tap() if tap.WANTED else None
+        self.address = port.address if port else "127.0.0.1"
+        command = [program, "-D", os.path.join(self.directory, "data"), "--set", "listeners.amqp=%s:0" % self.address]
         self.scheme = "amqps" if tls else "amqp"
         if tls:
             more = more + self._certify()
+        if port:
+            more = more + ["%s=%s" % setting for setting in port.settings().items()] + ["loopback_users=", "memory.budget=256 MiB"]
         for setting in more:
             command += ["--set", setting]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.port = self._wait()
+        if port:
+            port.up()
 
     def _certify(self):
         """Makes a certificate, and returns the settings for it."""
@@ -330,7 +339,7 @@ class Broker:
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
                         "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", self.certificate],
                        check=True, capture_output=True)
-        return ["listeners.amqps=127.0.0.1:0", "tls.certificate=" + self.certificate, "tls.key=" + key]
+        return ["listeners.amqps=%s:0" % self.address, "tls.certificate=" + self.certificate, "tls.key=" + key]
 
     def text(self):
         self.log.flush()
@@ -397,10 +406,12 @@ def main():
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("files", nargs="+")
     arguments = parser.parse_args()
+    if tap.WANTED:
+        tap.enter()
     broker = Broker(arguments.broker, arguments.set, arguments.tls) if arguments.broker else None
     tls = ssl.create_default_context(cafile=broker.certificate) if broker and arguments.tls else None
     try:
-        failed = run_all(arguments, (arguments.host, broker.port if broker else arguments.port), tls)
+        failed = run_all(arguments, (broker.address, broker.port) if broker else (arguments.host, arguments.port), tls)
         if broker and (failed or arguments.show_log):
             print(broker.text())
     finally:

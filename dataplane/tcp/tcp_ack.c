@@ -47,6 +47,13 @@ void ack_rtt(struct conn *c, uint32_t rtt_us)
     set_rto(c);
 }
 
+/* To the millisecond of timestamps, at most what the clock allows. */
+static uint32_t echo_rtt(const struct conn *c, const struct segment *s)
+{
+    uint32_t ms = out_timestamp(c) - s->ts_echo;
+    return ms < RTO_MOST_US / 1000 ? (ms + 1) * 1000 : RTO_FIRST_US;
+}
+
 /* ---- RACK (RFC 8985 section 6.2) -------------------------------------------------------------------- */
 
 static bool sent_after(uint32_t at_us, uint32_t end, uint32_t other_us, uint32_t other_end)
@@ -463,7 +470,10 @@ bool ack_input(struct conn *c, const struct segment *s)
         take_sacks(c, s, &news);
     if (news.rtt_us)
         ack_rtt(c, news.rtt_us);
-    if (opened && c->probing)
+    else if (news.advanced && !c->srtt_us && c->timestamps && s->timestamps)
+        ack_rtt(c, echo_rtt(c, s)); /* what was sent twice: the echo says which came (RFC 7323 section 4.1) */
+    /* Also when it was a part of what it had been: no probe is wanted any more. */
+    if (c->probing && (opened || (news.advanced && c->snd_wnd)))
         window_opened(c);
     if (!news.advanced && !c->probing && s->ack == c->snd_una && !s->len && !(s->flags & SEG_FIN) &&
         c->snd_wnd == window_before)

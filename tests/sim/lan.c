@@ -223,9 +223,14 @@ static bool all_acknowledged(const struct lan_stream *s)
     return s->gone || s->forgotten || tcp_released(stack_tcp(s->host->stack), s->conn) >= s->written;
 }
 
+bool lan_is_silent(const struct lan *lan)
+{
+    return sim_wire_deadline(lan->wire) == UINT64_MAX;
+}
+
 bool lan_quiet(const struct lan *lan)
 {
-    if (sim_wire_deadline(lan->wire) != UINT64_MAX)
+    if (!lan_is_silent(lan))
         return false;
     for (unsigned i = 0; i < LAN_FRONTS; i++)
         if (lan->front[i].device && device_sim_waiting(lan->front[i].device))

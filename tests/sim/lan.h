@@ -24,7 +24,9 @@ void lan_free(struct lan *lan);
 /* Frames arrive; the clients' hosts have their turn; perhaps something breaks. */
 void lan_advance(struct lan *lan, uint64_t now_ns);
 uint64_t lan_deadline(const struct lan *lan);
-/* No frame is on its way, and all that clients wrote was acknowledged. */
+/* No frame is on its way. */
+bool lan_is_silent(const struct lan *lan);
+/* And all that clients wrote was acknowledged. */
 bool lan_quiet(const struct lan *lan);
 /* From now on the wire is good. */
 void lan_calm(struct lan *lan);

@@ -63,6 +63,11 @@ bool network_quiet(const struct network *network)
     return network->lan ? lan_quiet(network->lan) : sim_deadline(network->streams) == UINT64_MAX;
 }
 
+bool network_is_silent(const struct network *network)
+{
+    return network->lan && lan_is_silent(network->lan);
+}
+
 void network_calm(struct network *network)
 {
     if (network->lan)

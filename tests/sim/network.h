@@ -25,6 +25,8 @@ void network_advance(struct network *network, uint64_t now_ns);
 uint64_t network_deadline(const struct network *network);
 /* Nothing is on its way to the broker. */
 bool network_quiet(const struct network *network);
+/* No frame is on its way over TCP, though timers may run. Always false for streams. */
+bool network_is_silent(const struct network *network);
 /* It does no harm any more. */
 void network_calm(struct network *network);
 

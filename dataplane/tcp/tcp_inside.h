@@ -203,6 +203,7 @@ struct tcp {
     } pools;
     uint32_t frames_kept, frames_kept_max;
     uint64_t bytes_copied;
+    uint64_t cookies_until_us; /* cookies are believed until then: some were sent */
     uint16_t next_port;
     struct tcp_stats stats;
 };

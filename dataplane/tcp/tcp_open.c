@@ -127,12 +127,17 @@ static void send_cookie(struct tcp *tcp, const struct flow *flow, const struct s
         answer.scale = WINDOW_SCALE;
     }
     tcp->stats.cookies_sent++;
+    tcp->cookies_until_us = tcp->now_us + ((uint64_t)COOKIE_AGE_MAX << COOKIE_PERIOD_SHIFT);
     out_bare(tcp, flow, &answer);
 }
 
 static bool cookie_good(const struct tcp *tcp, const struct flow *flow, const struct segment *s,
                         uint32_t *mss)
 {
+    /* Of what was sent before none is a cookie: a late segment of a connection that is gone must not bring it
+     * back. */
+    if (tcp->now_us >= tcp->cookies_until_us)
+        return false;
     uint32_t value = s->ack - 1, when = value >> 27;
     uint32_t age = (minute(tcp) - when) % COOKIE_MINUTES;
     *mss = value >> COOKIE_HASH_BITS & 7;

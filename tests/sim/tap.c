@@ -1,5 +1,6 @@
 #include "tap.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,9 +126,11 @@ static void *on_accepted(void *owner, uint64_t below, int tag, const char *peer,
     struct tap *tap = owner;
     uint64_t stream = network_accepted(tap->taps->network, below, peer);
     struct tapped *t = add(tap, stream, below);
+    char named[ADDRESS_TEXT]; /* what the log calls it: sim_log.c knows it by that */
+    snprintf(named, sizeof named, "127.0.0.1:%llu", (unsigned long long)stream);
     history_note("stream %llu: accepted", (unsigned long long)stream);
     tap->taps->watch.opened(tap->taps->watch.owner, stream);
-    t->user = tap->base.up.accepted(tap->base.up.owner, below, tag, peer, local);
+    t->user = tap->base.up.accepted(tap->base.up.owner, below, tag, named, local);
     if (t->user)
         return t;
     leave(t);

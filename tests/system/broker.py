@@ -285,6 +285,11 @@ class Broker:
         return self.ports[0]
 
     @property
+    def clients_address(self):
+        """Where those who bind to nothing come from."""
+        return self.tap.ours if self.tap else "127.0.0.1"
+
+    @property
     def uri(self):
         return "amqp://guest:guest@%s:%d/" % (self.address, self.port)
 
@@ -293,6 +298,8 @@ class Broker:
         options.setdefault("socket_timeout", PATIENCE_S)
         options.setdefault("stack_timeout", PATIENCE_S)
         options.setdefault("blocked_connection_timeout", None)
+        if self.tap:
+            options.setdefault("tcp_options", tap.KEEPALIVE)
         return pika.ConnectionParameters(self.address, self.port, **options)
 
     def connect(self, **options):

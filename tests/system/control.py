@@ -2,6 +2,7 @@
 import json
 import os
 import socket
+import re
 import subprocess
 import threading
 import unittest
@@ -93,7 +94,7 @@ class Control(unittest.TestCase):
             rows = self.ask(broker, "connections")
             self.assertEqual(len(rows), 2)
             for row in rows:
-                self.assertRegex(row["peer"], r"^127\.0\.0\.1:\d+$")
+                self.assertRegex(row["peer"], r"^%s:\d+$" % re.escape(broker.clients_address))
                 self.assertEqual((row["protocol"], row["user"], row["vhost"], row["state"]),
                                  ("amqp", "guest", "/", "running"))
             clients = [row["client"] for row in rows]

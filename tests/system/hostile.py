@@ -400,7 +400,7 @@ class Crowds(unittest.TestCase):
         with Broker(connections_max=50, fronts=1) as broker, Bystander(broker):
             clients = [Raw(broker).open() for _ in range(49)]
             with socket.socket() as refused:
-                refused.bind(("127.0.0.1", 0))
+                refused.bind((broker.clients_address, 0))
                 # The reset may come before we see that we were connected.
                 if refused.connect_ex((broker.address, broker.port)) == 0:
                     with contextlib.suppress(ConnectionError):

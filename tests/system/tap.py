@@ -12,6 +12,8 @@ import sys
 WANTED = os.environ.get("GANNET_TRANSPORT") == "dpdk"
 CLONE_NEWNET = 0x40000000
 SKIPPED = 77  # for meson
+# A kernel whose process is killed resets its connections; a port that is gone says nothing, so clients have to ask.
+KEEPALIVE = {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 5, "TCP_USER_TIMEOUT": 5000}
 
 
 def enter():
@@ -40,6 +42,7 @@ class Tap:
         self.number = Tap.count
         self.interface = "gtap%d" % self.number
         self.address = "10.9.%d.2" % self.number
+        self.ours = "10.9.%d.1" % self.number
 
     def settings(self):
         # No hugepages are needed, and memory enough for the port's buffers of four fronts.
@@ -48,4 +51,4 @@ class Tap:
 
     def up(self):
         """The interface comes and goes with the broker's process: after each start."""
-        subprocess.run(["ip", "addr", "add", "10.9.%d.1/24" % self.number, "dev", self.interface], check=True)
+        subprocess.run(["ip", "addr", "add", self.ours + "/24", "dev", self.interface], check=True)

@@ -406,15 +406,24 @@ void out_data(struct conn *c)
         timer_rearm(c);
 }
 
-/* One byte beyond a shut window, or what is on its way: RFC 9293 section 3.8.6.1. */
+/* One byte beyond a shut window, or what is on its way: RFC 9293 section 3.8.6.1. What fits one that is open,
+ * but so little that nothing was sent: section 3.8.6.2.1, the override. */
 void out_window_probe(struct conn *c)
 {
     if (c->sent.count) {
         (void)out_retransmit(c, sent_at(&c->sent, 0));
         return;
     }
-    if (conn_unsent(c) && send_segment(c, c->snd_nxt, 1, 0))
-        note_sent(c, c->snd_nxt + 1, 0);
+    uint32_t len = conn_unsent(c);
+    if (!len)
+        return;
+    if (len > c->snd_wnd)
+        len = c->snd_wnd ? c->snd_wnd : 1;
+    if (len > c->mss)
+        len = c->mss;
+    uint32_t got = send_segment(c, c->snd_nxt, len, 0);
+    if (got)
+        note_sent(c, c->snd_nxt + got, 0);
 }
 
 /* RFC 8985 section 7.3: new data if there is any, else the last segment again. */

@@ -46,7 +46,7 @@ static void draw_plan(struct lan_plan *plan, struct prng *prng)
         .small = prng_below(prng, 2),
         .rto_min_us = 1000u << prng_below(prng, 6),
         .give_up_ms = 1000u << prng_below(prng, 6),
-        .keepalive_ms = 200u << prng_below(prng, 8),
+        .keepalive_ms = 1000u << prng_below(prng, 6),
         .idle_ppm = some(prng, 100000),
         .partition_ppm = some(prng, 300),
         .partition_ns = UINT64_C(1000000) << prng_below(prng, 12),

@@ -35,6 +35,7 @@ void lan_calm(struct lan *lan);
 struct transport *lan_transport(struct lan *lan, struct transport_user up);
 void lan_transport_free(struct lan *lan, struct transport *transport);
 uint64_t lan_accepted(struct lan *lan, const char *peer);
+bool lan_knows(const struct lan *lan, uint64_t id);
 void lan_dies(struct lan *lan);
 
 /* lan_client.c */

@@ -45,6 +45,12 @@ void lan_transport_free(struct lan *lan, struct transport *transport)
     host->transport = NULL;
 }
 
+bool lan_knows(const struct lan *lan, uint64_t id)
+{
+    const struct lan_stream *s = lan_find(lan, id);
+    return s && !s->forgotten;
+}
+
 void lan_dies(struct lan *lan)
 {
     if (prng_below(&lan->prng, 2))

@@ -97,6 +97,11 @@ uint64_t network_accepted(struct network *network, uint64_t stream, const char *
     return network->lan ? lan_accepted(network->lan, peer) : stream;
 }
 
+bool network_knows(const struct network *network, uint64_t stream)
+{
+    return !network->lan || lan_knows(network->lan, stream);
+}
+
 void network_dies(struct network *network)
 {
     if (network->lan)

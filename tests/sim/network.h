@@ -39,6 +39,8 @@ void network_transport_free(struct network *network, struct transport *transport
 /* The client's name for a stream that a front has accepted; from NETWORK_GHOSTS on: no client's. */
 enum { NETWORK_GHOSTS = 1 << 30 };
 uint64_t network_accepted(struct network *network, uint64_t stream, const char *peer);
+/* Whether a client still has it: over TCP it may be accepted when it has been given up. */
+bool network_knows(const struct network *network, uint64_t stream);
 /* The broker is about to be killed: perhaps nothing that it says from now on gets out. */
 void network_dies(struct network *network);
 

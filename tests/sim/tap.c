@@ -128,6 +128,7 @@ static void *on_accepted(void *owner, uint64_t below, int tag, const char *peer,
     struct tapped *t = add(tap, stream, below);
     char named[ADDRESS_TEXT]; /* what the log calls it: sim_log.c knows it by that */
     snprintf(named, sizeof named, "127.0.0.1:%llu", (unsigned long long)stream);
+    t->forgotten = !network_knows(tap->taps->network, stream);
     history_note("stream %llu: accepted", (unsigned long long)stream);
     tap->taps->watch.opened(tap->taps->watch.owner, stream);
     t->user = tap->base.up.accepted(tap->base.up.owner, below, tag, named, local);
@@ -361,7 +362,7 @@ bool taps_flushed(const struct taps *taps, uint64_t stream)
 bool taps_all_read(const struct taps *taps)
 {
     for (const struct tapped *t = taps->streams; t; t = t->next)
-        if (!t->forgotten && t->unread.len && t->stream < NETWORK_GHOSTS)
+        if (!t->forgotten && t->unread.len)
             return false;
     return true;
 }

@@ -194,7 +194,8 @@ static struct tcp_options tcp_options(const struct network_options *o, unsigned 
     const struct config *config = o->config;
     struct tcp_options options = {
         .seed = o->seed ^ front,
-        .connections_max = o->connections_max,
+        /* More than the front takes: it says so, and closes; TCP would only not answer. */
+        .connections_max = o->connections_max + (uint32_t)config->tcp_half_open_max,
         .half_open_max = (uint32_t)config->tcp_half_open_max,
         .time_wait_max = (uint32_t)config->tcp_time_wait_max,
         .rto_min_us = (uint32_t)(config->tcp_rto_min * 1000),

@@ -19,6 +19,7 @@ import zlib
 import pika
 from pika.exceptions import AMQPError
 
+import tap
 from broker import GANNET_BENCH, SANITIZED, PERSISTENT, Broker, ready, take, until
 from runner import main
 
@@ -284,6 +285,8 @@ class Kill9(unittest.TestCase):
 
     def test_load_generator_survives(self):
         """gannet-bench judges by its own means: it sends again what was not confirmed, and misses nothing."""
+        if tap.WANTED:
+            self.skipTest("gannet-bench waits for an answer of a host that is gone as long as the kernel does")
         prng = random.Random(4)
         with Broker(routers=2) as broker:
             bench = self.bench(broker, 8)

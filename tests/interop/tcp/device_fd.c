@@ -63,7 +63,7 @@ static bool fd_tx(struct device *d, const struct tx_frame *frame)
 {
     struct device_fd *f = self(d);
     struct iovec iov[1 + TX_PIECES_MAX] = {{frame->head, frame->head_len}};
-    if (frame->pieces * sizeof *iov)
+    if (frame->pieces)
         memcpy(iov + 1, frame->piece, frame->pieces * sizeof *iov);
     ssize_t sent = writev(f->fd, iov, 1 + frame->pieces);
     if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))

@@ -125,12 +125,14 @@ void broker_free(struct broker *broker)
 {
     /* First the transports, to which log pages are lent. */
     for (unsigned f = 0; f < broker->fronts; f++)
-        front_free(broker->front[f]);
+        front_unplug(broker->front[f]);
     for (unsigned r = 0; r < broker->routers; r++)
         if (broker->journal[r])
             journal_free(broker->journal[r]);
     for (unsigned r = 0; r < broker->routers; r++)
         router_free(broker->router[r]);
+    for (unsigned f = 0; f < broker->fronts; f++)
+        front_free(broker->front[f]);
     for (unsigned i = 0; i < broker->ring_count; i++)
         ring_free(broker->rings[i].ring);
     free(broker);

@@ -470,7 +470,7 @@ static void free_lent_buffers(struct front *front)
     lent_free(&front->lent);
 }
 
-void front_free(struct front *front)
+void front_unplug(struct front *front)
 {
     for (uint32_t i = 0; i < front->conns.count; i++)
         if (front->conns.slot[i].thing)
@@ -480,6 +480,10 @@ void front_free(struct front *front)
         front->leftovers = left->next;
         output_free(&left->output, &front->pool, page_out, front);
     }
+}
+
+void front_free(struct front *front)
+{
     front_drain(front);
     free_lent_buffers(front);
     for (struct op *op; (op = front->ops); free(op))

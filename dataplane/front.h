@@ -28,6 +28,10 @@ struct front_options {
 };
 
 struct front *front_new(const struct front_options *options);
+/* Ends its connections and transports at once: no log page is lent to them any more. Only front_free may
+ * follow. */
+void front_unplug(struct front *front);
+/* After the routers', who leave what they had for it in their rings. */
 void front_free(struct front *front);
 
 /* A front may have several transports, each a port of its own: sockets, our own TCP, TLS over either. */

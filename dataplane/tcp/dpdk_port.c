@@ -24,7 +24,7 @@ enum {
 };
 
 struct dpdk_port {
-    uint16_t id, mtu;
+    uint16_t id, mtu, told_mtu; /* what the driver is told may be less */
     char name[RTE_ETH_NAME_MAX_LEN];
     struct rte_eth_dev_info info;
     unsigned rx_queues, tx_queues;
@@ -38,10 +38,15 @@ static const struct driver {
     const char *name;
     bool lends;    /* it reads what is sent with the CPU, before rte_eth_tx_burst returns */
     bool offloads; /* what it offers is worth something: not just our own work done later */
+    bool jumbo;    /* it says that it takes frames of Ethernet's length only, and takes longer ones */
 } drivers[] = {
-    {"net_tap", true, false},   {"net_af_packet", true, false}, {"net_memif", true, false},
-    {"net_vhost", true, false}, {"net_pcap", true, false},      {"net_null", true, false},
-    {"net_ring", false, false},
+    {"net_tap", .lends = true},
+    {"net_af_packet", .lends = true},
+    {"net_memif", .lends = true, .jumbo = true},
+    {"net_vhost", .lends = true},
+    {"net_pcap", .lends = true},
+    {"net_null", .lends = true},
+    {"net_ring"},
 };
 
 static const struct driver *software(const char *name)
@@ -101,11 +106,17 @@ static bool find(struct dpdk_port *port, const char *name, const struct failure 
     return true;
 }
 
+/* Of a virtual device in dpdk.eal. */
+static const char *arguments_of(const struct dpdk_port *port)
+{
+    const struct rte_devargs *args = rte_dev_devargs(port->info.device);
+    return args && args->args ? args->args : "";
+}
+
 /* memif without copies and virtio_user hand memory to the other side, which can only be DPDK's own. */
 static bool hands_memory_over(const struct dpdk_port *port)
 {
-    const struct rte_devargs *args = rte_dev_devargs(port->info.device);
-    return args && args->args && strstr(args->args, "zero-copy=yes");
+    return strstr(arguments_of(port), "zero-copy=yes");
 }
 
 /* ---- what it is to do ------------------------------------------------------------------------------ */
@@ -121,14 +132,41 @@ static bool choose_queues(struct dpdk_port *port, unsigned wanted, const struct 
     return true;
 }
 
+/* Cards take the room for a frame in whole KiB; a frame of the MTU has to fit one. */
+static unsigned buffer_bytes(unsigned mtu)
+{
+    return (mtu + FRAME_OVERHEAD + 1023u) & ~1023u;
+}
+
+/* A memif's client decides how long a buffer is, for both ways (bsize). Frames in several of them overrun the
+ * ring when it is full, in DPDK 22.11 (eth_memif_tx counts one free slot too many). */
+static unsigned jumbo_max(const struct dpdk_port *port)
+{
+    const char *arguments = arguments_of(port), *bsize = strstr(arguments, "bsize=");
+    if (strstr(arguments, "role=server"))
+        return UINT16_MAX;
+    unsigned long bytes = bsize ? strtoul(bsize + strlen("bsize="), NULL, 10) : 2048;
+    return bytes > FRAME_OVERHEAD ? (unsigned)(bytes - FRAME_OVERHEAD) : 0;
+}
+
 static bool choose_mtu(struct dpdk_port *port, uint16_t mtu, const struct failure *f)
 {
     const struct rte_eth_dev_info *info = &port->info;
+    const struct driver *driver = software(info->driver_name);
     unsigned most = info->max_mtu ? info->max_mtu : UINT16_MAX;
     unsigned frame = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN; /* as rte_eth_dev_configure counts it */
     if (info->max_rx_pktlen > frame && info->max_rx_pktlen - frame < most)
         most = info->max_rx_pktlen - frame;
-    port->mtu = mtu;
+    port->mtu = port->told_mtu = mtu;
+    if (driver && driver->jumbo && mtu > most) {
+        port->told_mtu = (uint16_t)most;
+        most = jumbo_max(port);
+        if (mtu > most)
+            return refuse(f,
+                          "dpdk.mtu: frames of %u bytes do not fit the buffers of %s: add bsize=%u to its "
+                          "arguments in dpdk.eal",
+                          mtu, port->name, buffer_bytes(mtu));
+    }
     if (mtu >= info->min_mtu && mtu <= most)
         return true;
     return refuse(f, "dpdk.mtu: %s (%s) takes %u to %u, not %u", port->name, info->driver_name, info->min_mtu,
@@ -176,7 +214,7 @@ static int configure(struct dpdk_port *port)
 /* Cards whose key or whose hash can't be set get what they can; then frames are handed over in software. */
 static bool configure_or_less(struct dpdk_port *port, const struct failure *f)
 {
-    port->conf.rxmode.mtu = port->mtu;
+    port->conf.rxmode.mtu = port->told_mtu;
     int failed = configure(port);
     if (failed && port->conf.rx_adv_conf.rss_conf.rss_key) {
         port->conf.rx_adv_conf.rss_conf.rss_key = NULL;
@@ -194,7 +232,7 @@ static bool configure_or_less(struct dpdk_port *port, const struct failure *f)
                       rte_strerror(-failed));
     uint16_t now = 0;
     rte_eth_dev_get_mtu(port->id, &now);
-    failed = now == port->mtu ? 0 : rte_eth_dev_set_mtu(port->id, port->mtu);
+    failed = now == port->told_mtu ? 0 : rte_eth_dev_set_mtu(port->id, port->told_mtu);
     if (failed && failed != -ENOTSUP)
         return refuse(f, "dpdk.mtu: %s (%s) refuses %u: %s", port->name, port->info.driver_name, port->mtu,
                       rte_strerror(-failed));
@@ -203,10 +241,9 @@ static bool configure_or_less(struct dpdk_port *port, const struct failure *f)
 
 /* ---- queues ---------------------------------------------------------------------------------------- */
 
-/* Cards take the room for a frame in whole KiB; a frame of the MTU has to fit one. */
 static uint16_t frame_room(const struct dpdk_port *port)
 {
-    unsigned room = (port->mtu + FRAME_OVERHEAD + 1023u) & ~1023u;
+    unsigned room = buffer_bytes(port->mtu);
     if (room < 2048)
         room = 2048;
     if (room < port->info.min_rx_bufsize && port->info.min_rx_bufsize < UINT16_MAX - RTE_PKTMBUF_HEADROOM)

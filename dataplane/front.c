@@ -62,7 +62,7 @@ static bool all_taken(const struct front *front, const uint64_t *sent)
 /* Receive buffers and bodies whose commands every router has taken may be used again. */
 static void take_back_lent(struct front *front)
 {
-    for (struct lent_row *row; (row = lent_oldest(&front->lent)) && all_taken(front, row->sent);) {
+    for (struct lent_row *row; (row = fifo_oldest(&front->lent)) && all_taken(front, row->sent);) {
         if (row->buffer) {
             size_t *length = (size_t *)(void *)row->buffer - 1;
             front->buffer_bytes -= *length;
@@ -71,7 +71,7 @@ static void take_back_lent(struct front *front)
             struct transport *t = front->port[row->port].transport;
             t->ops->rx_release(t, row->epoch);
         }
-        lent_drop_oldest(&front->lent);
+        fifo_drop_oldest(&front->lent);
     }
     /* Nothing points anywhere: the buffers in use are begun anew, while they are in the cache. */
     if (!front->lent.count && ports_in_use(front) && all_taken(front, front->sent))
@@ -464,10 +464,10 @@ bool front_stopped(const struct front *front)
 
 static void free_lent_buffers(struct front *front)
 {
-    for (struct lent_row *row; (row = lent_oldest(&front->lent)); lent_drop_oldest(&front->lent))
+    for (struct lent_row *row; (row = fifo_oldest(&front->lent)); fifo_drop_oldest(&front->lent))
         if (row->buffer)
             free((size_t *)(void *)row->buffer - 1);
-    lent_free(&front->lent);
+    fifo_free(&front->lent);
 }
 
 void front_unplug(struct front *front)

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "base/fifo.h"
 #include "base/link.h"
 #include "base/prng.h"
 #include "base/slots.h"
@@ -10,8 +11,8 @@
 #include "exchange_table.h"
 #include "front.h"
 #include "lent.h"
-#include "output.h"
 #include "router/access.h"
+#include "transport/output.h"
 
 enum wait {
     WAIT_NOTHING,
@@ -75,7 +76,7 @@ struct front {
     struct slots conns;
     struct link router[ROUTERS_MAX];
     uint64_t sent[ROUTERS_MAX]; /* commands ever given to the link */
-    struct lent lent;
+    FIFO(struct lent_row) lent;
     uint64_t buffer_bytes; /* of host_buffer memory in use */
     struct exchange_table exchanges;
     uint8_t gate[ROUTERS_MAX]; /* GATE_* that are shut, by router */

@@ -167,7 +167,7 @@ static bool can_send(struct host *host, uint64_t routers, uint8_t flags)
 
 static void lend_buffer(struct front *front, uint8_t *buffer)
 {
-    struct lent_row *row = lent_add(&front->lent);
+    struct lent_row *row = fifo_add(&front->lent);
     row->buffer = buffer;
     memcpy(row->sent, front->sent, sizeof row->sent[0] * front->options.routers);
 }

@@ -5,8 +5,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/limits.h"
@@ -17,15 +15,3 @@ struct lent_row {
     uint64_t epoch;             /* is to be released */
     uint64_t sent[ROUTERS_MAX]; /* commands sent to each router by then */
 };
-
-struct lent {
-    struct lent_row *rows; /* a ring */
-    size_t mask, head, count;
-};
-
-void lent_free(struct lent *lent);
-/* A row to be filled in. */
-struct lent_row *lent_add(struct lent *lent);
-/* The oldest row, NULL if there is none. */
-struct lent_row *lent_oldest(struct lent *lent);
-void lent_drop_oldest(struct lent *lent);

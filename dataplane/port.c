@@ -44,7 +44,8 @@ void port_next_epoch(struct front_port *port, uint64_t epoch)
 {
     struct front *front = port->front;
     if (port->epoch != epoch && in_use(port)) {
-        struct lent_row *row = lent_add(&front->lent);
+        struct lent_row *row = fifo_add(&front->lent);
+        row->buffer = NULL;
         row->port = (unsigned)(port - front->port);
         row->epoch = epoch - 1;
         memcpy(row->sent, front->sent, sizeof row->sent[0] * front->options.routers);

@@ -1,6 +1,7 @@
 /* The inside of a router, for the files of this folder that are parts of it. */
 #pragma once
 
+#include "base/fifo.h"
 #include "base/link.h"
 #include "base/map.h"
 #include "base/slots.h"
@@ -32,7 +33,7 @@ struct router {
     uint32_t written;                  /* length of the last message record */
     struct map large;                  /* struct large by position */
     struct map open;                   /* struct open_message by front, connection and channel */
-    struct confirms confirms;          /* publishes that wait for the disk */
+    FIFO(struct confirm) confirms;     /* publishes that wait for the disk */
     struct op *waiting, **waiting_end; /* ops that wait for the disk or for others to know (ops.c) */
     struct queue *run, **run_end;      /* runnable queues */
     struct registrar registrar;        /* router 0 only */

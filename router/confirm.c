@@ -1,38 +1,13 @@
 #include "router/confirm.h"
 
-#include <stdlib.h>
-
 #include "base/check.h"
 #include "router/agent.h"
-
-void confirms_free(struct confirms *confirms)
-{
-    free(confirms->rows);
-}
-
-static struct confirm *last(struct confirms *c)
-{
-    return c->count ? &c->rows[(c->head + c->count - 1) & c->mask] : NULL;
-}
-
-static struct confirm *add(struct confirms *c)
-{
-    if (!c->rows || c->count > c->mask) {
-        size_t room = c->rows ? 2 * (c->mask + 1) : 64;
-        struct confirm *rows = malloc(room * sizeof *rows);
-        CHECK(rows);
-        for (size_t i = 0; i < c->count; i++)
-            rows[i] = c->rows[(c->head + i) & c->mask];
-        free(c->rows);
-        *c = (struct confirms){.rows = rows, .mask = room - 1, .count = c->count};
-    }
-    return &c->rows[(c->head + c->count++) & c->mask];
-}
 
 void confirm_when_safe(struct router *router, unsigned front, uint64_t conn, uint16_t channel, uint64_t seq)
 {
     uint64_t lsn = store_lsn(&router->store);
-    struct confirm *row = last(&router->confirms);
+    struct confirm *row =
+        router->confirms.count ? fifo_at(&router->confirms, router->confirms.count - 1) : NULL;
     /* Only rows that go to disk in one write are joined: the first must not wait for a later one. */
     if (row && row->conn == conn && row->channel == channel && row->front == front &&
         row->seq + row->count == seq && row->lsn > router->store.handed) {
@@ -40,7 +15,7 @@ void confirm_when_safe(struct router *router, unsigned front, uint64_t conn, uin
         row->lsn = lsn;
         return;
     }
-    *add(&router->confirms) = (struct confirm){lsn, conn, seq, 1, (uint16_t)front, channel};
+    *fifo_add(&router->confirms) = (struct confirm){lsn, conn, seq, 1, (uint16_t)front, channel};
 }
 
 static void send(struct router *router, unsigned front, struct event_confirm confirm)
@@ -65,10 +40,8 @@ void confirm_now(struct router *router, unsigned front, uint64_t conn, uint16_t 
 
 unsigned confirm_poll(struct router *router)
 {
-    struct confirms *c = &router->confirms;
     unsigned sent = 0;
-    for (; c->count; sent++) {
-        struct confirm *row = &c->rows[c->head];
+    for (struct confirm *row; (row = fifo_oldest(&router->confirms)); sent++) {
         bool safe = row->lsn <= router->store.safe;
         if ((!safe && !router->store.failed) || !link_open(&router->front[row->front], 1))
             break;
@@ -78,8 +51,7 @@ unsigned confirm_poll(struct router *router)
                                     .count = row->count,
                                     .conn = row->conn,
                                     .seq = row->seq});
-        c->head = (c->head + 1) & c->mask;
-        c->count--;
+        fifo_drop_oldest(&router->confirms);
     }
     return sent;
 }

@@ -4,8 +4,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct router;
@@ -18,12 +16,6 @@ struct confirm {
     uint16_t front, channel;
 };
 
-struct confirms {
-    struct confirm *rows; /* a ring */
-    size_t mask, head, count;
-};
-
-void confirms_free(struct confirms *confirms);
 /* The publish is answered when all that is appended so far is safe. */
 void confirm_when_safe(struct router *router, unsigned front, uint64_t conn, uint16_t channel, uint64_t seq);
 /* The publish is answered now. flags: CONFIRM_* */

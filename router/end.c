@@ -103,7 +103,7 @@ void router_free(struct router *router)
     open_free(router);
     map_each(&router->large, free_large, &router->large);
     map_free(&router->large);
-    confirms_free(&router->confirms);
+    fifo_free(&router->confirms);
     registrar_free(router);
     match_free(&router->match);
     slots_free(&router->queues);

@@ -186,22 +186,6 @@ static void look_at(struct router *router, uint64_t id)
     doubt_sources(router, e);
 }
 
-static void add_wait(struct registrar *r, unsigned router, uint64_t number)
-{
-    if (!r->waits || r->wait_count > r->wait_mask) {
-        size_t room = r->waits ? 2 * (r->wait_mask + 1) : 64;
-        struct peer_wait *waits = malloc(room * sizeof *waits);
-        CHECK(waits);
-        for (size_t i = 0; i < r->wait_count; i++)
-            waits[i] = r->waits[(r->wait_head + i) & r->wait_mask];
-        free(r->waits);
-        r->waits = waits;
-        r->wait_mask = room - 1;
-        r->wait_head = 0;
-    }
-    r->waits[(r->wait_head + r->wait_count++) & r->wait_mask] = (struct peer_wait){router, number, r->number};
-}
-
 void registrar_bound(struct router *router, unsigned from, enum bound bound, uint64_t id, uint64_t number,
                      struct shadow *shadow)
 {
@@ -226,18 +210,17 @@ void registrar_bound(struct router *router, unsigned from, enum bound bound, uin
     if (from == 0)
         return;
     registrar_poll(router);
-    add_wait(&router->registrar, from, number);
+    struct registrar *r = &router->registrar;
+    *fifo_add(&r->waits) = (struct peer_wait){from, number, r->number};
 }
 static unsigned tell(struct router *router)
 {
     struct registrar *r = &router->registrar;
     unsigned told = 0;
-    for (; r->wait_count && r->waits[r->wait_head].update <= r->known; told++) {
-        struct peer_wait wait = r->waits[r->wait_head];
-        r->wait_head = (r->wait_head + 1) & r->wait_mask;
-        r->wait_count--;
-        *(struct peer_message *)link_add(&router->peer[wait.router]) =
-            (struct peer_message){.kind = PEER_KNOWN, .number = wait.number};
+    for (struct peer_wait *wait; (wait = fifo_oldest(&r->waits)) && wait->update <= r->known; told++) {
+        *(struct peer_message *)link_add(&router->peer[wait->router]) =
+            (struct peer_message){.kind = PEER_KNOWN, .number = wait->number};
+        fifo_drop_oldest(&r->waits);
     }
     return told;
 }
@@ -282,6 +265,6 @@ void registrar_free(struct router *router)
 {
     struct registrar *r = &router->registrar;
     free(r->pending);
-    free(r->waits);
+    fifo_free(&r->waits);
     free(r->doubts);
 }

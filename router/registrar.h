@@ -15,10 +15,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/fifo.h"
 #include "router/peer.h"
 
 struct catalog_exchange;
 struct router;
+
+struct peer_wait {
+    unsigned router;
+    uint64_t number; /* its own count */
+    uint64_t update; /* to be known first */
+};
 
 struct registrar {
     uint64_t number; /* of the last update */
@@ -27,12 +34,7 @@ struct registrar {
         uint32_t waiting; /* agents that have not applied it */
     } * pending;          /* a ring: updates known + 1 ... number */
     size_t pending_mask;
-    struct peer_wait {
-        unsigned router;
-        uint64_t number; /* its own count */
-        uint64_t update; /* to be known first */
-    } * waits;           /* a ring: routers to be told KNOWN */
-    size_t wait_mask, wait_head, wait_count;
+    FIFO(struct peer_wait) waits;        /* routers to be told KNOWN */
     struct catalog_exchange *alternates; /* those that have one, linked by alternate_next */
     uint64_t *doubts; /* ids of exchanges whose interest or life is to be looked at again */
     size_t doubt_count, doubt_room;

@@ -100,5 +100,5 @@ unsigned start_poll(struct router *router)
 bool router_ready(const struct router *router)
 {
     const struct registrar *r = &router->registrar;
-    return !router->started && r->known == r->number && r->doubt_count == 0 && r->wait_count == 0;
+    return !router->started && r->known == r->number && r->doubt_count == 0 && r->waits.count == 0;
 }

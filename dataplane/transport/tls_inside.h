@@ -5,12 +5,14 @@
 #include <sys/queue.h>
 
 #include "base/slots.h"
+#include "transport/output.h"
 #include "transport/rx.h"
-#include "transport/tls_out.h"
 #include "transport/transport_tls.h"
 
+/* A stream with more encrypted bytes than this on their way takes no more. */
+#define TLS_HIGH_BYTES (OUTPUT_HIGH_BYTES / 4)
 /* The most of one record (RFC 8446, section 5.1). */
-#define TLS_RECORD_BYTES (TLS_OUT_HIGH < 16384u ? TLS_OUT_HIGH : 16384u)
+#define TLS_RECORD_BYTES (TLS_HIGH_BYTES < 16384u ? TLS_HIGH_BYTES : 16384u)
 
 enum tls_state {
     TLS_SHAKING, /* hands; the owner doesn't know it */
@@ -22,12 +24,12 @@ enum tls_state {
 /* Owner: the transport. */
 struct tls_stream {
     struct tls *tls;
-    uint64_t id;        /* the owner's name for it */
-    uint64_t below;     /* that of the transport below */
-    void *user;         /* the owner's */
-    struct ssl_st *ssl; /* NULL until the first byte */
-    struct span in;     /* handed up by the transport below and not yet read; in that upcall only */
-    struct tls_out out;
+    uint64_t id;          /* the owner's name for it */
+    uint64_t below;       /* that of the transport below */
+    void *user;           /* the owner's */
+    struct ssl_st *ssl;   /* NULL until the first byte */
+    struct span in;       /* handed up by the transport below and not yet read; in that upcall only */
+    struct output out;    /* encrypted */
     struct rx_rest rest;  /* decrypted, not used up */
     uint64_t sent;        /* bytes, ever, before encryption */
     uint64_t deadline_ns; /* of the handshake, of closing */
@@ -59,7 +61,7 @@ struct tls {
     struct bio_method_st *bio;
     struct slots streams;
     struct rx rx; /* of decrypted bytes */
-    struct tls_pool pool;
+    struct output_pool pool;
     struct tls_list ready;            /* to be served in the next turn */
     struct tls_list unsent;           /* to be sent when the owner's turn ends */
     struct tls_list lagging;          /* blocked though all is sent: only released() tells when it goes on */

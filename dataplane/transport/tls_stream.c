@@ -34,8 +34,9 @@ static int bio_read(BIO *bio, char *to, size_t room, size_t *got)
 static int bio_write(BIO *bio, const char *from, size_t n, size_t *put)
 {
     struct tls_stream *s = BIO_get_data(bio);
-    tls_out_add(&s->out, &s->tls->pool, span_of(from, n));
-    *put = n;
+    *put = n < OUTPUT_CHUNK_BYTES ? n : OUTPUT_CHUNK_BYTES;
+    memcpy(output_reserve(&s->out, &s->tls->pool, *put), from, *put);
+    output_commit(&s->out, *put);
     return 1;
 }
 
@@ -122,7 +123,7 @@ void tls_reap(struct tls *t)
     for (struct tls_stream *s; (s = TAILQ_FIRST(&t->dead));) {
         TAILQ_REMOVE(&t->dead, s, time);
         SSL_free(s->ssl);
-        tls_out_free(&s->out, &t->pool);
+        output_free(&s->out, &t->pool, NULL, NULL);
         free(s);
     }
 }
@@ -215,7 +216,7 @@ void tls_shake(struct tls_stream *s)
 static bool may_read(const struct tls_stream *s)
 {
     return s->state == TLS_OPEN && !s->paused && (s->rest.len <= RX_REST_MAX || s->replay) &&
-           tls_out_held(&s->out) <= 2 * (size_t)TLS_OUT_HIGH;
+           output_held(&s->out) <= 2 * (size_t)TLS_HIGH_BYTES;
 }
 
 void tls_settle(struct tls_stream *s)
@@ -335,8 +336,8 @@ bool tls_encrypt(struct tls_stream *s, struct span plain)
 static void release(struct tls_stream *s)
 {
     struct transport *below = s->tls->below;
-    if (s->out.head)
-        tls_out_released(&s->out, &s->tls->pool, below->ops->released(below, s->below));
+    if (s->out.pieces.count)
+        output_released(&s->out, &s->tls->pool, below->ops->released(below, s->below), NULL, NULL);
 }
 
 void tls_drain(struct tls_stream *s)
@@ -345,19 +346,19 @@ void tls_drain(struct tls_stream *s)
     if (s->state == TLS_GONE || s->below_closed)
         return;
     release(s);
-    while (tls_out_unsent(&s->out)) {
-        struct iovec iov[TLS_OUT_IOVS];
-        int n = tls_out_next(&s->out, iov);
+    while (s->out.unsent) {
+        struct iovec iov[OUTPUT_IOVS];
+        int n = output_next(&s->out, iov);
         size_t offered = 0;
         for (int i = 0; i < n; i++)
             offered += iov[i].iov_len;
         size_t took = below->ops->send(below, s->below, iov, n);
-        tls_out_taken(&s->out, took);
+        output_taken(&s->out, took);
         if (took < offered)
             break;
     }
     release(s);
-    if (s->state != TLS_CLOSING || tls_out_unsent(&s->out))
+    if (s->state != TLS_CLOSING || s->out.unsent)
         return;
     /* From here on the transport below has a time limit of its own. */
     TAILQ_REMOVE(&s->tls->closing, s, time);

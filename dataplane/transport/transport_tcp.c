@@ -15,9 +15,9 @@
 #include <sys/queue.h>
 
 #include "base/check.h"
+#include "base/fifo.h"
 #include "base/limits.h"
 #include "transport/address.h"
-#include "transport/held.h"
 #include "transport/rest.h"
 
 enum { LINGER_MS = 5000 };
@@ -36,6 +36,14 @@ struct stream {
     uint64_t deadline_ns; /* with ended */
 };
 
+/* A received buffer that the front, and routers it told of it, may still look at. */
+struct held {
+    uint64_t epoch;
+    void *buffer;   /* the device's; NULL: */
+    uint8_t *block; /* of `blocks`, 1 << bits bytes */
+    uint8_t bits;
+};
+
 struct tcp_transport {
     struct transport base;
     struct stack *stack;
@@ -44,7 +52,7 @@ struct tcp_transport {
     bool polls;  /* the stack */
     bool handed; /* something, with this epoch */
     bool going;  /* being freed: nobody is told anything */
-    struct held held;
+    FIFO(struct held) held;
     uint32_t held_max;    /* with more, streams are not read from */
     struct blocks blocks; /* for rests */
     TAILQ_HEAD(stream_list, stream) ending, again, starving;
@@ -86,7 +94,7 @@ static void hand_up_rest(struct tcp_transport *t, struct stream *s)
     }
     if (!gone && used < bytes.len)
         rest_append(&s->rest, &t->blocks, span_of(bytes.at + used, bytes.len - used));
-    held_add(&t->held, (struct held_row){.epoch = t->epoch, .block = rest.at, .bits = rest.bits});
+    *fifo_add(&t->held) = (struct held){.epoch = t->epoch, .block = rest.at, .bits = rest.bits};
     if (!gone)
         tcp_consumed(t->tcp, id, used);
 }
@@ -100,7 +108,7 @@ static void hand_up_segment(struct tcp_transport *t, struct stream *s, struct sp
     if (!gone && used < bytes.len)
         rest_append(&s->rest, &t->blocks, span_of(bytes.at + used, bytes.len - used));
     if (used || gone)
-        held_add(&t->held, (struct held_row){.epoch = t->epoch, .buffer = buffer});
+        *fifo_add(&t->held) = (struct held){.epoch = t->epoch, .buffer = buffer};
     else
         tcp_free_buffer(t->tcp, buffer);
     if (!gone)
@@ -396,7 +404,7 @@ static void tcp_transport_abort(struct transport *base, uint64_t id)
         forget(t, s);
 }
 
-static void give_back(struct tcp_transport *t, const struct held_row *row)
+static void give_back(struct tcp_transport *t, const struct held *row)
 {
     if (row->block)
         blocks_give(&t->blocks, row->block, row->bits);
@@ -415,8 +423,8 @@ static void feed_starving(struct tcp_transport *t)
 static void tcp_transport_rx_release(struct transport *base, uint64_t epoch)
 {
     struct tcp_transport *t = of(base);
-    for (const struct held_row *row; (row = held_oldest(&t->held)) && row->epoch <= epoch;
-         held_drop_oldest(&t->held))
+    for (const struct held *row; (row = fifo_oldest(&t->held)) && row->epoch <= epoch;
+         fifo_drop_oldest(&t->held))
         give_back(t, row);
     if (t->held.count < t->held_max / 2 && !TAILQ_EMPTY(&t->starving))
         feed_starving(t);
@@ -434,9 +442,9 @@ static void tcp_transport_free(struct transport *base)
     t->going = true;
     tcp_stop_listening(t->tcp, t);
     tcp_abort_all(t->tcp, t);
-    for (const struct held_row *row; (row = held_oldest(&t->held)); held_drop_oldest(&t->held))
+    for (const struct held *row; (row = fifo_oldest(&t->held)); fifo_drop_oldest(&t->held))
         give_back(t, row);
-    held_free(&t->held);
+    fifo_free(&t->held);
     blocks_end(&t->blocks);
     if (t->polls)
         stack_flush(t->stack);

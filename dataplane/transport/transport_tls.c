@@ -65,10 +65,10 @@ static void unblock(struct tls_stream *s)
     s->lagging = false;
     if (!s->blocked || s->state != TLS_OPEN)
         return;
-    if (tls_out_held(&s->out) <= TLS_OUT_HIGH / 2) {
+    if (output_held(&s->out) <= TLS_HIGH_BYTES / 2) {
         s->blocked = false;
         t->base.up.writable(t->base.up.owner, s->user);
-    } else if (tls_out_unsent(&s->out) == 0) {
+    } else if (s->out.unsent == 0) {
         s->lagging = true;
         TAILQ_INSERT_TAIL(&t->lagging, s, lag);
     }
@@ -145,7 +145,7 @@ static unsigned look_after_lagging(struct tls *t)
         next = TAILQ_NEXT(s, lag);
         tls_drain(s);
         tls_settle(s);
-        if (tls_out_held(&s->out) > TLS_OUT_HIGH / 2)
+        if (output_held(&s->out) > TLS_HIGH_BYTES / 2)
             continue;
         unblock(s);
         work++;
@@ -170,7 +170,7 @@ static void send_unsent(struct tls *t)
         TAILQ_REMOVE(&t->unsent, s, unsent);
         s->dirty = false;
         tls_drain(s);
-        if (s->blocked && !s->lagging && tls_out_unsent(&s->out) == 0) {
+        if (s->blocked && !s->lagging && s->out.unsent == 0) {
             s->lagging = true;
             TAILQ_INSERT_TAIL(&t->lagging, s, lag);
         }
@@ -256,9 +256,9 @@ static struct span next_record(struct tls *t, struct cutter *c)
 
 static bool has_room(struct tls_stream *s)
 {
-    if (tls_out_held(&s->out) >= TLS_OUT_HIGH)
+    if (output_held(&s->out) >= TLS_HIGH_BYTES)
         tls_drain(s);
-    return tls_out_held(&s->out) < TLS_OUT_HIGH;
+    return output_held(&s->out) < TLS_HIGH_BYTES;
 }
 
 static size_t tls_send(struct transport *base, uint64_t id, const struct iovec *iov, int n)
@@ -352,7 +352,7 @@ static void tls_free(struct transport *base)
         t->below->ops->free(t->below);
     tls_reap(t);
     slots_free(&t->streams);
-    tls_pool_free(&t->pool);
+    output_pool_free(&t->pool);
     rx_free(&t->rx);
     tls_bio_free(t->bio);
     free(t);

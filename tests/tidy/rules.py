@@ -37,7 +37,7 @@ INCLUDES = [
         BASE, ("dataplane/transport/transport.h", "where its bytes come from"),
         ("dataplane/codec/*", "what its bytes mean"), *VOCABULARY, MESSAGE,
         ("router/access.h", "who may log in"),
-        ("dataplane/front*.h", "itself"), ("dataplane/output.h", "itself"), ("dataplane/lent.h", "itself"),
+        ("dataplane/front*.h", "itself"), ("dataplane/transport/output.h", "itself"), ("dataplane/lent.h", "itself"),
         ("dataplane/exchange_table.h", "itself"),
     ]),
     ("main", ["dataplane/*"], [

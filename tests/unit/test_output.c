@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/prng.h"
-#include "output.h"
+#include "transport/output.h"
 
 enum { BYTES_MAX = 3 << 20, LOANS_MAX = 4000 };
 
@@ -151,7 +151,7 @@ static void drain(struct world *w)
     while (w->taken < w->written)
         send_some(w);
     release(w, w->taken);
-    cr_assert_eq(w->output.count, 0);
+    cr_assert_eq(w->output.pieces.count, 0);
     cr_assert_null(w->output.open, "an idle connection has no chunk");
 }
 

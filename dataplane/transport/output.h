@@ -1,7 +1,7 @@
 /*
- * What a connection has still to send: pieces in order, each either in a chunk of the front's own or lent
- * from a log page. Chunks come from a pool of the front and go back as soon as what is in them is out, so an
- * idle connection has none.
+ * What a stream has still to send: pieces in order, each either in a chunk of the sender's own or lent to it
+ * (from a log page). Kept until the transport no longer looks at it. Chunks come from a pool of the front's,
+ * or of TLS's, and go back as soon as what is in them is out, so an idle stream has none.
  */
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "base/fifo.h"
 #include "base/span.h"
 
 #define OUTPUT_CHUNK_BYTES (64u * 1024u)
@@ -36,8 +37,7 @@ struct piece {
 };
 
 struct output {
-    struct piece *pieces; /* a ring */
-    size_t mask, head, count;
+    FIFO(struct piece) pieces;
     struct output_chunk *open;
     size_t next;        /* the piece to send next, from head, */
     size_t next_offset; /* and the bytes of it that are sent */
@@ -49,6 +49,13 @@ struct output {
 /* Called for every piece of a page that is out. */
 typedef void output_page_out(void *owner, unsigned router, uint64_t page);
 
+/* In memory: to be sent, or the transport still looks at it. */
+static inline size_t output_held(const struct output *output)
+{
+    return (size_t)(output->taken - output->freed) + output->unsent;
+}
+
+/* out, owner: nothing, where nothing is ever lent. */
 void output_free(struct output *output, struct output_pool *pool, output_page_out *out, void *owner);
 void output_pool_free(struct output_pool *pool);
 

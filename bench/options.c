@@ -67,6 +67,8 @@ static const struct row ROWS[] = {
     {265, "drain", "SECONDS", NUMBER, AT(drain), 0.1, 1e6, "wait for late messages while any comes (5)"},
     {266, "survive", "[=SECONDS]", SURVIVE, AT(survive), 1, 1e6,
      "reconnect when the broker goes, for up to SECONDS (60), resend what was not confirmed"},
+    {281, "wait", "SECONDS", NUMBER, AT(wait), 0, 1e6,
+     "try to connect for so long, until the broker is up (0)"},
     {267, "threads", "N", COUNT, AT(threads), 1, 256, "threads that carry the connections (1)"},
     {268, "batch", "BYTES", SIZE, AT(batch), 4096, 1 << 28, "largest write (64k)"},
     {269, "spin", NULL, FLAG, AT(spin), 0, 0, "never sleep: exact send times for a whole core"},

@@ -40,6 +40,7 @@ struct options {
     double seconds, warmup;
     uint64_t producer_messages, consumer_messages; /* each; 0 is no limit */
     double drain;   /* seconds without progress before a message counts as lost */
+    double wait;    /* seconds for the broker to come up */
     double survive; /* seconds the broker may be away; 0: a lost connection ends the run */
 
     enum { TRANSPORT_SOCKETS, TRANSPORT_DPDK } transport;

@@ -115,9 +115,21 @@ static void run_free(struct run *run)
     free(run->live);
 }
 
+/* The first connection is where a broker that isn't up yet is waited for. */
+static int make_topology(struct run *run)
+{
+    uint64_t end = now_ns() + (uint64_t)(run->o->wait * 1e9);
+    while (topology_make(run->o, run->workers[0]->carrier, run->r->why, sizeof run->r->why)) {
+        if (now_ns() >= end)
+            return -1;
+        usleep(20000);
+    }
+    return 0;
+}
+
 static int run_open(struct run *run)
 {
-    if (topology_make(run->o, run->workers[0]->carrier, run->r->why, sizeof run->r->why))
+    if (make_topology(run))
         return -1;
     for (uint64_t i = 0; i < run->o->threads; i++)
         if (worker_open(run->workers[i])) {

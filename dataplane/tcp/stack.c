@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 
-enum { BURSTS_MAX = 8 }; /* in one turn */
+enum { TURN_BYTES = 256 * 1024 }; /* received in one turn, more or less */
 
 struct stack {
     struct ip *ip;
@@ -45,13 +45,15 @@ void stack_free(struct stack *stack)
 
 unsigned stack_poll(struct stack *stack, uint64_t now_ns)
 {
-    unsigned work = 0, burst, bursts = 0;
+    uint64_t until = ip_stats(stack->ip)->bytes_in + TURN_BYTES;
+    unsigned work = 0, burst;
     tcp_set_now(stack->tcp, now_ns);
     /* More than one, so that a turn of the other agents serves more frames; not all, so that they have turns.
      */
     do
         work += burst = ip_poll(stack->ip, now_ns);
-    while (burst >= DEVICE_BURST && ++bursts < BURSTS_MAX);
+    while (burst >= DEVICE_BURST && ip_stats(stack->ip)->bytes_in < until);
+    tcp_set_behind(stack->tcp, burst >= DEVICE_BURST);
     return work + tcp_run_timers(stack->tcp, now_ns);
 }
 

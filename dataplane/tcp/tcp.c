@@ -307,6 +307,11 @@ void tcp_set_now(struct tcp *tcp, uint64_t now_ns)
     tcp->now_us = now_ns / 1000;
 }
 
+void tcp_set_behind(struct tcp *tcp, bool behind)
+{
+    tcp->behind = behind;
+}
+
 size_t tcp_send(struct tcp *tcp, uint64_t id, const struct iovec *iov, int n)
 {
     struct conn *c = conn_of(tcp, id);

@@ -94,6 +94,8 @@ void tcp_on_error(struct tcp *tcp, const struct ip_error *error);
 unsigned tcp_run_timers(struct tcp *tcp, uint64_t now_ns);
 /* Time goes on; before anything else of a turn. */
 void tcp_set_now(struct tcp *tcp, uint64_t now_ns);
+/* Whether the device has more to receive than the turn took: then no window need grow. False at the start. */
+void tcp_set_behind(struct tcp *tcp, bool behind);
 /* Sends the acknowledgements owed that no data has carried. */
 void tcp_flush(struct tcp *tcp);
 uint64_t tcp_deadline(struct tcp *tcp);

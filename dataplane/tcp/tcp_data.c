@@ -122,15 +122,20 @@ bool data_window_grew(const struct conn *c)
     return window > told && (window - told >= c->rcv_buffer / 4 || told < c->mss);
 }
 
-/* Each time that a whole window has been read: if that took so short that the window may be what holds the
- * peer back, it is doubled. What it costs is bounded: a user who doesn't read has no more sent than that. */
+/* Each time that a whole window has been read: if we wait for the peer and it took so short that the window
+ * may be what holds him back, it is doubled. What it costs is bounded: a user who doesn't read has no more
+ * sent than that. If the peer waits for us, a window is only the length of a queue that leaves the cache: it
+ * shrinks.
+ */
 static void tune(struct conn *c)
 {
     uint64_t took_us = c->tcp->now_us - c->tune_us;
     if (c->tune_bytes < c->rcv_buffer)
         return;
     uint32_t most = c->tcp->options.rx_window_max;
-    if (took_us < TUNE_US)
+    if (c->tcp->behind && c->rcv_buffer > RX_WINDOW_FIRST)
+        c->rcv_buffer -= c->rcv_buffer / TUNE_SHRINK;
+    else if (!c->tcp->behind && took_us < TUNE_US)
         c->rcv_buffer = c->rcv_buffer < most / 2 ? 2 * c->rcv_buffer : most;
     c->tune_us = c->tcp->now_us;
     c->tune_bytes = 0;
@@ -141,8 +146,7 @@ void data_consumed(struct conn *c, uint32_t bytes)
     CHECK(bytes <= c->rcv_unread);
     c->rcv_unread -= bytes;
     c->tune_bytes += bytes;
-    if (c->rcv_buffer < c->tcp->options.rx_window_max)
-        tune(c);
+    tune(c);
     conn_list(c, LIST_ACK);
 }
 

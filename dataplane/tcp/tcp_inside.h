@@ -42,6 +42,7 @@ enum {
     WINDOW_SCALE = 7, /* what we offer: 65535 << 7 covers rx_window_max */
     RX_WINDOW_FIRST = 256 * 1024,
     TUNE_US = 250000,     /* a window read in less may be too small */
+    TUNE_SHRINK = 8,      /* a window that is larger than it need be gives up this part of it */
     CHALLENGES_PER_S = 5, /* RFC 5961 section 7: of one connection, so that none learns of another */
     RTO_FIRST_US = 1000000,
     RTO_AFTER_SYN_US = 3000000, /* RFC 6298 section 5.7 */
@@ -191,6 +192,7 @@ struct tcp {
     struct wheel wheel;
     struct prng prng;
     uint64_t now_ns, now_us;
+    bool behind; /* there is more to receive than we get done */
     uint64_t hash_secret[2];
     struct conn *list[LISTS];
     struct conn *last;              /* of the segment before */

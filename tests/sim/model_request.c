@@ -366,6 +366,9 @@ void model_unanswered(const struct known_request *q)
         q->exchange->perhaps_durable = true;
     if (q->method == QUEUE_DECLARE && q->changes && q->durable && !q->queue->durable)
         q->queue->perhaps_durable = true;
+    /* It may have gone with its last consumer just before: then this is a life that has had none. */
+    if (q->method == QUEUE_DECLARE && q->changes)
+        q->queue->had_consumer &= !q->queue->suspect;
 }
 
 /* Whatever a thing was on its way to: it may have got there, or not. */

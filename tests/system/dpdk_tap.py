@@ -2,11 +2,13 @@
 
 Root only: the test is in a network namespace of its own, where it may make interfaces.
 """
+import contextlib
 import ctypes
 import os
 import socket
 import subprocess
 import sys
+import threading
 import unittest
 
 import pika
@@ -17,7 +19,7 @@ from runner import MESON_SKIP, main
 CLONE_NEWNET = 0x40000000
 PORT, OURS = "10.9.0.2", "10.9.0.1"
 PORT6, OURS6 = "fd00:9::2", "fd00:9::1"
-TAP = "gannettap0"
+TAP, KERNEL = "gannettap0", "gannetkernel0"
 EAL = "--no-huge --no-pci -m 192 --vdev=net_tap0,iface=" + TAP
 
 
@@ -46,6 +48,54 @@ class DpdkBroker(Broker):
         ip("addr", "add", OURS + "/24", "dev", TAP)
         ip("addr", "add", OURS6 + "/64", "dev", TAP, "nodad")
         return self
+
+
+# What stands for the kernel's side of the exception path: a host of its own with the port's address, which echoes.
+ECHO_HOST = """
+import socket, subprocess, sys, threading
+interface, address = sys.argv[1:]
+print(flush=True)
+sys.stdin.readline()
+for words in (["link", "set", "lo", "up"], ["addr", "add", address, "dev", interface], ["link", "set", interface, "up"]):
+    subprocess.run(["ip", *words], check=True)
+listener = socket.create_server(("", 0))
+print(listener.getsockname()[1], flush=True)
+
+def echo(s):
+    with s:
+        while data := s.recv(65536):
+            s.sendall(data)
+while True:
+    threading.Thread(target=echo, args=listener.accept()[:1], daemon=True).start()
+"""
+
+
+@contextlib.contextmanager
+def kernel_host(interface):
+    """Gives the interface to a process in a network namespace of its own; yields the port where that echoes."""
+    host = subprocess.Popen(["unshare", "-n", sys.executable, "-c", ECHO_HOST, interface, PORT + "/24"],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        host.stdout.readline()
+        ip("link", "set", interface, "netns", str(host.pid))
+        host.stdin.write("\n")
+        host.stdin.flush()
+        yield int(host.stdout.readline())
+    finally:
+        host.kill()
+        host.wait()
+
+
+def echoed(address, data):
+    """What comes back of it."""
+    got = b""
+    with socket.create_connection(address, 10) as s:
+        sender = threading.Thread(target=s.sendall, args=(data,))
+        sender.start()
+        while len(got) < len(data) and (part := s.recv(65536)):
+            got += part
+        sender.join()
+    return got
 
 
 class DpdkTap(unittest.TestCase):
@@ -101,6 +151,16 @@ class DpdkTap(unittest.TestCase):
             with self.assertRaises(ConnectionRefusedError):
                 socket.create_connection((PORT, 5673), 10)
             self.sizes(broker)
+
+    def test_the_kernel_gets_what_is_not_for_the_broker(self):
+        with DpdkBroker(dpdk__kernel=KERNEL) as broker, kernel_host(KERNEL) as port:
+            text = os.urandom(300000)
+            for _ in range(3):
+                self.assertEqual(echoed((PORT, port), text), text)
+                self.sizes(broker)
+            with self.assertRaises(ConnectionRefusedError):
+                socket.create_connection((PORT, port + 1), 10)
+            subprocess.run(["ping", "-c", "2", "-i", "0.2", "-W", "5", PORT], check=True, stdout=subprocess.DEVNULL)
 
     def test_frames_are_recorded(self):
         with DpdkBroker(start=False) as broker:

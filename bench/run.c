@@ -124,6 +124,7 @@ static int make_topology(struct run *run)
             return -1;
         usleep(20000);
     }
+    run->r->why[0] = '\0';
     return 0;
 }
 

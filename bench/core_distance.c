@@ -26,7 +26,7 @@ static void pin(const char *core)
     CPU_ZERO(&set);
     CPU_SET(number, &set);
     if (end == core || *end || sched_setaffinity(0, sizeof set, &set))
-        err(2, "core %s", core);
+        errx(2, "%s is no core that we may use", core);
 }
 
 static void *answer(void *core)

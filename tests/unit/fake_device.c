@@ -147,6 +147,24 @@ void fake_quiet(struct fake_host *host)
     fake_forget(&host->port);
 }
 
+struct fake_host *fake_new_quiet(void)
+{
+    struct fake_host *host = fake_new();
+    fake_quiet(host);
+    return host;
+}
+
+enum ip_sent fake_send_small(struct fake_host *host, const struct ip_address *peer)
+{
+    static uint8_t bytes[IP_HEAD_ROOM + 20];
+    struct ip_address any = {0};
+    struct ip_path path;
+    CHECK(ip_find_path(host->ip, &any, peer, &path));
+    struct tx_frame frame = {.head = bytes + IP_HEAD_ROOM, .head_len = 20};
+    memset(bytes, 0, sizeof bytes);
+    return ip_send(host->ip, &path, &frame, IP_PROTOCOL_TCP, 16);
+}
+
 void fake_free(struct fake_host *host)
 {
     CHECK(host->port.lent == 0 && host->kernel.lent == 0);

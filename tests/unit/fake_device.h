@@ -52,6 +52,9 @@ struct fake_host *fake_new(void);
 void fake_start(struct fake_host *host);
 /* Past the announcements, with what they sent forgotten. */
 void fake_quiet(struct fake_host *host);
+struct fake_host *fake_new_quiet(void);
+/* A segment of 20 bytes, all zero. */
+enum ip_sent fake_send_small(struct fake_host *host, const struct ip_address *peer);
 /* CHECKs that all buffers have come back. */
 void fake_free(struct fake_host *host);
 void fake_receive(struct fake_device *d, const uint8_t *bytes, uint32_t len, uint16_t flags, uint16_t vlan);

@@ -18,24 +18,6 @@ static bool is_arp(const struct fake_frame *f, const uint8_t *to, uint16_t op, c
            memcmp(a + 14, s.bytes + 12, 4) == 0 && memcmp(a + 24, t.bytes + 12, 4) == 0;
 }
 
-static struct fake_host *quiet(void)
-{
-    struct fake_host *host = fake_new();
-    fake_quiet(host);
-    return host;
-}
-
-static enum ip_sent send_small(struct fake_host *host, const struct ip_address *peer)
-{
-    static uint8_t bytes[IP_HEAD_ROOM + 20];
-    struct ip_address any = {0};
-    struct ip_path path;
-    cr_assert(ip_find_path(host->ip, &any, peer, &path));
-    struct tx_frame frame = {.head = bytes + IP_HEAD_ROOM, .head_len = 20};
-    memset(bytes, 0, sizeof bytes);
-    return ip_send(host->ip, &path, &frame, IP_PROTOCOL_TCP, 16);
-}
-
 static uint64_t known(struct fake_host *host)
 {
     ip_poll(host->ip, host->now);
@@ -64,20 +46,20 @@ Test(arp, addresses_are_announced_twice_at_the_start)
 
 Test(arp, who_asks_for_us_is_answered_and_remembered)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     fake_arp(&b, all, 1, "192.0.2.9", "192.0.2.1");
     fake_input(host, b.at, b.len);
     cr_assert_eq(host->port.outs, 1);
     cr_assert(is_arp(&host->port.out[0], peer_mac, 2, "192.0.2.1", "192.0.2.9"));
     cr_assert_eq(known(host), 1);
-    cr_assert_eq(send_small(host, &peer4), IP_SENT);
+    cr_assert_eq(fake_send_small(host, &peer4), IP_SENT);
     cr_assert_arr_eq(host->port.out[host->port.outs - 1].bytes, peer_mac, 6);
     fake_free(host);
 }
 
 Test(arp, who_asks_for_others_is_neither)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     fake_arp(&b, all, 1, "192.0.2.9", "192.0.2.5");
     fake_input(host, b.at, b.len);
     cr_assert_eq(host->port.outs, 0);
@@ -88,7 +70,7 @@ Test(arp, who_asks_for_others_is_neither)
 
 Test(arp, answers_that_nobody_asked_for_teach_nothing_new)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     fake_arp(&b, fake_mac, 2, "192.0.2.9", "192.0.2.1");
     fake_input(host, b.at, b.len);
     fake_arp(&b, all, 1, "192.0.2.9", "192.0.2.9");
@@ -101,7 +83,7 @@ Test(arp, nobody_is_remembered_who_cannot_be_a_neighbour)
 {
     static const char *const senders[] = {"0.0.0.0",   "255.255.255.255", "192.0.2.255",
                                           "127.0.0.1", "224.0.0.1",       "198.51.100.1"};
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     for (size_t i = 0; i < sizeof senders / sizeof *senders; i++) {
         fake_arp(&b, all, 1, senders[i], "192.0.2.1");
         fake_input(host, b.at, b.len);
@@ -113,9 +95,9 @@ Test(arp, nobody_is_remembered_who_cannot_be_a_neighbour)
 
 Test(arp, an_unknown_neighbour_is_asked_for_and_the_frame_waits)
 {
-    struct fake_host *host = quiet();
-    cr_assert_eq(send_small(host, &peer4), IP_WAITS);
-    cr_assert_eq(send_small(host, &peer4), IP_WAITS);
+    struct fake_host *host = fake_new_quiet();
+    cr_assert_eq(fake_send_small(host, &peer4), IP_WAITS);
+    cr_assert_eq(fake_send_small(host, &peer4), IP_WAITS);
     cr_assert_eq(host->port.outs, 1);
     cr_assert(is_arp(&host->port.out[0], all, 1, "192.0.2.1", "192.0.2.9"));
     fake_arp(&b, fake_mac, 2, "192.0.2.9", "192.0.2.1");
@@ -126,45 +108,45 @@ Test(arp, an_unknown_neighbour_is_asked_for_and_the_frame_waits)
         cr_assert_eq(host->port.out[i].len, 54);
         cr_assert(fake_sums_good(&host->port.out[i]));
     }
-    cr_assert_eq(send_small(host, &peer4), IP_SENT);
+    cr_assert_eq(fake_send_small(host, &peer4), IP_SENT);
     cr_assert_eq(host->port.outs, 4, "who has just answered isn't asked again");
     fake_free(host);
 }
 
 Test(arp, no_answer_to_three_questions_and_what_waited_is_counted)
 {
-    struct fake_host *host = quiet();
-    send_small(host, &peer4);
+    struct fake_host *host = fake_new_quiet();
+    fake_send_small(host, &peer4);
     for (int i = 0; i < 5; i++)
         ip_poll(host->ip, host->now += second);
     cr_assert_eq(host->port.outs, 3);
     cr_assert_eq(ip_stats(host->ip)->dropped_no_neighbour, 1);
     cr_assert_eq(ip_stats(host->ip)->neighbours, 0);
-    cr_assert_eq(send_small(host, &peer4), IP_WAITS);
+    cr_assert_eq(fake_send_small(host, &peer4), IP_WAITS);
     cr_assert_eq(host->port.outs, 4, "it is asked anew");
     fake_free(host);
 }
 
 Test(arp, a_known_neighbour_is_asked_directly_when_it_was_long_ago)
 {
-    struct fake_host *host = quiet();
-    send_small(host, &peer4);
+    struct fake_host *host = fake_new_quiet();
+    fake_send_small(host, &peer4);
     fake_arp(&b, fake_mac, 2, "192.0.2.9", "192.0.2.1");
     fake_input(host, b.at, b.len);
     ip_poll(host->ip, host->now += second);
-    cr_assert_eq(send_small(host, &peer4), IP_SENT);
+    cr_assert_eq(fake_send_small(host, &peer4), IP_SENT);
     fake_forget(&host->port);
     ip_poll(host->ip, host->now += 30 * second);
     cr_assert_eq(host->port.outs, 1);
     cr_assert(is_arp(&host->port.out[0], peer_mac, 1, "192.0.2.1", "192.0.2.9"));
-    cr_assert_eq(send_small(host, &peer4), IP_SENT, "it goes on meanwhile");
+    cr_assert_eq(fake_send_small(host, &peer4), IP_SENT, "it goes on meanwhile");
     fake_free(host);
 }
 
 Test(arp, a_neighbour_that_moves_is_followed)
 {
-    struct fake_host *host = quiet();
-    send_small(host, &peer4);
+    struct fake_host *host = fake_new_quiet();
+    fake_send_small(host, &peer4);
     fake_arp(&b, fake_mac, 2, "192.0.2.9", "192.0.2.1");
     fake_input(host, b.at, b.len);
     fake_arp(&b, all, 1, "192.0.2.9", "192.0.2.9");
@@ -172,7 +154,7 @@ Test(arp, a_neighbour_that_moves_is_followed)
     memcpy(b.at + 14 + ARP_SENDER_MAC, other_mac, 6);
     fake_input(host, b.at, b.len);
     fake_forget(&host->port);
-    cr_assert_eq(send_small(host, &peer4), IP_SENT);
+    cr_assert_eq(fake_send_small(host, &peer4), IP_SENT);
     cr_assert(is_arp(&host->port.out[0], other_mac, 1, "192.0.2.1", "192.0.2.9"),
               "it is asked whether it is true");
     cr_assert_arr_eq(host->port.out[1].bytes, other_mac, 6);
@@ -181,7 +163,7 @@ Test(arp, a_neighbour_that_moves_is_followed)
 
 Test(arp, a_conflict_is_counted_and_answered_once_in_ten_seconds)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     fake_arp(&b, all, 2, "192.0.2.1", "192.0.2.9");
     for (int i = 0; i < 5; i++)
         fake_input(host, b.at, b.len);
@@ -201,7 +183,7 @@ Test(arp, a_conflict_is_counted_and_answered_once_in_ten_seconds)
 Test(arp, what_is_not_arp_for_ethernet_and_ipv4_is_dropped)
 {
     static const unsigned at[] = {1, 2, 4, 5};
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     for (size_t i = 0; i < 4; i++) {
         fake_arp(&b, all, 1, "192.0.2.9", "192.0.2.1");
         b.at[14 + at[i]] ^= 1;

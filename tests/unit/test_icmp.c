@@ -6,13 +6,6 @@
 static struct fake_bytes b;
 static const uint8_t all[6] = {255, 255, 255, 255, 255, 255};
 
-static struct fake_host *quiet(void)
-{
-    struct fake_host *host = fake_new();
-    fake_quiet(host);
-    return host;
-}
-
 static void input(struct fake_host *host)
 {
     fake_input(host, b.at, b.len);
@@ -35,7 +28,7 @@ static void echo(bool v6, uint32_t len, const struct ip_address *to)
 Test(icmp, echoes_are_answered_with_what_they_held)
 {
     for (int v6 = 0; v6 < 2; v6++) {
-        struct fake_host *host = quiet();
+        struct fake_host *host = fake_new_quiet();
         uint32_t head = v6 ? 54 : 34;
         for (uint32_t len = 8; len < 1400; len += 37) {
             echo(v6, len, v6 ? &host6 : &host4);
@@ -60,7 +53,7 @@ Test(icmp, echoes_are_answered_with_what_they_held)
 
 Test(icmp, an_echo_with_options_is_answered_without)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     echo(false, 20, &host4);
     uint8_t *h = b.at + 14;
     memmove(h + 24, h + 20, 20);
@@ -79,7 +72,7 @@ Test(icmp, an_echo_with_options_is_answered_without)
 
 Test(icmp, echoes_to_many_are_not_answered)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     struct ip_address broadcast = fake_address("192.0.2.255"), everybody = fake_address("ff02::1");
     echo(false, 16, &broadcast);
     memcpy(b.at, all, 6);
@@ -96,7 +89,7 @@ Test(icmp, echoes_to_many_are_not_answered)
 
 Test(icmp, echoes_have_a_rate)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     echo(false, 16, &host4);
     for (int i = 0; i < 1500; i++)
         input(host);
@@ -112,7 +105,7 @@ Test(icmp, echoes_have_a_rate)
 Test(icmp, sums_and_lengths_must_hold)
 {
     for (int v6 = 0; v6 < 2; v6++) {
-        struct fake_host *host = quiet();
+        struct fake_host *host = fake_new_quiet();
         for (unsigned at = 0; at < 16; at++) {
             echo(v6, 16, v6 ? &host6 : &host4);
             b.at[(v6 ? 54 : 34) + at] ^= 0x10;
@@ -188,7 +181,7 @@ Test(icmp, errors_are_told_to_the_user)
         {true, 2, 0, 100000, IP_ERROR_TOO_BIG, 65535}, {true, 3, 0, 0, IP_ERROR_UNREACHABLE, 0},
         {true, 4, 1, 0, IP_ERROR_REFUSED, 0},          {true, 4, 0, 0, IP_ERROR_UNREACHABLE, 0},
     };
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         uint8_t icmp[100];
         bool v6 = errors[i].v6;
@@ -218,7 +211,7 @@ Test(icmp, errors_about_what_we_never_sent_are_not)
         {false, 8, 0x65},     {false, 8, 0x44},  {false, 8, 0x46}, {false, 8 + 9, 17}, {false, 8 + 15, 0x77},
         {false, 8 + 6, 0x20}, {false, 8 + 7, 1}, {true, 8, 0x40},  {true, 8 + 6, 17},  {true, 8 + 23, 0x77},
     };
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     uint8_t icmp[100];
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         bool v6 = wrong[i].v6;
@@ -257,7 +250,7 @@ Test(icmp, closed_ports_and_unknown_protocols_are_said_to_be)
         uint8_t type, code;
         uint32_t rest;
     } cases[] = {{false, 17, 3, 3, 0}, {false, 132, 3, 2, 0}, {true, 17, 1, 4, 0}, {true, 132, 4, 1, 6}};
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     for (size_t i = 0; i < 4; i++) {
         uint32_t head = cases[i].v6 ? 54 : 34, most = cases[i].v6 ? 1280 : 576;
         for (uint32_t len = 0; len <= 1400; len += 700) {
@@ -281,7 +274,7 @@ Test(icmp, closed_ports_and_unknown_protocols_are_said_to_be)
 
 Test(icmp, errors_have_a_rate)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     datagram(false, 17, 8);
     for (int i = 0; i < 50; i++)
         input(host);
@@ -296,7 +289,7 @@ Test(icmp, errors_have_a_rate)
 
 Test(icmp, nothing_is_said_to_many_or_about_errors_or_in_the_kernels_place)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     datagram(false, 17, 8);
     memcpy(b.at, all, 6);
     input(host);

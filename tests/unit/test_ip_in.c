@@ -8,13 +8,6 @@
 static struct fake_bytes b;
 static const uint8_t all[6] = {255, 255, 255, 255, 255, 255};
 
-static struct fake_host *quiet(void)
-{
-    struct fake_host *host = fake_new();
-    fake_quiet(host);
-    return host;
-}
-
 static void input(struct fake_host *host)
 {
     fake_input(host, b.at, b.len);
@@ -40,7 +33,7 @@ static void expect(struct fake_host *host, const uint64_t *counter, const char *
 Test(ip_in, segments_come_to_the_user)
 {
     for (int v6 = 0; v6 < 2; v6++) {
-        struct fake_host *host = quiet();
+        struct fake_host *host = fake_new_quiet();
         for (uint32_t payload = 0; payload < 1400; payload += 111) {
             fake_segment(&b, v6, payload);
             input(host);
@@ -57,7 +50,7 @@ Test(ip_in, segments_come_to_the_user)
 
 Test(ip_in, congestion_is_seen)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     fake_segment(&b, false, 0);
     b.at[14 + IP4_TOS] = 2;
     resum();
@@ -79,7 +72,7 @@ Test(ip_in, congestion_is_seen)
 Test(ip_in, padding_is_trimmed)
 {
     for (int v6 = 0; v6 < 2; v6++) {
-        struct fake_host *host = quiet();
+        struct fake_host *host = fake_new_quiet();
         fake_segment(&b, v6, 3);
         memset(b.at + b.len, 0xee, 10);
         b.len += 10;
@@ -91,7 +84,7 @@ Test(ip_in, padding_is_trimmed)
 
 Test(ip_in, a_kept_buffer_is_the_users)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     host->answer = IP_KEPT;
     fake_segment(&b, false, 0);
     input(host);
@@ -102,7 +95,7 @@ Test(ip_in, a_kept_buffer_is_the_users)
 
 Test(ip_in, what_nobody_wants_is_refused)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     host->answer = IP_NOBODY;
     fake_segment(&b, false, 0);
     input(host);
@@ -115,7 +108,7 @@ Test(ip_in, what_nobody_wants_is_refused)
 Test(ip_in, a_frame_cut_short_anywhere_is_dropped)
 {
     for (int v6 = 0; v6 < 2; v6++) {
-        struct fake_host *host = quiet();
+        struct fake_host *host = fake_new_quiet();
         fake_segment(&b, v6, 5);
         for (uint32_t len = 0, whole = b.len; len < whole; len++) {
             b.len = len;
@@ -127,7 +120,7 @@ Test(ip_in, a_frame_cut_short_anywhere_is_dropped)
 
 Test(ip_in, ipv4_headers_must_hold)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     const struct ip_stats *stats = ip_stats(host->ip);
     static const struct {
         unsigned at;
@@ -151,7 +144,7 @@ Test(ip_in, ipv4_headers_must_hold)
 Test(ip_in, sums_of_segments_must_hold)
 {
     for (int v6 = 0; v6 < 2; v6++) {
-        struct fake_host *host = quiet();
+        struct fake_host *host = fake_new_quiet();
         for (unsigned at = 0; at < 27; at++) {
             fake_segment(&b, v6, 7);
             b.at[(v6 ? 54 : 34) + at] ^= 0x40;
@@ -163,7 +156,7 @@ Test(ip_in, sums_of_segments_must_hold)
 
 Test(ip_in, a_device_that_checks_sums_is_believed)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     fake_segment(&b, false, 0);
     b.at[14 + 10] ^= 1;
     fake_receive(&host->port, b.at, b.len, FRAME_IP_SUM_GOOD, 0);
@@ -197,7 +190,7 @@ static void with_options(const char *options, uint32_t len)
 
 Test(ip_in, ipv4_options_are_passed_over_but_not_source_routes)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     const struct ip_stats *stats = ip_stats(host->ip);
     static const char *const bad[] = {"\203\007\004abcd\001",
                                       "\211\007\004abcd\001",
@@ -222,7 +215,7 @@ Test(ip_in, ipv4_options_are_passed_over_but_not_source_routes)
 
 Test(ip_in, fragments_are_dropped)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     static const uint16_t fields[] = {0x2000, 0x0001, 0x1000, 0x2001};
     for (size_t i = 0; i < 4; i++) {
         fake_segment(&b, false, 0);
@@ -242,7 +235,7 @@ Test(ip_in, impossible_sources_are_dropped)
     static const char *const sources[] = {
         "0.0.0.0",   "0.1.2.3",     "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255",
         "192.0.2.1", "192.0.2.255", "::",        "::1",       "ff02::1",   "2001:db8::1"};
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     uint8_t tcp[20];
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         struct ip_address from = fake_address(sources[i]);
@@ -267,7 +260,7 @@ Test(ip_in, what_is_for_others_or_for_many_is_not_ours)
 {
     static const char *const to[] = {"192.0.2.2",   "192.0.2.255", "255.255.255.255", "224.0.0.1",
                                      "2001:db8::2", "ff02::1",     "ff02::2",         "ff02::1:ff00:1"};
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     const uint64_t *counter = &ip_stats(host->ip)->dropped_not_ours;
     uint8_t tcp[20];
     for (size_t i = 0; i < sizeof to / sizeof *to; i++) {
@@ -338,7 +331,7 @@ Test(ip_in, only_our_vlan_is_heard)
 
 Test(ip_in, without_a_vlan_only_priority_tags_are_taken_off)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     fake_segment(&b, false, 0);
     tag(7);
     expect(host, &ip_stats(host->ip)->dropped_vlan, "of a VLAN");
@@ -364,7 +357,7 @@ Test(ip_in, extension_headers_are_passed_over)
 {
     static const uint8_t chain[] = {60, 0, 1, 4, 0, 0, 0, 0, 43, 1, 0,  0, 0, 0, 0, 0,
                                     5,  6, 9, 9, 9, 9, 9, 9, 6,  0, 99, 0, 0, 0, 0, 0};
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     with_extensions(0, chain, sizeof chain);
     input(host);
     cr_assert_eq(host->segments, 1);
@@ -377,7 +370,7 @@ Test(ip_in, extension_headers_are_passed_over)
 
 Test(ip_in, extension_headers_have_rules)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     const struct ip_stats *stats = ip_stats(host->ip);
     static const uint8_t routed[] = {6, 0, 0, 1, 0, 0, 0, 0}, fragment[] = {6, 0, 0, 1, 0, 0, 0, 1};
     static const uint8_t beyond[] = {6, 4, 1, 4, 0, 0, 0, 0},
@@ -417,7 +410,7 @@ Test(ip_in, extension_headers_have_rules)
 /* A turn looks at one burst, and says how much it found. */
 Test(ip_in, a_turn_is_bounded)
 {
-    struct fake_host *host = quiet();
+    struct fake_host *host = fake_new_quiet();
     fake_segment(&b, false, 0);
     for (int i = 0; i < 100; i++)
         fake_receive(&host->port, b.at, b.len, 0, 0);

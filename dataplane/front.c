@@ -422,7 +422,7 @@ struct front *front_new(const struct front_options *options)
     CHECK(front);
     front->options = *options;
     front->parked_end = &front->parked;
-    front->pool.most = 64;
+    front->pool.most = OUTPUT_POOL_CHUNKS;
     prng_seed(&front->prng, options->seed);
     exchange_table_init(&front->exchanges);
     for (unsigned r = 0; r < options->routers; r++)

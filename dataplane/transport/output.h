@@ -15,6 +15,7 @@
 
 #define OUTPUT_CHUNK_BYTES (64u * 1024u)
 #define OUTPUT_IOVS        64u
+#define OUTPUT_POOL_CHUNKS 64u /* enough for `most`, where there is no reason for another number */
 
 struct output_chunk {
     struct output_chunk *next; /* in the pool */

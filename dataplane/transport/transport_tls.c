@@ -381,6 +381,7 @@ struct transport *transport_tls_new(const struct transport_tls_options *options,
     t->base = (struct transport){.ops = &tls_ops, .up = up};
     t->options = *options;
     t->linger_ns = (options->linger_ms ? options->linger_ms : LINGER_MS) * 1000000ull;
+    t->pool.most = OUTPUT_POOL_CHUNKS;
     t->bio = tls_bio_new();
     TAILQ_INIT(&t->ready);
     TAILQ_INIT(&t->unsent);

@@ -5,6 +5,7 @@
 
 #include "tls_site.h"
 #include "transport/rx.h"
+#include "transport/tls_inside.h"
 
 enum { SEEDS = 12 };
 
@@ -39,6 +40,7 @@ Test(transport_tls, carries_every_byte_both_ways)
         sim_close(s->network, s->client_id);
         UNTIL(s, c, 5000, s->closed);
         cr_assert_eq(s->error, 0);
+        cr_assert_gt(((struct tls *)s->t)->pool.count, 0, "no chunk is kept for the next to send");
         tls_client_free(c);
         site_free(s);
     }

@@ -39,6 +39,8 @@ FAILURES = [
     ({"dpdk.buffers": "500000"}, r"DPDK has no memory for 500000 buffers .*or lower dpdk\.buffers$"),
     ({"dpdk.mtu": "9000", "dpdk.eal": "--no-huge --no-pci -m 64 --vdev=net_af_packet0,iface=lo"},
      r"dpdk\.mtu: net_af_packet0 \(net_af_packet\) takes \d+ to \d+, not 9000$"),
+    ({"dpdk.mtu": "9000", "dpdk.eal": "--no-huge --no-pci -m 64 --vdev=net_memif0,role=client,bsize=2048"},
+     r"dpdk\.mtu: frames of 9000 bytes do not fit the buffers of net_memif0: add bsize=9216 to its arguments in dpdk\.eal$"),
     ({"cores.front": cores(2), "dpdk.eal": "--no-huge --no-pci -m 64 --vdev=net_pcap0,iface=lo"},
      r"net_pcap0 has 1 transmit queues and there are 2 fronts: name at most 1 in cores\.front$"),
     ({"dpdk.pcap": "/nowhere/x.pcap"}, r"cannot write frames to /nowhere/x\.pcap: No such file or directory$"),

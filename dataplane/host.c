@@ -314,8 +314,7 @@ void host_free_op(struct host *host, struct op *op)
 
 unsigned host_router_of(const struct host *host, uint32_t vhost, struct span queue)
 {
-    unsigned routers = host->front->options.routers;
-    return routers == 1 ? 0 : (unsigned)((hash_bytes(queue, vhost) >> 32) % routers);
+    return router_of_queue(vhost, queue, host->front->options.routers);
 }
 
 unsigned host_routers(const struct host *host)

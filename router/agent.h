@@ -5,7 +5,9 @@
 #include "base/link.h"
 #include "base/map.h"
 #include "base/slots.h"
+#include "base/timer.h"
 #include "router/access.h"
+#include "router/alarm.h"
 #include "router/catalog.h"
 #include "router/checkpoint.h"
 #include "router/command.h"
@@ -21,9 +23,17 @@
 #include "router/router.h"
 #include "router/store.h"
 
+/* Memory that is used again. */
+struct bytes {
+    uint8_t *at;
+    size_t room;
+};
+
 struct router {
     struct router_options options;
     struct store store;
+    uint64_t now_ns; /* of this turn */
+    struct timers timers;
     struct catalog catalog;
     struct slots queues, consumers; /* by the handles in commands and events */
     struct link front[FRONTS_MAX];
@@ -38,6 +48,7 @@ struct router {
     struct queue *run, **run_end;      /* runnable queues */
     struct registrar registrar;        /* router 0 only */
     uint64_t told, known; /* changes that others must know: how many so far, and how many they know */
+    struct bytes scratch; /* of what is published on the router's own account: repost.c */
     struct settled {
         uint32_t queue;
         uint32_t count;
@@ -48,6 +59,7 @@ struct router {
     uint64_t checkpoint_from; /* LSN from which the log since the last one is counted */
     uint8_t gate;             /* GATE_* as the fronts know it */
     uint64_t started;         /* LSN that must be safe before anything is delivered; 0: it is */
+    bool awake;               /* has been polled: alarms are set */
     bool recovering, clean;   /* reading the journal back; its last record said that the end was clean */
     bool stopping, stopped, told_failed;
     struct router_stats stats;
@@ -61,6 +73,19 @@ static inline bool is_registrar(const struct router *router)
 static inline union event *router_event(struct router *router, unsigned front)
 {
     return link_add(&router->front[front]);
+}
+
+/* Milliseconds since 1970, by the router's own clock: it never goes back while the router runs. */
+static inline uint64_t router_wall_ms(const struct router *router)
+{
+    return (router->options.epoch_ns + router->now_ns) / 1000000;
+}
+
+/* The now_ns at which it is so late by that clock; 0: it was before this start. */
+static inline uint64_t router_when_ns(const struct router *router, uint64_t wall_ms)
+{
+    uint64_t at = wall_ms * 1000000;
+    return at > router->options.epoch_ns ? at - router->options.epoch_ns : 0;
 }
 
 /* The virtual host's name, for texts. */

@@ -21,13 +21,13 @@ struct catalog_exchange {
     bool durable, auto_delete, internal, is_default;
     struct span arguments;
     size_t queue_bindings; /* of this router's queues */
+    uint64_t interest;     /* routers that must see what is published to it, as everyone was told */
 
     /* The registrar's own. */
-    uint64_t bound;    /* routers with a queue bound to it */
-    uint64_t interest; /* routers that must see what is published to it, as the fronts were told */
-    bool was_bound;    /* auto-delete waits for a first binding */
-    bool doubted;      /* in the registrar's list of those whose interest or life is to be looked at */
-    size_t links;      /* exchanges bound to it */
+    uint64_t bound; /* routers with a queue bound to it */
+    bool was_bound; /* auto-delete waits for a first binding */
+    bool doubted;   /* in the registrar's list of those whose interest or life is to be looked at */
+    size_t links;   /* exchanges bound to it */
     struct catalog_exchange *alternate_next; /* of those that have an alternate */
 };
 

@@ -84,6 +84,29 @@ static struct saved_entry saved(uint64_t seq, const struct entry *entry)
     return s;
 }
 
+/* What is noted of the entries of that range, where anything is. */
+static void save_notes(struct router *router, const struct queue *queue, const struct saved_entry *entries,
+                       uint32_t count)
+{
+    static _Thread_local struct saved_note notes[ENTRIES_AT_ONCE];
+    uint32_t noted = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct entry_note note = index_note(&queue->index, entries[i].seq);
+        notes[noted] = (struct saved_note){.seq = entries[i].seq};
+        memcpy(&notes[noted].bits, &note, sizeof note);
+        noted += notes[noted].bits != 0;
+    }
+    if (!noted)
+        return;
+    size_t bytes = noted * sizeof *notes;
+    struct record_notes *r = (struct record_notes *)store_begin(&router->store, true, sizeof *r + bytes);
+    r->record.type = RECORD_NOTES;
+    r->queue = queue->number;
+    r->count = noted;
+    memcpy(r->notes, notes, bytes);
+    store_end(&router->store);
+}
+
 /* One range of one queue, from *seq on. Returns false when the queue has no more. */
 static bool save_range(struct router *router, const struct queue *queue, uint64_t *seq)
 {
@@ -106,6 +129,8 @@ static bool save_range(struct router *router, const struct queue *queue, uint64_
     r->to = *seq;
     memcpy(r->entries, entries, bytes);
     store_end(&router->store);
+    if (queue->index.noted)
+        save_notes(router, queue, entries, count);
     return *seq < queue->index.tail;
 }
 

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/limits.h"
+#include "base/map.h"
 #include "base/ring.h"
 #include "base/span.h"
 #include "router/errors.h"
@@ -48,6 +49,7 @@ enum {
     PUBLISH_KEEPER = 16, /* of several routers, the one that keeps an unroutable message for its return */
     PUBLISH_MORE = 32,   /* the body is not complete: PARTs follow */
     PUBLISH_COPIES = 64, /* between properties and body stand more routing keys (command_copies) */
+    PUBLISH_MARKED = 128, /* its properties have an expiration, a priority or a header named "x-..." */
 };
 
 /* bytes: routing key, then properties, headers (within them) and body at their offsets, all in one lent
@@ -325,6 +327,12 @@ struct name {
 static inline struct span name_span(const struct name *n)
 {
     return span_of(n->bytes, n->len);
+}
+
+/* The router that a queue belongs to. */
+static inline unsigned router_of_queue(uint32_t vhost, struct span queue, unsigned routers)
+{
+    return routers == 1 ? 0 : (unsigned)((hash_bytes(queue, vhost) >> 32) % routers);
 }
 
 /* s.len must be at most NAME_MAX_BYTES. */

@@ -57,7 +57,7 @@ static uint64_t copy_record(struct router *router, const struct message *m, uint
             at = put_span(at, span_of(&message_routes(m)[i], sizeof(struct route)));
     if (large)
         at = put_span(at, span_of(large->part, large->parts * sizeof(struct part)));
-    const uint8_t *rest = message_exchange(m).at;
+    const uint8_t *rest = message_behind_parts(m);
     put_span(at, span_of(rest, (size_t)(body.at + body.len - rest)));
     *length = copy->record.length;
     return store_end(&router->store);

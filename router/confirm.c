@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "router/agent.h"
+#include "router/repost.h"
 
 void confirm_when_safe(struct router *router, unsigned front, uint64_t conn, uint16_t channel, uint64_t seq)
 {
@@ -16,6 +17,15 @@ void confirm_when_safe(struct router *router, unsigned front, uint64_t conn, uin
         return;
     }
     *fifo_add(&router->confirms) = (struct confirm){lsn, conn, seq, 1, (uint16_t)front, channel};
+}
+
+void confirm_to_router(struct router *router, unsigned peer, struct ticket ticket)
+{
+    *fifo_add(&router->confirms) = (struct confirm){.lsn = store_lsn(&router->store),
+                                                    .conn = ticket.queue,
+                                                    .seq = ticket.row,
+                                                    .count = 1,
+                                                    .front = (uint16_t)(FRONTS_MAX + peer)};
 }
 
 static void send(struct router *router, unsigned front, struct event_confirm confirm)
@@ -43,7 +53,14 @@ unsigned confirm_poll(struct router *router)
     unsigned sent = 0;
     for (struct confirm *row; (row = fifo_oldest(&router->confirms)); sent++) {
         bool safe = row->lsn <= router->store.safe;
-        if ((!safe && !router->store.failed) || !link_open(&router->front[row->front], 1))
+        if (!safe && !router->store.failed)
+            break;
+        if (row->front >= FRONTS_MAX) {
+            repost_answer(router, row->front - FRONTS_MAX, (struct ticket){row->conn, row->seq}, true);
+            fifo_drop_oldest(&router->confirms);
+            continue;
+        }
+        if (!link_open(&router->front[row->front], 1))
             break;
         send(router, row->front,
              (struct event_confirm){.flags = safe ? 0 : CONFIRM_REFUSED,

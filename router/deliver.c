@@ -12,11 +12,10 @@
 #include "base/log.h"
 #include "router/agent.h"
 #include "router/large.h"
+#include "router/shape.h"
 
 /* Pages on their way ahead of the one that is delivered from, at most; of a small budget an eighth. */
 enum { READ_AHEAD = 8 };
-
-enum fetch { FETCH_THERE, FETCH_WAIT, FETCH_BUSY, FETCH_DAMAGED };
 
 void deliver_reset(struct router *router, struct queue *queue)
 {
@@ -120,13 +119,12 @@ static struct parts *hand_parts(struct router *router, struct queue *queue)
     return parts;
 }
 
-/* An entry that can't be read stays where it is, out of everyone's way: nothing that was promised is silently
- * thrown away. */
-static void set_aside(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry)
+void deliver_damaged(struct router *router, struct queue *queue, const struct head *head)
 {
-    uint64_t position = entry_position(entry);
+    uint64_t position = entry_position(head->entry), seq = head->seq;
     deliver_reset(router, queue);
-    index_deliver(&queue->index, seq, entry);
+    if (head->entry->state == ENTRY_READY)
+        index_deliver(&queue->index, seq, head->entry);
     queue->damaged++;
     log_line(LOG_ERROR, "router",
              "message %llu of queue '%.*s' is damaged in segment %llu at offset %llu of router %u's journal; "
@@ -137,27 +135,29 @@ static void set_aside(struct router *router, struct queue *queue, uint64_t seq, 
              router->options.index);
 }
 
-/* The message at the head of a queue. entry: NULL if the queue has none. */
-struct head {
-    uint64_t seq;
-    struct entry *entry;
-    struct page *page;
-    const struct message *message;
-};
+enum fetch deliver_fetch(struct router *router, struct queue *queue, struct head *head)
+{
+    const void *bytes = NULL;
+    uint64_t position = entry_position(head->entry);
+    enum fetch result = head->entry->large ? gather(router, queue, position) : FETCH_THERE;
+    if (result == FETCH_THERE)
+        result = fetch(router, queue, position, &head->page, &bytes);
+    head->message = bytes;
+    return result;
+}
 
 static enum fetch ready_head(struct router *router, struct queue *queue, struct head *head)
 {
-    const void *bytes = NULL;
     enum fetch result = FETCH_THERE;
     while ((head->entry = index_head(&queue->index, &head->seq))) {
-        uint64_t position = entry_position(head->entry);
-        result = head->entry->large ? gather(router, queue, position) : FETCH_THERE;
-        if (result == FETCH_THERE)
-            result = fetch(router, queue, position, &head->page, &bytes);
-        head->message = bytes;
+        if (queue->shape && shape_expired(router, queue, head->seq)) {
+            shape_shed(router, queue, head->seq, head->entry, DEATH_EXPIRED);
+            continue;
+        }
+        result = deliver_fetch(router, queue, head);
         if (result != FETCH_DAMAGED)
             break;
-        set_aside(router, queue, head->seq, head->entry);
+        deliver_damaged(router, queue, head);
     }
     return result;
 }
@@ -238,6 +238,8 @@ static struct op *take_getter(struct queue *queue)
 unsigned queue_run(struct router *router, struct queue *queue, unsigned most)
 {
     unsigned sent = 0;
+    if (queue->shape && !queue->waiting && !shape_run(router, queue, most))
+        return 0;
     /* It may have become a waiter (by an OP_GET) since it was put on the run list. */
     while (sent < most && !queue->waiting && (queue->ready || queue->getters)) {
         struct head head;
@@ -257,5 +259,7 @@ unsigned queue_run(struct router *router, struct queue *queue, unsigned most)
             router_answer_now(router, take_getter(queue));
         sent++;
     }
+    if (queue->shape)
+        shape_watch(router, queue);
     return sent;
 }

@@ -40,6 +40,8 @@ static void free_peer_message(const struct peer_message *message)
         update_free(message->update);
     if (message->kind == PEER_BOUND && message->shadow)
         shadow_free(message->shadow);
+    if (message->kind == PEER_REPOST)
+        free(message->letter);
 }
 
 static void free_links(struct router *router)
@@ -104,8 +106,10 @@ void router_free(struct router *router)
     map_each(&router->large, free_large, &router->large);
     map_free(&router->large);
     fifo_free(&router->confirms);
+    free(router->scratch.at);
     registrar_free(router);
     match_free(&router->match);
+    timers_free(&router->timers);
     slots_free(&router->queues);
     slots_free(&router->consumers);
     store_free(&router->store);

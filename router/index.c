@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "router/lanes.h"
 
 #ifndef GANNET_TINY
 #define CHUNK 512u
@@ -13,6 +14,7 @@
 struct index_chunk {
     uint32_t alive; /* READY or OUT */
     uint32_t ready;
+    struct entry_note *notes; /* CHUNK of them, or NULL: all are zero */
     struct entry entries[CHUNK];
 };
 
@@ -21,12 +23,20 @@ void index_init(struct index *index)
     *index = (struct index){.next = 1, .tail = 1};
 }
 
+static void drop_chunk(struct index_chunk *chunk)
+{
+    if (chunk)
+        free(chunk->notes);
+    free(chunk);
+}
+
 void index_free(struct index *index)
 {
     for (size_t i = 0; i < index->count; i++)
-        free(index->chunks[(index->head + i) & index->mask]);
+        drop_chunk(index->chunks[(index->head + i) & index->mask]);
     free(index->chunks);
-    free(index->back);
+    seq_heap_free(&index->back);
+    lanes_free(index->lanes);
     index_init(index);
 }
 
@@ -84,7 +94,7 @@ static struct index_chunk *make_chunk(struct index *index, uint64_t number)
 static void free_chunk(struct index *index, uint64_t number)
 {
     struct index_chunk **slot = &index->chunks[(index->head + (number - index->first)) & index->mask];
-    free(*slot);
+    drop_chunk(*slot);
     *slot = NULL;
     while (index->count && !index->chunks[index->head]) {
         index->head = (index->head + 1) & index->mask;
@@ -114,7 +124,45 @@ uint64_t index_push(struct index *index, struct entry entry)
     chunk->ready++;
     index->ready++;
     index->bytes += entry.body;
+    index->ready_bytes += entry.body;
     return seq;
+}
+
+uint64_t index_push_noted(struct index *index, struct entry entry, struct entry_note note)
+{
+    uint64_t seq = index_push(index, entry);
+    index_set_note(index, seq, note);
+    if (index->lanes)
+        lanes_add(index->lanes, note.priority, seq, true);
+    return seq;
+}
+
+struct entry_note index_note(const struct index *index, uint64_t seq)
+{
+    const struct index_chunk *chunk = chunk_of(index, seq);
+    return chunk && chunk->notes ? chunk->notes[seq % CHUNK] : (struct entry_note){0};
+}
+
+void index_set_note(struct index *index, uint64_t seq, struct entry_note note)
+{
+    struct index_chunk *chunk = chunk_of(index, seq);
+    bool nothing = !note.expires && !note.attempts && !note.priority;
+    if (!index->noted || !chunk || (!chunk->notes && nothing))
+        return;
+    if (!chunk->notes) {
+        chunk->notes = calloc(CHUNK, sizeof *chunk->notes);
+        CHECK(chunk->notes);
+    }
+    chunk->notes[seq % CHUNK] = note;
+}
+
+void index_order(struct index *index, uint8_t highest)
+{
+    uint64_t seq = 0;
+    lanes_free(index->lanes);
+    index->lanes = lanes_new(highest);
+    for (; index_ready_from(index, &seq); seq++)
+        lanes_add(index->lanes, index_note(index, seq).priority, seq, true);
 }
 
 void index_put(struct index *index, uint64_t seq, struct entry entry, struct entry *old)
@@ -129,10 +177,12 @@ void index_put(struct index *index, uint64_t seq, struct entry entry, struct ent
     } else {
         CHECK(at->state == ENTRY_READY);
         index->bytes -= at->body;
+        index->ready_bytes -= at->body;
     }
     entry.state = ENTRY_READY;
     *at = entry;
     index->bytes += entry.body;
+    index->ready_bytes += entry.body;
     if (seq >= index->tail)
         index_move_tail(index, seq + 1);
 }
@@ -181,45 +231,20 @@ struct entry *index_alive_below(const struct index *index, uint64_t *seq, uint64
     return search(index, seq, limit < index->tail ? limit : index->tail, false);
 }
 
-/* ---- what was given back: a binary heap ---------------------------------------------------------- */
-
-static void back_push(struct index *index, uint64_t seq)
-{
-    if (index->backs == index->back_room) {
-        index->back_room = index->back_room ? 2 * index->back_room : 16;
-        index->back = realloc(index->back, index->back_room * sizeof *index->back);
-        CHECK(index->back);
-    }
-    size_t i = index->backs++;
-    for (; i && index->back[(i - 1) / 2] > seq; i = (i - 1) / 2)
-        index->back[i] = index->back[(i - 1) / 2];
-    index->back[i] = seq;
-}
-
-static void back_pop(struct index *index)
-{
-    uint64_t last = index->back[--index->backs];
-    size_t i = 0;
-    for (size_t child; (child = 2 * i + 1) < index->backs; i = child) {
-        if (child + 1 < index->backs && index->back[child + 1] < index->back[child])
-            child++;
-        if (index->back[child] >= last)
-            break;
-        index->back[i] = index->back[child];
-    }
-    index->back[i] = last;
-}
+/* ---- in and out ---------------------------------------------------------------------------------- */
 
 /* An entry given back may have been purged, or come to stand in the heap twice: those that aren't READY are
  * passed over. */
 struct entry *index_head(struct index *index, uint64_t *seq)
 {
-    while (index->backs) {
-        *seq = index->back[0];
+    if (index->lanes)
+        return lanes_head(index->lanes, index, seq) ? index_at(index, *seq) : NULL;
+    while (index->back.count) {
+        *seq = index->back.seq[0];
         struct entry *entry = index_at(index, *seq);
         if (entry && entry->state == ENTRY_READY)
             return entry;
-        back_pop(index);
+        seq_heap_pop(&index->back);
     }
     *seq = index->next;
     struct entry *entry = index_ready_from(index, seq);
@@ -233,9 +258,12 @@ void index_deliver(struct index *index, uint64_t seq, struct entry *entry)
     entry->state = ENTRY_OUT;
     chunk_of(index, seq)->ready--;
     index->ready--;
+    index->ready_bytes -= entry->body;
     index->out++;
-    if (index->backs && index->back[0] == seq)
-        back_pop(index);
+    if (index->lanes)
+        lanes_drop(index->lanes, seq);
+    else if (index->back.count && index->back.seq[0] == seq)
+        seq_heap_pop(&index->back);
     else if (seq == index->next)
         index->next++;
 }
@@ -246,9 +274,12 @@ void index_requeue(struct index *index, uint64_t seq, struct entry *entry)
     entry->state = ENTRY_READY;
     chunk_of(index, seq)->ready++;
     index->ready++;
+    index->ready_bytes += entry->body;
     index->out--;
-    if (seq < index->next)
-        back_push(index, seq);
+    if (index->lanes)
+        lanes_add(index->lanes, index_note(index, seq).priority, seq, false);
+    else if (seq < index->next)
+        seq_heap_push(&index->back, seq);
 }
 
 void index_kill(struct index *index, uint64_t seq, struct entry *entry)
@@ -257,12 +288,15 @@ void index_kill(struct index *index, uint64_t seq, struct entry *entry)
     if (entry->state == ENTRY_READY) {
         chunk->ready--;
         index->ready--;
+        index->ready_bytes -= entry->body;
     } else {
         CHECK(entry->state == ENTRY_OUT);
         index->out--;
     }
     index->bytes -= entry->body;
     entry->state = ENTRY_DEAD;
+    if (chunk->notes)
+        chunk->notes[seq % CHUNK] = (struct entry_note){0};
     /* The chunk being filled stays: its number must not be made again with its dead entries forgotten
      * half-way. */
     if (--chunk->alive == 0 && seq / CHUNK != index->tail / CHUNK)

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "router/seq_heap.h"
 #include "router/store.h"
 
 enum entry_state { ENTRY_DEAD, ENTRY_READY, ENTRY_OUT }; /* OUT: delivered, not yet settled */
@@ -30,25 +31,46 @@ static inline uint64_t entry_position(const struct entry *entry)
     return (uint64_t)entry->position << 3;
 }
 
+/* What some queues must know of a message besides: kept only where the index has notes. All zero: nothing. */
+struct entry_note {
+    uint64_t expires : 44;  /* ms since 1970, when it is to leave; 0: never */
+    uint64_t attempts : 12; /* deliveries that came to nothing; counts no further than ATTEMPTS_MAX */
+    uint64_t priority : 8;
+};
+
+#define ATTEMPTS_MAX 4095u
+
+static_assert(sizeof(struct entry_note) == 8, "memory per message with a note");
+
 struct index_chunk;
+struct lanes;
 
 struct index {
     struct index_chunk **chunks; /* ring of mask + 1 */
     size_t mask, head, count;
-    uint64_t first; /* number of the chunk at head */
-    uint64_t next;  /* the first sequence number never yet delivered */
-    uint64_t tail;  /* the next to be given; starts at 1 */
-    uint64_t *back; /* heap of given-back sequence numbers below next, smallest first */
-    size_t backs, back_room;
-    uint64_t ready, out; /* entries in these states */
-    uint64_t bytes;      /* of bodies, READY and OUT */
+    uint64_t first;              /* number of the chunk at head */
+    uint64_t next;               /* the first sequence number never yet delivered */
+    uint64_t tail;               /* the next to be given; starts at 1 */
+    struct seq_heap back;        /* given-back sequence numbers below next */
+    uint64_t ready, out;         /* entries in these states */
+    uint64_t bytes, ready_bytes; /* of bodies: READY and OUT, and READY alone */
+    bool noted;                  /* new entries get a note */
+    struct lanes *lanes;         /* NULL: READY entries leave in order of their numbers; owned */
 };
 
 void index_init(struct index *index);
 void index_free(struct index *index);
+/* From now on entries leave by priority (their notes', 0 without), `highest` at most; entries that are there
+ * are sorted in. Needs notes. */
+void index_order(struct index *index, uint8_t highest);
 
-/* Appends a READY entry; returns its sequence number. */
+/* Appends a READY entry; returns its sequence number. note: only where the index has notes. */
 uint64_t index_push(struct index *index, struct entry entry);
+uint64_t index_push_noted(struct index *index, struct entry entry, struct entry_note note);
+/* The note of an entry that isn't dead; {0} where it has none. */
+struct entry_note index_note(const struct index *index, uint64_t seq);
+/* Exchanges it; does nothing where the index has no notes. The priority of a READY entry doesn't change. */
+void index_set_note(struct index *index, uint64_t seq, struct entry_note note);
 /* Puts an entry where it was, for recovery; grows the index on either side. Replaces what is there (*old,
  * DEAD if nothing). */
 void index_put(struct index *index, uint64_t seq, struct entry entry, struct entry *old);

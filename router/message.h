@@ -1,7 +1,7 @@
 /*
  * A message as it stands in a log page: the record that goes to disk is the message that is delivered.
  *
- *   struct message | routes | parts | exchange | routing key | properties | body
+ *   struct message | routes | parts | arrival | exchange | routing key | properties | body
  *
  * Written once by the router that keeps it, immutable from then on, read by fronts while it is pinned.
  * Integers are little-endian: the file belongs to this machine's kind, and segment headers say so.
@@ -19,6 +19,7 @@ enum { PROPERTIES_AMQP = 1 };
 enum {
     MESSAGE_PERSISTENT = 1, /* the publisher asked for it to survive a restart */
     MESSAGE_PART = 2,       /* not a message of its own: a part of a large body, only a body */
+    MESSAGE_TIMED = 4,      /* eight bytes say when it came: ms since 1970 */
 };
 
 /* A durable queue of this router that holds the message, and its number there. */
@@ -62,10 +63,24 @@ static inline struct part message_part(const struct message *m, unsigned i)
     return part;
 }
 
+static inline const uint8_t *message_behind_parts(const struct message *m)
+{
+    return (const uint8_t *)(message_routes(m) + m->routes) + m->parts * sizeof(struct part);
+}
+
+/* When it came, ms since 1970; 0: nobody wanted to know. */
+static inline uint64_t message_arrival(const struct message *m)
+{
+    uint64_t ms = 0;
+    if (m->flags & MESSAGE_TIMED)
+        memcpy(&ms, message_behind_parts(m), sizeof ms);
+    return ms;
+}
+
 static inline struct span message_exchange(const struct message *m)
 {
-    const uint8_t *at = (const uint8_t *)(message_routes(m) + m->routes) + m->parts * sizeof(struct part);
-    return span_of(at, m->exchange_len);
+    size_t arrival = m->flags & MESSAGE_TIMED ? sizeof(uint64_t) : 0;
+    return span_of(message_behind_parts(m) + arrival, m->exchange_len);
 }
 
 static inline struct span message_key(const struct message *m)

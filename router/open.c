@@ -46,18 +46,24 @@ static struct open_message *find(struct router *router, struct key key)
     return node ? container_of(node, struct open_message, by_key) : NULL;
 }
 
+struct part publish_part(struct router *router, const struct publishing *p, struct span body)
+{
+    struct command_publish none = {.protocol = p->publish->protocol};
+    struct publishing part = {.publish = &none, .body = body};
+    uint64_t at = publish_write(router, &part, (struct recipients){NULL, 0}, p->durable);
+    store_keep(&router->store, at, (uint32_t)body.len);
+    return (struct part){.position = at, .length = (uint32_t)body.len};
+}
+
 static void keep_part(struct router *router, struct open_message *o, struct span body)
 {
-    struct command_publish none = {.protocol = o->publish.protocol};
+    struct publishing p = {.publish = &o->publish, .durable = o->durable};
     if (!o->queue_count && !o->for_return)
         return;
     CHECK(o->parts < PARTS_MAX);
-    struct publishing p = {.publish = &none, .body = body};
-    uint64_t at = publish_write(router, &p, (struct recipients){NULL, 0}, o->durable);
-    o->part[o->parts++] = (struct part){.position = at, .length = (uint32_t)body.len};
-    store_keep(&router->store, at, (uint32_t)body.len);
+    struct part part = o->part[o->parts++] = publish_part(router, &p, body);
     if (o->for_return)
-        store_pin(store_page(&router->store, at));
+        store_pin(store_page(&router->store, part.position));
 }
 
 static void copy_publish(struct open_message *o, const struct command_publish *p)
@@ -135,6 +141,7 @@ static void complete(struct router *router, struct open_message *o, struct span 
         .parts = o->part,
         .part_count = o->parts,
     };
+    publish_look(router, &p);
     p.durable = o->durable && p.to.count;
     publish_end(router, &p);
     free(p.to.list);

@@ -11,6 +11,7 @@
 #include "router/agent.h"
 #include "router/arguments.h"
 #include "router/headers.h"
+#include "router/shape.h"
 
 #define NAME(n) (n).len, (n).bytes
 
@@ -120,8 +121,26 @@ static void counts(const struct queue *queue, struct op *op)
 
 /* ---- queues -------------------------------------------------------------------------------------- */
 
+/* False: an argument is wrong, and the op is answered. */
+static bool read_settings(struct router *router, struct op *op, struct settings *settings)
+{
+    char what[NAME_MAX_BYTES * 2 + 64], text[sizeof op->text];
+    what_queue(router, op, what, sizeof what);
+    struct declared declared = {.what = what,
+                                .durable = op->flags & OP_DURABLE,
+                                .exclusive = op->flags & OP_EXCLUSIVE,
+                                .auto_delete = op->flags & OP_AUTO_DELETE};
+    if (settings_read(settings, op->arguments, &declared, text, sizeof text))
+        return true;
+    router_refuse(router, op, ERR_PRECONDITION_FAILED, "%s", text);
+    return false;
+}
+
 static void create(struct router *router, struct op *op)
 {
+    struct settings settings;
+    if (!read_settings(router, op, &settings))
+        return;
     struct queue *queue = queue_new(router, op->vhost, name_span(&op->name));
     queue->durable = op->flags & OP_DURABLE;
     queue->auto_delete = op->flags & OP_AUTO_DELETE;
@@ -137,6 +156,8 @@ static void create(struct router *router, struct op *op)
     catalog_queue_add(&router->catalog, queue);
     if (queue->durable)
         persist_queue(router, queue);
+    settings_load(&settings, queue->arguments);
+    shape_apply(router, queue, &settings);
     counts(queue, op);
     router_answer(router, op);
 }
@@ -145,6 +166,8 @@ static void equivalent(struct router *router, struct op *op, struct queue *queue
 {
     char what[NAME_MAX_BYTES * 2 + 64];
     what_queue(router, op, what, sizeof what);
+    if (queue->shape)
+        shape_used(router, queue);
     op->error = ERR_PRECONDITION_FAILED;
     if (flag_equivalent("durable", op->flags & OP_DURABLE, queue->durable || queue->said_durable, what,
                         op->text, sizeof op->text) &&
@@ -161,6 +184,8 @@ static void declare(struct router *router, struct op *op)
     struct queue *queue = catalog_queue(&router->catalog, op->vhost, name_span(&op->name));
     if (op->flags & OP_PASSIVE) {
         if ((queue = queue_for(router, op))) {
+            if (queue->shape)
+                shape_used(router, queue);
             counts(queue, op);
             router_answer(router, op);
         }
@@ -321,6 +346,8 @@ static void cancel(struct router *router, struct op *op)
 static void get(struct router *router, struct op *op)
 {
     struct queue *queue = queue_for(router, op);
+    if (queue && queue->shape)
+        shape_used(router, queue);
     if (queue)
         queue_get(router, queue, op);
 }

@@ -13,13 +13,18 @@
 #include "router/exchange.h"
 
 enum peer_kind {
-    PEER_BOUND,   /* to the registrar: what is bound at this router has changed */
-    PEER_KNOWN,   /* from the registrar: everyone knows the changes up to `number` of yours */
-    PEER_UPDATE,  /* from the registrar: the exchanges have changed */
-    PEER_APPLIED, /* to the registrar: update `number` is in force here */
+    PEER_BOUND,    /* to the registrar: what is bound at this router has changed */
+    PEER_KNOWN,    /* from the registrar: everyone knows the changes up to `number` of yours */
+    PEER_UPDATE,   /* from the registrar: the exchanges have changed */
+    PEER_APPLIED,  /* to the registrar: update `number` is in force here */
+    PEER_REPOST,   /* publish this: repost.h */
+    PEER_REPOSTED, /* what was to be published is as safe as it is to be: number (row) and exchange (queue)
+                      are its ticket, bound: whether a queue has it */
 };
 
 enum bound { BOUND_FIRST, BOUND_LAST, BOUND_ADD, BOUND_REMOVE };
+
+struct repost_letter;
 
 /* A binding of a queue at one router, for the others: they need to know that it would match (see
  * registrar.h). */
@@ -28,13 +33,21 @@ struct shadow {
     struct span key, arguments; /* malloc'd */
 };
 
-enum update_kind { UPDATE_PUT, UPDATE_GONE, UPDATE_BIND, UPDATE_UNBIND, UPDATE_SHADOW, UPDATE_UNSHADOW };
+enum update_kind {
+    UPDATE_PUT,
+    UPDATE_GONE,
+    UPDATE_INTEREST,
+    UPDATE_BIND,
+    UPDATE_UNBIND,
+    UPDATE_SHADOW,
+    UPDATE_UNSHADOW
+};
 
 struct update {
     uint64_t number;
     enum update_kind kind;
     uint64_t id;    /* the exchange; of a binding: its source */
-    uint64_t other; /* BIND, UNBIND: the destination */
+    uint64_t other; /* BIND, UNBIND: the destination; INTEREST: the routers */
     /* PUT */
     enum exchange_type type;
     uint32_t vhost;
@@ -52,9 +65,10 @@ struct peer_message {
     uint32_t unused2;
     uint64_t number;
     uint64_t exchange;
-    struct update *update; /* UPDATE */
-    struct shadow *shadow; /* BOUND: ADD, REMOVE */
-    uint64_t unused3[3];
+    struct update *update;        /* UPDATE */
+    struct shadow *shadow;        /* BOUND: ADD, REMOVE */
+    struct repost_letter *letter; /* REPOST */
+    uint64_t unused3[2];
 };
 
 static_assert(sizeof(struct peer_message) == RING_ENTRY_BYTES, "a ring entry");

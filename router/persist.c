@@ -89,6 +89,17 @@ void persist_large(struct router *router, const struct large *large)
     store_end(&router->store);
 }
 
+void persist_note(struct router *router, uint32_t queue, uint64_t seq, struct entry_note note)
+{
+    struct record_notes *r = begin(router, RECORD_NOTES, sizeof *r, sizeof *r->notes);
+    struct saved_note saved = {.seq = seq};
+    memcpy(&saved.bits, &note, sizeof note);
+    r->queue = queue;
+    r->count = 1;
+    r->notes[0] = saved;
+    store_end(&router->store);
+}
+
 void persist_settled_flush(struct router *router)
 {
     struct settled settled = router->settled;

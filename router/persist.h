@@ -14,6 +14,7 @@
 #include "base/span.h"
 #include "journal/record.h"
 #include "router/exchange.h"
+#include "router/index.h"
 
 struct catalog_exchange;
 struct large;
@@ -38,6 +39,7 @@ enum router_record {
     RECORD_CLEAN,          /* the last of a clean end: nothing delivered is unsettled but what is marked so */
     RECORD_STARTED, /* struct record_id: the first after a clean end: what is delivered from now on isn't
                        marked */
+    RECORD_NOTES,   /* struct record_notes, its notes: what a queue notes of messages */
 };
 
 struct record_settled {
@@ -111,6 +113,16 @@ struct record_large {
     uint32_t unused;
 };
 
+struct record_notes {
+    struct record record;
+    uint32_t queue;
+    uint32_t count;
+    struct saved_note {
+        uint64_t seq;
+        uint64_t bits; /* struct entry_note */
+    } notes[];
+};
+
 /* Appends records of changes; they are safe when store_lsn() is. */
 void persist_queue(struct router *router, const struct queue *queue);
 void persist_queue_gone(struct router *router, uint32_t number);
@@ -119,6 +131,7 @@ void persist_exchange(struct router *router, const struct catalog_exchange *exch
 void persist_exchange_gone(struct router *router, uint64_t id);
 void persist_id(struct router *router, enum router_record type, uint64_t id);
 void persist_large(struct router *router, const struct large *large);
+void persist_note(struct router *router, uint32_t queue, uint64_t seq, struct entry_note note);
 /* The message seq of a durable queue is done with. Runs of them are collected into one record: */
 void persist_settled(struct router *router, uint32_t queue, uint64_t seq);
 void persist_settled_flush(struct router *router);

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "router/agent.h"
 #include "router/large.h"
+#include "router/shape.h"
 #include "router/spot.h"
 
 static struct queue *queue_of(struct destination *destination)
@@ -47,12 +48,17 @@ static void match_queues(struct router *router, uint32_t vhost, struct publishin
     p->to = (struct recipients){match->found, match->count};
 }
 
-static bool any_durable(struct recipients to)
+void publish_look(struct router *router, struct publishing *p)
 {
-    for (size_t i = 0; i < to.count; i++)
-        if (queue_of(to.list[i])->durable)
-            return true;
-    return false;
+    bool durable = false, shaped = p->publish->flags & PUBLISH_MARKED;
+    for (size_t i = 0; i < p->to.count; i++) {
+        const struct queue *queue = queue_of(p->to.list[i]);
+        durable |= queue->durable;
+        shaped |= queue->shape != NULL;
+    }
+    p->shaped = shaped;
+    p->wants_disk = durable && p->publish->flags & PUBLISH_PERSISTENT;
+    p->durable = p->wants_disk && !router->store.failed;
 }
 
 void publish_match(struct router *router, struct catalog_exchange *e, struct publishing *p)
@@ -67,7 +73,7 @@ void publish_match(struct router *router, struct catalog_exchange *e, struct pub
     } else if (e) {
         match_exchange(router, e, p);
     }
-    p->durable = (c->flags & PUBLISH_PERSISTENT) && !router->store.failed && any_durable(p->to);
+    publish_look(router, p);
 }
 
 /* ---- keeping ------------------------------------------------------------------------------------- */
@@ -89,13 +95,14 @@ uint64_t publish_write(struct router *router, const struct publishing *p, struct
     const struct command_publish *c = p->publish;
     uint16_t routes = durable ? (uint16_t)to.count : 0;
     size_t parts = p->part_count * sizeof(struct part);
-    size_t len = sizeof(struct message) + routes * sizeof(struct route) + parts + p->exchange.len +
+    size_t arrival = p->arrival_ms ? sizeof p->arrival_ms : 0;
+    size_t len = sizeof(struct message) + routes * sizeof(struct route) + parts + arrival + p->exchange.len +
                  c->key_len + c->properties_len + p->body.len;
     persist_settled_flush(router);
     struct message *m = (struct message *)store_begin(&router->store, durable, len);
     m->record.type = RECORD_MESSAGE;
     m->protocol = c->protocol;
-    m->flags = c->flags & PUBLISH_PERSISTENT ? MESSAGE_PERSISTENT : 0;
+    m->flags = (c->flags & PUBLISH_PERSISTENT ? MESSAGE_PERSISTENT : 0) | (arrival ? MESSAGE_TIMED : 0);
     m->exchange_len = (uint8_t)p->exchange.len;
     m->key_len = c->key_len;
     m->properties_len = c->properties_len;
@@ -107,12 +114,23 @@ uint64_t publish_write(struct router *router, const struct publishing *p, struct
         at = write_routes(at, to);
     if (parts)
         at = put_span(at, span_of(p->parts, parts));
+    if (arrival)
+        at = put_span(at, span_of(&p->arrival_ms, arrival));
     at = put_span(at, p->exchange);
     at = put_span(at, span_of(c->bytes, c->key_len));
     at = put_span(at, span_of(c->bytes + c->properties_at, c->properties_len));
     put_span(at, p->body);
     router->written = m->record.length;
     return store_end(&router->store);
+}
+
+static inline void push(struct router *router, struct queue *queue, struct entry entry,
+                        const struct publishing *p)
+{
+    if (queue->shape)
+        shape_pushed(router, queue, queue_push_noted(router, queue, entry, shape_note(queue, p)));
+    else
+        queue_push(router, queue, entry);
 }
 
 /* One record for at most ROUTES_MAX queues; a wider fan-out takes several. */
@@ -130,7 +148,7 @@ static void keep(struct router *router, const struct publishing *p, struct recip
                 store_keep(&router->store, p->parts[i].position, p->parts[i].length);
         }
         for (size_t i = 0; i < some.count; i++)
-            queue_push(router, queue_of(some.list[i]), entry);
+            push(router, queue_of(some.list[i]), entry, p);
         to.list += some.count;
         to.count -= some.count;
     }
@@ -182,10 +200,10 @@ static void give_back(struct router *router, const struct publishing *p)
 
 /* ---- answering ----------------------------------------------------------------------------------- */
 
-static void answer(struct router *router, const struct publishing *p, bool refused)
+static void answer(struct router *router, const struct publishing *p, bool routed, bool refused)
 {
     const struct command_publish *c = p->publish;
-    uint8_t flags = (refused ? CONFIRM_REFUSED : 0) | (p->to.count ? 0 : CONFIRM_UNROUTED);
+    uint8_t flags = (refused ? CONFIRM_REFUSED : 0) | (routed ? 0 : CONFIRM_UNROUTED);
     if (p->durable && !refused)
         confirm_when_safe(router, p->front, c->conn, c->channel, c->seq);
     else
@@ -200,16 +218,18 @@ static bool wants_answer(uint8_t flags)
 void publish_end(struct router *router, struct publishing *p)
 {
     uint8_t flags = p->publish->flags;
-    bool refused = router->store.failed && (flags & PUBLISH_PERSISTENT) && (flags & PUBLISH_CONFIRM) &&
-                   any_durable(p->to);
+    bool refused = router->store.failed && p->wants_disk && (flags & PUBLISH_CONFIRM);
+    bool routed = p->to.count != 0;
     stat_add(&router->stats.published, 1);
+    if (p->shaped && routed && !refused)
+        shape_publish(router, p);
     if (p->to.count && !refused)
         keep_all(router, p);
-    else if (!p->to.count && (flags & PUBLISH_MANDATORY) &&
+    else if (!routed && (flags & PUBLISH_MANDATORY) &&
              (!(flags & PUBLISH_SHARED) || (flags & PUBLISH_KEEPER)))
         give_back(router, p);
     if (wants_answer(flags))
-        answer(router, p, refused);
+        answer(router, p, routed, refused || p->refused);
 }
 
 void router_on_publish(struct router *router, unsigned front, const struct command_publish *publish)

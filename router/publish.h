@@ -18,7 +18,13 @@ struct recipients {
 struct publishing {
     const struct command_publish *publish; /* key, properties, flags, whom to answer */
     unsigned front;
-    bool durable; /* it belongs on disk: it is persistent and a durable queue gets it */
+    bool durable;    /* it belongs on disk: it is persistent and a durable queue gets it */
+    bool wants_disk; /* the same, were the journal sound */
+    bool refused;    /* a queue that is full has refused it: the publisher is told so */
+    bool shaped;     /* shape_publish must look at it */
+    uint8_t priority;
+    uint64_t expiration_ms; /* the message's own; NO_LIMIT: none */
+    uint64_t arrival_ms;    /* since 1970; 0: no queue wants to know */
     struct recipients to;
     struct span exchange; /* name */
     struct span body;     /* what stands in the record itself, behind the parts */
@@ -28,6 +34,11 @@ struct publishing {
 
 /* Finds the recipients and what depends on them. */
 void publish_match(struct router *router, struct catalog_exchange *e, struct publishing *p);
+/* The latter alone, of recipients that are known. */
+void publish_look(struct router *router, struct publishing *p);
+/* Keeps a piece of the body in a record of its own, which the caller gives up by store_drop when the message
+ * is kept. p: only its protocol and durable count. */
+struct part publish_part(struct router *router, const struct publishing *p, struct span body);
 /* Appends the record; returns its position. router->written: its length. */
 uint64_t publish_write(struct router *router, const struct publishing *p, struct recipients to, bool durable);
 /* A complete message: keeps it for its recipients or gives it back, and answers the publisher. */

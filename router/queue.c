@@ -7,6 +7,7 @@
 #include "router/deliver.h"
 #include "router/large.h"
 #include "router/persist.h"
+#include "router/shape.h"
 
 struct queue *queue_new(struct router *router, uint32_t vhost, struct span name)
 {
@@ -23,7 +24,8 @@ struct queue *queue_new(struct router *router, uint32_t vhost, struct span name)
 
 void queue_wake(struct router *router, struct queue *queue)
 {
-    bool wanted = queue->getters || (queue->ready && queue->index.ready);
+    bool wanted =
+        queue->getters || (queue->ready && queue->index.ready) || (queue->shape && shape_due(router, queue));
     if (queue->runnable || queue->waiting || !wanted)
         return;
     queue->runnable = true;
@@ -32,13 +34,26 @@ void queue_wake(struct router *router, struct queue *queue)
     router->run_end = &queue->run_next;
 }
 
-uint64_t queue_push(struct router *router, struct queue *queue, struct entry entry)
+static void pushed(struct router *router, struct queue *queue, const struct entry *entry)
 {
-    uint64_t seq = index_push(&queue->index, entry);
-    store_keep(&router->store, entry_position(&entry), entry.share);
+    store_keep(&router->store, entry_position(entry), entry->share);
     queue->published++;
     stat_add(&router->stats.messages, 1);
     queue_wake(router, queue);
+}
+
+uint64_t queue_push(struct router *router, struct queue *queue, struct entry entry)
+{
+    uint64_t seq = index_push(&queue->index, entry);
+    pushed(router, queue, &entry);
+    return seq;
+}
+
+uint64_t queue_push_noted(struct router *router, struct queue *queue, struct entry entry,
+                          struct entry_note note)
+{
+    uint64_t seq = index_push_noted(&queue->index, entry, note);
+    pushed(router, queue, &entry);
     return seq;
 }
 
@@ -62,14 +77,21 @@ void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint
         if (!entry || entry->state != ENTRY_OUT)
             continue;
         if (how == SETTLE_ACK || how == SETTLE_DROP) {
-            queue_kill(router, queue, seq, entry);
             queue->acknowledged++;
+            if (how == SETTLE_DROP && queue->shape)
+                shape_shed(router, queue, seq, entry, DEATH_REJECTED);
+            else
+                queue_kill(router, queue, seq, entry);
             continue;
         }
         if (how == SETTLE_REQUEUE)
             entry->redelivered = 1;
+        if (how == SETTLE_REQUEUE && queue->shape && !shape_returned(router, queue, seq, entry))
+            continue;
         index_requeue(&queue->index, seq, entry);
     }
+    if (queue->shape)
+        shape_pushed(router, queue, 0);
     queue_wake(router, queue);
 }
 
@@ -79,6 +101,8 @@ uint64_t queue_purge(struct router *router, struct queue *queue)
     deliver_reset(router, queue);
     for (struct entry *entry; (entry = index_ready_from(&queue->index, &seq)); seq++, purged++)
         queue_kill(router, queue, seq, entry);
+    if (queue->shape)
+        shape_watch(router, queue);
     return purged;
 }
 
@@ -163,6 +187,8 @@ bool queue_cancel(struct router *router, struct consumer *consumer)
 {
     struct queue *queue = consumer->queue;
     forget(router, consumer);
+    if (queue->shape)
+        shape_used(router, queue);
     return queue->auto_delete && queue->consumers == 0;
 }
 
@@ -216,6 +242,7 @@ void queue_delete(struct router *router, struct queue *queue)
     if (queue->runnable)
         stop_running(router, queue);
     stat_add(&router->stats.queues, -1);
+    shape_free(router, queue);
     free((void *)(uintptr_t)queue->arguments.at);
     index_free(&queue->index);
     if (queue->waiting)

@@ -18,6 +18,7 @@
 
 struct router;
 struct large;
+struct shape;
 
 struct consumer {
     uint64_t handle;
@@ -49,6 +50,7 @@ struct queue {
     struct span arguments;
     struct destination destination;
     struct index index;
+    struct shape *shape;    /* NULL of a plain queue */
     struct consumer *ready; /* the next one whose turn it is */
     struct consumer *all;
     uint32_t consumers;
@@ -66,8 +68,11 @@ struct queue *queue_new(struct router *router, uint32_t vhost, struct span name)
 /* Forgets everything: messages, bindings, consumers (which are told), and the queue. Writes no record. */
 void queue_delete(struct router *router, struct queue *queue);
 
-/* A message at position becomes the queue's; seq: its number there. */
+/* A message becomes the queue's; returns its number there. */
 uint64_t queue_push(struct router *router, struct queue *queue, struct entry entry);
+/* The same with what is to be noted of it, for a queue with a shape. */
+uint64_t queue_push_noted(struct router *router, struct queue *queue, struct entry entry,
+                          struct entry_note note);
 /* Makes the queue run if there is something to do. */
 void queue_wake(struct router *router, struct queue *queue);
 /* Delivers up to `most` messages. Returns how many. */

@@ -105,7 +105,7 @@ void registrar_spread(struct router *router, struct update *update, const struct
             .kind = PEER_UPDATE, .number = update->number, .update = copy_update(update)};
         pending(r, update->number)->waiting++;
     }
-    if (update->kind == UPDATE_PUT || update->kind == UPDATE_GONE)
+    if (update->kind <= UPDATE_INTEREST)
         send_fronts(router, update->number, e, update->kind == UPDATE_GONE);
     advance(r);
 }
@@ -182,7 +182,7 @@ static void look_at(struct router *router, uint64_t id)
     if (interest == e->interest)
         return;
     e->interest = interest;
-    send_fronts(router, next_number(&router->registrar), e, false);
+    registrar_spread(router, &(struct update){.kind = UPDATE_INTEREST, .id = id, .other = interest}, e);
     doubt_sources(router, e);
 }
 

@@ -11,6 +11,8 @@
 #include "router/agent.h"
 #include "router/large.h"
 #include "router/persist.h"
+#include "router/properties.h"
+#include "router/shape.h"
 
 static struct entry old_entry(const struct queue *queue, uint64_t seq)
 {
@@ -29,13 +31,31 @@ static void unrefer(struct router *router, const struct entry *entry)
     stat_add(&router->stats.messages, -1);
 }
 
-static void put(struct router *router, struct queue *queue, uint64_t seq, struct entry entry)
+/* Returns whether it is new there, not another copy of what was. */
+static bool put(struct router *router, struct queue *queue, uint64_t seq, struct entry entry)
 {
     struct entry old;
     store_keep(&router->store, entry_position(&entry), entry.share);
     stat_add(&router->stats.messages, 1);
     index_put(&queue->index, seq, entry, &old);
     unrefer(router, &old);
+    return old.state == ENTRY_DEAD;
+}
+
+/* What its queue noted of it when it came. */
+static void note(struct queue *queue, uint64_t seq, const struct message *m)
+{
+    struct properties known;
+    struct publishing p = {.arrival_ms = message_arrival(m), .expiration_ms = NO_LIMIT};
+    if (!properties_read(message_properties(m), &known))
+        return;
+    p.priority = known.priority;
+    if (!(known.flags & HAS_EXPIRATION) || !expiration_ms(known.expiration, &p.expiration_ms))
+        p.expiration_ms = NO_LIMIT;
+    if (p.arrival_ms && p.expiration_ms != NO_LIMIT)
+        shape_for_expiration(queue);
+    if (queue->shape)
+        index_set_note(&queue->index, seq, shape_note(queue, &p));
 }
 
 static void replay_message(struct router *router, const struct message *m, uint64_t lsn)
@@ -61,8 +81,9 @@ static void replay_message(struct router *router, const struct message *m, uint6
     }
     for (unsigned i = 0; i < m->routes; i++) {
         const struct route *r = &message_routes(m)[i];
-        if (queues[i])
-            put(router, queues[i], (uint64_t)r->seq_high << 32 | r->seq_low, entry);
+        uint64_t seq = (uint64_t)r->seq_high << 32 | r->seq_low;
+        if (queues[i] && put(router, queues[i], seq, entry) && (queues[i]->shape || m->flags & MESSAGE_TIMED))
+            note(queues[i], seq, m);
     }
 }
 
@@ -90,6 +111,9 @@ static void replay_queue(struct router *router, const struct record_queue *r)
     queue->durable = true;
     queue->auto_delete = r->flags & RECORD_AUTO_DELETE;
     queue->arguments = span_copy(span_of(at + r->name_len, r->arguments_len));
+    struct settings settings;
+    settings_load(&settings, queue->arguments);
+    shape_apply(router, queue, &settings);
     queue->index.tail = queue->index.next = r->tail;
     catalog_queue_add(&router->catalog, queue);
     if (r->number >= router->catalog.queue_next)
@@ -194,6 +218,19 @@ static void replay_entries(struct router *router, const struct record_entries *r
         index_move_tail(&queue->index, r->to);
 }
 
+static void replay_notes(struct router *router, const struct record_notes *r)
+{
+    struct queue *queue = catalog_queue_by_number(&router->catalog, r->queue);
+    for (uint32_t i = 0; queue && i < r->count; i++) {
+        struct entry_note note;
+        memcpy(&note, &r->notes[i].bits, sizeof note);
+        if (note.expires)
+            shape_for_expiration(queue);
+        if (index_at(&queue->index, r->notes[i].seq))
+            index_set_note(&queue->index, r->notes[i].seq, note);
+    }
+}
+
 /* In a checkpoint it comes before the entries that refer to it; elsewhere, parts have been copied forward. */
 static void replay_large(struct router *router, const struct record_large *r)
 {
@@ -253,6 +290,9 @@ void persist_replay(void *owner, const struct record *record, uint64_t lsn)
         return;
     case RECORD_LARGE:
         replay_large(router, (const struct record_large *)record);
+        return;
+    case RECORD_NOTES:
+        replay_notes(router, (const struct record_notes *)record);
         return;
     }
 }

@@ -12,6 +12,7 @@
 #include "journal/journal.h"
 #include "router/agent.h"
 #include "router/large.h"
+#include "router/shape.h"
 
 enum { COMMANDS_AT_ONCE = 32, DELIVERIES_AT_ONCE = 64 };
 
@@ -192,12 +193,20 @@ static unsigned run_queues(struct router *router)
 
 /* ---- gates ---------------------------------------------------------------------------------------- */
 
+static void wake_queue(struct map_node *node, void *owner)
+{
+    queue_wake(owner, container_of(node, struct queue, by_name));
+}
+
+/* Dead letters, too, wait for room on disk. */
 static void set_gate(struct router *router)
 {
     struct store *store = &router->store;
     uint8_t gate = (store->full ? GATE_DURABLE : 0) | (store_pressed(store) ? GATE_ALL : 0);
     if (gate == router->gate)
         return;
+    if ((router->gate & ~gate) & GATE_DURABLE)
+        map_each(&router->catalog.queues, wake_queue, router);
     router->gate = gate;
     for (unsigned f = 0; f < router->options.fronts; f++)
         router_event(router, f)->gate = (struct event_gate){.kind = EVENT_GATE, .shut = gate};
@@ -236,9 +245,13 @@ static unsigned flush_links(struct router *router)
 
 unsigned router_poll(struct router *router, uint64_t now_ns)
 {
+    router->now_ns = now_ns;
+    if (!router->awake)
+        shapes_wake(router);
     unsigned work = take_journal(router) + start_poll(router);
     work += take_peers(router);
     work += take_all(router);
+    work += alarm_poll(router);
     work += run_queues(router);
     work += confirm_poll(router);
     if (is_registrar(router))
@@ -274,7 +287,10 @@ bool router_stopped(const struct router *router)
  * looked at again. */
 uint64_t router_deadline(const struct router *router)
 {
-    return router->run || (router->stopping && !router->stopped) ? 0 : store_deadline(&router->store);
+    uint64_t store = store_deadline(&router->store), alarm = timers_next(&router->timers);
+    if (router->run || (router->stopping && !router->stopped))
+        return 0;
+    return alarm < store ? alarm : store;
 }
 
 const struct router_stats *router_stats(const struct router *router)

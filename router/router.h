@@ -30,6 +30,7 @@ struct router_options {
     uint64_t broker;             /* id for a new data directory, random, not 0 */
     uint64_t start;              /* random at every start, not 0: journal/record.h */
     uint64_t checkpoint_bytes;   /* of log between two checkpoints, 0 for the default */
+    uint64_t epoch_ns;           /* the time since 1970 at which now_ns was 0: for what outlives a start */
 };
 
 struct router *router_new(const struct router_options *options);

@@ -3,6 +3,8 @@
 
 #include "base/check.h"
 #include "router/agent.h"
+#include "router/dead_letter.h"
+#include "router/repost.h"
 
 /* ---- telling ------------------------------------------------------------------------------------ */
 
@@ -160,6 +162,8 @@ void update_apply(struct router *router, struct update *u)
         put(router, u);
     if (u->kind == UPDATE_GONE && e)
         exchange_forget_here(router, e);
+    if (u->kind == UPDATE_INTEREST && e)
+        e->interest = u->other;
     if ((u->kind == UPDATE_BIND || u->kind == UPDATE_UNBIND) && e)
         link_exchanges(router, e, u);
     if ((u->kind == UPDATE_SHADOW || u->kind == UPDATE_UNSHADOW) && e)
@@ -183,6 +187,12 @@ void router_on_peer(struct router *router, unsigned from, const struct peer_mess
         return;
     case PEER_APPLIED:
         registrar_applied(router, m->number);
+        return;
+    case PEER_REPOST:
+        router_on_repost(router, from, m->letter);
+        return;
+    case PEER_REPOSTED:
+        dead_letter_answered(router, m->exchange, m->number, m->bound);
         return;
     }
     UNREACHABLE();

@@ -31,6 +31,7 @@ INCLUDES = [
     ("codec", ["dataplane/codec/*"], [
         BASE, ("dataplane/codec/*", "itself"), *VOCABULARY, MESSAGE,
         ("router/table.h", "field tables: headers and arguments are kept as they come over the wire"),
+        ("router/properties.h", "the form in which properties are kept, which is AMQP's"),
     ]),
     ("front", ["dataplane/" + name for name in
                ("front.*", "front_inside.h", "host.c", "events.c", "listing.c", "port.c", "output.*", "lent.*", "exchange_table.*")], [

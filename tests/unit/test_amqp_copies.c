@@ -6,7 +6,7 @@
 
 #include "amqp_client.h"
 #include "codec/amqp/expiration.h"
-#include "codec/amqp/properties.h"
+#include "router/properties.h"
 
 #define SPAN(literal) span_of(literal, sizeof(literal) - 1)
 

@@ -4,7 +4,7 @@
 
 #include "base/map.h"
 #include "codec/amqp/methods.h"
-#include "codec/amqp/properties.h"
+#include "router/properties.h"
 
 static const char table[] = "\1aI\0\0\0\5\1bt\1";
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "amqp_client.h"
-#include "codec/amqp/properties.h"
+#include "router/properties.h"
 
 static struct client *connected(void)
 {

@@ -317,7 +317,7 @@ Test(index, what_is_given_back_is_held_once)
             uint64_t seq = 1 + (i * 377 + round) % MESSAGES; /* 377 and 1000 share no factor: each once */
             index_requeue(&index, seq, index_at(&index, seq));
         }
-        cr_assert_leq(index.backs, MESSAGES);
+        cr_assert_leq(index.back.count, MESSAGES);
     }
     index_free(&index);
 }

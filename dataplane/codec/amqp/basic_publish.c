@@ -124,8 +124,7 @@ static inline enum scan send_whole(struct amqp *c, struct channel *ch, const str
         !properties_read(w->properties, &p) || properties_special(&p))
         return SCAN_SPLIT;
     struct command_publish publish = {
-        .flags = (w->bits & BIT_MANDATORY ? PUBLISH_MANDATORY : 0) |
-                 (p.delivery_mode == DELIVERY_PERSISTENT ? PUBLISH_PERSISTENT : 0),
+        .flags = (w->bits & BIT_MANDATORY ? PUBLISH_MANDATORY : 0) | properties_publish_flags(&p),
         .key_len = (uint8_t)w->key.len,
         .bytes = w->key.at,
         .properties_at = (uint16_t)(w->properties.at - w->key.at),

@@ -136,8 +136,7 @@ static bool first_piece(struct amqp *c, struct channel *ch, struct span properti
     if (!piece)
         return false;
     piece->first = true;
-    piece->flags = (a->mandatory ? PUBLISH_MANDATORY : 0) |
-                   (p->delivery_mode == DELIVERY_PERSISTENT ? PUBLISH_PERSISTENT : 0);
+    piece->flags = (a->mandatory ? PUBLISH_MANDATORY : 0) | properties_publish_flags(p);
     piece->exchange_len = a->exchange.len;
     piece->key_len = a->key.len;
     piece->properties_len = (uint32_t)properties_len;

@@ -9,15 +9,6 @@ static bool is_copies(const struct field *field)
     return span_is(field->name, names[0]) || span_is(field->name, names[1]);
 }
 
-bool copies_named(struct span headers)
-{
-    struct field field;
-    while (table_next(&headers, &field))
-        if (is_copies(&field))
-            return true;
-    return false;
-}
-
 const char *copies_wrong_type(struct span headers, const char **name)
 {
     for (unsigned i = 0; i < 2; i++) {

@@ -12,8 +12,6 @@
 
 #include "base/span.h"
 
-/* Whether there is one of them. */
-bool copies_named(struct span headers);
 /* The first of them that isn't an array: its type, with its name in *name; NULL if all are. */
 const char *copies_wrong_type(struct span headers, const char **name);
 /* The bytes of the list of keys. */

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "codec/amqp/channel.h"
-#include "codec/amqp/properties.h"
+#include "router/properties.h"
 
 /*
  * A message or a part of one in memory of its own (host_buffer), because its frames don't stand behind each
@@ -67,7 +67,16 @@ bool properties_allowed(struct amqp *c, struct channel *ch, const struct propert
 /* Whether properties_allowed has something to look at. */
 static inline bool properties_special(const struct properties *p)
 {
-    return p->flags & (HAS_REPLY_TO | HAS_EXPIRATION | HAS_USER_ID | HAS_ODD_DELIVERY_MODE | HAS_COPIES);
+    uint64_t ms;
+    return p->flags & (HAS_REPLY_TO | HAS_USER_ID | HAS_ODD_DELIVERY_MODE | HAS_COPIES) ||
+           (p->flags & HAS_EXPIRATION && !expiration_ms(p->expiration, &ms));
+}
+/* The PUBLISH_* that follow from the properties. */
+static inline uint8_t properties_publish_flags(const struct properties *p)
+{
+    bool marked = p->flags & (HAS_EXPIRATION | HAS_PRIORITY | HAS_X_HEADER);
+    return (uint8_t)((p->delivery_mode == DELIVERY_PERSISTENT ? PUBLISH_PERSISTENT : 0) |
+                     (marked ? PUBLISH_MARKED : 0));
 }
 
 /* Begins the assembly of a publish; its method is the one being handled. */

@@ -1,6 +1,5 @@
-#include "codec/amqp/properties.h"
+#include "router/properties.h"
 
-#include "codec/amqp/copies.h"
 #include "router/table.h"
 
 /* Flags that name no property: the last two bits, one of which would announce more flags (there are none). */
@@ -31,25 +30,59 @@ static bool take_table(struct span *in, struct span *table)
     return skip(in, 4) && skip(in, table->len) && table_check(*table);
 }
 
+/* What the names of headers say. */
+static uint32_t header_marks(struct span headers)
+{
+    uint32_t marks = 0;
+    struct field field;
+    while (table_next(&headers, &field)) {
+        if (field.name.len < 2)
+            continue;
+        uint16_t first = get_be16(field.name.at);
+        if (first == ('x' << 8 | '-'))
+            marks |= HAS_X_HEADER;
+        else if (span_is(field.name, "CC") || span_is(field.name, "BCC"))
+            marks |= HAS_COPIES;
+    }
+    return marks;
+}
+
+static bool take_priority(struct span *in, uint8_t *priority)
+{
+    if (in->len)
+        *priority = in->at[0];
+    return skip(in, 1);
+}
+
+static bool take_timestamp(struct span *in, uint64_t *seconds)
+{
+    if (in->len >= 8)
+        *seconds = get_be64(in->at);
+    return skip(in, 8);
+}
+
 /* Those before the delivery mode. */
 static bool read_first(struct span *in, struct properties *p)
 {
     struct span s;
-    return (!(p->flags & HAS_CONTENT_TYPE) || take_str(in, &s)) &&
-           (!(p->flags & HAS_CONTENT_ENCODING) || take_str(in, &s)) &&
-           (!(p->flags & HAS_HEADERS) || take_table(in, &p->headers));
+    if ((p->flags & HAS_CONTENT_TYPE && !take_str(in, &s)) ||
+        (p->flags & HAS_CONTENT_ENCODING && !take_str(in, &s)))
+        return false;
+    p->headers = span_of(in->at, 0);
+    return !(p->flags & HAS_HEADERS) || take_table(in, &p->headers);
 }
 
 /* Those behind the delivery mode. */
 static bool read_last(struct span *in, struct properties *p)
 {
     struct span s;
-    return (!(p->flags & HAS_PRIORITY) || skip(in, 1)) &&
-           (!(p->flags & HAS_CORRELATION_ID) || take_str(in, &s)) &&
+    return (!(p->flags & HAS_PRIORITY) || take_priority(in, &p->priority)) &&
+           (!(p->flags & HAS_CORRELATION_ID) || take_str(in, &p->correlation_id)) &&
            (!(p->flags & HAS_REPLY_TO) || take_str(in, &p->reply_to)) &&
            (!(p->flags & HAS_EXPIRATION) || take_str(in, &p->expiration)) &&
-           (!(p->flags & HAS_MESSAGE_ID) || take_str(in, &s)) &&
-           (!(p->flags & HAS_TIMESTAMP) || skip(in, 8)) && (!(p->flags & HAS_TYPE) || take_str(in, &s)) &&
+           (!(p->flags & HAS_MESSAGE_ID) || take_str(in, &p->message_id)) &&
+           (!(p->flags & HAS_TIMESTAMP) || take_timestamp(in, &p->timestamp)) &&
+           (!(p->flags & HAS_TYPE) || take_str(in, &s)) &&
            (!(p->flags & HAS_USER_ID) || take_str(in, &p->user_id)) &&
            (!(p->flags & HAS_APP_ID) || take_str(in, &s)) &&
            (!(p->flags & HAS_CLUSTER_ID) || take_str(in, &s));
@@ -60,15 +93,15 @@ bool properties_read(struct span bytes, struct properties *p)
     if (bytes.len < 2)
         return false;
     p->flags = get_be16(bytes.at);
-    p->delivery_mode = 0;
-    p->headers = span_of(bytes.at, 0);
+    p->delivery_mode = p->priority = 0;
     bytes = span_of(bytes.at + 2, bytes.len - 2);
+    p->headers = span_of(bytes.at, 0);
     if (p->flags & HAS_UNKNOWN)
         return false;
     if (p->flags & (HAS_CONTENT_TYPE | HAS_CONTENT_ENCODING | HAS_HEADERS) && !read_first(&bytes, p))
         return false;
-    if (p->headers.len && copies_named(p->headers))
-        p->flags |= HAS_COPIES;
+    if (p->headers.len)
+        p->flags |= header_marks(p->headers);
     if (p->flags & HAS_DELIVERY_MODE) {
         if (!bytes.len)
             return false;
@@ -80,4 +113,17 @@ bool properties_read(struct span bytes, struct properties *p)
     if (p->flags & (HAS_DELIVERY_MODE - 1) && !read_last(&bytes, p))
         return false;
     return bytes.len == 0;
+}
+
+bool expiration_ms(struct span text, uint64_t *ms)
+{
+    bool negative = text.len && text.at[0] == '-';
+    size_t sign = negative || (text.len && text.at[0] == '+');
+    *ms = 0;
+    for (size_t i = sign; i < text.len && *ms <= EXPIRATION_MAX; i++) {
+        if (text.at[i] < '0' || text.at[i] > '9')
+            return false;
+        *ms = *ms * 10 + (text.at[i] - '0');
+    }
+    return text.len > sign && *ms <= EXPIRATION_MAX && !(negative && *ms);
 }

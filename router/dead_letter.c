@@ -1,0 +1,208 @@
+#include "router/dead_letter.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "router/agent.h"
+#include "router/deliver.h"
+#include "router/large.h"
+#include "router/properties.h"
+#include "router/repost.h"
+#include "router/shape.h"
+#include "router/table_out.h"
+
+#ifndef GANNET_TINY
+enum { ASKED_AT_ONCE = 256 };
+#else
+enum { ASKED_AT_ONCE = 4 };
+#endif
+
+#define RETRY_NS UINT64_C(1000000000)
+
+void dead_letter_add(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry,
+                     enum death_reason reason)
+{
+    deliver_reset(router, queue);
+    if (entry->state == ENTRY_READY)
+        index_deliver(&queue->index, seq, entry);
+    *fifo_add(&queue->shape->dead.line) = (struct dying){.seq = seq, .reason = (uint8_t)reason};
+    queue_wake(router, queue);
+}
+
+bool dead_letter_due(const struct router *router, const struct queue *queue)
+{
+    const struct dead_letters *d = &queue->shape->dead;
+    return d->sent < d->line.count && d->sent < ASKED_AT_ONCE && !router->store.full &&
+           !queue->shape->retry.timer.place;
+}
+
+/* ---- going --------------------------------------------------------------------------------------- */
+
+/* The keys of the CC header, as a list (command_copies). Returns its end. */
+static uint8_t *put_copies(uint8_t *to, struct span headers)
+{
+    struct field cc, item;
+    if (table_find(headers, "CC", &cc) && cc.type == 'A')
+        while (array_next(&cc.value, &item))
+            if (item.type == 'S')
+                to = put_long_str(to, item.value);
+    return to;
+}
+
+/* A body in several pages, in one piece. malloc'd. */
+static uint8_t *join(struct router *router, struct queue *queue, const struct message *m, size_t *len)
+{
+    const struct large *large = queue->gathering;
+    struct span rest = message_body(m);
+    *len = rest.len;
+    for (uint32_t i = 0; i < large->parts; i++)
+        *len += large->part[i].length;
+    uint8_t *body = malloc(*len + 1), *to = body;
+    CHECK(body);
+    for (uint32_t i = 0; i < large->parts; i++) {
+        uint64_t at = large->part[i].position;
+        const struct message *part = store_bytes(&router->store, store_page(&router->store, at), at);
+        to = put_span(to, message_body(part));
+    }
+    put_span(to, rest);
+    return body;
+}
+
+/* Publishes it. marks: where to write the properties, behind them the copies. */
+static struct reposted send(struct router *router, struct queue *queue, const struct message *m,
+                            struct span body, uint8_t *marks, const struct dying *dying, uint64_t number)
+{
+    const struct settings *s = &queue->shape->settings;
+    bool rekeyed = settings_has(s, SETTING_DEAD_KEY);
+    struct death death = {
+        .queue = name_span(&queue->name),
+        .reason = dying->reason,
+        .time_s = router_wall_ms(router) / 1000,
+        .exchange = message_exchange(m),
+        .key = message_key(m),
+        .rekeyed = rekeyed,
+    };
+    size_t len = death_mark(marks, message_properties(m), &death);
+    if (!settings_has(s, SETTING_DEAD_EXCHANGE))
+        return (struct reposted){.routed = true}; /* a policy has been changed meanwhile */
+    if (len > PROPERTIES_MAX) {
+        log_line(LOG_WARNING, "router",
+                 "a dead letter of queue '%.*s' is dropped: its headers leave no room for x-death",
+                 queue->name.len, queue->name.bytes);
+        return (struct reposted){.routed = true};
+    }
+    struct repost r = {
+        .vhost = queue->vhost,
+        .exchange = s->text[SETTING_DEAD_EXCHANGE],
+        .key = rekeyed ? s->text[SETTING_DEAD_KEY] : message_key(m),
+        .copies = {marks + len, 0},
+        .properties = {marks, len},
+        .body = body,
+        .protocol = m->protocol,
+        .persistent = m->flags & MESSAGE_PERSISTENT,
+        .dead = true,
+    };
+    struct properties p;
+    if (!rekeyed && properties_read(r.properties, &p))
+        r.copies.len = (size_t)(put_copies(marks + len, p.headers) - (marks + len));
+    return repost(router, &r, (struct ticket){queue->handle, number});
+}
+
+static struct reposted publish(struct router *router, struct queue *queue, const struct head *head,
+                               const struct dying *dying, uint64_t number)
+{
+    const struct message *m = head->message;
+    struct span properties = message_properties(m), body = message_body(m);
+    uint8_t *marks = malloc(2 * death_room(properties)), *joined = NULL;
+    CHECK(marks);
+    store_pin(head->page); /* publishing may close pages */
+    if (head->entry->large) {
+        size_t len;
+        joined = join(router, queue, m, &len);
+        body = span_of(joined, len);
+    }
+    struct reposted result = send(router, queue, m, body, marks, dying, number);
+    store_unpin(&router->store, head->page->at, 1);
+    deliver_reset(router, queue);
+    free(joined);
+    free(marks);
+    return result;
+}
+
+/* ---- gone ---------------------------------------------------------------------------------------- */
+
+/* All have answered for the row at this place of the line. */
+static void settle(struct router *router, struct queue *queue, size_t place)
+{
+    struct shape *shape = queue->shape;
+    struct dead_letters *d = &shape->dead;
+    struct dying *row = fifo_at(&d->line, place), dying = *row;
+    bool must = shape->settings.value[SETTING_DEAD_STRATEGY] == STRATEGY_AT_LEAST_ONCE;
+    struct entry *entry = index_at(&queue->index, dying.seq);
+    row->done = true;
+    if (entry && (dying.routed || !must)) {
+        queue_kill(router, queue, dying.seq, entry);
+    } else if (entry) { /* to the end of the line, to be tried again later */
+        *fifo_add(&d->line) = (struct dying){.seq = dying.seq, .reason = dying.reason};
+        alarm_set(router, &shape->retry, router->now_ns + RETRY_NS);
+    }
+}
+
+static void trim(struct dead_letters *d)
+{
+    for (struct dying *dying; (dying = fifo_oldest(&d->line)) && dying->done; d->first++, d->sent--)
+        fifo_drop_oldest(&d->line);
+}
+
+/* Publishes the next in line. */
+static void go(struct router *router, struct queue *queue, const struct head *head)
+{
+    struct dead_letters *d = &queue->shape->dead;
+    size_t place = d->sent++;
+    struct dying dying = *fifo_at(&d->line, place);
+    struct reposted result = publish(router, queue, head, &dying, d->first + place);
+    struct dying *row = fifo_at(&d->line, place);
+    row->waits = (uint8_t)result.asked;
+    row->routed = result.routed;
+    if (!row->waits)
+        settle(router, queue, place);
+}
+
+bool dead_letter_run(struct router *router, struct queue *queue, unsigned most)
+{
+    struct dead_letters *d = &queue->shape->dead;
+    for (; most && dead_letter_due(router, queue); most--) {
+        struct head head = {.seq = fifo_at(&d->line, d->sent)->seq};
+        head.entry = index_at(&queue->index, head.seq);
+        enum fetch found = head.entry ? deliver_fetch(router, queue, &head) : FETCH_DAMAGED;
+        if (found == FETCH_WAIT)
+            queue->waiting = true;
+        if (found == FETCH_WAIT || found == FETCH_BUSY)
+            return false;
+        if (found == FETCH_THERE) {
+            go(router, queue, &head);
+        } else { /* gone with a purge, or it can't be read: then it stays as it is */
+            if (head.entry)
+                deliver_damaged(router, queue, &head);
+            fifo_at(&d->line, d->sent++)->done = true;
+        }
+        trim(d);
+    }
+    return true;
+}
+
+void dead_letter_answered(struct router *router, uint64_t handle, uint64_t number, bool routed)
+{
+    struct queue *queue = slots_get(&router->queues, handle);
+    struct dead_letters *d = queue && queue->shape ? &queue->shape->dead : NULL;
+    if (!d || number < d->first || number - d->first >= d->line.count)
+        return;
+    struct dying *row = fifo_at(&d->line, number - d->first);
+    row->routed |= routed;
+    if (--row->waits)
+        return;
+    settle(router, queue, number - d->first);
+    trim(d);
+    queue_wake(router, queue);
+}

@@ -1,0 +1,60 @@
+/*
+ * The settings of a queue: what the arguments of its declaration and the policies that fit it say together.
+ * The rows are in settings.def. Reading checks a declaration; merging policies can't fail, what they say was
+ * checked when they were made.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+/* In `value`: not set. */
+#define NO_LIMIT UINT64_MAX
+
+enum setting {
+#define X(name, argument, key, kind, least, most, types, merge) name,
+#include "router/settings.def"
+#undef X
+    SETTINGS
+};
+
+enum queue_type { TYPE_CLASSIC, TYPE_QUORUM, TYPE_STREAM };
+enum overflow { OVERFLOW_DROP_HEAD, OVERFLOW_REJECT, OVERFLOW_REJECT_DLX };
+enum dead_strategy { STRATEGY_AT_MOST_ONCE, STRATEGY_AT_LEAST_ONCE };
+
+struct settings {
+    uint64_t value[SETTINGS];   /* numbers; flags as 0 and 1; words by their place; NO_LIMIT: not set */
+    struct span text[SETTINGS]; /* of TEXT rows that are set; points into what was read */
+    bool any;                   /* something is set that makes the queue other than a plain one */
+};
+
+/* How the queue is declared, as far as arguments depend on it. */
+struct declared {
+    const char *what; /* "queue 'q' in vhost '/'" */
+    bool durable, exclusive, auto_delete;
+};
+
+/* Reads a declaration's arguments (a checked table) into s. False, with RabbitMQ's words in text where it has
+ * some, if one is wrong or can't be with the others. */
+bool settings_read(struct settings *s, struct span arguments, const struct declared *declared, char *text,
+                   size_t text_size);
+/* The same without a check: of what was checked before. */
+void settings_load(struct settings *s, struct span arguments);
+/* Whether a policy's definition (a checked table, by the keys of policies) can be made; text: why not. */
+bool settings_check_policy(struct span definition, char *text, size_t text_size);
+/* Adds what a policy says. */
+void settings_merge(struct settings *s, struct span definition);
+
+static inline enum queue_type settings_type(const struct settings *s)
+{
+    uint64_t type = s->value[SETTING_TYPE];
+    return type == NO_LIMIT ? TYPE_CLASSIC : (enum queue_type)type;
+}
+
+static inline bool settings_has(const struct settings *s, enum setting setting)
+{
+    return s->value[setting] != NO_LIMIT;
+}

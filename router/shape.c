@@ -1,0 +1,274 @@
+#include "router/shape.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "router/agent.h"
+#include "router/deliver.h"
+#include "router/lanes.h"
+#include "router/properties.h"
+
+/* RabbitMQ 4's for quorum queues. */
+#define DELIVERY_LIMIT_DEFAULT 20u
+
+static struct queue *queue_of(struct destination *destination)
+{
+    return container_of(destination, struct queue, destination);
+}
+
+/* ---- alarms -------------------------------------------------------------------------------------- */
+
+static void on_expiry(struct router *router, struct alarm *alarm)
+{
+    struct queue *queue = container_of(alarm, struct shape, expiry)->queue;
+    uint64_t seq;
+    for (struct entry *entry; (entry = index_head(&queue->index, &seq)) && shape_expired(router, queue, seq);)
+        shape_shed(router, queue, seq, entry, DEATH_EXPIRED);
+    shape_watch(router, queue);
+}
+
+static void on_retry(struct router *router, struct alarm *alarm)
+{
+    queue_wake(router, container_of(alarm, struct shape, retry)->queue);
+}
+
+static void on_idle(struct router *router, struct alarm *alarm)
+{
+    struct shape *shape = container_of(alarm, struct shape, idle);
+    uint64_t until = shape->used_ns + shape->settings.value[SETTING_EXPIRES] * 1000000;
+    if (shape->queue->consumers || !settings_has(&shape->settings, SETTING_EXPIRES))
+        return;
+    if (until > router->now_ns)
+        alarm_set(router, alarm, until);
+    else
+        router_delete_queue(router, shape->queue);
+}
+
+void shape_used(struct router *router, struct queue *queue)
+{
+    struct shape *shape = queue->shape;
+    shape->used_ns = router->now_ns;
+    if (settings_has(&shape->settings, SETTING_EXPIRES) && !queue->consumers)
+        alarm_set(router, &shape->idle, router->now_ns + shape->settings.value[SETTING_EXPIRES] * 1000000);
+}
+
+/* It is expired from the millisecond after `expires` on: what may be delivered at once is, even with a time
+ * to live of 0. */
+void shape_watch(struct router *router, struct queue *queue)
+{
+    struct shape *shape = queue->shape;
+    uint64_t seq;
+    struct entry *entry = index_head(&queue->index, &seq);
+    uint64_t expires = entry ? index_note(&queue->index, seq).expires : 0;
+    if (expires)
+        alarm_set(router, &shape->expiry, router_when_ns(router, expires + 1));
+    else
+        alarm_cancel(router, &shape->expiry);
+}
+
+/* ---- making one ---------------------------------------------------------------------------------- */
+
+static struct shape *make(struct queue *queue)
+{
+    struct shape *shape = calloc(1, sizeof *shape);
+    CHECK(shape);
+    shape->queue = queue;
+    shape->expiry.ring = on_expiry;
+    shape->idle.ring = on_idle;
+    shape->retry.ring = on_retry;
+    queue->index.noted = true;
+    return queue->shape = shape;
+}
+
+/* Until everything is replayed priorities are only noted; then persist_replayed sorts. */
+static void order(struct router *router, struct queue *queue)
+{
+    uint64_t highest = queue->shape->settings.value[SETTING_PRIORITY];
+    if (highest != NO_LIMIT && !queue->index.lanes && !router->recovering)
+        index_order(&queue->index, (uint8_t)highest);
+}
+
+void shape_apply(struct router *router, struct queue *queue, const struct settings *settings)
+{
+    if (!settings->any && !queue->shape)
+        return;
+    struct shape *shape = queue->shape ? queue->shape : make(queue);
+    shape->settings = *settings;
+    order(router, queue);
+    if (router->recovering)
+        return;
+    shape_used(router, queue);
+    shape_pushed(router, queue, 0);
+}
+
+void shape_for_expiration(struct queue *queue)
+{
+    if (!queue->shape)
+        settings_load(&make(queue)->settings, (struct span){NULL, 0});
+}
+
+static void wake(struct map_node *node, void *owner)
+{
+    struct router *router = owner;
+    struct queue *queue = container_of(node, struct queue, by_name);
+    if (!queue->shape)
+        return;
+    order(router, queue);
+    shape_used(router, queue);
+    shape_pushed(router, queue, 0);
+}
+
+void shapes_wake(struct router *router)
+{
+    router->awake = true;
+    map_each(&router->catalog.queues, wake, router);
+}
+
+void shape_free(struct router *router, struct queue *queue)
+{
+    struct shape *shape = queue->shape;
+    if (!shape)
+        return;
+    alarm_cancel(router, &shape->expiry);
+    alarm_cancel(router, &shape->idle);
+    alarm_cancel(router, &shape->retry);
+    fifo_free(&shape->dead.line);
+    free(shape);
+    queue->shape = NULL;
+}
+
+/* ---- a publish ----------------------------------------------------------------------------------- */
+
+static bool is_over(const struct queue *queue, uint64_t more, uint64_t bytes)
+{
+    const struct settings *s = &queue->shape->settings;
+    const struct index *index = &queue->index;
+    return index->ready + more > s->value[SETTING_LENGTH] ||
+           (s->value[SETTING_BYTES] != NO_LIMIT && index->ready_bytes + bytes > s->value[SETTING_BYTES]);
+}
+
+static bool has_dead_exchange(const struct queue *queue)
+{
+    return settings_has(&queue->shape->settings, SETTING_DEAD_EXCHANGE);
+}
+
+static void read_marks(struct publishing *p)
+{
+    const struct command_publish *c = p->publish;
+    struct properties known;
+    p->expiration_ms = NO_LIMIT;
+    if (!(c->flags & PUBLISH_MARKED) ||
+        !properties_read(span_of(c->bytes + c->properties_at, c->properties_len), &known))
+        return;
+    p->priority = known.priority;
+    if (!(known.flags & HAS_EXPIRATION) || !expiration_ms(known.expiration, &p->expiration_ms))
+        p->expiration_ms = NO_LIMIT;
+}
+
+/* Of a full queue that refuses, the message goes nowhere; with reject-publish-dlx it goes through, to the
+ * dead letters (shape_pushed). */
+static bool refuses(const struct queue *queue, const struct publishing *p)
+{
+    uint64_t overflow = queue->shape->settings.value[SETTING_OVERFLOW];
+    return (overflow == OVERFLOW_REJECT || overflow == OVERFLOW_REJECT_DLX) &&
+           is_over(queue, 1, p->publish->total_len);
+}
+
+static bool takes(struct queue *queue, struct publishing *p)
+{
+    if (!refuses(queue, p))
+        return true;
+    p->refused = true;
+    return queue->shape->settings.value[SETTING_OVERFLOW] == OVERFLOW_REJECT_DLX && has_dead_exchange(queue);
+}
+
+void shape_publish(struct router *router, struct publishing *p)
+{
+    size_t left = 0;
+    bool timed = false;
+    read_marks(p);
+    for (size_t i = 0; i < p->to.count; i++) {
+        struct queue *queue = queue_of(p->to.list[i]);
+        if (p->expiration_ms != NO_LIMIT)
+            shape_for_expiration(queue);
+        if (queue->shape && !takes(queue, p))
+            continue;
+        timed |= p->expiration_ms != NO_LIMIT ||
+                 (queue->shape && settings_has(&queue->shape->settings, SETTING_TTL));
+        p->to.list[left++] = p->to.list[i];
+    }
+    p->to.count = left;
+    p->arrival_ms = timed ? router_wall_ms(router) : 0;
+}
+
+struct entry_note shape_note(const struct queue *queue, const struct publishing *p)
+{
+    struct entry_note note = {0};
+    const struct settings *s = &queue->shape->settings;
+    uint64_t ttl = s->value[SETTING_TTL] < p->expiration_ms ? s->value[SETTING_TTL] : p->expiration_ms;
+    if (ttl != NO_LIMIT && p->arrival_ms)
+        note.expires = p->arrival_ms + ttl;
+    if (settings_has(s, SETTING_PRIORITY))
+        note.priority = p->priority;
+    return note;
+}
+
+/* seq: 0 if nothing is new. */
+void shape_pushed(struct router *router, struct queue *queue, uint64_t seq)
+{
+    uint64_t overflow = queue->shape->settings.value[SETTING_OVERFLOW], head;
+    bool drops = overflow == NO_LIMIT || overflow == OVERFLOW_DROP_HEAD;
+    struct entry *entry = seq && !drops && is_over(queue, 0, 0) ? index_at(&queue->index, seq) : NULL;
+    if (entry)
+        shape_shed(router, queue, seq, entry, DEATH_MAXLEN);
+    while (drops && is_over(queue, 0, 0) && (entry = index_head(&queue->index, &head)))
+        shape_shed(router, queue, head, entry, DEATH_MAXLEN);
+    shape_watch(router, queue);
+}
+
+/* ---- a delivery ---------------------------------------------------------------------------------- */
+
+bool shape_due(const struct router *router, const struct queue *queue)
+{
+    return dead_letter_due(router, queue);
+}
+
+bool shape_run(struct router *router, struct queue *queue, unsigned most)
+{
+    return dead_letter_run(router, queue, most);
+}
+
+bool shape_expired(const struct router *router, const struct queue *queue, uint64_t seq)
+{
+    uint64_t expires = index_note(&queue->index, seq).expires;
+    return expires && expires < router_wall_ms(router);
+}
+
+void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry,
+                enum death_reason reason)
+{
+    if (has_dead_exchange(queue)) {
+        dead_letter_add(router, queue, seq, entry, reason);
+        return;
+    }
+    deliver_reset(router, queue);
+    queue_kill(router, queue, seq, entry);
+}
+
+bool shape_returned(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry)
+{
+    const struct settings *s = &queue->shape->settings;
+    struct entry_note note = index_note(&queue->index, seq);
+    uint64_t limit = s->value[SETTING_DELIVERY_LIMIT];
+    if (settings_type(s) != TYPE_QUORUM)
+        return true;
+    note.attempts += note.attempts < ATTEMPTS_MAX;
+    if (note.attempts > (limit == NO_LIMIT ? DELIVERY_LIMIT_DEFAULT : limit)) {
+        shape_shed(router, queue, seq, entry, DEATH_LIMIT);
+        return false;
+    }
+    index_set_note(&queue->index, seq, note);
+    if (queue->number && !(entry_position(entry) & POSITION_TRANSIENT))
+        persist_note(router, queue->number, seq, note);
+    return true;
+}

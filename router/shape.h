@@ -1,0 +1,69 @@
+/*
+ * What makes a queue other than a plain one: its settings, and what follows from them. A plain queue has no
+ * shape and pays one branch for it; a queue gets one when its arguments or a policy say something, or when
+ * the first message with an expiration of its own comes.
+ *
+ * Messages leave a shaped queue without a consumer: expired, dropped from the head of a full queue, rejected,
+ * or delivered too often. Where the queue has a dead-letter exchange they go there (dead_letter.h).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "router/alarm.h"
+#include "router/dead_letter.h"
+#include "router/index.h"
+#include "router/settings.h"
+
+struct publishing;
+struct queue;
+struct router;
+
+struct shape {
+    struct queue *queue;
+    struct settings settings;
+    struct alarm expiry; /* the message at the head expires */
+    struct alarm idle;   /* the queue has been unused for long enough to be deleted */
+    struct alarm retry;  /* a dead letter that found no queue is tried again */
+    uint64_t used_ns;    /* when it was last used */
+    struct dead_letters dead;
+};
+
+/* Gives the queue the shape that its settings ask for: at its declaration, when it is replayed, and whenever
+ * what is said of it changes. Spans in settings are the queue's own or a policy's, and live as long. */
+void shape_apply(struct router *router, struct queue *queue, const struct settings *settings);
+void shape_free(struct router *router, struct queue *queue);
+/* A message with an expiration of its own is the queue's: it needs a shape. */
+void shape_for_expiration(struct queue *queue);
+/* At the first poll: what was recovered begins to live. */
+void shapes_wake(struct router *router);
+
+/* ---- a publish (publish.c) ----------------------------------------------------------------------- */
+
+/* Looks at what the message says of itself, and at the shapes of those that are to get it: takes away queues
+ * that refuse it (p->refused), and notes when it came if any wants to know. */
+void shape_publish(struct router *router, struct publishing *p);
+/* What the queue is to note of it. */
+struct entry_note shape_note(const struct queue *queue, const struct publishing *p);
+/* It has become the queue's, as seq: limits are kept. */
+void shape_pushed(struct router *router, struct queue *queue, uint64_t seq);
+
+/* ---- a delivery (deliver.c, queue.c) ------------------------------------------------------------- */
+
+/* Before messages are delivered: sends dead letters off. False: a page must be read first. */
+bool shape_run(struct router *router, struct queue *queue, unsigned most);
+/* Whether shape_run has something to do. */
+bool shape_due(const struct router *router, const struct queue *queue);
+/* Whether the READY message's time is over. */
+bool shape_expired(const struct router *router, const struct queue *queue, uint64_t seq);
+/* The message leaves, and not to a consumer. */
+void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry,
+                enum death_reason reason);
+/* The OUT message has been given back by its consumer: counts that. False: it has been delivered too often
+ * and is leaving. */
+bool shape_returned(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry);
+/* The head may be another one: its time is watched. */
+void shape_watch(struct router *router, struct queue *queue);
+/* The queue is being used, or has just lost its last consumer. */
+void shape_used(struct router *router, struct queue *queue);

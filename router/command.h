@@ -195,22 +195,38 @@ struct parts {
     } part[];
 };
 
-enum { DELIVER_REDELIVERED = 1, DELIVER_GET = 2 };
+enum {
+    DELIVER_REDELIVERED = 1,
+    DELIVER_GET = 2,
+    /* What the client is told in headers besides: */
+    DELIVER_ATTEMPTS = 4, /* x-delivery-count: deliver_attempts() */
+    DELIVER_OFFSET = 8,   /* x-stream-offset: seq less 1 */
+    DELIVER_ANNOTATED = DELIVER_ATTEMPTS | DELIVER_OFFSET,
+};
 
 /* DELIVER and RETURN. The message and its page are pinned until DONE (one for the message, one per part). */
 struct event_deliver {
     uint8_t kind;
     uint8_t flags;    /* DELIVER_* */
     uint16_t channel; /* of the consumer, the getter or the publisher */
-    uint32_t ready;   /* GET: messages left in the queue; DELIVER: the consumer's round */
+    uint32_t
+        ready; /* GET: messages left in the queue; DELIVER: the consumer's round, and above it attempts */
     uint64_t conn;
-    uint64_t tag;   /* DELIVER: the front's name for the consumer; RETURN: the publish's seq; GET: 0 */
+    uint64_t tag;   /* DELIVER: the front's name for the consumer; RETURN: the publish's seq; GET: attempts */
     uint64_t queue; /* for SETTLE */
     uint64_t seq;   /* for SETTLE */
     uint64_t page;  /* for DONE */
     const struct message *message;
     struct parts *parts; /* or NULL */
 };
+
+#define DELIVER_ROUND_BITS 16
+
+/* Deliveries of the message before this one that came to nothing. */
+static inline uint64_t deliver_attempts(const struct event_deliver *event)
+{
+    return event->flags & DELIVER_GET ? event->tag : event->ready >> DELIVER_ROUND_BITS;
+}
 
 enum {
     CONFIRM_REFUSED = 1,  /* not safe and never will be: negative acknowledgement */

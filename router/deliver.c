@@ -169,6 +169,8 @@ static void send(struct router *router, struct queue *queue, unsigned front, str
     store_pin(head->page);
     to.kind = EVENT_DELIVER;
     to.flags |= head->entry->redelivered ? DELIVER_REDELIVERED : 0;
+    if (queue->shape)
+        shape_annotate(queue, head->seq, &to);
     to.queue = queue->handle;
     to.seq = head->seq;
     to.page = head->page->at;

@@ -127,3 +127,19 @@ bool expiration_ms(struct span text, uint64_t *ms)
     }
     return text.len > sign && *ms <= EXPIRATION_MAX && !(negative && *ms);
 }
+
+size_t properties_add(uint8_t *to, struct span properties, struct span headers)
+{
+    uint16_t flags = get_be16(properties.at);
+    const uint8_t *at = properties.at + 2, *end = properties.at + properties.len;
+    uint8_t *start = to;
+    at += flags & HAS_CONTENT_TYPE ? 1 + *at : 0;
+    at += flags & HAS_CONTENT_ENCODING ? 1 + *at : 0;
+    struct span old = flags & HAS_HEADERS ? span_of(at + 4, get_be32(at)) : span_of(at, 0);
+    to = put_be16(to, flags | HAS_HEADERS);
+    to = put_span(to, span_of(properties.at + 2, (size_t)(at - properties.at - 2)));
+    to = put_be32(to, (uint32_t)(old.len + headers.len));
+    to = put_span(put_span(to, old), headers);
+    at = old.at + old.len;
+    return (size_t)(put_span(to, span_of(at, (size_t)(end - at))) - start);
+}

@@ -49,5 +49,9 @@ struct properties {
 #define EXPIRATION_MAX UINT64_C(315360000000) /* ten years, which is RabbitMQ's bound */
 bool expiration_ms(struct span text, uint64_t *ms);
 
+/* Writes well-formed properties with more headers, the fields of a table, behind those there are; returns
+ * their length. Room: both and six bytes. */
+size_t properties_add(uint8_t *to, struct span properties, struct span headers);
+
 /* False unless bytes are well-formed properties and nothing else. */
 bool properties_read(struct span bytes, struct properties *p);

@@ -255,6 +255,18 @@ void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct
     queue_kill(router, queue, seq, entry);
 }
 
+void shape_annotate(const struct queue *queue, uint64_t seq, struct event_deliver *to)
+{
+    uint64_t attempts = index_note(&queue->index, seq).attempts;
+    if (!attempts)
+        return;
+    to->flags |= DELIVER_ATTEMPTS;
+    if (to->flags & DELIVER_GET)
+        to->tag = attempts;
+    else
+        to->ready |= (uint32_t)attempts << DELIVER_ROUND_BITS;
+}
+
 bool shape_returned(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry)
 {
     const struct settings *s = &queue->shape->settings;

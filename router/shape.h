@@ -16,6 +16,7 @@
 #include "router/index.h"
 #include "router/settings.h"
 
+struct event_deliver;
 struct publishing;
 struct queue;
 struct router;
@@ -63,6 +64,8 @@ void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct
 /* The OUT message has been given back by its consumer: counts that. False: it has been delivered too often
  * and is leaving. */
 bool shape_returned(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry);
+/* What the client is told of the message besides: into to. */
+void shape_annotate(const struct queue *queue, uint64_t seq, struct event_deliver *to);
 /* The head may be another one: its time is watched. */
 void shape_watch(struct router *router, struct queue *queue);
 /* The queue is being used, or has just lost its last consumer. */

@@ -31,6 +31,7 @@ INCLUDES = [
     ("codec", ["dataplane/codec/*"], [
         BASE, ("dataplane/codec/*", "itself"), *VOCABULARY, MESSAGE,
         ("router/table.h", "field tables: headers and arguments are kept as they come over the wire"),
+        ("router/table_out.h", "writing them"),
         ("router/properties.h", "the form in which properties are kept, which is AMQP's"),
     ]),
     ("front", ["dataplane/" + name for name in

@@ -20,7 +20,7 @@ static bool held_back(struct amqp *c, struct channel *ch, struct consumer *consu
 {
     if (consumer->no_ack)
         return false;
-    if (consumer->paused || event->ready != consumer->round)
+    if (consumer->paused || (uint16_t)event->ready != consumer->round)
         return true;
     if (!ch->flow_off && ch->counted < ch->limit)
         return false;

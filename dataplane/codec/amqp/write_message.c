@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "codec/amqp/annotation.h"
 #include "router/message.h"
 
 /* A body of this size and more is lent to the output; a smaller one is copied. */
@@ -30,6 +31,15 @@ static struct content content_of(const struct event_deliver *event)
     if (event->parts)
         for (uint32_t i = 0; i < event->parts->n; i++)
             t.body_size += event->parts->part[i].len;
+    return t;
+}
+
+/* As the client is to see it. */
+static inline struct content delivery_of(const struct event_deliver *event)
+{
+    struct content t = content_of(event);
+    if (event->flags & DELIVER_ANNOTATED)
+        t.properties = annotated(event, t.properties);
     return t;
 }
 
@@ -223,7 +233,7 @@ void write_deliver(struct amqp *c, const struct consumer *consumer, unsigned rou
                    const struct event_deliver *event)
 {
     const struct channel *ch = consumer->channel;
-    struct content t = content_of(event);
+    struct content t = delivery_of(event);
     uint8_t *start = reserve(c, event, &t);
     uint8_t *p = put_few(start + FRAME_HEAD_BYTES, span_of(consumer->prefix, consumer->prefix_len));
     p = put_be64(p, ch->delivery_tag);
@@ -237,7 +247,7 @@ void write_deliver(struct amqp *c, const struct consumer *consumer, unsigned rou
 void write_get_ok(struct amqp *c, const struct channel *ch, unsigned router,
                   const struct event_deliver *event)
 {
-    struct content t = content_of(event);
+    struct content t = delivery_of(event);
     struct args_BASIC_GET_OK args = {
         .delivery_tag = num(ch->delivery_tag),
         .redelivered = num(event->flags & DELIVER_REDELIVERED),

@@ -37,6 +37,36 @@ class Frames:
 
 # ---- tables ----
 
+NUMBERS = {"b": "b", "B": "B", "s": "h", "u": "H", "I": "i", "i": "I", "l": "q", "L": "q", "f": "f", "d": "d", "T": "Q"}
+
+
+class Typed:
+    """A value of a table that is sent, or expected, with a type of its own: l(5), T(1700000000)."""
+
+    def __init__(self, kind, value):
+        self.kind, self.value = kind, value
+
+    def __repr__(self):
+        return "%s(%r)" % (self.kind, self.value)
+
+    def encode(self):
+        if self.kind in NUMBERS:
+            data = struct.pack(">" + NUMBERS[self.kind], self.value)
+        elif self.kind == "D":
+            data = struct.pack(">Bi", *self.value)
+        elif self.kind == "t":
+            data = struct.pack(">B", self.value)
+        else:
+            return encode_value(self.value)
+        return self.kind.encode() + data
+
+
+class Number(int):
+    """An int that knows how it came."""
+
+    kind = ""
+
+
 def encode_table(table):
     data = b""
     for name, value in table.items():
@@ -46,6 +76,8 @@ def encode_table(table):
 
 
 def encode_value(value):
+    if isinstance(value, Typed):
+        return value.encode()
     if isinstance(value, bool):
         return b"t" + struct.pack(">B", value)
     if isinstance(value, int):
@@ -92,10 +124,12 @@ class Reader:
 
     def value(self):
         kind = chr(self.number("B"))
-        numbers = {"b": "b", "B": "B", "s": "h", "u": "H", "I": "i", "i": "I", "l": "q", "L": "q", "f": "f", "d": "d",
-                   "T": "Q"}
-        if kind in numbers:
-            return self.number(numbers[kind])
+        if kind in NUMBERS:
+            value = self.number(NUMBERS[kind])
+            if isinstance(value, int):
+                value = Number(value)
+                value.kind = kind
+            return value
         if kind == "t":
             return bool(self.number("B"))
         if kind == "V":
@@ -236,9 +270,30 @@ def decode_header(data):
     return values
 
 
+ABSENT = ("absent",)
+
+
 def match(wanted, got):
+    """Tables and arrays are compared as a whole, but for what "..." lets in besides."""
     if isinstance(wanted, tuple) and wanted[0] == "regex":
         return re.search(wanted[1], got if isinstance(got, str) else repr(got)) is not None
+    if isinstance(wanted, Typed):
+        return getattr(got, "kind", None) == wanted.kind and match(wanted.value, got)
+    if isinstance(wanted, dict):
+        return isinstance(got, dict) and match_table(wanted, got)
+    if isinstance(wanted, list):
+        if not isinstance(got, list):
+            return False
+        if wanted and wanted[-1] == "...":
+            wanted, got = wanted[:-1], got[:len(wanted) - 1]
+        return len(wanted) == len(got) and all(match(w, g) for w, g in zip(wanted, got))
     if isinstance(wanted, bytes) and isinstance(got, str):
         return wanted == got.encode()
     return wanted == got
+
+
+def match_table(wanted, got):
+    wanted = dict(wanted)
+    if not wanted.pop("...", False) and set(got) - set(wanted):
+        return False
+    return all(v == ABSENT and k not in got or k in got and match(v, got[k]) for k, v in wanted.items())

@@ -28,6 +28,10 @@ class Text:
         found = self.take(r'"((?:[^"\\]|\\.)*)"')
         if found:
             return self.repeated(unescape(found.group(1)))
+        found = self.take(r"([bBsuIilLfdDTSt])\(")
+        if found:
+            value = self.value()
+            return self.take(r"\)") and ("typed", found.group(1), value) or self.fail("no )")
         found = self.take(r"x([0-9a-fA-F]*)(?![\w.])")
         if found:
             return self.repeated(bytes.fromhex(found.group(1)))
@@ -46,6 +50,8 @@ class Text:
         found = self.take(r"(true|false|void)\b")
         if found:
             return {"true": True, "false": False, "void": None}[found.group(1)]
+        if self.take(r"absent\b"):
+            return ("absent",)
         if self.take(r"\{"):
             return self.table()
         if self.take(r"\["):
@@ -59,6 +65,9 @@ class Text:
     def table(self):
         table = {}
         while not self.take(r"\}"):
+            if self.take(r"\.\.\."):
+                table["..."] = True
+                continue
             name = self.take(r"([\w.-]+)=") or self.fail("no field name")
             table[name.group(1)] = self.value()
         return table
@@ -66,7 +75,7 @@ class Text:
     def array(self):
         array = []
         while not self.take(r"\]"):
-            array.append(self.value())
+            array.append("..." if self.take(r"\.\.\.") else self.value())
         return array
 
     def fields(self):
@@ -89,11 +98,12 @@ def parse_line(line, where):
     text = Text(line, where)
     name = text.take(r"@(\w+)")
     name = name.group(1) if name else "main"
+    again = text.take(r"until\b")
     found = text.take(r"([<>])(\d*)")
     if found:
         times = text.take(r"(\d+) times")
         what = text.take(r"[a-z][a-z-]*(\.[a-z-]+)?") or text.fail("nothing to send or expect")
-        step = Step(where, "send" if found.group(1) == ">" else "expect", name)
+        step = Step(where, "send" if found.group(1) == ">" else "until" if again else "expect", name)
         step.channel = int(found.group(2)) if found.group(2) else 0 if what.group(0).startswith("connection.") else 1
         step.times = int(times.group(1)) if times else 1
         step.what = what.group(0)
@@ -101,9 +111,13 @@ def parse_line(line, where):
         if step.what in ("bytes", "body") and isinstance(step.fields.get("data"), str):
             step.fields["data"] = step.fields["data"].encode()
         return step
-    verb = text.take(r"(connect|stream|abort|sleep)\b") or text.fail("no such step")
+    verb = text.take(r"(connect|stream|abort|sleep|reopen|now)\b") or text.fail("no such step")
     if verb.group(1) == "sleep":
         return Step(where, "sleep", fields={"seconds": float(text.value())})
+    if verb.group(1) == "now":
+        return Step(where, "now", fields={"variable": text.value()[1]})
+    if verb.group(1) == "reopen":
+        return Step(where, "reopen", name, int(text.value()) if text.rest else 1)
     return Step(where, verb.group(1), name, fields=text.fields())
 
 

@@ -22,7 +22,7 @@ import time
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
 
 import tap  # noqa: E402
-from amqp import Frames, METHODS, Mismatch, decode_header, encode_header, match  # noqa: E402
+from amqp import ABSENT, Frames, METHODS, Mismatch, Typed, decode_header, encode_header, match  # noqa: E402
 from script import parse_file  # noqa: E402
 
 TIMEOUT_S = 5
@@ -174,24 +174,31 @@ class Conversation:
             if v[1] not in self.variables:
                 raise Mismatch("$%s has no value yet" % v[1])
             return self.variables[v[1]]
+        if isinstance(v, tuple) and v[0] == "typed":
+            return Typed(v[1], self.value(v[2]))
+        if isinstance(v, tuple) and v[0] == "regex":
+            return ("regex", self.value(v[1]))
         return v
 
     def compare(self, what, wanted, got):
         """Every field that is named must be as said; a variable without a value takes it."""
         for name, v in wanted.items():
+            if v == ABSENT and name not in got:
+                continue
             if name not in got:
                 raise Mismatch("%s: no %s in %r" % (what, name, got))
             if isinstance(v, tuple) and v[0] == "variable" and v[1] not in self.variables:
                 self.variables[v[1]] = got[name]
                 continue
-            v = ("regex", self.value(v[1])) if isinstance(v, tuple) and v[0] == "regex" else self.value(v)
+            v = self.value(v)
             if not match(v, got[name]):
                 raise Mismatch("%s: %s is %r, expected %r" % (what, name, got[name], v))
 
     # ---- sending ----
 
     def do_send(self, step):
-        self.connection(step).send(self.bytes_of(step) * step.times)
+        self.sent = self.bytes_of(step) * step.times
+        self.connection(step).send(self.sent)
 
     def bytes_of(self, step):
         fields = self.values(step.fields)
@@ -222,7 +229,25 @@ class Conversation:
             data += METHODS.raw_frame(3, step.channel, body[at:at + most])
         return data
 
+    def do_reopen(self, step):
+        """The channel was closed by the broker: once more."""
+        c = self.connection(step)
+        c.send(METHODS.frame(step.channel, "channel.close-ok", {}) + METHODS.frame(step.channel, "channel.open", {}))
+        self.expect(step, c, step.channel, "channel.open-ok", {})
+
     # ---- expecting ----
+
+    def do_until(self, step):
+        """What was sent last is sent again until its answer is this."""
+        deadline = time.monotonic() + self.timeout
+        while True:
+            try:
+                return self.do_expect(step)
+            except Mismatch:
+                if time.monotonic() > deadline or self.connection(step).ended:
+                    raise
+            time.sleep(0.05)
+            self.connection(step).send(self.sent)
 
     def do_expect(self, step):
         c = self.connection(step)
@@ -305,6 +330,9 @@ class Conversation:
 
     def do_sleep(self, step):
         time.sleep(step.fields["seconds"])
+
+    def do_now(self, step):
+        self.variables[step.fields["variable"]] = int(time.time())
 
     def do_abort(self, step):
         """The stream ends without a word."""

@@ -3,19 +3,30 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static void describe(const struct field *field, char *text, size_t size)
+/* The value alone; false if it has no short form. */
+static bool plain(const struct field *field, char *text, size_t size)
 {
     int64_t number;
     bool flag;
+    if (field->type == 'S')
+        snprintf(text, size, "%.*s", (int)(field->value.len < 200 ? field->value.len : 200),
+                 (const char *)field->value.at);
+    else if (field_int(field, &number))
+        snprintf(text, size, "%" PRId64, number);
+    else if (field_bool(field, &flag))
+        snprintf(text, size, "%s", flag ? "true" : "false");
+    else
+        return false;
+    return true;
+}
+
+static void describe(const struct field *field, char *text, size_t size)
+{
+    char value[208];
     if (!field)
         snprintf(text, size, "none");
-    else if (field->type == 'S')
-        snprintf(text, size, "the value '%.*s' of type 'longstr'",
-                 (int)(field->value.len < 200 ? field->value.len : 200), (const char *)field->value.at);
-    else if (field_int(field, &number))
-        snprintf(text, size, "the value '%" PRId64 "' of type '%s'", number, field_type_name(field->type));
-    else if (field_bool(field, &flag))
-        snprintf(text, size, "the value '%s' of type 'bool'", flag ? "true" : "false");
+    else if (plain(field, value, sizeof value))
+        snprintf(text, size, "the value '%s' of type '%s'", value, field_type_name(field->type));
     else
         snprintf(text, size, "a value of type '%s'", field_type_name(field->type));
 }
@@ -33,22 +44,32 @@ static bool find(struct span table, struct span name, struct field *field)
     return false;
 }
 
+bool argument_equivalent(struct span name, const struct field *received, const struct field *current,
+                         const char *what, char *text, size_t size)
+{
+    char one[256], other[256];
+    if ((!received && !current) || (received && current && field_equal(received, current)))
+        return true;
+    const char *quote = "'";
+    if (!received || !current || !plain(received, one, sizeof one) || !plain(current, other, sizeof other)) {
+        describe(received, one, sizeof one);
+        describe(current, other, sizeof other);
+        quote = "";
+    }
+    snprintf(text, size, "inequivalent arg '%.*s' for %s: received %s%s%s but current is %s%s%s",
+             (int)name.len, (const char *)name.at, what, quote, one, quote, quote, other, quote);
+    return false;
+}
+
 /* Every argument of `a` against `b`; swapped: a is what is current. */
 static bool each_equal(struct span a, struct span b, bool swapped, const char *what, char *text, size_t size)
 {
     struct field f, g;
     while (table_next(&a, &f)) {
-        if (!counts(f.name))
-            continue;
-        bool there = find(b, f.name, &g);
-        if (there && field_equal(&f, &g))
-            continue;
-        char one[256], other[256];
-        describe(&f, one, sizeof one);
-        describe(there ? &g : NULL, other, sizeof other);
-        snprintf(text, size, "inequivalent arg '%.*s' for %s: received %s but current is %s", (int)f.name.len,
-                 (const char *)f.name.at, what, swapped ? other : one, swapped ? one : other);
-        return false;
+        const struct field *other = find(b, f.name, &g) ? &g : NULL;
+        if (counts(f.name) &&
+            !argument_equivalent(f.name, swapped ? other : &f, swapped ? &f : other, what, text, size))
+            return false;
     }
     return true;
 }

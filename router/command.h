@@ -332,6 +332,7 @@ enum {
     OP_IF_EMPTY = 64,
     OP_NO_ACK = 128,
     OP_NO_LOCAL = 256,
+    OP_UNNAMED = 1024, /* QUEUE_DECLARE: the front has made up the name */
     OP_OF_OWNER = 512, /* QUEUE_DELETE: only if the queue is exclusive to conn (its connection is closing) */
 };
 

@@ -237,11 +237,9 @@ static struct op *take_getter(struct queue *queue)
     return op;
 }
 
-unsigned queue_run(struct router *router, struct queue *queue, unsigned most)
+unsigned queue_deliver(struct router *router, struct queue *queue, unsigned most)
 {
     unsigned sent = 0;
-    if (queue->shape && !queue->waiting && !shape_run(router, queue, most))
-        return 0;
     /* It may have become a waiter (by an OP_GET) since it was put on the run list. */
     while (sent < most && !queue->waiting && (queue->ready || queue->getters)) {
         struct head head;
@@ -261,7 +259,16 @@ unsigned queue_run(struct router *router, struct queue *queue, unsigned most)
             router_answer_now(router, take_getter(queue));
         sent++;
     }
-    if (queue->shape)
-        shape_watch(router, queue);
+    return sent;
+}
+
+unsigned queue_run(struct router *router, struct queue *queue, unsigned most)
+{
+    if (!queue->shape)
+        return queue_deliver(router, queue, most);
+    if (!queue->waiting && !shape_run(router, queue, most))
+        return 0;
+    unsigned sent = queue_deliver(router, queue, most);
+    shape_watch(router, queue);
     return sent;
 }

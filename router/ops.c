@@ -129,7 +129,8 @@ static bool read_settings(struct router *router, struct op *op, struct settings 
     struct declared declared = {.what = what,
                                 .durable = op->flags & OP_DURABLE,
                                 .exclusive = op->flags & OP_EXCLUSIVE,
-                                .auto_delete = op->flags & OP_AUTO_DELETE};
+                                .auto_delete = op->flags & OP_AUTO_DELETE,
+                                .unnamed = op->flags & OP_UNNAMED};
     if (settings_read(settings, op->arguments, &declared, text, sizeof text))
         return true;
     router_refuse(router, op, ERR_PRECONDITION_FAILED, "%s", text);
@@ -173,7 +174,7 @@ static void equivalent(struct router *router, struct op *op, struct queue *queue
                         op->text, sizeof op->text) &&
         flag_equivalent("auto_delete", op->flags & OP_AUTO_DELETE, queue->auto_delete, what, op->text,
                         sizeof op->text) &&
-        arguments_equivalent(op->arguments, queue->arguments, what, op->text, sizeof op->text))
+        settings_equivalent(op->arguments, queue->arguments, what, op->text, sizeof op->text))
         op->error = ERR_NONE;
     counts(queue, op);
     router_answer(router, op);

@@ -77,6 +77,8 @@ uint64_t queue_push_noted(struct router *router, struct queue *queue, struct ent
 void queue_wake(struct router *router, struct queue *queue);
 /* Delivers up to `most` messages. Returns how many. */
 unsigned queue_run(struct router *router, struct queue *queue, unsigned most);
+/* The same without what a shape does first: in the middle of a publish. */
+unsigned queue_deliver(struct router *router, struct queue *queue, unsigned most);
 /* Ends `count` deliveries from seq on. Those that are dead already are passed over. */
 void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint32_t count, enum settle how);
 /* A READY or OUT entry is done with: the log and the index forget it; a record says so if the entry was

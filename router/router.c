@@ -251,8 +251,8 @@ unsigned router_poll(struct router *router, uint64_t now_ns)
     unsigned work = take_journal(router) + start_poll(router);
     work += take_peers(router);
     work += take_all(router);
-    work += alarm_poll(router);
     work += run_queues(router);
+    work += alarm_poll(router);
     work += confirm_poll(router);
     if (is_registrar(router))
         work += registrar_poll(router);

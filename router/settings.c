@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "router/arguments.h"
 #include "router/properties.h"
 #include "router/table.h"
 
@@ -36,7 +37,8 @@ static const char *const types[] = {"classic", "quorum", NULL};
 static const char *const overflows[] = {"drop-head", "reject-publish", "reject-publish-dlx", NULL};
 static const char *const strategies[] = {"at-most-once", "at-least-once", NULL};
 static const char *const modes[] = {"default", "lazy", NULL};
-static const char *const locators[] = {"client-local", "balanced", NULL};
+static const char *const locators[] = {"client-local", "balanced", "random", "least-leaders", NULL};
+static const char *const masters[] = {"min-masters", "client-local", "random", NULL};
 
 /* A setting's words, in the order of their enum, and what is said to another: with %s for that one. */
 static const struct words {
@@ -48,6 +50,7 @@ static const struct words {
     [SETTING_DEAD_STRATEGY] = {strategies, "invalid_dlx_strategy"},
     [SETTING_MODE] = {modes, "\"unsupported queue mode '%.*s'\""},
     [SETTING_LOCATOR] = {locators, "invalid_queue_locator_arg"},
+    [SETTING_MASTER] = {masters, "\"unsupported queue master locator '%.*s'\""},
 };
 
 /* ---- values -------------------------------------------------------------------------------------- */
@@ -195,16 +198,18 @@ static bool refuse(const char *name, const char *what, const char *reason, char 
 }
 
 /* What a type doesn't take comes before what is wrong with it. */
-static bool read_argument(struct settings *s, const struct field *field, const struct declared *d, char *text,
-                          size_t size)
+static bool read_argument(struct settings *s, enum setting setting, const struct field *field,
+                          const struct declared *d, char *text, size_t size)
 {
-    enum setting setting = find(field->name, false);
     char reason[NAME_MAX_BYTES + 64];
-    if (setting == SETTINGS)
-        return true;
     if (!(rows[setting].types & 1u << settings_type(s))) {
         snprintf(reason, sizeof reason, " of queue type %s", type_texts[settings_type(s)]);
         return refuse(rows[setting].argument, d->what, reason, text, size);
+    }
+    if (setting == SETTING_DEAD_EXCHANGE && field->type != 'S') {
+        snprintf(text, size, "invalid type '%s' for arg '%s' in %s", field_type_name(field->type),
+                 rows[setting].argument, d->what);
+        return false;
     }
     reason[0] = ':', reason[1] = ' ';
     return read_value(s, setting, field, (struct why){reason + 2, sizeof reason - 2}) ||
@@ -214,6 +219,10 @@ static bool read_argument(struct settings *s, const struct field *field, const s
 /* What keeps its messages in any case isn't for a connection or a consumer only. */
 static bool property_fits(const struct settings *s, const struct declared *d, char *text, size_t size)
 {
+    if (settings_type(s) != TYPE_CLASSIC && d->unnamed) {
+        snprintf(text, size, "Cannot declare a server-named queue for type %s", type_texts[settings_type(s)]);
+        return false;
+    }
     const char *property = d->auto_delete ? "auto-delete" : d->exclusive ? "exclusive-owner" : "non-durable";
     if (settings_type(s) == TYPE_CLASSIC || (d->durable && !d->exclusive && !d->auto_delete))
         return true;
@@ -241,15 +250,32 @@ bool settings_read(struct settings *s, struct span arguments, const struct decla
 {
     struct field field;
     clear(s);
-    if (!read_type(s, arguments, d, text, text_size) || !property_fits(s, d, text, text_size))
+    if (!read_type(s, arguments, d, text, text_size))
         return false;
-    while (table_next(&arguments, &field))
-        if (!read_argument(s, &field, d, text, text_size))
+    for (unsigned i = SETTING_TYPE + 1; i < SETTINGS; i++)
+        if (table_find(arguments, rows[i].argument, &field) &&
+            !read_argument(s, (enum setting)i, &field, d, text, text_size))
             return false;
     if (settings_has(s, SETTING_DEAD_KEY) && !settings_has(s, SETTING_DEAD_EXCHANGE))
         return refuse(rows[SETTING_DEAD_KEY].argument, d->what, ": routing_key_but_no_dlx_defined", text,
                       text_size);
     look_for_any(s);
+    return property_fits(s, d, text, text_size);
+}
+
+bool settings_equivalent(struct span received, struct span current, const char *what, char *text,
+                         size_t text_size)
+{
+    struct field one, other;
+    for (unsigned i = 0; i < SETTINGS; i++) {
+        bool a = table_find(received, rows[i].argument, &one),
+             b = table_find(current, rows[i].argument, &other);
+        bool is_default =
+            i == SETTING_TYPE && a != b && span_is(a ? one.value : other.value, types[TYPE_CLASSIC]);
+        if (!is_default && !argument_equivalent(span_str(rows[i].argument), a ? &one : NULL,
+                                                b ? &other : NULL, what, text, text_size))
+            return false;
+    }
     return true;
 }
 

@@ -35,12 +35,17 @@ struct settings {
 struct declared {
     const char *what; /* "queue 'q' in vhost '/'" */
     bool durable, exclusive, auto_delete;
+    bool unnamed; /* the broker has made up its name */
 };
 
 /* Reads a declaration's arguments (a checked table) into s. False, with RabbitMQ's words in text where it has
  * some, if one is wrong or can't be with the others. */
 bool settings_read(struct settings *s, struct span arguments, const struct declared *declared, char *text,
                    size_t text_size);
+/* Whether a second declaration's arguments say the same; arguments that are no settings don't count. text:
+ * where they differ. */
+bool settings_equivalent(struct span received, struct span current, const char *what, char *text,
+                         size_t text_size);
 /* The same without a check: of what was checked before. */
 void settings_load(struct settings *s, struct span arguments);
 /* Whether a policy's definition (a checked table, by the keys of policies) can be made; text: why not. */

@@ -18,12 +18,23 @@ static struct queue *queue_of(struct destination *destination)
 
 /* ---- alarms -------------------------------------------------------------------------------------- */
 
+/* What has come to its time leaves the head. */
+static void expire(struct router *router, struct queue *queue)
+{
+    uint64_t seq, now = router_wall_ms(router);
+    struct entry *entry;
+    while ((entry = index_head(&queue->index, &seq))) {
+        uint64_t expires = index_note(&queue->index, seq).expires;
+        if (!expires || expires > now)
+            break;
+        shape_shed(router, queue, seq, entry, DEATH_EXPIRED);
+    }
+}
+
 static void on_expiry(struct router *router, struct alarm *alarm)
 {
     struct queue *queue = container_of(alarm, struct shape, expiry)->queue;
-    uint64_t seq;
-    for (struct entry *entry; (entry = index_head(&queue->index, &seq)) && shape_expired(router, queue, seq);)
-        shape_shed(router, queue, seq, entry, DEATH_EXPIRED);
+    expire(router, queue);
     shape_watch(router, queue);
 }
 
@@ -52,8 +63,6 @@ void shape_used(struct router *router, struct queue *queue)
         alarm_set(router, &shape->idle, router->now_ns + shape->settings.value[SETTING_EXPIRES] * 1000000);
 }
 
-/* It is expired from the millisecond after `expires` on: what may be delivered at once is, even with a time
- * to live of 0. */
 void shape_watch(struct router *router, struct queue *queue)
 {
     struct shape *shape = queue->shape;
@@ -61,7 +70,7 @@ void shape_watch(struct router *router, struct queue *queue)
     struct entry *entry = index_head(&queue->index, &seq);
     uint64_t expires = entry ? index_note(&queue->index, seq).expires : 0;
     if (expires)
-        alarm_set(router, &shape->expiry, router_when_ns(router, expires + 1));
+        alarm_set(router, &shape->expiry, router_when_ns(router, expires));
     else
         alarm_cancel(router, &shape->expiry);
 }
@@ -165,18 +174,27 @@ static void read_marks(struct publishing *p)
         p->expiration_ms = NO_LIMIT;
 }
 
-/* Of a full queue that refuses, the message goes nowhere; with reject-publish-dlx it goes through, to the
- * dead letters (shape_pushed). */
-static bool refuses(const struct queue *queue, const struct publishing *p)
+/* Consumers that can take messages do so before a limit or a time counts. */
+static void deliver_first(struct router *router, struct queue *queue)
 {
-    uint64_t overflow = queue->shape->settings.value[SETTING_OVERFLOW];
-    return (overflow == OVERFLOW_REJECT || overflow == OVERFLOW_REJECT_DLX) &&
-           is_over(queue, 1, p->publish->total_len);
+    if (queue->ready)
+        queue_deliver(router, queue, UINT32_MAX);
 }
 
-static bool takes(struct queue *queue, struct publishing *p)
+/* Of a full queue that refuses, the message goes nowhere; with reject-publish-dlx it goes through, to the
+ * dead letters (shape_pushed). */
+static bool refuses(struct router *router, struct queue *queue, const struct publishing *p)
 {
-    if (!refuses(queue, p))
+    uint64_t overflow = queue->shape->settings.value[SETTING_OVERFLOW], len = p->publish->total_len;
+    if ((overflow != OVERFLOW_REJECT && overflow != OVERFLOW_REJECT_DLX) || !is_over(queue, 1, len))
+        return false;
+    deliver_first(router, queue);
+    return is_over(queue, 1, len) && !(queue->ready && queue->index.ready == 0);
+}
+
+static bool takes(struct router *router, struct queue *queue, struct publishing *p)
+{
+    if (!refuses(router, queue, p))
         return true;
     p->refused = true;
     return queue->shape->settings.value[SETTING_OVERFLOW] == OVERFLOW_REJECT_DLX && has_dead_exchange(queue);
@@ -191,7 +209,7 @@ void shape_publish(struct router *router, struct publishing *p)
         struct queue *queue = queue_of(p->to.list[i]);
         if (p->expiration_ms != NO_LIMIT)
             shape_for_expiration(queue);
-        if (queue->shape && !takes(queue, p))
+        if (queue->shape && !takes(router, queue, p))
             continue;
         timed |= p->expiration_ms != NO_LIMIT ||
                  (queue->shape && settings_has(&queue->shape->settings, SETTING_TTL));
@@ -218,6 +236,10 @@ void shape_pushed(struct router *router, struct queue *queue, uint64_t seq)
 {
     uint64_t overflow = queue->shape->settings.value[SETTING_OVERFLOW], head;
     bool drops = overflow == NO_LIMIT || overflow == OVERFLOW_DROP_HEAD;
+    if (is_over(queue, 0, 0))
+        deliver_first(router, queue);
+    if (!queue->ready)
+        expire(router, queue);
     struct entry *entry = seq && !drops && is_over(queue, 0, 0) ? index_at(&queue->index, seq) : NULL;
     if (entry)
         shape_shed(router, queue, seq, entry, DEATH_MAXLEN);

@@ -47,7 +47,7 @@ void shapes_wake(struct router *router);
 void shape_publish(struct router *router, struct publishing *p);
 /* What the queue is to note of it. */
 struct entry_note shape_note(const struct queue *queue, const struct publishing *p);
-/* It has become the queue's, as seq: limits are kept. */
+/* It has become the queue's, as seq (0: nothing new has): limits are kept. */
 void shape_pushed(struct router *router, struct queue *queue, uint64_t seq);
 
 /* ---- a delivery (deliver.c, queue.c) ------------------------------------------------------------- */

@@ -40,14 +40,10 @@ Test(arguments, a_difference_is_told_as_rabbitmq_tells_it)
 {
     compare(&(struct naive_table){1, {{"x-max-length", 'I', "", 5}}},
             &(struct naive_table){1, {{"x-max-length", 'l', "", 6}}},
-            "inequivalent arg 'x-max-length' for queue 'q' in vhost '/': received the value '5' of type "
-            "'signedint' but current "
-            "is the value '6' of type 'long'");
+            "inequivalent arg 'x-max-length' for queue 'q' in vhost '/': received '5' but current is '6'");
     compare(&(struct naive_table){1, {{"x-mode", 'S', "lazy", 0}}},
             &(struct naive_table){1, {{"x-mode", 't', "", 1}}},
-            "inequivalent arg 'x-mode' for queue 'q' in vhost '/': received the value 'lazy' of type "
-            "'longstr' but current is "
-            "the value 'true' of type 'bool'");
+            "inequivalent arg 'x-mode' for queue 'q' in vhost '/': received 'lazy' but current is 'true'");
     compare(&(struct naive_table){1, {{"x-a", 'V', "", 0}}}, &(struct naive_table){1, {{"x-a", 'd', "", 1}}},
             "inequivalent arg 'x-a' for queue 'q' in vhost '/': received a value of type 'void' but current "
             "is a value of type "

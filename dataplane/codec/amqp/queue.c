@@ -81,7 +81,7 @@ bool on_queue_declare(struct amqp *c, struct channel *ch, const union value *arg
     if (m->queue.s.len)
         name_set(&op->name, m->queue.s);
     else
-        random_name(c, "amq.gen-", &op->name);
+        random_name(c, "amq.gen-", &op->name), op->flags |= OP_UNNAMED;
     op_arguments(op, m->arguments.s);
     op_send(c, op);
     return true;

@@ -50,15 +50,17 @@ static void match_queues(struct router *router, uint32_t vhost, struct publishin
 
 void publish_look(struct router *router, struct publishing *p)
 {
-    bool durable = false, shaped = p->publish->flags & PUBLISH_MARKED;
+    uint8_t flags = p->publish->flags;
+    bool durable = false, shaped = flags & PUBLISH_MARKED;
     for (size_t i = 0; i < p->to.count; i++) {
         const struct queue *queue = queue_of(p->to.list[i]);
         durable |= queue->durable;
         shaped |= queue->shape != NULL;
     }
+    durable &= (flags & PUBLISH_PERSISTENT) != 0;
     p->shaped = shaped;
-    p->wants_disk = durable && p->publish->flags & PUBLISH_PERSISTENT;
-    p->durable = p->wants_disk && !router->store.failed;
+    p->wants_disk = durable;
+    p->durable = durable && !router->store.failed;
 }
 
 void publish_match(struct router *router, struct catalog_exchange *e, struct publishing *p)
@@ -95,7 +97,7 @@ uint64_t publish_write(struct router *router, const struct publishing *p, struct
     const struct command_publish *c = p->publish;
     uint16_t routes = durable ? (uint16_t)to.count : 0;
     size_t parts = p->part_count * sizeof(struct part);
-    size_t arrival = p->arrival_ms ? sizeof p->arrival_ms : 0;
+    size_t arrival = p->marks && p->marks->arrival_ms ? sizeof p->marks->arrival_ms : 0;
     size_t len = sizeof(struct message) + routes * sizeof(struct route) + parts + arrival + p->exchange.len +
                  c->key_len + c->properties_len + p->body.len;
     persist_settled_flush(router);
@@ -115,7 +117,7 @@ uint64_t publish_write(struct router *router, const struct publishing *p, struct
     if (parts)
         at = put_span(at, span_of(p->parts, parts));
     if (arrival)
-        at = put_span(at, span_of(&p->arrival_ms, arrival));
+        at = put_span(at, span_of(&p->marks->arrival_ms, arrival));
     at = put_span(at, p->exchange);
     at = put_span(at, span_of(c->bytes, c->key_len));
     at = put_span(at, span_of(c->bytes + c->properties_at, c->properties_len));
@@ -128,7 +130,7 @@ static inline void push(struct router *router, struct queue *queue, struct entry
                         const struct publishing *p)
 {
     if (queue->shape)
-        shape_pushed(router, queue, queue_push_noted(router, queue, entry, shape_note(queue, p)));
+        shape_pushed(router, queue, queue_push_noted(router, queue, entry, shape_note(queue, p->marks)));
     else
         queue_push(router, queue, entry);
 }
@@ -220,9 +222,10 @@ void publish_end(struct router *router, struct publishing *p)
     uint8_t flags = p->publish->flags;
     bool refused = router->store.failed && p->wants_disk && (flags & PUBLISH_CONFIRM);
     bool routed = p->to.count != 0;
+    struct marks marks;
     stat_add(&router->stats.published, 1);
     if (p->shaped && routed && !refused)
-        shape_publish(router, p);
+        shape_publish(router, p, &marks);
     if (p->to.count && !refused)
         keep_all(router, p);
     else if (!routed && (flags & PUBLISH_MANDATORY) &&

@@ -14,22 +14,27 @@ struct recipients {
     size_t count;
 };
 
+/* What a message says of itself that queues with a shape want to know (shape_publish). */
+struct marks {
+    uint64_t expiration_ms; /* its own; NO_LIMIT: none */
+    uint64_t arrival_ms;    /* since 1970; 0: no queue wants to know */
+    uint8_t priority;
+};
+
 /* A message that is being kept: what its record is made of. */
 struct publishing {
     const struct command_publish *publish; /* key, properties, flags, whom to answer */
     unsigned front;
     bool durable;    /* it belongs on disk: it is persistent and a durable queue gets it */
     bool wants_disk; /* the same, were the journal sound */
-    bool refused;    /* a queue that is full has refused it: the publisher is told so */
-    bool shaped;     /* shape_publish must look at it */
-    uint8_t priority;
-    uint64_t expiration_ms; /* the message's own; NO_LIMIT: none */
-    uint64_t arrival_ms;    /* since 1970; 0: no queue wants to know */
+    bool shaped;  /* marks are to be read: a recipient has a shape, or the message an expiration, perhaps */
+    bool refused; /* a queue that is full has refused it: the publisher is told so */
     struct recipients to;
     struct span exchange; /* name */
     struct span body;     /* what stands in the record itself, behind the parts */
     const struct part *parts;
     uint32_t part_count;
+    const struct marks *marks; /* NULL: nobody wants to know */
 };
 
 /* Finds the recipients and what depends on them. */

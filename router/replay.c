@@ -11,7 +11,6 @@
 #include "router/agent.h"
 #include "router/large.h"
 #include "router/persist.h"
-#include "router/properties.h"
 #include "router/shape.h"
 
 static struct entry old_entry(const struct queue *queue, uint64_t seq)
@@ -45,17 +44,13 @@ static bool put(struct router *router, struct queue *queue, uint64_t seq, struct
 /* What its queue noted of it when it came. */
 static void note(struct queue *queue, uint64_t seq, const struct message *m)
 {
-    struct properties known;
-    struct publishing p = {.arrival_ms = message_arrival(m), .expiration_ms = NO_LIMIT};
-    if (!properties_read(message_properties(m), &known))
-        return;
-    p.priority = known.priority;
-    if (!(known.flags & HAS_EXPIRATION) || !expiration_ms(known.expiration, &p.expiration_ms))
-        p.expiration_ms = NO_LIMIT;
-    if (p.arrival_ms && p.expiration_ms != NO_LIMIT)
+    struct marks marks;
+    marks_read(&marks, message_properties(m));
+    marks.arrival_ms = message_arrival(m);
+    if (marks.arrival_ms && marks.expiration_ms != NO_LIMIT)
         shape_for_expiration(queue);
     if (queue->shape)
-        index_set_note(&queue->index, seq, shape_note(queue, &p));
+        index_set_note(&queue->index, seq, shape_note(queue, &marks));
 }
 
 static void replay_message(struct router *router, const struct message *m, uint64_t lsn)

@@ -161,17 +161,15 @@ static bool has_dead_exchange(const struct queue *queue)
     return settings_has(&queue->shape->settings, SETTING_DEAD_EXCHANGE);
 }
 
-static void read_marks(struct publishing *p)
+void marks_read(struct marks *marks, struct span properties)
 {
-    const struct command_publish *c = p->publish;
     struct properties known;
-    p->expiration_ms = NO_LIMIT;
-    if (!(c->flags & PUBLISH_MARKED) ||
-        !properties_read(span_of(c->bytes + c->properties_at, c->properties_len), &known))
+    *marks = (struct marks){.expiration_ms = NO_LIMIT};
+    if (!properties_read(properties, &known))
         return;
-    p->priority = known.priority;
-    if (!(known.flags & HAS_EXPIRATION) || !expiration_ms(known.expiration, &p->expiration_ms))
-        p->expiration_ms = NO_LIMIT;
+    marks->priority = known.priority;
+    if (!(known.flags & HAS_EXPIRATION) || !expiration_ms(known.expiration, &marks->expiration_ms))
+        marks->expiration_ms = NO_LIMIT;
 }
 
 /* Consumers that can take messages do so before a limit or a time counts. */
@@ -200,34 +198,37 @@ static bool takes(struct router *router, struct queue *queue, struct publishing 
     return queue->shape->settings.value[SETTING_OVERFLOW] == OVERFLOW_REJECT_DLX && has_dead_exchange(queue);
 }
 
-void shape_publish(struct router *router, struct publishing *p)
+void shape_publish(struct router *router, struct publishing *p, struct marks *marks)
 {
+    const struct command_publish *c = p->publish;
     size_t left = 0;
-    bool timed = false;
-    read_marks(p);
+    bool timed = false, marked = c->flags & PUBLISH_MARKED;
+    marks_read(marks, span_of(c->bytes + c->properties_at, marked ? c->properties_len : 0));
     for (size_t i = 0; i < p->to.count; i++) {
         struct queue *queue = queue_of(p->to.list[i]);
-        if (p->expiration_ms != NO_LIMIT)
+        if (marks->expiration_ms != NO_LIMIT)
             shape_for_expiration(queue);
         if (queue->shape && !takes(router, queue, p))
             continue;
-        timed |= p->expiration_ms != NO_LIMIT ||
+        timed |= marks->expiration_ms != NO_LIMIT ||
                  (queue->shape && settings_has(&queue->shape->settings, SETTING_TTL));
         p->to.list[left++] = p->to.list[i];
     }
     p->to.count = left;
-    p->arrival_ms = timed ? router_wall_ms(router) : 0;
+    marks->arrival_ms = timed ? router_wall_ms(router) : 0;
+    p->marks = marks;
 }
 
-struct entry_note shape_note(const struct queue *queue, const struct publishing *p)
+struct entry_note shape_note(const struct queue *queue, const struct marks *marks)
 {
     struct entry_note note = {0};
     const struct settings *s = &queue->shape->settings;
-    uint64_t ttl = s->value[SETTING_TTL] < p->expiration_ms ? s->value[SETTING_TTL] : p->expiration_ms;
-    if (ttl != NO_LIMIT && p->arrival_ms)
-        note.expires = p->arrival_ms + ttl;
+    uint64_t ttl =
+        s->value[SETTING_TTL] < marks->expiration_ms ? s->value[SETTING_TTL] : marks->expiration_ms;
+    if (ttl != NO_LIMIT && marks->arrival_ms)
+        note.expires = marks->arrival_ms + ttl;
     if (settings_has(s, SETTING_PRIORITY))
-        note.priority = p->priority;
+        note.priority = marks->priority;
     return note;
 }
 

@@ -17,6 +17,7 @@
 #include "router/settings.h"
 
 struct event_deliver;
+struct marks;
 struct publishing;
 struct queue;
 struct router;
@@ -42,11 +43,13 @@ void shapes_wake(struct router *router);
 
 /* ---- a publish (publish.c) ----------------------------------------------------------------------- */
 
+/* What the properties say; nothing of none. */
+void marks_read(struct marks *marks, struct span properties);
 /* Looks at what the message says of itself, and at the shapes of those that are to get it: takes away queues
- * that refuse it (p->refused), and notes when it came if any wants to know. */
-void shape_publish(struct router *router, struct publishing *p);
+ * that refuse it (p->refused), and notes when it came if any wants to know. p->marks: marks. */
+void shape_publish(struct router *router, struct publishing *p, struct marks *marks);
 /* What the queue is to note of it. */
-struct entry_note shape_note(const struct queue *queue, const struct publishing *p);
+struct entry_note shape_note(const struct queue *queue, const struct marks *marks);
 /* It has become the queue's, as seq (0: nothing new has): limits are kept. */
 void shape_pushed(struct router *router, struct queue *queue, uint64_t seq);
 

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "router/agent.h"
 #include "router/large.h"
+#include "router/shape.h"
 
 #ifndef GANNET_TINY
 enum { ENTRIES_AT_ONCE = 4096, SEGMENTS_BETWEEN = 8 };
@@ -28,11 +29,26 @@ static void save_exchange(struct map_node *node, void *owner)
         persist_exchange(router, e);
 }
 
+struct gap_owner {
+    struct router *router;
+    uint32_t queue;
+};
+
+static void save_gap(const struct gap *gap, void *owner)
+{
+    const struct gap_owner *o = owner;
+    persist_gap(o->router, o->queue, gap);
+}
+
 static void save_queue(struct map_node *node, void *owner)
 {
     struct queue *queue = container_of(node, struct queue, by_name);
-    if (queue->number)
-        persist_queue(owner, queue);
+    struct gap_owner o = {owner, queue->number};
+    if (!queue->number)
+        return;
+    persist_queue(owner, queue);
+    if (queue->shape)
+        gaps_each(&queue->shape->gaps, save_gap, &o);
 }
 
 static void save_bindings(struct map_node *node, void *owner)

@@ -185,9 +185,22 @@ enum event_kind {
         EVENT_KINDS
 };
 
-/* The parts of a large body, in order, before message_body(). malloc'd by the router, freed by the front. */
+/* Numbers of a queue that no consumer will get, and why. */
+enum gap_reason { GAP_EXPIRED, GAP_MAXLEN, GAP_CONFLATED, GAP_SEVERAL };
+
+struct gap {
+    uint64_t from, to;
+    enum gap_reason reason;
+};
+
+#define GAPS_MAX 8u /* told with one delivery */
+
+/* What a delivery has besides: the parts of a large body, in order, before message_body(), and the gaps right
+ * before it, nearest first. malloc'd by the router, freed by the front. */
 struct parts {
     uint32_t n;
+    uint32_t gaps;
+    struct gap gap[GAPS_MAX];
     struct {
         const uint8_t *at;
         uint32_t len;
@@ -199,9 +212,10 @@ enum {
     DELIVER_REDELIVERED = 1,
     DELIVER_GET = 2,
     /* What the client is told in headers besides: */
-    DELIVER_ATTEMPTS = 4, /* x-delivery-count: deliver_attempts() */
-    DELIVER_OFFSET = 8,   /* x-stream-offset: seq less 1 */
-    DELIVER_ANNOTATED = DELIVER_ATTEMPTS | DELIVER_OFFSET,
+    DELIVER_ATTEMPTS = 4,  /* x-delivery-count: deliver_attempts() */
+    DELIVER_OFFSET = 8,    /* x-stream-offset: seq less 1 */
+    DELIVER_SEQUENCE = 16, /* x-sequence: seq; and the gaps, if there are any */
+    DELIVER_ANNOTATED = DELIVER_ATTEMPTS | DELIVER_OFFSET | DELIVER_SEQUENCE,
 };
 
 /* DELIVER and RETURN. The message and its page are pinned until DONE (one for the message, one per part). */

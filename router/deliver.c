@@ -106,6 +106,7 @@ static struct parts *hand_parts(struct router *router, struct queue *queue)
     struct parts *parts = malloc(sizeof *parts + large->parts * sizeof parts->part[0]);
     CHECK(parts);
     parts->n = large->parts;
+    parts->gaps = 0;
     for (uint32_t i = 0; i < large->parts; i++) {
         uint64_t at = large->part[i].position;
         struct page *page = store_page(&router->store, at);
@@ -169,13 +170,13 @@ static void send(struct router *router, struct queue *queue, unsigned front, str
     store_pin(head->page);
     to.kind = EVENT_DELIVER;
     to.flags |= head->entry->redelivered ? DELIVER_REDELIVERED : 0;
-    if (queue->shape)
-        shape_annotate(queue, head->seq, &to);
     to.queue = queue->handle;
     to.seq = head->seq;
     to.page = head->page->at;
     to.message = head->message;
     to.parts = head->entry->large ? hand_parts(router, queue) : NULL;
+    if (queue->shape)
+        shape_annotate(queue, head->seq, &to);
     index_deliver(&queue->index, head->seq, head->entry);
     queue->delivered++;
     stat_add(&router->stats.delivered, 1);

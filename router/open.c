@@ -154,6 +154,7 @@ struct parts *publish_parts(struct router *router, const struct part *part, uint
     struct parts *parts = malloc(sizeof *parts + count * sizeof parts->part[0]);
     CHECK(parts);
     parts->n = count;
+    parts->gaps = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct page *page = store_page(&router->store, part[i].position);
         const struct message *m = store_bytes(&router->store, page, part[i].position);

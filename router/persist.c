@@ -89,6 +89,16 @@ void persist_large(struct router *router, const struct large *large)
     store_end(&router->store);
 }
 
+void persist_gap(struct router *router, uint32_t queue, const struct gap *gap)
+{
+    struct record_gap *r = begin(router, RECORD_GAP, sizeof *r, 0);
+    r->queue = queue;
+    r->reason = gap->reason;
+    r->from = gap->from;
+    r->to = gap->to;
+    store_end(&router->store);
+}
+
 void persist_note(struct router *router, uint32_t queue, uint64_t seq, struct entry_note note)
 {
     struct record_notes *r = begin(router, RECORD_NOTES, sizeof *r, sizeof *r->notes);

@@ -17,6 +17,7 @@
 #include "router/index.h"
 
 struct catalog_exchange;
+struct gap;
 struct large;
 struct queue;
 struct router;
@@ -40,6 +41,7 @@ enum router_record {
     RECORD_STARTED, /* struct record_id: the first after a clean end: what is delivered from now on isn't
                        marked */
     RECORD_NOTES,   /* struct record_notes, its notes: what a queue notes of messages */
+    RECORD_GAP,     /* struct record_gap: numbers of a queue that were shed */
 };
 
 struct record_settled {
@@ -123,6 +125,13 @@ struct record_notes {
     } notes[];
 };
 
+struct record_gap {
+    struct record record;
+    uint32_t queue;
+    uint32_t reason; /* enum gap_reason: numbers never change their meaning */
+    uint64_t from, to;
+};
+
 /* Appends records of changes; they are safe when store_lsn() is. */
 void persist_queue(struct router *router, const struct queue *queue);
 void persist_queue_gone(struct router *router, uint32_t number);
@@ -131,6 +140,7 @@ void persist_exchange(struct router *router, const struct catalog_exchange *exch
 void persist_exchange_gone(struct router *router, uint64_t id);
 void persist_id(struct router *router, enum router_record type, uint64_t id);
 void persist_large(struct router *router, const struct large *large);
+void persist_gap(struct router *router, uint32_t queue, const struct gap *gap);
 void persist_note(struct router *router, uint32_t queue, uint64_t seq, struct entry_note note);
 /* The message seq of a durable queue is done with. Runs of them are collected into one record: */
 void persist_settled(struct router *router, uint32_t queue, uint64_t seq);

@@ -62,6 +62,8 @@ void queue_kill(struct router *router, struct queue *queue, uint64_t seq, struct
     struct entry gone = *entry;
     uint64_t position = entry_position(&gone);
     index_kill(&queue->index, seq, entry);
+    if (queue->shape)
+        shape_killed(queue, seq);
     if (queue->number && !(position & POSITION_TRANSIENT))
         persist_settled(router, queue->number, seq);
     if (gone.large)

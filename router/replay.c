@@ -226,6 +226,13 @@ static void replay_notes(struct router *router, const struct record_notes *r)
     }
 }
 
+static void replay_gap(struct router *router, const struct record_gap *r)
+{
+    struct queue *queue = catalog_queue_by_number(&router->catalog, r->queue);
+    if (queue && queue->shape)
+        gaps_add(&queue->shape->gaps, r->from, r->to, (enum gap_reason)r->reason);
+}
+
 /* In a checkpoint it comes before the entries that refer to it; elsewhere, parts have been copied forward. */
 static void replay_large(struct router *router, const struct record_large *r)
 {
@@ -285,6 +292,9 @@ void persist_replay(void *owner, const struct record *record, uint64_t lsn)
         return;
     case RECORD_LARGE:
         replay_large(router, (const struct record_large *)record);
+        return;
+    case RECORD_GAP:
+        replay_gap(router, (const struct record_gap *)record);
         return;
     case RECORD_NOTES:
         replay_notes(router, (const struct record_notes *)record);

@@ -85,6 +85,7 @@ static struct shape *make(struct queue *queue)
     shape->expiry.ring = on_expiry;
     shape->idle.ring = on_idle;
     shape->retry.ring = on_retry;
+    gaps_init(&shape->gaps);
     queue->index.noted = true;
     return queue->shape = shape;
 }
@@ -142,6 +143,7 @@ void shape_free(struct router *router, struct queue *queue)
     alarm_cancel(router, &shape->idle);
     alarm_cancel(router, &shape->retry);
     fifo_free(&shape->dead.line);
+    gaps_free(&shape->gaps);
     free(shape);
     queue->shape = NULL;
 }
@@ -267,9 +269,31 @@ bool shape_expired(const struct router *router, const struct queue *queue, uint6
     return expires && expires < router_wall_ms(router);
 }
 
+/* -1: it is not for want of the queue. */
+static int gap_reason_of(enum death_reason reason)
+{
+    return reason == DEATH_EXPIRED ? GAP_EXPIRED : reason == DEATH_MAXLEN ? GAP_MAXLEN : -1;
+}
+
+static bool is_sequenced(const struct queue *queue)
+{
+    return queue->shape->settings.value[SETTING_SEQUENCE] == 1;
+}
+
+static void note_gap(struct router *router, struct queue *queue, uint64_t seq, enum death_reason reason)
+{
+    int gap = gap_reason_of(reason);
+    if (gap < 0 || !is_sequenced(queue))
+        return;
+    gaps_add(&queue->shape->gaps, seq, seq, (enum gap_reason)gap);
+    if (queue->number)
+        persist_gap(router, queue->number, &(struct gap){seq, seq, (enum gap_reason)gap});
+}
+
 void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry,
                 enum death_reason reason)
 {
+    note_gap(router, queue, seq, reason);
     if (has_dead_exchange(queue)) {
         dead_letter_add(router, queue, seq, entry, reason);
         return;
@@ -278,9 +302,35 @@ void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct
     queue_kill(router, queue, seq, entry);
 }
 
+void shape_killed(struct queue *queue, uint64_t seq)
+{
+    struct gaps *gaps = &queue->shape->gaps;
+    if (gaps->by_end.count && !gaps_end_at(gaps, seq))
+        gaps_drop_before(gaps, seq);
+}
+
+static void tell_gaps(const struct queue *queue, uint64_t seq, struct event_deliver *to)
+{
+    struct gap gap[GAPS_MAX];
+    uint32_t n = gaps_before(&queue->shape->gaps, seq, gap);
+    if (!n)
+        return;
+    if (!to->parts) {
+        to->parts = malloc(sizeof *to->parts);
+        CHECK(to->parts);
+        to->parts->n = 0;
+    }
+    to->parts->gaps = n;
+    memcpy(to->parts->gap, gap, n * sizeof *gap);
+}
+
 void shape_annotate(const struct queue *queue, uint64_t seq, struct event_deliver *to)
 {
     uint64_t attempts = index_note(&queue->index, seq).attempts;
+    if (is_sequenced(queue)) {
+        to->flags |= DELIVER_SEQUENCE;
+        tell_gaps(queue, seq, to);
+    }
     if (!attempts)
         return;
     to->flags |= DELIVER_ATTEMPTS;

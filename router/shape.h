@@ -13,6 +13,7 @@
 
 #include "router/alarm.h"
 #include "router/dead_letter.h"
+#include "router/gaps.h"
 #include "router/index.h"
 #include "router/settings.h"
 
@@ -30,6 +31,7 @@ struct shape {
     struct alarm retry;  /* a dead letter that found no queue is tried again */
     uint64_t used_ns;    /* when it was last used */
     struct dead_letters dead;
+    struct gaps gaps; /* where deliveries carry their number */
 };
 
 /* Gives the queue the shape that its settings ask for: at its declaration, when it is replayed, and whenever
@@ -67,8 +69,10 @@ void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct
 /* The OUT message has been given back by its consumer: counts that. False: it has been delivered too often
  * and is leaving. */
 bool shape_returned(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry);
-/* What the client is told of the message besides: into to. */
+/* What the client is told of the message besides: into to, whose parts are set. */
 void shape_annotate(const struct queue *queue, uint64_t seq, struct event_deliver *to);
+/* The message is done with. */
+void shape_killed(struct queue *queue, uint64_t seq);
 /* The head may be another one: its time is watched. */
 void shape_watch(struct router *router, struct queue *queue);
 /* The queue is being used, or has just lost its last consumer. */

@@ -1,6 +1,6 @@
 /*
- * Headers that a queue adds to what it delivers: x-delivery-count, x-stream-offset. They stand behind the
- * publisher's own.
+ * Headers that a queue adds to what it delivers: x-delivery-count, x-stream-offset, x-sequence and x-gap-*.
+ * They stand behind the publisher's own.
  */
 #pragma once
 

@@ -85,6 +85,8 @@ Test(gaps, as_a_naive_one_says)
         gaps_add(&gaps, seq, seq, (enum gap_reason)(shed[seq] - 1));
     }
     for (uint64_t seq = 1; seq <= NUMBERS; seq++) {
+        if (shed[seq])
+            continue; /* only what is delivered is asked for */
         struct gap gap[GAPS_MAX];
         uint32_t n = gaps_before(&gaps, seq, gap);
         uint64_t first = seq;

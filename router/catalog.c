@@ -85,6 +85,8 @@ struct catalog_exchange *catalog_exchange_new(struct catalog *catalog, uint64_t 
     struct catalog_exchange *e = calloc(1, sizeof *e);
     CHECK(e);
     exchange_init(&e->exchange, id, type);
+    e->exchange.self.identity = destination_identity(name, true);
+    e->exchange.arguments = arguments;
     e->vhost = vhost;
     e->arguments = arguments;
     e->is_default = name.len == 0;
@@ -103,6 +105,11 @@ void catalog_exchange_delete(struct catalog *catalog, struct catalog_exchange *e
     map_remove(&catalog->exchanges_by_id, &e->exchange.by_id);
     free((void *)(uintptr_t)e->arguments.at);
     free(e);
+}
+
+bool exchange_shown(const struct catalog_exchange *e)
+{
+    return e->alternate.len || exchange_type_picks(e->exchange.type);
 }
 
 struct exchange *catalog_alternate(struct exchange *exchange, void *owner)

@@ -54,6 +54,9 @@ struct catalog_exchange *catalog_exchange_new(struct catalog *catalog, uint64_t 
                                               struct span arguments);
 /* With all its bindings. */
 void catalog_exchange_delete(struct catalog *catalog, struct catalog_exchange *exchange);
+/* Whether every router must know the bindings of queues on it (as shadows: registrar.h): it has an alternate,
+ * or picks one of its bindings. */
+bool exchange_shown(const struct catalog_exchange *exchange);
 /* For exchange_match. owner: the catalog. */
 struct exchange *catalog_alternate(struct exchange *exchange, void *owner);
 

@@ -243,8 +243,10 @@ static inline uint64_t deliver_attempts(const struct event_deliver *event)
 }
 
 enum {
-    CONFIRM_REFUSED = 1,  /* not safe and never will be: negative acknowledgement */
-    CONFIRM_UNROUTED = 2, /* of a SHARED publish: this router has no queue for it */
+    CONFIRM_REFUSED = 1,   /* not safe and never will be: negative acknowledgement */
+    CONFIRM_UNROUTED = 2,  /* of a SHARED publish: this router has no queue for it */
+    CONFIRM_ELSEWHERE = 4, /* of a publish that isn't MANDATORY: another router was picked to keep it. If none
+                              did, because bindings were just changing, it is refused */
 };
 
 /* count publishes of one channel with consecutive seq. */

@@ -8,13 +8,18 @@
 
 #include "base/check.h"
 #include "router/command.h"
+#include "router/hash_ring.h"
 #include "router/headers.h"
 #include "router/keys.h"
+#include "router/pick.h"
 #include "router/spot.h"
 #include "router/table.h"
 #include "router/trie.h"
 
 #define IDENTITY_SEED 4u
+/* Of hashes that are the same everywhere and always. */
+#define QUEUE_SEED    1u
+#define EXCHANGE_SEED 2u
 
 /* ---- the types ------------------------------------------------------------------------------------ */
 
@@ -117,24 +122,112 @@ static void by_headers_free(void *index)
     headers_free(index);
 }
 
-/* An index of zero bytes is empty. */
+static bool by_headers_takes(const struct destination *destination, struct span key, struct span arguments,
+                             char *text, size_t size)
+{
+    (void)destination;
+    (void)key;
+    return headers_arguments_valid(arguments, text, size);
+}
+
+static void hash_begin(void *index, const struct exchange *exchange)
+{
+    hash_ring_init(index, exchange);
+}
+
+static void hash_add(void *index, struct binding *binding)
+{
+    hash_ring_add(index, binding);
+}
+
+static void hash_remove(void *index, struct binding *binding)
+{
+    hash_ring_remove(index, binding);
+}
+
+static void hash_match(const void *index, const struct message_facts *facts, struct match *match)
+{
+    hash_ring_match(index, facts, match);
+}
+
+static void hash_free(void *index)
+{
+    (void)index; /* an empty tree holds no memory; so of a pick's */
+}
+
+static bool hash_takes(const struct destination *destination, struct span key, struct span arguments,
+                       char *text, size_t size)
+{
+    (void)destination;
+    (void)arguments;
+    return hash_weight_valid(key, text, size);
+}
+
+static void one_begin(void *index, const struct exchange *exchange)
+{
+    pick_init(index, exchange);
+}
+
+static void one_add(void *index, struct binding *binding)
+{
+    pick_add(index, binding);
+}
+
+static void one_remove(void *index, struct binding *binding)
+{
+    pick_remove(index, binding);
+}
+
+static void modulus_match(const void *index, const struct message_facts *facts, struct match *match)
+{
+    pick_by_key(index, facts->key, match);
+}
+
+static void random_match(const void *index, const struct message_facts *facts, struct match *match)
+{
+    pick_by_chance(index, facts->chance, match);
+}
+
+static bool local_takes(const struct destination *destination, struct span key, struct span arguments,
+                        char *text, size_t size)
+{
+    (void)arguments;
+    return pick_local_valid(key, destination, text, size);
+}
+
+/* An index of zero bytes is empty; begin, if there is one, prepares it further. takes, valid: of clients'
+ * bindings and declarations; NULL: anything. */
 static const struct type {
     const char *name;
     bool by_key;
+    bool picks;
     size_t index_bytes;
     void (*add)(void *index, struct binding *binding);
     void (*remove)(void *index, struct binding *binding);
     void (*match)(const void *index, const struct message_facts *facts, struct match *match);
     void (*free)(void *index);
+    void (*begin)(void *index, const struct exchange *exchange);
+    bool (*takes)(const struct destination *destination, struct span key, struct span arguments, char *text,
+                  size_t size);
+    bool (*valid)(struct span arguments, char *text, size_t size);
 } types[EXCHANGE_TYPES] = {
-    [EXCHANGE_DIRECT] = {"direct", true, sizeof(struct keys), direct_add, direct_remove, direct_match,
-                         direct_free},
-    [EXCHANGE_FANOUT] = {"fanout", false, sizeof(struct spot), fanout_add, fanout_remove, fanout_match,
-                         fanout_free},
-    [EXCHANGE_TOPIC] = {"topic", true, sizeof(struct topic), topic_add, topic_remove, topic_match,
-                        topic_free},
-    [EXCHANGE_HEADERS] = {"headers", false, sizeof(struct headers), by_headers_add, by_headers_remove,
-                          by_headers_match, by_headers_free},
+    [EXCHANGE_DIRECT] = {"direct", true, false, sizeof(struct keys), direct_add, direct_remove, direct_match,
+                         direct_free, NULL, NULL, NULL},
+    [EXCHANGE_FANOUT] = {"fanout", false, false, sizeof(struct spot), fanout_add, fanout_remove, fanout_match,
+                         fanout_free, NULL, NULL, NULL},
+    [EXCHANGE_TOPIC] = {"topic", true, false, sizeof(struct topic), topic_add, topic_remove, topic_match,
+                        topic_free, NULL, NULL, NULL},
+    [EXCHANGE_HEADERS] = {"headers", false, false, sizeof(struct headers), by_headers_add, by_headers_remove,
+                          by_headers_match, by_headers_free, NULL, by_headers_takes, NULL},
+    [EXCHANGE_CONSISTENT_HASH] = {"x-consistent-hash", false, true, sizeof(struct hash_ring), hash_add,
+                                  hash_remove, hash_match, hash_free, hash_begin, hash_takes,
+                                  hash_arguments_valid},
+    [EXCHANGE_MODULUS_HASH] = {"x-modulus-hash", false, true, sizeof(struct pick), one_add, one_remove,
+                               modulus_match, hash_free, one_begin, NULL, NULL},
+    [EXCHANGE_RANDOM] = {"x-random", false, true, sizeof(struct pick), one_add, one_remove, random_match,
+                         hash_free, one_begin, NULL, NULL},
+    [EXCHANGE_LOCAL_RANDOM] = {"x-local-random", false, true, sizeof(struct pick), one_add, one_remove,
+                               random_match, hash_free, one_begin, local_takes, NULL},
 };
 
 enum exchange_type exchange_type_of(struct span name)
@@ -149,6 +242,27 @@ const char *exchange_type_name(enum exchange_type type)
 {
     CHECK(type < EXCHANGE_TYPES);
     return types[type].name;
+}
+
+bool exchange_type_picks(enum exchange_type type)
+{
+    return types[type].picks;
+}
+
+bool exchange_arguments_valid(enum exchange_type type, struct span arguments, char *text, size_t size)
+{
+    return !types[type].valid || types[type].valid(arguments, text, size);
+}
+
+bool exchange_binding_valid(enum exchange_type type, const struct destination *destination, struct span key,
+                            struct span arguments, char *text, size_t size)
+{
+    return !types[type].takes || types[type].takes(destination, key, arguments, text, size);
+}
+
+uint64_t destination_identity(struct span name, bool is_exchange)
+{
+    return hash_bytes(name, is_exchange ? EXCHANGE_SEED : QUEUE_SEED) >> 1;
 }
 
 /* ---- bindings ------------------------------------------------------------------------------------- */
@@ -242,6 +356,8 @@ struct binding *exchange_bind(struct exchange *source, struct destination *desti
     if (!source->index) {
         source->index = calloc(1, type->index_bytes);
         CHECK(source->index);
+        if (type->begin)
+            type->begin(source->index, source);
     }
     struct binding *b = new_binding(source, destination, key, arguments);
     struct identity id = {destination, key, arguments};
@@ -307,7 +423,7 @@ void match_begin(struct match *match)
 {
     match->number++;
     match->count = 0;
-    match->any = false;
+    match->any = match->elsewhere = false;
     match->exchanges.count = 0;
 }
 

@@ -15,26 +15,41 @@
 #include "base/map.h"
 #include "base/span.h"
 
-enum exchange_type { EXCHANGE_DIRECT, EXCHANGE_FANOUT, EXCHANGE_TOPIC, EXCHANGE_HEADERS, EXCHANGE_TYPES };
+/* The numbers are on disk (persist.h): new ones go to the end. */
+enum exchange_type {
+    EXCHANGE_DIRECT,
+    EXCHANGE_FANOUT,
+    EXCHANGE_TOPIC,
+    EXCHANGE_HEADERS,
+    EXCHANGE_CONSISTENT_HASH,
+    EXCHANGE_MODULUS_HASH,
+    EXCHANGE_RANDOM,
+    EXCHANGE_LOCAL_RANDOM, /* all of one broker is local */
+    EXCHANGE_TYPES
+};
 
 /* EXCHANGE_TYPES when there is no such type. */
 enum exchange_type exchange_type_of(struct span name);
 const char *exchange_type_name(enum exchange_type type);
+/* Whether its exchanges give a message to one of their bindings only. */
+bool exchange_type_picks(enum exchange_type type);
 
 struct binding;
 struct exchange;
 struct header_view;
 struct rule;
+struct share;
 struct spot;
 
-/* What a binding leads to: a queue (embedded in struct queue) or an exchange. Zeroed, then `exchange` set, by
- * its owner. */
+/* What a binding leads to: a queue (embedded in struct queue) or an exchange. Zeroed, then `exchange` and
+ * `identity` set, by its owner. */
 struct destination {
     struct binding *bindings;  /* those that lead here, linked by for_destination */
     struct exchange *exchange; /* not NULL: it is that exchange */
     uint64_t matched;          /* the last match that found it: each is found once per match */
-    bool remote; /* a queue of another router: it counts as a match but gets nothing here (it stands for the
-                    bindings of exchanges that have an alternate exchange) */
+    uint64_t identity : 63;    /* destination_identity: the same at every router and after every start */
+    uint64_t remote : 1;       /* a queue of another router: it counts as a match but gets nothing here (it
+                                  stands for the bindings that every router must know: exchange_shown) */
 };
 
 struct exchange {
@@ -46,7 +61,11 @@ struct exchange {
     size_t binding_count;
     struct map by_identity; /* the same bindings by destination, key and arguments */
     void *index;            /* of the type's own: trie, hash; NULL before the first binding */
+    struct span arguments;  /* of its declaration, for types that look at them; not its own */
 };
+
+/* A hash of the kind and name of what a binding leads to. */
+uint64_t destination_identity(struct span name, bool is_exchange);
 
 /* A binding's place in a spot (spot.h). */
 struct member {
@@ -66,12 +85,21 @@ struct binding {
     /* The exchange's own. */
     struct map_node by_identity;
     struct member member;
-    struct rule *rule; /* on a headers exchange: its arguments, taken apart (headers.c) */
+    union {
+        struct rule *rule;   /* on a headers exchange: its arguments, taken apart (headers.c) */
+        struct share *share; /* on one that picks one binding: its places (sorted.h) */
+    };
 };
 
 void exchange_init(struct exchange *exchange, uint64_t id, enum exchange_type type);
 /* Removes all bindings on it and to it. */
 void exchange_clear(struct exchange *exchange);
+
+/* Whether the type takes the arguments of a declaration, or a binding's key and arguments. Where it does not,
+ * a client is to be refused with the text. */
+bool exchange_arguments_valid(enum exchange_type type, struct span arguments, char *text, size_t size);
+bool exchange_binding_valid(enum exchange_type type, const struct destination *destination, struct span key,
+                            struct span arguments, char *text, size_t size);
 
 /* The binding of source to destination with key and arguments (a checked table), or NULL. */
 struct binding *exchange_binding(const struct exchange *source, const struct destination *destination,
@@ -96,6 +124,7 @@ struct match {
     size_t count, room;
     uint64_t number; /* of this match; 0 before the first */
     bool any;        /* a queue was found, be it another router's */
+    bool elsewhere;  /* of several bindings, another router's was picked */
 
     /* Scratch of the match under way. */
     bool hit;                     /* a binding of the exchange that is being looked at matched */
@@ -110,8 +139,10 @@ void match_free(struct match *match);
 /* What exchanges look at. */
 struct message_facts {
     struct span key;
-    struct span copies;  /* more keys (copies_next), or empty: it goes where any of them leads */
-    struct span headers; /* the header table (checked), empty if there is none */
+    struct span copies;     /* more keys (copies_next), or empty: it goes where any of them leads */
+    struct span headers;    /* the header table (checked), empty if there is none */
+    struct span properties; /* as AMQP encodes them (checked) */
+    uint64_t chance;        /* the same for one publish at every router, and another for the next */
 };
 
 /* Nothing is found yet. */

@@ -6,7 +6,6 @@
 #include "base/check.h"
 #include "router/agent.h"
 #include "router/arguments.h"
-#include "router/headers.h"
 
 #define NAME(n) (n).len, (n).bytes
 
@@ -77,8 +76,13 @@ static void spread_put(struct router *router, const struct catalog_exchange *e)
 static void create(struct router *router, struct op *op, enum exchange_type type)
 {
     struct name alternate;
+    char text[2 * NAME_MAX_BYTES];
     if (!take_alternate(router, op, &alternate))
         return;
+    if (!exchange_arguments_valid(type, op->arguments, text, sizeof text)) {
+        router_refuse(router, op, ERR_PRECONDITION_FAILED, "%s", text);
+        return;
+    }
     struct catalog_exchange *e =
         catalog_exchange_new(&router->catalog, router->catalog.exchange_next++, op->vhost,
                              name_span(&op->name), type, span_copy(op->arguments));
@@ -189,11 +193,12 @@ static void spread_link(struct router *router, const struct op *op, struct catal
     registrar_spread(router, &u, source);
 }
 
-static bool arguments_fit(struct router *router, struct op *op, const struct catalog_exchange *source)
+static bool bindable(struct router *router, struct op *op, const struct catalog_exchange *source,
+                     const struct catalog_exchange *destination)
 {
     char text[2 * NAME_MAX_BYTES];
-    if (source->exchange.type != EXCHANGE_HEADERS ||
-        headers_arguments_valid(op->arguments, text, sizeof text))
+    if (exchange_binding_valid(source->exchange.type, &destination->exchange.self, name_span(&op->key),
+                               op->arguments, text, sizeof text))
         return true;
     router_refuse(router, op, ERR_PRECONDITION_FAILED, "%s", text);
     return false;
@@ -207,7 +212,7 @@ static void bind(struct router *router, struct op *op, struct catalog_exchange *
         router_answer(router, op);
         return;
     }
-    if (!arguments_fit(router, op, source))
+    if (!bindable(router, op, source, destination))
         return;
     struct binding *b = exchange_bind(&source->exchange, &destination->exchange.self, key, op->arguments);
     b->durable = source->durable && destination->durable;

@@ -15,6 +15,7 @@ struct open_message {
     struct command_publish publish; /* bytes: key and properties, behind this struct */
     struct name exchange;
     bool durable;
+    bool elsewhere;  /* as in struct publishing */
     bool for_return; /* unroutable, and the publisher wants it back: parts are pinned */
     uint32_t parts;
     struct part part[PARTS_MAX];
@@ -87,6 +88,7 @@ void open_begin(struct router *router, const struct publishing *p)
     o->front = p->front;
     name_set(&o->exchange, p->exchange);
     o->durable = p->durable;
+    o->elsewhere = p->elsewhere;
     bool keeper = !(c->flags & PUBLISH_SHARED) || (c->flags & PUBLISH_KEEPER);
     o->for_return = !p->to.count && (c->flags & PUBLISH_MANDATORY) && keeper;
     o->queues = malloc((p->to.count + 1) * sizeof *o->queues);
@@ -135,6 +137,7 @@ static void complete(struct router *router, struct open_message *o, struct span 
     struct publishing p = {
         .publish = &o->publish,
         .front = o->front,
+        .elsewhere = o->elsewhere,
         .to = still_there(router, o),
         .exchange = name_span(&o->exchange),
         .body = rest,

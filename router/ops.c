@@ -10,7 +10,6 @@
 #include "base/check.h"
 #include "router/agent.h"
 #include "router/arguments.h"
-#include "router/headers.h"
 #include "router/shape.h"
 
 #define NAME(n) (n).len, (n).bytes
@@ -266,8 +265,8 @@ static bool bindable(struct router *router, struct op *op, struct queue *queue,
     if (!e)
         router_refuse(router, op, ERR_NOT_FOUND, "no exchange '%.*s' in vhost '%s'", NAME(op->other),
                       router_vhost_name(router, op->vhost));
-    else if (e->exchange.type == EXCHANGE_HEADERS &&
-             !headers_arguments_valid(op->arguments, text, sizeof text))
+    else if (!exchange_binding_valid(e->exchange.type, &queue->destination, name_span(&op->key),
+                                     op->arguments, text, sizeof text))
         router_refuse(router, op, ERR_PRECONDITION_FAILED, "%s", text);
     else
         return true;

@@ -30,6 +30,7 @@ struct repost_letter;
  * registrar.h). */
 struct shadow {
     uint64_t router, queue;     /* together name the queue */
+    uint64_t identity;          /* its destination's */
     struct span key, arguments; /* malloc'd */
 };
 

@@ -28,9 +28,12 @@ static void match_exchange(struct router *router, struct catalog_exchange *e, st
         .key = span_of(c->bytes, c->key_len),
         .copies = command_copies(c),
         .headers = span_of(c->bytes + c->headers_at, c->headers_len),
+        .properties = span_of(c->bytes + c->properties_at, c->properties_len),
+        .chance = c->conn ^ (uint64_t)c->channel << 48 ^ c->seq << 20,
     };
     exchange_match(&e->exchange, &facts, match, catalog_alternate, &router->catalog);
     p->to = (struct recipients){match->found, match->count};
+    p->elsewhere = match->elsewhere;
 }
 
 /* The default exchange, where each key names a queue. */
@@ -206,6 +209,8 @@ static void answer(struct router *router, const struct publishing *p, bool route
 {
     const struct command_publish *c = p->publish;
     uint8_t flags = (refused ? CONFIRM_REFUSED : 0) | (routed ? 0 : CONFIRM_UNROUTED);
+    if (p->elsewhere && !(c->flags & PUBLISH_MANDATORY))
+        flags |= CONFIRM_ELSEWHERE;
     if (p->durable && !refused)
         confirm_when_safe(router, p->front, c->conn, c->channel, c->seq);
     else

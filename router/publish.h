@@ -27,8 +27,9 @@ struct publishing {
     unsigned front;
     bool durable;    /* it belongs on disk: it is persistent and a durable queue gets it */
     bool wants_disk; /* the same, were the journal sound */
-    bool shaped;  /* marks are to be read: a recipient has a shape, or the message an expiration, perhaps */
-    bool refused; /* a queue that is full has refused it: the publisher is told so */
+    bool shaped;    /* marks are to be read: a recipient has a shape, or the message an expiration, perhaps */
+    bool refused;   /* a queue that is full has refused it: the publisher is told so */
+    bool elsewhere; /* another router was picked to get it (match.elsewhere) */
     struct recipients to;
     struct span exchange; /* name */
     struct span body;     /* what stands in the record itself, behind the parts */

@@ -15,6 +15,7 @@ struct queue *queue_new(struct router *router, uint32_t vhost, struct span name)
     CHECK(queue);
     queue->vhost = vhost;
     name_set(&queue->name, name);
+    queue->destination.identity = destination_identity(name, false);
     index_init(&queue->index);
     queue->getters_end = &queue->getters;
     queue->handle = slots_add(&router->queues, queue);

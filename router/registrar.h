@@ -8,7 +8,14 @@
  * The interest of an exchange is that of its own bindings, of the exchanges bound to it and of its alternate.
  * Whether a message goes to the alternate depends on the bindings of all routers; so the bindings of an
  * exchange that has an alternate are known to every router, as shadows: they match but keep nothing. Then
- * each router decides alike, on its own.
+ * each router decides alike, on its own. So it is with an exchange that gives a message to one of its
+ * bindings: which one is the same everywhere, since it depends on names, keys and arguments only (sorted.h).
+ *
+ * While a binding is on its way to all routers (until bind-ok or unbind-ok) they may decide differently: a
+ * message of just that moment may be kept by two, or left by each to another. Of the latter, its publisher is
+ * told: it comes back if it is mandatory, and is refused (basic.nack, a commit that fails) if it was to be
+ * confirmed (CONFIRM_ELSEWHERE). What else would keep them together is a version with each publish, and two
+ * sets of bindings at each router.
  */
 #pragma once
 

@@ -21,8 +21,9 @@ static void break_circles(struct publishing *p, struct span headers)
     p->to.count = left;
 }
 
-/* Key, properties and copies in one piece, as a front would have lent them. */
-static struct command_publish gather(struct router *router, const struct repost *r)
+/* Key, properties and copies in one piece, as a front would have lent them. Nobody is answered: the ticket
+ * stands where the publisher would, since chance is made of that (message_facts). */
+static struct command_publish gather(struct router *router, const struct repost *r, struct ticket ticket)
 {
     struct bytes *b = &router->scratch;
     struct properties known;
@@ -41,6 +42,8 @@ static struct command_publish gather(struct router *router, const struct repost 
                            (marked ? PUBLISH_MARKED : 0)),
         .key_len = (uint8_t)r->key.len,
         .protocol = r->protocol,
+        .conn = ticket.queue,
+        .seq = ticket.row,
         .properties_at = (uint16_t)r->key.len,
         .properties_len = (uint32_t)r->properties.len,
         .bytes = b->at,
@@ -64,11 +67,11 @@ static void split(struct router *router, struct publishing *p, struct part *part
 }
 
 /* *durable: it is to be on disk. Returns whether a queue has it. */
-static bool publish_here(struct router *router, const struct repost *r, bool *durable)
+static bool publish_here(struct router *router, const struct repost *r, struct ticket ticket, bool *durable)
 {
     static _Thread_local struct part parts[PARTS_MAX];
     struct catalog_exchange *e = catalog_exchange(&router->catalog, r->vhost, r->exchange);
-    struct command_publish c = gather(router, r);
+    struct command_publish c = gather(router, r, ticket);
     struct publishing p = {.publish = &c, .exchange = r->exchange, .body = r->body};
     publish_match(router, e, &p);
     if (r->dead)
@@ -135,7 +138,7 @@ struct reposted repost(struct router *router, const struct repost *r, struct tic
     bool durable;
     for (uint64_t left = set & ~here; left; left &= left - 1, result.asked++)
         ask(router, (unsigned)__builtin_ctzll(left), r, ticket);
-    result.routed = set & here && publish_here(router, r, &durable);
+    result.routed = set & here && publish_here(router, r, ticket, &durable);
     return result;
 }
 
@@ -149,7 +152,7 @@ void repost_answer(struct router *router, unsigned to, struct ticket ticket, boo
 
 void router_on_repost(struct router *router, unsigned from, struct repost_letter *letter)
 {
-    bool durable, routed = publish_here(router, &letter->repost, &durable);
+    bool durable, routed = publish_here(router, &letter->repost, letter->ticket, &durable);
     if (routed && durable)
         confirm_to_router(router, from, letter->ticket);
     else

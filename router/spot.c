@@ -120,3 +120,9 @@ void match_destination(struct match *match, struct destination *destination)
     make_room(match, 1);
     add(match, destination);
 }
+
+void match_picked(struct match *match, struct destination *destination)
+{
+    match->elsewhere |= destination->remote;
+    match_destination(match, destination);
+}

@@ -36,6 +36,8 @@ static inline const struct spot_entry *spot_entries(const struct spot *spot)
 void match_spot(struct match *match, const struct spot *spot);
 /* Adds what one binding leads to. */
 void match_destination(struct match *match, struct destination *destination);
+/* The same of the binding that was picked among all of an exchange's. */
+void match_picked(struct match *match, struct destination *destination);
 
 void pile_grow(struct pile *pile);
 void pile_free(struct pile *pile);

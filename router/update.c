@@ -28,6 +28,7 @@ static struct shadow *shadow_of(const struct router *router, const struct bindin
     CHECK(s);
     s->router = router->options.index;
     s->queue = container_of(binding->destination, struct queue, destination)->handle;
+    s->identity = binding->destination->identity;
     s->key = span_copy(binding->key);
     s->arguments = span_copy(binding->arguments);
     return s;
@@ -38,7 +39,7 @@ void bound_changed(struct router *router, struct catalog_exchange *e, const stru
 {
     e->queue_bindings += added ? 1 : (size_t)-1;
     stat_add(&router->stats.bindings, added ? 1 : -1);
-    if (e->alternate.len && router->options.routers > 1)
+    if (exchange_shown(e) && router->options.routers > 1)
         tell(router, added ? BOUND_ADD : BOUND_REMOVE, e, shadow_of(router, binding));
     if (added && e->queue_bindings == 1)
         tell(router, BOUND_FIRST, e, NULL);
@@ -48,7 +49,7 @@ void bound_changed(struct router *router, struct catalog_exchange *e, const stru
 
 /* ---- shadows ------------------------------------------------------------------------------------ */
 
-/* Another router's queue, as far as exchanges with an alternate know it. */
+/* Another router's queue, as far as exchanges that are shown know it. */
 struct remote {
     struct map_node node;
     uint64_t router, queue;
@@ -66,18 +67,19 @@ static bool is_remote(const struct map_node *node, const void *key)
     return r->router == k->router && r->queue == k->queue;
 }
 
-static struct remote *remote_of(struct router *router, uint64_t of_router, uint64_t queue, bool make)
+static struct remote *remote_of(struct router *router, const struct shadow *of, bool make)
 {
-    struct remote_key key = {of_router, queue};
-    uint64_t hash = hash_id(queue ^ of_router << 56);
+    struct remote_key key = {of->router, of->queue};
+    uint64_t hash = hash_id(of->queue ^ of->router << 56);
     struct map_node *node = map_find(&router->catalog.shadows, hash, is_remote, &key);
     if (node || !make)
         return node ? container_of(node, struct remote, node) : NULL;
     struct remote *r = calloc(1, sizeof *r);
     CHECK(r);
-    r->router = of_router;
-    r->queue = queue;
+    r->router = of->router;
+    r->queue = of->queue;
     r->destination.remote = true;
+    r->destination.identity = of->identity;
     map_add(&router->catalog.shadows, &r->node, hash);
     return r;
 }
@@ -94,7 +96,7 @@ static void remote_unneeded(struct router *router, struct destination *destinati
 static void shadow_apply(struct router *router, struct catalog_exchange *e, const struct update *u)
 {
     bool add = u->kind == UPDATE_SHADOW;
-    struct remote *r = remote_of(router, u->shadow.router, u->shadow.queue, add);
+    struct remote *r = remote_of(router, &u->shadow, add);
     if (!r)
         return;
     struct binding *b = exchange_binding(&e->exchange, &r->destination, u->shadow.key, u->shadow.arguments);

@@ -105,8 +105,14 @@ static void answer_one(struct unconfirmed *c, uint64_t seq, uint8_t flags, uncon
     }
     if (!(flags & CONFIRM_UNROUTED))
         p->flags |= PENDING_ROUTED;
+    if (flags & CONFIRM_ELSEWHERE)
+        p->flags |= PENDING_ELSEWHERE;
     if (--p->waiting)
         return;
+    if ((p->flags & (PENDING_ROUTED | PENDING_ELSEWHERE)) == PENDING_ELSEWHERE) {
+        p->flags |= PENDING_REFUSED;
+        c->refused = true;
+    }
     complete(c, seq);
     if (p->flags & PENDING_KEPT)
         decide(c, seq, p->flags & PENDING_ROUTED, decided, owner);

@@ -40,12 +40,13 @@ struct unconfirmed {
 };
 
 enum {
-    PENDING_WANTED = 1,   /* the publisher is to be told */
-    PENDING_TOLD = 2,     /* and has been */
-    PENDING_SHARED = 4,   /* more than one router was sent it */
-    PENDING_ROUTED = 8,   /* one of them has a queue for it */
-    PENDING_REFUSED = 16, /* one of them couldn't make it safe */
-    PENDING_KEPT = 32,    /* one of them sent it back, in case that no other has a queue for it */
+    PENDING_WANTED = 1,     /* the publisher is to be told */
+    PENDING_TOLD = 2,       /* and has been */
+    PENDING_SHARED = 4,     /* more than one router was sent it */
+    PENDING_ROUTED = 8,     /* one of them has a queue for it */
+    PENDING_REFUSED = 16,   /* one of them couldn't make it safe, or none has kept it that should have */
+    PENDING_KEPT = 32,      /* one of them sent it back, in case that no other has a queue for it */
+    PENDING_ELSEWHERE = 64, /* one of them left it to another */
 };
 
 /* Called when a publish that came back in full is decided: returned to the publisher if !routed, else DONE.

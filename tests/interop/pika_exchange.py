@@ -101,6 +101,54 @@ class Exchanges(Tour):
                      "none but current is the value 'amq.fanout' of type 'longstr'" % with_alternate,
                      "exchange_declare", with_alternate, "direct")
 
+    def shares(self, exchange, queues, messages, **properties):
+        """How many of the messages each queue gets."""
+        for i in range(messages):
+            self.publish(exchange, "key-%d" % i, b"x", **{name: value(i) for name, value in properties.items()})
+        return [len(self.bodies(queue)) for queue in queues]
+
+    def test_consistent_hash(self):
+        exchange = self.exchange("x-consistent-hash")
+        queues = self.queues_bound(exchange, "1", "1", "4")
+        shares = self.shares(exchange, queues, 1200)
+        self.assertEqual(sum(shares), 1200)
+        for share, expected in zip(shares, (200, 200, 800)):
+            self.assertGreater(share, expected * 0.7)
+            self.assertLess(share, expected * 1.3)
+        # One key, one queue: and when a queue is taken away, the keys of the others stay where they are.
+        where = {i: self.routed(queues, exchange, "key-%d" % i) for i in range(40)}
+        self.assertEqual(where, {i: self.routed(queues, exchange, "key-%d" % i) for i in range(40)})
+
+    def test_consistent_hash_by_header_and_property(self):
+        exchange = self.exchange("x-consistent-hash", arguments={"hash-header": "h"})
+        queues = self.queues_bound(exchange, "5", "5", "5")
+        self.assertEqual(sorted(self.shares(exchange, queues, 100, headers=lambda i: {"h": "same", "i": i})), [0, 0, 100])
+        self.assertEqual(sorted(self.shares(exchange, queues, 100, headers=lambda i: {"i": i})), [0, 0, 100])
+        self.assertTrue(all(self.shares(exchange, queues, 300, headers=lambda i: {"h": i})))
+        for name, value in (("message_id", str), ("correlation_id", str), ("timestamp", int)):
+            exchange = self.exchange("x-consistent-hash", arguments={"hash-property": name})
+            queues = self.queues_bound(exchange, "5", "5", "5")
+            self.assertEqual(sorted(self.shares(exchange, queues, 100)), [0, 0, 100])
+            self.assertTrue(all(self.shares(exchange, queues, 300, **{name: value})), name)
+
+    def test_consistent_hash_refused(self):
+        exchange, queue = self.exchange("x-consistent-hash"), self.queue()
+        for key, text in (("a", 'an integer: <<"a">>'), ("", "an integer: <<>>"), ("0", "greater than 0"), ("-3", "greater than 0")):
+            self.refuses(406, "PRECONDITION_FAILED - The binding key must be " + text, "queue_bind", queue, exchange, key)
+        self.refuses(406, "PRECONDITION_FAILED - Unsupported property: user_id", "exchange_declare", self.name(),
+                     "x-consistent-hash", arguments={"hash-property": "user_id"})
+        self.refuses(406, "PRECONDITION_FAILED - hash-header and hash-property are mutually exclusive", "exchange_declare",
+                     self.name(), "x-consistent-hash", arguments={"hash-property": "message_id", "hash-header": "h"})
+
+    def test_one_of_many(self):
+        for kind in "x-modulus-hash", "x-random":
+            exchange = self.exchange(kind)
+            self.assertEqual(self.routed([], exchange, "k"), [])
+            queues = self.queues_bound(exchange, "a", "", "c")
+            shares = self.shares(exchange, queues, 300)
+            self.assertEqual(sum(shares), 300)
+            self.assertGreater(min(shares), 60, kind)
+
     def test_unknown_type(self):
         self.refuses_connection(503, "COMMAND_INVALID - unknown exchange type 'carousel'",
                                 lambda channel: channel.exchange_declare("tour-carousel", "carousel"))

@@ -53,12 +53,15 @@ static void exchange_delete(struct client *client, uint16_t channel)
     frame_close(out, frame);
 }
 
-/* Keys and arguments that fit any type of exchange, from so few that bindings are often the same. */
-static void add_binding(struct client *client)
+/* Keys and arguments that mostly fit the exchange, from so few that bindings are often the same. */
+static void add_binding(struct client *client, const char *exchange)
 {
     char key[PLAN_NAME_BYTES];
     struct buffer arguments = {0};
-    plan_key(client->all->prng, true, key);
+    if (plan_is_weighted(client->all->plan, exchange) && below(client, 8))
+        snprintf(key, sizeof key, "%u", 1 + (unsigned)below(client, 3));
+    else
+        plan_key(client->all->prng, true, key);
     if (below(client, 3) == 0)
         names_match_arguments(client->all->prng, &arguments);
     add_name(&client->out, key);
@@ -106,8 +109,9 @@ static void exchange_bind(struct client *client, uint16_t channel, uint32_t meth
     if (method == EXCHANGE_BIND || !add_bound(client, 1)) {
         size_t destination = names_known_exchange(client->all);
         add_name(out, plan->exchanges[destination == SIZE_MAX ? 0 : destination].name);
-        add_name(out, names_exchange(client->all));
-        add_binding(client);
+        const char *source = names_exchange(client->all);
+        add_name(out, source);
+        add_binding(client, source);
     }
     if (method == EXCHANGE_BIND)
         remember(client, &client->all->bound[1], from);
@@ -166,8 +170,9 @@ static void queue_bind(struct client *client, uint16_t channel)
     add_short(out, 0);
     size_t from = out->len;
     add_name(out, names_queue(client));
-    add_name(out, names_exchange(client->all));
-    add_binding(client);
+    const char *exchange = names_exchange(client->all);
+    add_name(out, exchange);
+    add_binding(client, exchange);
     remember(client, &client->all->bound[0], from);
     frame_close(out, frame);
 }
@@ -179,9 +184,10 @@ static void queue_unbind(struct client *client, uint16_t channel)
     add_short(out, 0);
     if (!add_bound(client, 0)) {
         add_name(out, names_queue(client));
-        add_name(out, names_exchange(client->all));
+        const char *exchange = names_exchange(client->all);
+        add_name(out, exchange);
         size_t before = out->len;
-        add_binding(client);
+        add_binding(client, exchange);
         /* An unbind has no no-wait bit between key and arguments. */
         size_t bit = before + 1 + out->at[before];
         memmove(out->at + bit, out->at + bit + 1, out->len - bit - 1);

@@ -207,6 +207,16 @@ static void check_order(const struct model *model, const struct known_channel *c
         check_fresh(model, e, channel->conn, consumer);
 }
 
+/* It was to go to one queue only. */
+static void check_alone(const struct known_entry *e)
+{
+    const struct known_message *m = e->message;
+    for (unsigned i = 0; i < m->entry_count; i++)
+        if (m->entries[i] != e && m->entries[i]->stream)
+            history_fail("m%llu was to go to one of several queues, but '%s' and '%s' have it", NUMBER(m),
+                         e->queue->name.s, m->entries[i]->queue->name.s);
+}
+
 static void take(struct model *model, struct known_channel *channel, struct known_queue *q,
                  struct known_message *m, struct known_consumer *consumer, bool no_ack, bool redelivered)
 {
@@ -225,6 +235,8 @@ static void take(struct model *model, struct known_channel *channel, struct know
     }
     if (!redelivered && !e->stream)
         e->stream = conn->stream;
+    if (m->one)
+        check_alone(e);
     e->must_redeliver = e->may_redeliver = true; /* the next time */
     if (back)
         e->where = WHERE_BACK;

@@ -129,8 +129,9 @@ static unsigned expect_exchange_delete(struct model *model, const struct known_r
 
 static unsigned expect_exchange_binding(struct model *model, const struct known_request *q)
 {
-    enum sure source = there(model_exchange(model, &q->other, false));
-    return on_thing(source, on_thing(there(model_exchange(model, &q->name, false)), MAY_OK, MAY_404),
+    const struct known_exchange *source = model_exchange(model, &q->other, false);
+    unsigned then = source && !model_takes_key(source, &q->key) ? MAY_406 : MAY_OK;
+    return on_thing(there(source), on_thing(there(model_exchange(model, &q->name, false)), then, MAY_404),
                     MAY_404);
 }
 
@@ -212,8 +213,9 @@ static unsigned expect_queue_delete(const struct model *model, const struct know
 static unsigned expect_queue_bind(struct model *model, const struct known_channel *channel,
                                   const struct known_request *q)
 {
-    enum sure source = there(model_exchange(model, &q->other, false));
-    return with_queue(model, channel, q, on_thing(source, MAY_OK, MAY_404), MAY_404);
+    const struct known_exchange *source = model_exchange(model, &q->other, false);
+    unsigned then = source && !model_takes_key(source, &q->key) ? MAY_406 : MAY_OK;
+    return with_queue(model, channel, q, on_thing(there(source), then, MAY_404), MAY_404);
 }
 
 /* Another consumer is exclusive, or this one wants to be. */
@@ -246,6 +248,8 @@ static unsigned expect_commit(struct model *model, const struct known_channel *c
         enum sure is = there(model_exchange(model, &messages[i]->exchange, false));
         if (is != YES)
             may = is == NO ? MAY_404 : may | MAY_404;
+        if (messages[i]->races)
+            may |= MAY_406;
     }
     return may;
 }

@@ -110,6 +110,8 @@ struct known_message {
     bool accepted; /* taken, and the routing is over */
     bool confirmed, refused, returned, safe;
     bool unroutable;        /* at every moment so far it surely had no queue to go to */
+    bool one;               /* at every moment so far it surely had exactly one, of several */
+    bool races;             /* it may have come between the routers, while bindings changed: may be refused */
     uint64_t begun, closed; /* stamps: of its first frame, of the end of its routing */
     struct known_entry **entries;
     unsigned entry_count;
@@ -269,8 +271,15 @@ void model_settle_suspects(struct model *model);
 
 /* ---- model_route.c ------------------------------------------------------------------------------------- */
 
+struct route_facts {
+    bool one;   /* it surely goes to exactly one queue, of several: which is the broker's own affair */
+    bool races; /* an exchange that picks one of its bindings is on its way, and they are just changing */
+};
+
 /* How sure it is that the message goes to the queue, by the queue's number in model->queues. */
-void model_route(const struct model *model, const struct known_message *message, enum sure *to);
+struct route_facts model_route(const struct model *model, const struct known_message *message, enum sure *to);
+/* Whether the exchange takes a binding with the key. */
+bool model_takes_key(const struct known_exchange *exchange, const struct text *key);
 
 /* ---- model_publish.c ------------------------------------------------------------------------------------
  */

@@ -75,7 +75,9 @@ static void look(struct model *model, struct known_message *m, bool first)
 {
     enum sure *to = model_make((model->queue_count + 1) * sizeof *to);
     bool any = false;
-    model_route(model, m, to);
+    struct route_facts facts = model_route(model, m, to);
+    m->one = (first || m->one) && facts.one && !m->loose;
+    m->races |= facts.races || m->loose;
     for (unsigned i = 0; i < model->queue_count; i++) {
         struct known_entry *e = model_entry(m, model->queues[i]);
         any |= to[i] != NO;
@@ -263,7 +265,7 @@ static void confirm(struct model *model, struct known_channel *channel, unsigned
     struct known_message *m = channel->confirms[i];
     channel->confirms[i] = NULL;
     model->counts.confirmed += ack;
-    if (!ack && !model->failed)
+    if (!ack && !model->failed && !m->races)
         history_fail("message m%llu was refused, but no journal has failed", (unsigned long long)m->number);
     m->confirmed = ack;
     m->refused = !ack;
@@ -304,6 +306,9 @@ void model_on_return(struct model *model, struct known_channel *channel, const s
                      code != 312     ? "with a wrong code"
                      : !m->mandatory ? "but isn't mandatory"
                                      : "twice, or was not to be taken at all");
+    if (m->one)
+        history_fail("message m%llu was returned, but one of several queues was to get it",
+                     (unsigned long long)m->number);
     for (unsigned i = 0; i < m->entry_count; i++) {
         if (m->entries[i]->must)
             history_fail("message m%llu was returned, but '%s' was there for it",

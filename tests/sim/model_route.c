@@ -69,10 +69,22 @@ static bool headers_match(const struct known_binding *b, const struct known_mess
     return any ? there > 0 : there == asked;
 }
 
+/* Of the exchanges that give a message to one of their bindings. */
+static bool picks(const struct known_exchange *e)
+{
+    return strncmp(e->type.s, "x-", 2) == 0;
+}
+
+/* The weights that clients use have one digit. */
+bool model_takes_key(const struct known_exchange *e, const struct text *key)
+{
+    return !is(&e->type, "x-consistent-hash") || (key->s[0] >= '1' && key->s[0] <= '9' && !key->s[1]);
+}
+
 static bool binding_matches(const struct known_binding *b, const struct known_message *m)
 {
     const struct text *type = &b->source->type;
-    if (is(type, "fanout"))
+    if (is(type, "fanout") || picks(b->source))
         return true;
     if (is(type, "topic"))
         return topic_matches(words(&b->key), words(&m->key));
@@ -113,13 +125,30 @@ static unsigned number_of_queue(const struct model *model, const struct known_qu
     return i;
 }
 
+/* An exchange with several bindings that gives a message to one of them: any may be it. */
+static enum sure surest(const struct model *model, const struct known_exchange *e, enum sure at,
+                        struct route_facts *facts)
+{
+    unsigned bindings = 0, sure = 0, queues = 0;
+    for (unsigned i = 0; i < model->binding_count; i++) {
+        const struct known_binding *b = model->bindings[i];
+        enum sure bound = b->source == e ? model_bound(b) : NO;
+        bindings += bound != NO;
+        sure += bound == YES;
+        queues += bound == YES && b->queue;
+    }
+    facts->races |= at == MAYBE || sure < bindings;
+    facts->one |= at == YES && bindings > 1 && queues == bindings;
+    return bindings > 1 ? MAYBE : YES;
+}
+
 /* What the exchange passes on. An alternate gets what no binding matches. Returns whether another exchange
  * got more. */
 static bool pass_on(const struct model *model, const struct known_message *m, unsigned from, enum sure *at,
-                    enum sure *to)
+                    enum sure *to, struct route_facts *facts)
 {
     const struct known_exchange *e = model->exchanges[from];
-    enum sure hit = NO;
+    enum sure hit = NO, most = picks(e) ? surest(model, e, at[from], facts) : YES;
     bool more = false;
     for (unsigned i = 0; i < model->binding_count; i++) {
         const struct known_binding *b = model->bindings[i];
@@ -128,9 +157,9 @@ static bool pass_on(const struct model *model, const struct known_message *m, un
             continue;
         raise(&hit, bound);
         if (b->queue)
-            raise(&to[number_of_queue(model, b->queue)], least(at[from], bound));
+            raise(&to[number_of_queue(model, b->queue)], least(at[from], least(bound, most)));
         else
-            more |= raise(&at[number_of_exchange(model, b->exchange)], least(at[from], bound));
+            more |= raise(&at[number_of_exchange(model, b->exchange)], least(at[from], least(bound, most)));
     }
     for (unsigned i = 0; hit != YES && e->alternate.s[0] && i < model->exchange_count; i++)
         if (same(&model->exchanges[i]->name, &e->alternate))
@@ -139,8 +168,10 @@ static bool pass_on(const struct model *model, const struct known_message *m, un
     return more;
 }
 
-void model_route(const struct model *model, const struct known_message *m, enum sure *to)
+struct route_facts model_route(const struct model *model, const struct known_message *m, enum sure *to)
 {
+    struct route_facts facts = {false, false};
+    unsigned visited = 0;
     enum sure at[64] = {NO};
     bool more = true;
     memset(to, 0, model->queue_count * sizeof *to);
@@ -148,7 +179,7 @@ void model_route(const struct model *model, const struct known_message *m, enum 
         for (unsigned i = 0; i < model->queue_count; i++)
             if (same(&model->queues[i]->name, &m->key))
                 to[i] = model->queues[i]->thing.there;
-        return;
+        return facts;
     }
     for (unsigned i = 0; i < model->exchange_count; i++)
         if (same(&model->exchanges[i]->name, &m->exchange))
@@ -157,6 +188,10 @@ void model_route(const struct model *model, const struct known_message *m, enum 
         more = false;
         for (unsigned i = 0; i < model->exchange_count; i++)
             if (at[i] != NO)
-                more |= pass_on(model, m, i, at, to);
+                more |= pass_on(model, m, i, at, to, &facts);
     }
+    for (unsigned i = 0; i < model->exchange_count; i++)
+        visited += at[i] != NO;
+    facts.one &= visited == 1;
+    return facts;
 }

@@ -53,13 +53,17 @@ static uint32_t scale(struct prng *prng, uint32_t usually)
     return (uint32_t)((uint64_t)usually * percent[prng_below(prng, sizeof percent / sizeof *percent)] / 100);
 }
 
+/* The types, those that give a message to one of their bindings last. */
+enum { PLAN_PLAIN = 4, PLAN_PICKING = 3 };
+static const char *const plan_types[PLAN_PLAIN + PLAN_PICKING] = {
+    "direct", "fanout", "topic", "headers", "x-consistent-hash", "x-random", "x-modulus-hash"};
+
 static void draw_names(struct plan *plan, struct prng *prng)
 {
-    static const char *const types[] = {"direct", "fanout", "topic", "headers"};
     for (unsigned i = 0; i < PLAN_EXCHANGES; i++) {
         struct exchange_plan *e = &plan->exchanges[i];
         snprintf(e->name, sizeof e->name, "e%u", i);
-        snprintf(e->type, sizeof e->type, "%s", types[prng_below(prng, 4)]);
+        snprintf(e->type, sizeof e->type, "%s", plan_types[prng_below(prng, PLAN_PLAIN + PLAN_PICKING)]);
         e->durable = prng_below(prng, 3) != 0;
         e->auto_delete = prng_below(prng, 4) == 0;
         e->internal = prng_below(prng, 10) == 0;
@@ -89,6 +93,23 @@ static void make_heavy(struct plan *plan)
     plan->deeds[DEED_PUBLISH_BURST] += 400;
     plan->persistent_ppm = 900000;
     plan->deed_ppm = 800000;
+}
+
+/* Many queues on few exchanges that give each message to one of them. */
+static void make_picky(struct plan *plan, struct prng *prng)
+{
+    plan->exchange_count = 1 + (unsigned)prng_below(prng, 2);
+    for (unsigned i = 0; i < plan->exchange_count; i++) {
+        struct exchange_plan *e = &plan->exchanges[i];
+        e->auto_delete = e->internal = false;
+        snprintf(e->type, sizeof e->type, "%s", plan_types[PLAN_PLAIN + prng_below(prng, PLAN_PICKING)]);
+    }
+    plan->deeds[DEED_EXCHANGE_BIND] = 0;
+    plan->deeds[DEED_QUEUE_DECLARE] += 60;
+    plan->deeds[DEED_QUEUE_BIND] += 120;
+    plan->deeds[DEED_PUBLISH] += 200;
+    plan->deeds[DEED_EXCHANGE_DECLARE] += 20;
+    plan->wide_ppm = 100000; /* to the default exchange */
 }
 
 /* Troubles come with deeds, not with steps: a busy broker meets as many as an idle one. */
@@ -123,6 +144,8 @@ void plan_draw(struct plan *plan, struct prng *prng)
     plan->heavy_ppm = some_ppm(prng);
     if (prng_below(prng, 3) == 0)
         make_heavy(plan);
+    if (prng_below(prng, 4) == 0)
+        make_picky(plan, prng);
     scale_troubles(plan);
     plan->step_ns_max = 100000;
     plan->disk_steps = (1u << prng_below(prng, 7)) - 1;
@@ -152,4 +175,12 @@ void plan_key(struct prng *prng, bool pattern, char key[PLAN_NAME_BYTES])
     for (unsigned i = 0; i < n; i++)
         len += (size_t)snprintf(key + len, PLAN_NAME_BYTES - len, "%s%s", i ? "." : "",
                                 words[prng_below(prng, pattern ? 5 : 3)]);
+}
+
+bool plan_is_weighted(const struct plan *plan, const char *exchange)
+{
+    for (unsigned i = 0; i < plan->exchange_count; i++)
+        if (strcmp(plan->exchanges[i].name, exchange) == 0)
+            return strcmp(plan->exchanges[i].type, "x-consistent-hash") == 0;
+    return false;
 }

@@ -101,3 +101,5 @@ void plan_draw(struct plan *plan, struct prng *prng);
 enum deed plan_deed(const struct plan *plan, struct prng *prng);
 /* A routing key, or a pattern for a topic binding. */
 void plan_key(struct prng *prng, bool pattern, char key[PLAN_NAME_BYTES]);
+/* Whether bindings on the exchange have weights for keys. */
+bool plan_is_weighted(const struct plan *plan, const char *exchange);

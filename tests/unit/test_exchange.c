@@ -366,7 +366,8 @@ static void begin_world(uint64_t seed)
     memset(&w, 0, sizeof w);
     prng_seed(&w.prng, seed);
     for (unsigned i = 0; i < EXCHANGES; i++) {
-        exchange_init(&w.exchanges[i], i, i < EXCHANGE_TYPES ? i : prng_below(&w.prng, EXCHANGE_TYPES));
+        exchange_init(&w.exchanges[i], i,
+                      i <= EXCHANGE_HEADERS ? i : prng_below(&w.prng, EXCHANGE_HEADERS + 1));
         w.alternate[i] = (int)prng_below(&w.prng, EXCHANGES + 3) - 3;
         if (w.alternate[i] < 0)
             w.alternate[i] = -1;

@@ -189,3 +189,25 @@ Test(unconfirmed, everyone_is_told_once)
     for (uint64_t seed = 1; seed < 20; seed++)
         play(seed);
 }
+
+/* One router left it to another, that has not kept it either: that is no confirm. */
+Test(unconfirmed, kept_by_nobody_who_should)
+{
+    struct unconfirmed u;
+    struct confirmed confirmed;
+    unconfirmed_init(&u, 1);
+    for (int i = 0; i < 3; i++)
+        unconfirmed_add(&u, 2, true);
+    unconfirmed_answer(&u, 1, 3, CONFIRM_UNROUTED | CONFIRM_ELSEWHERE, decided, NULL);
+    cr_assert(!unconfirmed_take(&u, &confirmed));
+    unconfirmed_answer(&u, 1, 1, 0, decided, NULL);
+    cr_assert(!u.refused);
+    unconfirmed_answer(&u, 2, 1, CONFIRM_UNROUTED, decided, NULL);
+    unconfirmed_answer(&u, 3, 1, 0, decided, NULL);
+    cr_assert(u.refused);
+    cr_assert(unconfirmed_take(&u, &confirmed) && confirmed.seq == 1 && !confirmed.refused);
+    cr_assert(unconfirmed_take(&u, &confirmed) && confirmed.seq == 2 && confirmed.refused);
+    cr_assert(unconfirmed_take(&u, &confirmed) && confirmed.seq == 3 && !confirmed.refused);
+    cr_assert(!unconfirmed_take(&u, &confirmed));
+    unconfirmed_free(&u, decided, NULL);
+}

@@ -53,7 +53,12 @@ static struct row *add(struct exchange_table *table, const struct exchange_updat
     struct row *r = calloc(1, sizeof *r + u->name_len);
     CHECK(r);
     r->row = (struct exchange_row){
-        .id = u->id, .vhost = u->vhost, .internal = u->internal, .is_default = u->is_default};
+        .id = u->id,
+        .vhost = u->vhost,
+        .internal = u->internal,
+        .is_default = u->is_default,
+        .delayed = u->delayed,
+    };
     r->name_len = u->name_len;
     memcpy(r->name, u->name, u->name_len);
     map_add(&table->by_name, &r->by_name, hash_keyed(span_of(u->name, u->name_len), u->vhost));

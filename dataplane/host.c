@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "front_inside.h"
 #include "router/message.h"
+#include "router/properties.h"
 
 /* ---- the connection ------------------------------------------------------------------------------ */
 
@@ -172,11 +173,18 @@ static void lend_buffer(struct front *front, uint8_t *buffer)
     memcpy(row->sent, front->sent, sizeof row->sent[0] * front->options.routers);
 }
 
+static bool is_delayed(const struct command_publish *p)
+{
+    return (p->flags & PUBLISH_MARKED) && header_delay(span_of(p->bytes + p->headers_at, p->headers_len)) > 0;
+}
+
 static uint64_t routers_for(const struct host *host, const struct exchange_row *exchange,
                             const struct command_publish *publish)
 {
     if (host->front->options.routers == 1)
         return 1;
+    if (exchange->delayed && is_delayed(publish))
+        return UINT64_C(1) << router_of_delays(exchange->id, host->front->options.routers);
     if (exchange->is_default) {
         struct span copies = command_copies(publish), key = span_of(publish->bytes, publish->key_len);
         uint64_t routers = 0;

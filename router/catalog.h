@@ -19,6 +19,7 @@ struct catalog_exchange {
     uint32_t vhost;
     struct name name, alternate; /* alternate.len 0: none */
     bool durable, auto_delete, internal, is_default;
+    bool delayed; /* x-delayed-message: delay.h */
     struct span arguments;
     size_t queue_bindings; /* of this router's queues */
     uint64_t interest;     /* routers that must see what is published to it, as everyone was told */

@@ -312,6 +312,7 @@ struct exchange_update {
     uint64_t interest; /* routers that must be sent its publishes, a bit each */
     bool gone;         /* the exchange is deleted */
     bool internal;     /* clients may not publish to it */
+    bool delayed;      /* what its header x-delay delays goes to one router: router_of_delays() */
     bool is_default;   /* the key names the queue, and so the one router */
     uint32_t vhost;
     uint8_t name_len;
@@ -366,6 +367,12 @@ static inline struct span name_span(const struct name *n)
 static inline unsigned router_of_queue(uint32_t vhost, struct span queue, unsigned routers)
 {
     return routers == 1 ? 0 : (unsigned)((hash_bytes(queue, vhost) >> 32) % routers);
+}
+
+/* The router where an exchange's delayed messages wait. */
+static inline unsigned router_of_delays(uint64_t exchange, unsigned routers)
+{
+    return (unsigned)(hash_id(exchange) % routers);
 }
 
 /* s.len must be at most NAME_MAX_BYTES. */

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "router/agent.h"
+#include "router/delay.h"
 #include "router/deliver.h"
 #include "router/large.h"
 #include "router/properties.h"
@@ -69,12 +70,32 @@ static uint8_t *join(struct router *router, struct queue *queue, const struct me
     return body;
 }
 
+/* With the copies that its CC header asks for, whose list has room behind the properties. */
+static struct reposted send_off(struct router *router, struct queue *queue, struct repost *r, uint64_t number)
+{
+    struct properties p;
+    uint8_t *copies = (uint8_t *)(uintptr_t)r->properties.at + r->properties.len;
+    if (properties_read(r->properties, &p))
+        r->copies = span_of(copies, (size_t)(put_copies(copies, p.headers) - copies));
+    return repost(router, r, (struct ticket){queue->handle, number});
+}
+
 /* Publishes it. marks: where to write the properties, behind them the copies. */
 static struct reposted send(struct router *router, struct queue *queue, const struct message *m,
                             struct span body, uint8_t *marks, const struct dying *dying, uint64_t number)
 {
     const struct settings *s = &queue->shape->settings;
     bool rekeyed = settings_has(s, SETTING_DEAD_KEY);
+    struct repost r = {
+        .properties = {marks, 0},
+        .body = body,
+        .protocol = m->protocol,
+        .persistent = m->flags & MESSAGE_PERSISTENT,
+    };
+    if (queue->shape->delay) {
+        delay_leave(router, queue, m, marks, &r);
+        return send_off(router, queue, &r, number);
+    }
     struct death death = {
         .queue = name_span(&queue->name),
         .reason = dying->reason,
@@ -92,21 +113,13 @@ static struct reposted send(struct router *router, struct queue *queue, const st
                  queue->name.len, queue->name.bytes);
         return (struct reposted){.routed = true};
     }
-    struct repost r = {
-        .vhost = queue->vhost,
-        .exchange = s->text[SETTING_DEAD_EXCHANGE],
-        .key = rekeyed ? s->text[SETTING_DEAD_KEY] : message_key(m),
-        .copies = {marks + len, 0},
-        .properties = {marks, len},
-        .body = body,
-        .protocol = m->protocol,
-        .persistent = m->flags & MESSAGE_PERSISTENT,
-        .dead = true,
-    };
-    struct properties p;
-    if (!rekeyed && properties_read(r.properties, &p))
-        r.copies.len = (size_t)(put_copies(marks + len, p.headers) - (marks + len));
-    return repost(router, &r, (struct ticket){queue->handle, number});
+    r.vhost = queue->vhost;
+    r.exchange = s->text[SETTING_DEAD_EXCHANGE];
+    r.key = rekeyed ? s->text[SETTING_DEAD_KEY] : message_key(m);
+    r.properties.len = len;
+    r.dead = true;
+    return rekeyed ? repost(router, &r, (struct ticket){queue->handle, number})
+                   : send_off(router, queue, &r, number);
 }
 
 static struct reposted publish(struct router *router, struct queue *queue, const struct head *head,

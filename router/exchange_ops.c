@@ -20,6 +20,37 @@ static void not_found(struct router *router, struct op *op, const struct name *n
                   router_vhost_name(router, op->vhost));
 }
 
+/* ---- its type -------------------------------------------------------------------------------------- */
+
+static const char delayed_type[] = "x-delayed-message";
+
+static bool is_delayed(const struct op *op)
+{
+    return span_is(name_span(&op->type), delayed_type);
+}
+
+/* How it routes; EXCHANGE_TYPES: there is no such type. One that delays says what it is otherwise. */
+static enum exchange_type type_of(const struct op *op)
+{
+    struct field field;
+    if (!is_delayed(op))
+        return exchange_type_of(name_span(&op->type));
+    return table_find(op->arguments, "x-delayed-type", &field) && field.type == 'S'
+               ? exchange_type_of(field.value)
+               : EXCHANGE_TYPES;
+}
+
+static void refuse_type(struct router *router, struct op *op)
+{
+    if (is_delayed(op))
+        router_refuse(router, op, ERR_PRECONDITION_FAILED,
+                      "Invalid argument, 'x-delayed-type' must be an existing exchange type");
+    else
+        router_refuse(router, op, ERR_COMMAND_INVALID, "unknown exchange type '%.*s'", NAME(op->type));
+}
+
+/* ---- declare, delete, bind -------------------------------------------------------------------------- */
+
 static void equivalent(struct router *router, struct op *op, struct catalog_exchange *e)
 {
     char what[NAME_MAX_BYTES * 2 + 64];
@@ -27,9 +58,9 @@ static void equivalent(struct router *router, struct op *op, struct catalog_exch
     snprintf(what, sizeof what, "exchange '%.*s' in vhost '%s'", NAME(e->name),
              router_vhost_name(router, op->vhost));
     op->error = ERR_PRECONDITION_FAILED;
-    if (exchange_type_of(name_span(&op->type)) != e->exchange.type)
+    if (type_of(op) != e->exchange.type || is_delayed(op) != e->delayed)
         snprintf(text, sizeof op->text, "inequivalent arg 'type' for %s: received '%.*s' but current is '%s'",
-                 what, NAME(op->type), exchange_type_name(e->exchange.type));
+                 what, NAME(op->type), e->delayed ? delayed_type : exchange_type_name(e->exchange.type));
     else if (flag_equivalent("durable", op->flags & OP_DURABLE, e->durable, what, text, sizeof op->text) &&
              flag_equivalent("auto_delete", op->flags & OP_AUTO_DELETE, e->auto_delete, what, text,
                              sizeof op->text) &&
@@ -68,6 +99,7 @@ static void spread_put(struct router *router, const struct catalog_exchange *e)
         .durable = e->durable,
         .auto_delete = e->auto_delete,
         .internal = e->internal,
+        .delayed = e->delayed,
         .arguments = e->arguments,
     };
     registrar_spread(router, &u, e);
@@ -90,6 +122,7 @@ static void create(struct router *router, struct op *op, enum exchange_type type
     e->durable = op->flags & OP_DURABLE;
     e->auto_delete = op->flags & OP_AUTO_DELETE;
     e->internal = op->flags & OP_INTERNAL;
+    e->delayed = is_delayed(op);
     if (alternate.len) {
         e->alternate_next = router->registrar.alternates;
         router->registrar.alternates = e;
@@ -107,7 +140,7 @@ static void create(struct router *router, struct op *op, enum exchange_type type
 static void declare(struct router *router, struct op *op)
 {
     struct catalog_exchange *e = find(router, op, &op->name);
-    enum exchange_type type = exchange_type_of(name_span(&op->type));
+    enum exchange_type type = type_of(op);
     if (op->flags & OP_PASSIVE) {
         if (e)
             router_answer(router, op);
@@ -116,7 +149,7 @@ static void declare(struct router *router, struct op *op)
         return;
     }
     if (type == EXCHANGE_TYPES)
-        router_refuse(router, op, ERR_COMMAND_INVALID, "unknown exchange type '%.*s'", NAME(op->type));
+        refuse_type(router, op);
     else if (e)
         equivalent(router, op, e);
     else if (span_starts(name_span(&op->name), "amq."))

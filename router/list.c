@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "router/agent.h"
+#include "router/delay.h"
 
 /* Clients choose the name: a line stays a line, and a column a column. */
 static void put_name(FILE *out, const struct name *name)
@@ -18,6 +19,8 @@ static void one_line(struct map_node *node, void *owner)
 {
     FILE *out = owner;
     const struct queue *q = container_of(node, struct queue, by_name);
+    if (delay_is_queue(q->vhost))
+        return;
     fprintf(out, "%u\t", q->vhost);
     put_name(out, &q->name);
     fprintf(out, "\t%llu\t%llu\t%u\t%llu\t%s%s%s\n", (unsigned long long)q->index.ready,

@@ -53,7 +53,7 @@ struct update {
     enum exchange_type type;
     uint32_t vhost;
     struct name name, alternate;
-    bool durable, auto_delete, internal, is_default;
+    bool durable, auto_delete, internal, is_default, delayed;
     /* PUT: arguments; BIND, UNBIND: key and arguments. malloc'd. */
     struct span key, arguments;
     struct shadow shadow;

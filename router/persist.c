@@ -71,7 +71,8 @@ void persist_exchange(struct router *router, const struct catalog_exchange *e)
     r->vhost = e->vhost;
     r->arguments_len = (uint32_t)e->arguments.len;
     r->type = (uint8_t)e->exchange.type;
-    r->flags = (e->auto_delete ? RECORD_AUTO_DELETE : 0) | (e->internal ? RECORD_INTERNAL : 0);
+    r->flags = (e->auto_delete ? RECORD_AUTO_DELETE : 0) | (e->internal ? RECORD_INTERNAL : 0) |
+               (e->delayed ? RECORD_DELAYED : 0);
     r->name_len = e->name.len;
     r->alternate_len = e->alternate.len;
     uint8_t *at = put_span((uint8_t *)(r + 1), name_span(&e->name));

@@ -56,7 +56,7 @@ struct record_id {
     uint64_t id;
 };
 
-enum { RECORD_AUTO_DELETE = 1, RECORD_INTERNAL = 2 };
+enum { RECORD_AUTO_DELETE = 1, RECORD_INTERNAL = 2, RECORD_DELAYED = 4 };
 
 struct record_queue {
     struct record record;

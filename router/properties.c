@@ -143,3 +143,10 @@ size_t properties_add(uint8_t *to, struct span properties, struct span headers)
     at = old.at + old.len;
     return (size_t)(put_span(to, span_of(at, (size_t)(end - at))) - start);
 }
+
+int64_t header_delay(struct span headers)
+{
+    struct field field;
+    int64_t ms;
+    return headers.len && table_find(headers, "x-delay", &field) && field_int(&field, &ms) ? ms : 0;
+}

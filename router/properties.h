@@ -49,6 +49,8 @@ struct properties {
 #define EXPIRATION_MAX UINT64_C(315360000000) /* ten years, which is RabbitMQ's bound */
 bool expiration_ms(struct span text, uint64_t *ms);
 
+/* The header x-delay in a table: milliseconds; 0 if there is none, or it isn't a whole number. */
+int64_t header_delay(struct span headers);
 /* Writes well-formed properties with more headers, the fields of a table, behind those there are; returns
  * their length. Room: both and six bytes. */
 size_t properties_add(uint8_t *to, struct span properties, struct span headers);

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "router/agent.h"
+#include "router/delay.h"
 #include "router/large.h"
 #include "router/shape.h"
 #include "router/spot.h"
@@ -51,6 +52,19 @@ static void match_queues(struct router *router, uint32_t vhost, struct publishin
     p->to = (struct recipients){match->found, match->count};
 }
 
+/* It waits, and is safe if the exchange is, whatever the publisher thinks of it. */
+static void match_delay(struct router *router, struct catalog_exchange *e, struct publishing *p)
+{
+    router->one = &delay_queue(router, e)->destination;
+    p->to = (struct recipients){&router->one, 1};
+}
+
+/* Of what is delayed nothing is lost. */
+static bool keeps_all(const struct publishing *p)
+{
+    return p->to.count == 1 && delay_is_queue(queue_of(p->to.list[0])->vhost);
+}
+
 void publish_look(struct router *router, struct publishing *p)
 {
     uint8_t flags = p->publish->flags;
@@ -60,7 +74,7 @@ void publish_look(struct router *router, struct publishing *p)
         durable |= queue->durable;
         shaped |= queue->shape != NULL;
     }
-    durable &= (flags & PUBLISH_PERSISTENT) != 0;
+    durable &= (flags & PUBLISH_PERSISTENT) || keeps_all(p);
     p->shaped = shaped;
     p->wants_disk = durable;
     p->durable = durable && !router->store.failed;
@@ -69,7 +83,9 @@ void publish_look(struct router *router, struct publishing *p)
 void publish_match(struct router *router, struct catalog_exchange *e, struct publishing *p)
 {
     const struct command_publish *c = p->publish;
-    if (e && e->is_default && (c->flags & PUBLISH_COPIES)) {
+    if (e && e->delayed && !p->at_once && delay_wanted(e, p)) {
+        match_delay(router, e, p);
+    } else if (e && e->is_default && (c->flags & PUBLISH_COPIES)) {
         match_queues(router, e->vhost, p);
     } else if (e && e->is_default) {
         struct queue *queue = catalog_queue(&router->catalog, e->vhost, span_of(c->bytes, c->key_len));

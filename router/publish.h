@@ -18,6 +18,7 @@ struct recipients {
 struct marks {
     uint64_t expiration_ms; /* its own; NO_LIMIT: none */
     uint64_t arrival_ms;    /* since 1970; 0: no queue wants to know */
+    uint64_t delay_ms;      /* what x-delay says; 0: none */
     uint8_t priority;
 };
 
@@ -28,6 +29,7 @@ struct publishing {
     bool durable;    /* it belongs on disk: it is persistent and a durable queue gets it */
     bool wants_disk; /* the same, were the journal sound */
     bool shaped;    /* marks are to be read: a recipient has a shape, or the message an expiration, perhaps */
+    bool at_once;   /* it has been delayed already: delay.h */
     bool refused;   /* a queue that is full has refused it: the publisher is told so */
     bool elsewhere; /* another router was picked to get it (match.elsewhere) */
     struct recipients to;

@@ -59,6 +59,7 @@ static void send_front(struct router *router, unsigned front, uint64_t number,
     u->gone = gone;
     u->internal = e->internal;
     u->is_default = e->is_default;
+    u->delayed = e->delayed;
     u->vhost = e->vhost;
     u->name_len = e->name.len;
     memcpy(u->name, e->name.bytes, e->name.len);

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "router/agent.h"
+#include "router/delay.h"
 #include "router/large.h"
 #include "router/persist.h"
 #include "router/shape.h"
@@ -106,9 +108,13 @@ static void replay_queue(struct router *router, const struct record_queue *r)
     queue->durable = true;
     queue->auto_delete = r->flags & RECORD_AUTO_DELETE;
     queue->arguments = span_copy(span_of(at + r->name_len, r->arguments_len));
-    struct settings settings;
-    settings_load(&settings, queue->arguments);
-    shape_apply(router, queue, &settings);
+    if (!delay_is_queue(queue->vhost)) {
+        struct settings settings;
+        settings_load(&settings, queue->arguments);
+        shape_apply(router, queue, &settings);
+    } else if (!delay_recover(router, queue)) {
+        log_line(LOG_WARNING, "router", "what waited for a deleted exchange is gone with it");
+    }
     queue->index.tail = queue->index.next = r->tail;
     catalog_queue_add(&router->catalog, queue);
     if (r->number >= router->catalog.queue_next)
@@ -169,6 +175,7 @@ static void replay_exchange(struct router *router, const struct record_exchange 
     e->durable = true;
     e->auto_delete = r->flags & RECORD_AUTO_DELETE;
     e->internal = r->flags & RECORD_INTERNAL;
+    e->delayed = r->flags & RECORD_DELAYED;
     name_set(&e->alternate, span_of(alternate, r->alternate_len));
 }
 
@@ -307,6 +314,8 @@ static void mark_redelivered(struct map_node *node, void *owner)
     struct queue *queue = container_of(node, struct queue, by_name);
     uint64_t seq = 0;
     (void)owner;
+    if (delay_is_queue(queue->vhost))
+        return;
     for (struct entry *entry; (entry = index_ready_from(&queue->index, &seq)); seq++)
         entry->redelivered = 1;
 }

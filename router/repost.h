@@ -26,7 +26,8 @@ struct repost {
     struct span properties, body;
     uint8_t protocol;
     bool persistent;
-    bool dead; /* a dead letter: circles are broken (death.h) */
+    bool dead;    /* a dead letter: circles are broken (death.h) */
+    bool at_once; /* it has been delayed: delay.h */
 };
 
 struct reposted {

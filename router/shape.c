@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "router/agent.h"
+#include "router/delay.h"
 #include "router/deliver.h"
 #include "router/lanes.h"
 #include "router/properties.h"
@@ -23,7 +24,9 @@ static void expire(struct router *router, struct queue *queue)
 {
     uint64_t seq, now = router_wall_ms(router);
     struct entry *entry;
-    while ((entry = index_head(&queue->index, &seq))) {
+    if (queue->shape->delay)
+        delay_expire(router, queue);
+    while (!queue->shape->delay && (entry = index_head(&queue->index, &seq))) {
         uint64_t expires = index_note(&queue->index, seq).expires;
         if (!expires || expires > now)
             break;
@@ -67,6 +70,8 @@ void shape_watch(struct router *router, struct queue *queue)
 {
     struct shape *shape = queue->shape;
     uint64_t seq;
+    if (shape->delay)
+        return; /* it watches the earliest, which is not the head */
     struct entry *entry = index_head(&queue->index, &seq);
     uint64_t expires = entry ? index_note(&queue->index, seq).expires : 0;
     if (expires)
@@ -121,11 +126,19 @@ static void wake(struct map_node *node, void *owner)
 {
     struct router *router = owner;
     struct queue *queue = container_of(node, struct queue, by_name);
-    if (!queue->shape)
+    if (queue->shape && queue->shape->delay)
+        delay_wake(router, queue);
+    if (!queue->shape || queue->shape->delay)
         return;
     order(router, queue);
     shape_used(router, queue);
     shape_pushed(router, queue, 0);
+}
+
+void shape_for_delay(struct queue *queue, struct delay *delay)
+{
+    shape_for_expiration(queue);
+    queue->shape->delay = delay;
 }
 
 void shapes_wake(struct router *router)
@@ -144,6 +157,9 @@ void shape_free(struct router *router, struct queue *queue)
     alarm_cancel(router, &shape->retry);
     fifo_free(&shape->dead.line);
     gaps_free(&shape->gaps);
+    if (shape->delay)
+        due_heap_free(&shape->delay->heap);
+    free(shape->delay);
     free(shape);
     queue->shape = NULL;
 }
@@ -170,6 +186,8 @@ void marks_read(struct marks *marks, struct span properties)
     if (!properties_read(properties, &known))
         return;
     marks->priority = known.priority;
+    int64_t delay = header_delay(known.headers);
+    marks->delay_ms = delay > 0 ? (uint64_t)delay : 0;
     if (!(known.flags & HAS_EXPIRATION) || !expiration_ms(known.expiration, &marks->expiration_ms))
         marks->expiration_ms = NO_LIMIT;
 }
@@ -212,8 +230,9 @@ void shape_publish(struct router *router, struct publishing *p, struct marks *ma
             shape_for_expiration(queue);
         if (queue->shape && !takes(router, queue, p))
             continue;
-        timed |= marks->expiration_ms != NO_LIMIT ||
-                 (queue->shape && settings_has(&queue->shape->settings, SETTING_TTL));
+        timed |=
+            marks->expiration_ms != NO_LIMIT ||
+            (queue->shape && (settings_has(&queue->shape->settings, SETTING_TTL) || queue->shape->delay));
         p->to.list[left++] = p->to.list[i];
     }
     p->to.count = left;
@@ -227,6 +246,8 @@ struct entry_note shape_note(const struct queue *queue, const struct marks *mark
     const struct settings *s = &queue->shape->settings;
     uint64_t ttl =
         s->value[SETTING_TTL] < marks->expiration_ms ? s->value[SETTING_TTL] : marks->expiration_ms;
+    if (queue->shape->delay)
+        ttl = marks->delay_ms; /* its own expiration counts from when it has been delayed */
     if (ttl != NO_LIMIT && marks->arrival_ms)
         note.expires = marks->arrival_ms + ttl;
     if (settings_has(s, SETTING_PRIORITY))
@@ -239,6 +260,11 @@ void shape_pushed(struct router *router, struct queue *queue, uint64_t seq)
 {
     uint64_t overflow = queue->shape->settings.value[SETTING_OVERFLOW], head;
     bool drops = overflow == NO_LIMIT || overflow == OVERFLOW_DROP_HEAD;
+    if (queue->shape->delay) {
+        if (seq)
+            delay_add(router, queue, seq, index_note(&queue->index, seq).expires);
+        return;
+    }
     if (is_over(queue, 0, 0))
         deliver_first(router, queue);
     if (!queue->ready)

@@ -17,6 +17,7 @@
 #include "router/index.h"
 #include "router/settings.h"
 
+struct delay;
 struct event_deliver;
 struct marks;
 struct publishing;
@@ -31,7 +32,8 @@ struct shape {
     struct alarm retry;  /* a dead letter that found no queue is tried again */
     uint64_t used_ns;    /* when it was last used */
     struct dead_letters dead;
-    struct gaps gaps; /* where deliveries carry their number */
+    struct gaps gaps;    /* where deliveries carry their number */
+    struct delay *delay; /* not NULL: clients don't see the queue, its messages wait (delay.h); owned */
 };
 
 /* Gives the queue the shape that its settings ask for: at its declaration, when it is replayed, and whenever
@@ -40,6 +42,8 @@ void shape_apply(struct router *router, struct queue *queue, const struct settin
 void shape_free(struct router *router, struct queue *queue);
 /* A message with an expiration of its own is the queue's: it needs a shape. */
 void shape_for_expiration(struct queue *queue);
+/* It is one where messages wait: takes over delay. */
+void shape_for_delay(struct queue *queue, struct delay *delay);
 /* At the first poll: what was recovered begins to live. */
 void shapes_wake(struct router *router);
 

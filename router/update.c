@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "router/agent.h"
 #include "router/dead_letter.h"
+#include "router/delay.h"
 #include "router/repost.h"
 
 /* ---- telling ------------------------------------------------------------------------------------ */
@@ -131,6 +132,7 @@ static void put(struct router *router, struct update *u)
     e->durable = u->durable;
     e->auto_delete = u->auto_delete;
     e->internal = u->internal;
+    e->delayed = u->delayed;
 }
 
 void exchange_forget_here(struct router *router, struct catalog_exchange *e)
@@ -144,6 +146,7 @@ void exchange_forget_here(struct router *router, struct catalog_exchange *e)
         else if (!d->exchange)
             stat_add(&router->stats.bindings, -1);
     }
+    delay_drop(router, e);
     catalog_exchange_delete(&router->catalog, e);
 }
 
@@ -215,6 +218,7 @@ static void adopt(struct map_node *node, void *owner)
     e->durable = from->durable;
     e->auto_delete = from->auto_delete;
     e->internal = from->internal;
+    e->delayed = from->delayed;
 }
 
 static void adopt_links(struct map_node *node, void *owner)

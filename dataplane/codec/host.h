@@ -76,6 +76,7 @@ struct exchange_row {
     uint32_t vhost;
     bool internal;
     bool is_default;
+    bool delayed;
 };
 
 /* NULL: there is none of that name. */

@@ -38,7 +38,7 @@ INCLUDES = [
                ("front.*", "front_inside.h", "host.c", "events.c", "listing.c", "port.c", "output.*", "lent.*", "exchange_table.*")], [
         BASE, ("dataplane/transport/transport.h", "where its bytes come from"),
         ("dataplane/codec/*", "what its bytes mean"), *VOCABULARY, MESSAGE,
-        ("router/access.h", "who may log in"),
+        ("router/access.h", "who may log in"), ("router/properties.h", "whether a header delays a publish"),
         ("dataplane/front*.h", "itself"), ("dataplane/transport/output.h", "itself"), ("dataplane/lent.h", "itself"),
         ("dataplane/exchange_table.h", "itself"),
     ]),

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "router/agent.h"
+#include "router/consumer.h"
 #include "router/large.h"
 #include "router/shape.h"
 

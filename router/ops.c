@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "router/agent.h"
 #include "router/arguments.h"
+#include "router/consumer.h"
 #include "router/headers.h"
 #include "router/shape.h"
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "journal/journal.h"
 #include "router/agent.h"
+#include "router/consumer.h"
 #include "router/large.h"
 #include "router/shape.h"
 

@@ -1,46 +1,231 @@
 #include "router/consumer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "router/agent.h"
 #include "router/shape.h"
+#include "router/table.h"
+
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+static struct consumer **turn_of(const struct consumer *consumer)
+{
+    struct queue *queue = consumer->queue;
+    return consumer->rank == queue->top ? &queue->ready : &consumer->rank->ready;
+}
+
+/* rank: NULL when nobody is ready. */
+static void put_on_top(struct queue *queue, struct rank *rank)
+{
+    if (queue->top)
+        queue->top->ready = queue->ready;
+    queue->top = rank;
+    queue->ready = rank ? rank->ready : NULL;
+}
 
 static void unlink_ready(struct consumer *consumer)
 {
     struct queue *queue = consumer->queue;
+    struct consumer **turn = turn_of(consumer);
     if (!consumer->next)
         return;
-    if (queue->ready == consumer)
-        queue->ready = consumer->next == consumer ? NULL : consumer->next;
+    if (*turn == consumer)
+        *turn = consumer->next == consumer ? NULL : consumer->next;
     consumer->prev->next = consumer->next;
     consumer->next->prev = consumer->prev;
     consumer->next = consumer->prev = NULL;
+    if (queue->ready)
+        return;
+    struct rank *rank = queue->top->lower;
+    while (rank && !rank->ready)
+        rank = rank->lower;
+    put_on_top(queue, rank);
 }
 
-/* Behind all others: just before the one whose turn is next. */
+/* Behind all others of its rank: just before the one whose turn is next. */
 static void link_ready(struct consumer *consumer)
 {
     struct queue *queue = consumer->queue;
     if (consumer->next)
         return;
-    if (!queue->ready) {
-        consumer->next = consumer->prev = queue->ready = consumer;
+    if (!queue->top || consumer->rank->priority > queue->top->priority)
+        put_on_top(queue, consumer->rank);
+    struct consumer **turn = turn_of(consumer);
+    if (!*turn) {
+        consumer->next = consumer->prev = *turn = consumer;
         return;
     }
-    consumer->next = queue->ready;
-    consumer->prev = queue->ready->prev;
+    consumer->next = *turn;
+    consumer->prev = (*turn)->prev;
     consumer->prev->next = consumer->next->prev = consumer;
+}
+
+/* ---- ranks ----------------------------------------------------------------------------------- */
+
+/* Where the rank of that priority stands or would stand; *higher: the one before it, NULL if there is none.
+ */
+static struct rank **rank_place(struct queue *queue, int64_t priority, struct rank **higher)
+{
+    struct rank **at = &queue->ranks;
+    for (*higher = NULL; *at && (*at)->priority > priority; at = &(*at)->lower)
+        *higher = *at;
+    return at;
+}
+
+/* The queue's consumers stand by priority, and by age in each: the first is the one to take over. */
+static void rank_join(struct consumer *consumer, int64_t priority)
+{
+    struct queue *queue = consumer->queue;
+    struct rank *higher, **at = rank_place(queue, priority, &higher), *rank = *at;
+    if (!rank || rank->priority != priority) {
+        rank = calloc(1, sizeof *rank);
+        CHECK(rank);
+        rank->priority = priority;
+        rank->lower = *at;
+        *at = rank;
+    }
+    struct consumer *before = rank->last ? rank->last : higher ? higher->last : NULL;
+    consumer->all_prev = before;
+    consumer->all_next = before ? before->all_next : queue->all;
+    *(before ? &before->all_next : &queue->all) = consumer;
+    if (consumer->all_next)
+        consumer->all_next->all_prev = consumer;
+    rank->last = consumer;
+    rank->consumers++;
+    consumer->rank = rank;
+}
+
+/* The consumer isn't ready: so its rank, when it was the last of it, isn't on top. */
+static void rank_leave(struct consumer *consumer)
+{
+    struct queue *queue = consumer->queue;
+    struct rank *rank = consumer->rank, *higher;
+    if (rank->last == consumer)
+        rank->last = consumer->all_prev; /* another rank's if this was the only one */
+    *(consumer->all_prev ? &consumer->all_prev->all_next : &queue->all) = consumer->all_next;
+    if (consumer->all_next)
+        consumer->all_next->all_prev = consumer->all_prev;
+    if (--rank->consumers)
+        return;
+    *rank_place(queue, rank->priority, &higher) = rank->lower;
+    free(rank);
+}
+
+/* ---- the single active one ------------------------------------------------------------------- */
+
+static bool is_single(const struct queue *queue)
+{
+    return queue->shape && queue->shape->settings.value[SETTING_SINGLE_ACTIVE] == 1;
+}
+
+/* The first of all takes over; active: the one that has been it until now, or NULL. */
+static void hand_over(struct router *router, struct queue *queue, struct consumer *active)
+{
+    struct consumer *next = queue->all;
+    if (active)
+        active->held = (uint8_t)((active->held & ~HELD_LEAVING) | HELD_WAITING);
+    queue->shape->active = next;
+    if (!next)
+        return;
+    next->held &= (uint8_t)~HELD_WAITING;
+    consumer_update(router, next);
+}
+
+static void leave_if_done(struct router *router, struct consumer *active)
+{
+    if (active->credit >= active->most)
+        hand_over(router, active->queue, active);
+}
+
+/* Whether the active one is to make room for another depends on who is there. */
+static void look_at_active(struct router *router, struct queue *queue)
+{
+    struct consumer *active = queue->shape->active;
+    bool quorum = settings_type(&queue->shape->settings) == TYPE_QUORUM;
+    if (quorum && queue->ranks && queue->ranks->priority > active->rank->priority)
+        active->held |= HELD_LEAVING;
+    else
+        active->held &= (uint8_t)~HELD_LEAVING;
+    consumer_update(router, active);
+}
+
+static void single_join(struct router *router, struct consumer *consumer)
+{
+    struct shape *shape = consumer->queue->shape;
+    if (!shape->active) {
+        shape->active = consumer;
+        return;
+    }
+    consumer->held |= HELD_WAITING;
+    look_at_active(router, consumer->queue);
+}
+
+static void single_leave(struct router *router, struct queue *queue, bool was_active)
+{
+    if (was_active)
+        hand_over(router, queue, NULL);
+    else
+        look_at_active(router, queue);
 }
 
 void consumer_update(struct router *router, struct consumer *consumer)
 {
-    if (consumer->credit > 0 && consumer->window > 0 && !consumer->paused) {
+    if (consumer->credit > 0 && consumer->window > 0 && !consumer->held) {
         link_ready(consumer);
         queue_wake(router, consumer->queue);
-    } else {
-        unlink_ready(consumer);
+        return;
     }
+    unlink_ready(consumer);
+    if (consumer->held & HELD_LEAVING)
+        leave_if_done(router, consumer);
+}
+
+/* ---- coming and going ------------------------------------------------------------------------ */
+
+static int64_t priority_of(const struct op *op)
+{
+    struct field field;
+    int64_t priority = 0;
+    return table_find(op->arguments, "x-priority", &field) && field_int(&field, &priority) ? priority : 0;
+}
+
+static bool has_room_for_rank(const struct queue *queue, int64_t priority)
+{
+    unsigned ranks = 0;
+    for (const struct rank *rank = queue->ranks; rank; rank = rank->lower, ranks++)
+        if (rank->priority == priority)
+            return true;
+    return ranks < CONSUMER_PRIORITIES_MAX;
+}
+
+bool consumer_check(const struct queue *queue, const struct op *op, const char *what, char *text,
+                    size_t text_size)
+{
+    struct field field;
+    int64_t priority;
+    if (!table_find(op->arguments, "x-priority", &field))
+        return true;
+    if (queue->shape && settings_type(&queue->shape->settings) == TYPE_STREAM)
+        snprintf(text, text_size, "invalid arg 'x-priority' for %s of queue type rabbit_stream_queue", what);
+    else if (!field_int(&field, &priority))
+        snprintf(text, text_size, "invalid arg 'x-priority' for %s: \"expected integer, got %s\"", what,
+                 field_type_name(field.type));
+    else if (!has_room_for_rank(queue, priority))
+        snprintf(text, text_size,
+                 "invalid arg 'x-priority' for %s: its consumers have %u different priorities already", what,
+                 CONSUMER_PRIORITIES_MAX);
+    else
+        return true;
+    return false;
+}
+
+bool consumer_allowed(const struct queue *queue, bool exclusive)
+{
+    if (queue->all && queue->all->exclusive)
+        return false;
+    return !exclusive || (!queue->consumers && !is_single(queue));
 }
 
 struct consumer *queue_consume(struct router *router, struct queue *queue, const struct op *op)
@@ -54,16 +239,15 @@ struct consumer *queue_consume(struct router *router, struct queue *queue, const
     consumer->tag = op->tag;
     consumer->no_ack = op->flags & OP_NO_ACK;
     consumer->exclusive = op->flags & OP_EXCLUSIVE;
-    consumer->credit = consumer->no_ack ? INT64_MAX : op->prefetch;
+    consumer->credit = consumer->most = consumer->no_ack ? INT64_MAX : op->prefetch;
     consumer->window = op->window;
     consumer->handle = slots_add(&router->consumers, consumer);
-    consumer->all_next = queue->all;
-    if (queue->all)
-        queue->all->all_prev = consumer;
-    queue->all = consumer;
+    rank_join(consumer, priority_of(op));
     queue->consumers++;
     queue->had_consumer = true;
     stat_add(&router->stats.consumers, 1);
+    if (is_single(queue))
+        single_join(router, consumer);
     consumer_update(router, consumer);
     return consumer;
 }
@@ -72,9 +256,7 @@ static void forget(struct router *router, struct consumer *consumer)
 {
     struct queue *queue = consumer->queue;
     unlink_ready(consumer);
-    *(consumer->all_prev ? &consumer->all_prev->all_next : &queue->all) = consumer->all_next;
-    if (consumer->all_next)
-        consumer->all_next->all_prev = consumer->all_prev;
+    rank_leave(consumer);
     queue->consumers--;
     stat_add(&router->stats.consumers, -1);
     slots_remove(&router->consumers, consumer->handle);
@@ -84,7 +266,10 @@ static void forget(struct router *router, struct consumer *consumer)
 bool queue_cancel(struct router *router, struct consumer *consumer)
 {
     struct queue *queue = consumer->queue;
+    bool single = is_single(queue), was_active = single && queue->shape->active == consumer;
     forget(router, consumer);
+    if (single)
+        single_leave(router, queue, was_active);
     if (queue->shape)
         shape_used(router, queue);
     return queue->auto_delete && queue->consumers == 0;

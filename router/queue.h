@@ -17,6 +17,7 @@
 
 struct router;
 struct consumer;
+struct rank;
 struct large;
 struct shape;
 
@@ -37,8 +38,10 @@ struct queue {
     struct destination destination;
     struct index index;
     struct shape *shape;    /* NULL of a plain queue */
-    struct consumer *ready; /* the next one whose turn it is */
-    struct consumer *all;
+    struct consumer *ready; /* the next one whose turn it is: consumer.h */
+    struct rank *top;       /* whose ready that is; NULL if nobody is */
+    struct rank *ranks;     /* the highest first */
+    struct consumer *all;   /* by rank, and by age in each */
     uint32_t consumers;
     struct op *getters, **getters_end; /* OP_GETs that wait for a page */
     struct waiter waiter;

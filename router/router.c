@@ -57,6 +57,7 @@ static void router_on_settle(struct router *router, const struct command_settle 
         queue_settle(router, queue, settle->seq, settle->count, settle->how);
     if (consumer && consumer->credit != INT64_MAX) {
         consumer->credit += settle->count;
+        consumer->most += settle->queue ? 0 : settle->count;
         consumer_update(router, consumer);
     }
 }
@@ -67,8 +68,10 @@ static void router_on_credit(struct router *router, const struct command_credit 
     if (!consumer)
         return;
     consumer->window += credit->bytes;
-    if (credit->flags)
-        consumer->paused = credit->flags & CREDIT_PAUSE;
+    if (credit->flags & CREDIT_PAUSE)
+        consumer->held |= HELD_PAUSED;
+    else if (credit->flags)
+        consumer->held &= (uint8_t)~HELD_PAUSED;
     if (credit->flags & CREDIT_RESUME)
         consumer->round = credit->round;
     consumer_update(router, consumer);

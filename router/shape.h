@@ -17,6 +17,7 @@
 #include "router/index.h"
 #include "router/settings.h"
 
+struct consumer;
 struct event_deliver;
 struct marks;
 struct publishing;
@@ -32,6 +33,7 @@ struct shape {
     uint64_t used_ns;    /* when it was last used */
     struct dead_letters dead;
     struct gaps gaps; /* where deliveries carry their number */
+    struct consumer *active; /* the single one, of a queue that is so; NULL: it has no consumer */
 };
 
 /* Gives the queue the shape that its settings ask for: at its declaration, when it is replayed, and whenever

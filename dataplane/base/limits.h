@@ -19,6 +19,9 @@
 #define NAME_MAX_BYTES 255u
 #define BLOCK_BYTES    4096u /* what O_DIRECT writes are padded to */
 
+/* A queue looks through the priorities of its consumers one by one. */
+#define CONSUMER_PRIORITIES_MAX 256u
+
 #ifndef GANNET_TINY
 #define RING_SLOTS        4096u       /* entries between two agents, one way; a power of two */
 #define PAGE_BYTES        (1u * MIB)  /* a log page: unit of memory, of write and of read-back */

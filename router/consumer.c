@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "router/agent.h"
+#include "router/lapse.h"
 #include "router/shape.h"
 #include "router/table.h"
 
@@ -115,6 +116,11 @@ static void rank_leave(struct consumer *consumer)
 
 /* ---- the single active one ------------------------------------------------------------------- */
 
+static bool is_of_type(const struct queue *queue, enum queue_type type)
+{
+    return queue->shape && settings_type(&queue->shape->settings) == type;
+}
+
 static bool is_single(const struct queue *queue)
 {
     return queue->shape && queue->shape->settings.value[SETTING_SINGLE_ACTIVE] == 1;
@@ -143,8 +149,7 @@ static void leave_if_done(struct router *router, struct consumer *active)
 static void look_at_active(struct router *router, struct queue *queue)
 {
     struct consumer *active = queue->shape->active;
-    bool quorum = settings_type(&queue->shape->settings) == TYPE_QUORUM;
-    if (quorum && queue->ranks && queue->ranks->priority > active->rank->priority)
+    if (is_of_type(queue, TYPE_QUORUM) && queue->ranks && queue->ranks->priority > active->rank->priority)
         active->held |= HELD_LEAVING;
     else
         active->held &= (uint8_t)~HELD_LEAVING;
@@ -191,6 +196,20 @@ static int64_t priority_of(const struct op *op)
     return table_find(op->arguments, "x-priority", &field) && field_int(&field, &priority) ? priority : 0;
 }
 
+static uint64_t timeout_of(const struct op *op)
+{
+    uint64_t ms = NO_LIMIT;
+    char text[2 * NAME_MAX_BYTES];
+    settings_read_number(SETTING_CONSUMER_TIMEOUT, op->arguments, "", &ms, text, sizeof text);
+    return ms;
+}
+
+/* A quorum queue's consumers are never exclusive, whatever they say: so it is in RabbitMQ. */
+static bool is_exclusive(const struct queue *queue, const struct op *op)
+{
+    return (op->flags & OP_EXCLUSIVE) && !is_of_type(queue, TYPE_QUORUM);
+}
+
 static bool has_room_for_rank(const struct queue *queue, int64_t priority)
 {
     unsigned ranks = 0;
@@ -200,14 +219,14 @@ static bool has_room_for_rank(const struct queue *queue, int64_t priority)
     return ranks < CONSUMER_PRIORITIES_MAX;
 }
 
-bool consumer_check(const struct queue *queue, const struct op *op, const char *what, char *text,
-                    size_t text_size)
+static bool check_priority(const struct queue *queue, const struct op *op, const char *what, char *text,
+                           size_t text_size)
 {
     struct field field;
     int64_t priority;
     if (!table_find(op->arguments, "x-priority", &field))
         return true;
-    if (queue->shape && settings_type(&queue->shape->settings) == TYPE_STREAM)
+    if (is_of_type(queue, TYPE_STREAM))
         snprintf(text, text_size, "invalid arg 'x-priority' for %s of queue type rabbit_stream_queue", what);
     else if (!field_int(&field, &priority))
         snprintf(text, text_size, "invalid arg 'x-priority' for %s: \"expected integer, got %s\"", what,
@@ -221,11 +240,30 @@ bool consumer_check(const struct queue *queue, const struct op *op, const char *
     return false;
 }
 
-bool consumer_allowed(const struct queue *queue, bool exclusive)
+/* It has no meaning here: nothing is mirrored. */
+static bool check_failover(const struct op *op, const char *what, char *text, size_t text_size)
+{
+    struct field field;
+    if (!table_find(op->arguments, "x-cancel-on-ha-failover", &field) || field.type == 't')
+        return true;
+    snprintf(text, text_size, "invalid arg 'x-cancel-on-ha-failover' for %s: {unacceptable_type,%s}", what,
+             field_type_name(field.type));
+    return false;
+}
+
+bool consumer_check(const struct queue *queue, const struct op *op, const char *what, char *text,
+                    size_t text_size)
+{
+    uint64_t ms;
+    return check_priority(queue, op, what, text, text_size) && check_failover(op, what, text, text_size) &&
+           settings_read_number(SETTING_CONSUMER_TIMEOUT, op->arguments, what, &ms, text, text_size);
+}
+
+bool consumer_allowed(const struct queue *queue, const struct op *op)
 {
     if (queue->all && queue->all->exclusive)
         return false;
-    return !exclusive || (!queue->consumers && !is_single(queue));
+    return !is_exclusive(queue, op) || (!queue->consumers && !is_single(queue));
 }
 
 struct consumer *queue_consume(struct router *router, struct queue *queue, const struct op *op)
@@ -238,14 +276,16 @@ struct consumer *queue_consume(struct router *router, struct queue *queue, const
     consumer->channel = op->channel;
     consumer->tag = op->tag;
     consumer->no_ack = op->flags & OP_NO_ACK;
-    consumer->exclusive = op->flags & OP_EXCLUSIVE;
+    consumer->exclusive = is_exclusive(queue, op);
     consumer->credit = consumer->most = consumer->no_ack ? INT64_MAX : op->prefetch;
     consumer->window = op->window;
+    consumer->timeout_ms = timeout_of(op);
     consumer->handle = slots_add(&router->consumers, consumer);
     rank_join(consumer, priority_of(op));
     queue->consumers++;
     queue->had_consumer = true;
     stat_add(&router->stats.consumers, 1);
+    lapse_apply(router, consumer);
     if (is_single(queue))
         single_join(router, consumer);
     consumer_update(router, consumer);
@@ -257,6 +297,7 @@ static void forget(struct router *router, struct consumer *consumer)
     struct queue *queue = consumer->queue;
     unlink_ready(consumer);
     rank_leave(consumer);
+    lapse_free(router, consumer);
     queue->consumers--;
     stat_add(&router->stats.consumers, -1);
     slots_remove(&router->consumers, consumer->handle);
@@ -275,12 +316,25 @@ bool queue_cancel(struct router *router, struct consumer *consumer)
     return queue->auto_delete && queue->consumers == 0;
 }
 
+static void tell(struct router *router, const struct consumer *c, uint8_t flags)
+{
+    router_event(router, c->front)->cancel = (struct event_cancel){
+        .kind = EVENT_CANCEL, .flags = flags, .channel = c->channel, .conn = c->conn, .tag = c->tag};
+}
+
+void consumer_lapse(struct router *router, struct consumer *consumer)
+{
+    if (consumer->held & HELD_LAPSED)
+        return;
+    consumer->held |= HELD_LAPSED;
+    consumer_update(router, consumer);
+    tell(router, consumer, CANCEL_LAPSED);
+}
+
 void consumers_end(struct router *router, struct queue *queue)
 {
     while (queue->all) {
-        struct consumer *c = queue->all;
-        router_event(router, c->front)->cancel = (struct event_cancel){
-            .kind = EVENT_CANCEL, .channel = c->channel, .conn = c->conn, .tag = c->tag};
-        forget(router, c);
+        tell(router, queue->all, 0);
+        forget(router, queue->all);
     }
 }

@@ -325,7 +325,7 @@ static void consume(struct router *router, struct op *op)
         router_refuse(router, op, ERR_PRECONDITION_FAILED, "%s", text);
         return;
     }
-    if (!consumer_allowed(queue, op->flags & OP_EXCLUSIVE)) {
+    if (!consumer_allowed(queue, op)) {
         router_refuse(router, op, ERR_ACCESS_REFUSED, "%s in exclusive use", what);
         return;
     }

@@ -12,6 +12,7 @@
 #include "journal/journal.h"
 #include "router/agent.h"
 #include "router/consumer.h"
+#include "router/lapse.h"
 #include "router/large.h"
 #include "router/shape.h"
 
@@ -53,6 +54,8 @@ static void router_on_settle(struct router *router, const struct command_settle 
     struct consumer *consumer = slots_get(&router->consumers, settle->consumer);
     if (settle->how == SETTLE_ACK || settle->how == SETTLE_DROP)
         stat_add(&router->stats.acknowledged, settle->count);
+    if (queue && consumer && consumer->lapse)
+        lapse_end(consumer, queue, settle->seq, settle->count);
     if (queue)
         queue_settle(router, queue, settle->seq, settle->count, settle->how);
     if (consumer && consumer->credit != INT64_MAX) {

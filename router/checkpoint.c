@@ -96,6 +96,7 @@ static struct saved_entry saved(uint64_t seq, const struct entry *entry)
     /* A clean end does not wait for ever until what is out has been given back. */
     if (entry->state == ENTRY_OUT)
         bits.redelivered = 1;
+    bits.period = 0;
     memcpy(&s.bits, &bits, sizeof s.bits);
     return s;
 }

@@ -172,7 +172,7 @@ static_assert(sizeof(union command) == RING_ENTRY_BYTES, "a command is a ring en
     X(DELIVER, deliver)   /* a message for a consumer, or the answer to OP_GET */                            \
     X(RETURN, return)     /* a mandatory message that went to no queue */                                    \
     X(CONFIRM, confirm)   /* publishes are safe, or refused */                                               \
-    X(CANCEL, cancel)     /* a consumer is gone because its queue is */                                      \
+    X(CANCEL, cancel)     /* a consumer is gone: its queue is, or it has lapsed */                                      \
     X(OP, op)             /* an op comes back */                                                             \
     X(GATE, gate)         /* publishes must wait, or may go on */                                            \
     X(EXCHANGE, exchange) /* an update of the table of exchanges (from the registrar) */
@@ -259,9 +259,13 @@ struct event_confirm {
     uint64_t seq;
 };
 
+enum { CANCEL_LAPSED = 1 };
+
+/* A consumer is gone; or, LAPSED, has kept a delivery unanswered for too long, and is sent nothing more: the
+ * front gives back what it has with SETTLE_REQUEUE, and then cancels it. */
 struct event_cancel {
     uint8_t kind;
-    uint8_t unused;
+    uint8_t flags; /* CANCEL_* */
     uint16_t channel;
     uint32_t unused2;
     uint64_t conn;

@@ -11,6 +11,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "router/agent.h"
+#include "router/consumer.h"
+#include "router/lapse.h"
 #include "router/large.h"
 #include "router/shape.h"
 
@@ -188,10 +190,13 @@ static void deliver(struct router *router, struct queue *queue, struct consumer 
     struct event_deliver to = {.channel = c->channel, .conn = c->conn, .tag = c->tag, .ready = c->round};
     uint32_t body = head->entry->body;
     send(router, queue, c->front, to, head);
-    if (c->no_ack)
+    if (c->no_ack) {
         queue_kill(router, queue, head->seq, head->entry);
-    else
+    } else {
         c->credit--;
+        if (c->lapse)
+            lapse_begin(router, c, head->entry);
+    }
     c->window -= body + 1; /* an empty message counts for something */
     queue->ready = c->next;
     if (c->credit <= 0 || c->window <= 0)

@@ -272,6 +272,7 @@ void index_requeue(struct index *index, uint64_t seq, struct entry *entry)
 {
     CHECK(entry->state == ENTRY_OUT);
     entry->state = ENTRY_READY;
+    entry->period = 0;
     chunk_of(index, seq)->ready++;
     index->ready++;
     index->ready_bytes += entry->body;

@@ -19,7 +19,8 @@ enum entry_state { ENTRY_DEAD, ENTRY_READY, ENTRY_OUT }; /* OUT: delivered, not 
 
 /* position: /8, with POSITION_TRANSIENT at bit 55. */
 struct entry {
-    uint64_t position : 56, state : 2, redelivered : 1, large : 1, unused : 4;
+    uint64_t position : 56, state : 2, redelivered : 1, large : 1, period : 4;
+    /* period: of an OUT entry, for lapse.h; else 0 */
     uint32_t body;  /* bytes of the message's body */
     uint32_t share; /* its bytes of the record: what it counts for in the segment's account */
 };

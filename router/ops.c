@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "router/agent.h"
 #include "router/arguments.h"
+#include "router/consumer.h"
 #include "router/shape.h"
 
 #define NAME(n) (n).len, (n).bytes
@@ -312,19 +313,19 @@ static void unbind(struct router *router, struct op *op)
 
 /* ---- consumers ----------------------------------------------------------------------------------- */
 
-static bool in_exclusive_use(const struct queue *queue)
-{
-    return queue->all && queue->all->exclusive;
-}
-
 static void consume(struct router *router, struct op *op)
 {
     struct queue *queue = queue_for(router, op);
     if (!queue)
         return;
-    if (in_exclusive_use(queue) || ((op->flags & OP_EXCLUSIVE) && queue->consumers)) {
-        router_refuse(router, op, ERR_ACCESS_REFUSED, "queue '%.*s' in vhost '%s' in exclusive use",
-                      NAME(op->name), router_vhost_name(router, op->vhost));
+    char what[NAME_MAX_BYTES * 2 + 64], text[sizeof op->text];
+    what_queue(router, op, what, sizeof what);
+    if (!consumer_check(queue, op, what, text, sizeof text)) {
+        router_refuse(router, op, ERR_PRECONDITION_FAILED, "%s", text);
+        return;
+    }
+    if (!consumer_allowed(queue, op)) {
+        router_refuse(router, op, ERR_ACCESS_REFUSED, "%s in exclusive use", what);
         return;
     }
     op->consumer = queue_consume(router, queue, op)->handle;

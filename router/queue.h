@@ -1,9 +1,8 @@
 /*
  * A queue: its index, its consumers, and who gets the next message. Owned by one router.
  *
- * A message is READY, then OUT with a consumer, then dead. Consumers that may be sent something (prefetch and
- * window left, not paused) stand in a ring and take turns; a queue that has both a READY message and such a
- * consumer is runnable.
+ * A message is READY, then OUT with a consumer, then dead. A queue that has both a READY message and a
+ * consumer that may be sent something (consumer.h) is runnable.
  */
 #pragma once
 
@@ -17,22 +16,10 @@
 #include "router/waiter.h"
 
 struct router;
+struct consumer;
+struct rank;
 struct large;
 struct shape;
-
-struct consumer {
-    uint64_t handle;
-    struct queue *queue;
-    struct consumer *next, *prev;         /* of those that may be sent something; NULL when it may not */
-    struct consumer *all_next, *all_prev; /* of the queue */
-    uint64_t conn, tag;
-    uint32_t front;
-    uint16_t channel;
-    uint16_t round; /* as of the last RESUME */
-    bool no_ack, exclusive, paused;
-    int64_t credit; /* messages; INT64_MAX when they need no acknowledgement */
-    int64_t window; /* bytes; may go below 0 by one message */
-};
 
 struct queue {
     struct map_node by_name;
@@ -51,8 +38,10 @@ struct queue {
     struct destination destination;
     struct index index;
     struct shape *shape;    /* NULL of a plain queue */
-    struct consumer *ready; /* the next one whose turn it is */
-    struct consumer *all;
+    struct consumer *ready; /* the next one whose turn it is: consumer.h */
+    struct rank *top;       /* whose ready that is; NULL if nobody is */
+    struct rank *ranks;     /* the highest first */
+    struct consumer *all;   /* by rank, and by age in each */
     uint32_t consumers;
     struct op *getters, **getters_end; /* OP_GETs that wait for a page */
     struct waiter waiter;
@@ -90,9 +79,3 @@ uint64_t queue_purge(struct router *router, struct queue *queue);
 /* Answers an OP_GET: with a DELIVER first if there is a message. False: its page must be read back first, the
  * op is kept. */
 bool queue_get(struct router *router, struct queue *queue, struct op *op);
-
-struct consumer *queue_consume(struct router *router, struct queue *queue, const struct op *op);
-/* The consumer is forgotten. Deletes an auto-delete queue with its last one: then returns true. */
-bool queue_cancel(struct router *router, struct consumer *consumer);
-/* Its credit, window or pause has changed. */
-void consumer_update(struct router *router, struct consumer *consumer);

@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "journal/journal.h"
 #include "router/agent.h"
+#include "router/consumer.h"
+#include "router/lapse.h"
 #include "router/large.h"
 #include "router/shape.h"
 
@@ -52,10 +54,13 @@ static void router_on_settle(struct router *router, const struct command_settle 
     struct consumer *consumer = slots_get(&router->consumers, settle->consumer);
     if (settle->how == SETTLE_ACK || settle->how == SETTLE_DROP)
         stat_add(&router->stats.acknowledged, settle->count);
+    if (queue && consumer && consumer->lapse)
+        lapse_end(consumer, queue, settle->seq, settle->count);
     if (queue)
         queue_settle(router, queue, settle->seq, settle->count, settle->how);
     if (consumer && consumer->credit != INT64_MAX) {
         consumer->credit += settle->count;
+        consumer->most += settle->queue ? 0 : settle->count;
         consumer_update(router, consumer);
     }
 }
@@ -66,8 +71,10 @@ static void router_on_credit(struct router *router, const struct command_credit 
     if (!consumer)
         return;
     consumer->window += credit->bytes;
-    if (credit->flags)
-        consumer->paused = credit->flags & CREDIT_PAUSE;
+    if (credit->flags & CREDIT_PAUSE)
+        consumer->held |= HELD_PAUSED;
+    else if (credit->flags)
+        consumer->held &= (uint8_t)~HELD_PAUSED;
     if (credit->flags & CREDIT_RESUME)
         consumer->round = credit->round;
     consumer_update(router, consumer);

@@ -263,6 +263,16 @@ bool settings_read(struct settings *s, struct span arguments, const struct decla
     return property_fits(s, d, text, text_size);
 }
 
+bool settings_read_number(enum setting setting, struct span arguments, const char *what, uint64_t *value,
+                          char *text, size_t text_size)
+{
+    char reason[NAME_MAX_BYTES + 64] = ": ";
+    struct field field;
+    return !table_find(arguments, rows[setting].argument, &field) ||
+           read_number(setting, &field, value, (struct why){reason + 2, sizeof reason - 2}) ||
+           refuse(rows[setting].argument, what, reason, text, text_size);
+}
+
 bool settings_equivalent(struct span received, struct span current, const char *what, char *text,
                          size_t text_size)
 {

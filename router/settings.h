@@ -46,6 +46,10 @@ bool settings_read(struct settings *s, struct span arguments, const struct decla
  * where they differ. */
 bool settings_equivalent(struct span received, struct span current, const char *what, char *text,
                          size_t text_size);
+/* One number that may stand in other arguments, too: *value stays as it is if it doesn't. False, with text,
+ * if it is wrong. what: as in struct declared. */
+bool settings_read_number(enum setting setting, struct span arguments, const char *what, uint64_t *value,
+                          char *text, size_t text_size);
 /* The same without a check: of what was checked before. */
 void settings_load(struct settings *s, struct span arguments);
 /* Whether a policy's definition (a checked table, by the keys of policies) can be made; text: why not. */

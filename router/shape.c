@@ -7,6 +7,7 @@
 #include "router/delay.h"
 #include "router/deliver.h"
 #include "router/lanes.h"
+#include "router/lapse.h"
 #include "router/properties.h"
 
 /* RabbitMQ 4's for quorum queues. */
@@ -114,6 +115,7 @@ void shape_apply(struct router *router, struct queue *queue, const struct settin
         return;
     shape_used(router, queue);
     shape_pushed(router, queue, 0);
+    lapses_apply(router, queue);
 }
 
 void shape_for_expiration(struct queue *queue)

@@ -17,6 +17,7 @@
 #include "router/index.h"
 #include "router/settings.h"
 
+struct consumer;
 struct delay;
 struct event_deliver;
 struct marks;
@@ -32,8 +33,9 @@ struct shape {
     struct alarm retry;  /* a dead letter that found no queue is tried again */
     uint64_t used_ns;    /* when it was last used */
     struct dead_letters dead;
-    struct gaps gaps;    /* where deliveries carry their number */
-    struct delay *delay; /* not NULL: clients don't see the queue, its messages wait (delay.h); owned */
+    struct gaps gaps;        /* where deliveries carry their number */
+    struct delay *delay;     /* not NULL: clients don't see the queue, its messages wait (delay.h); owned */
+    struct consumer *active; /* the single one, of a queue that is so; NULL: it has no consumer */
 };
 
 /* Gives the queue the shape that its settings ask for: at its declaration, when it is replayed, and whenever

@@ -21,6 +21,8 @@
 
 /* A binding's weight on an x-consistent-hash exchange; each unit costs 320 bytes (router/hash_ring.h). */
 #define HASH_WEIGHT_MAX 256u
+/* A queue looks through the priorities of its consumers one by one. */
+#define CONSUMER_PRIORITIES_MAX 256u
 
 #ifndef GANNET_TINY
 #define RING_SLOTS        4096u       /* entries between two agents, one way; a power of two */

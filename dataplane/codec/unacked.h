@@ -28,6 +28,7 @@ struct delivery {
     uint8_t router;
     uint8_t state;   /* enum unacked_state */
     uint8_t counted; /* towards the channel's own limit */
+    uint8_t lapsed; /* held, and its consumer took too long: it goes back if the transaction is rolled back */
 };
 
 struct unacked {

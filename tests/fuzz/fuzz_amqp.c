@@ -246,7 +246,10 @@ static void front(struct play *p, uint8_t what)
         break;
     case 6:
         codec_amqp.event(p->state, p->host, 0,
-                         &(union event){.cancel = {.kind = EVENT_CANCEL, .channel = 1, .tag = p->handle}});
+                         &(union event){.cancel = {.kind = EVENT_CANCEL,
+                                                   .flags = next(p) & CANCEL_LAPSED,
+                                                   .channel = 1,
+                                                   .tag = p->handle}});
         break;
     default:
         if (next(p) == 255)

@@ -10,11 +10,18 @@ static enum unacked_state held(enum settle how)
                                 : UNACKED_HELD_REQUEUE;
 }
 
-static void settle_now(struct amqp *c, struct channel *ch, struct delivery *d, enum settle how)
+void channel_settle(struct amqp *c, struct channel *ch, struct delivery *d, enum settle how)
 {
     settle_add(&c->settle, c->host, d->router, d->queue, d->seq, how, d->consumer);
     ch->counted -= d->counted;
     unacked_remove(&ch->unacked, d);
+}
+
+void channel_lapse(struct amqp *c, struct channel *ch, struct delivery *d)
+{
+    if (d->tag > ch->lapsed_tag)
+        ch->lapsed_tag = d->tag;
+    channel_settle(c, ch, d, SETTLE_REQUEUE);
 }
 
 /* d: live. */
@@ -23,7 +30,7 @@ static void settle(struct amqp *c, struct channel *ch, struct delivery *d, enum 
     if (ch->mode == MODE_TX)
         d->state = (uint8_t)held(how);
     else
-        settle_now(c, ch, d, how);
+        channel_settle(c, ch, d, how);
 }
 
 /* The deliveries before `tag`'s that are held by a transaction stay; so the oldest may have to be passed
@@ -41,15 +48,22 @@ static void settle_up_to(struct amqp *c, struct channel *ch, uint64_t tag, enum 
     }
 }
 
+/* What was given back in the client's place may still be answered by it, in vain. Which tags these were isn't
+ * kept: none up to the last of them is called unknown. */
+static bool has_lapsed(const struct channel *ch, uint64_t tag)
+{
+    return tag && tag <= ch->lapsed_tag;
+}
+
 /* multiple: all up to the tag; with tag 0 all there are. */
 static bool answer(struct amqp *c, struct channel *ch, uint64_t tag, bool multiple, enum settle how)
 {
     struct delivery *d = unacked_find(&ch->unacked, tag);
-    if (!d && !(multiple && tag == 0))
+    if (!d && !(multiple && tag == 0) && !has_lapsed(ch, tag))
         amqp_fail(c, ch, ERR_PRECONDITION_FAILED, "unknown delivery tag %lu", tag);
     else if (multiple)
         settle_up_to(c, ch, tag ? tag : UINT64_MAX, how);
-    else
+    else if (d)
         settle(c, ch, d, how);
     if (ch->limit_met)
         consumers_resume(c, ch);
@@ -89,7 +103,7 @@ static bool recover(struct amqp *c, struct channel *ch, bool requeue)
         uint32_t count = ch->unacked.count;
         struct delivery *d = unacked_at(&ch->unacked, i);
         if (d->state == UNACKED_LIVE)
-            settle_now(c, ch, d, SETTLE_REQUEUE);
+            channel_settle(c, ch, d, SETTLE_REQUEUE);
         i += count == ch->unacked.count;
     }
     if (ch->limit_met)

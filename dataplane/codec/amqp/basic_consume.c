@@ -121,17 +121,6 @@ bool on_basic_cancel_ok(struct amqp *c, struct channel *ch, const union value *a
     return true;
 }
 
-void consumer_cancelled(struct amqp *c, const struct event_cancel *event)
-{
-    struct consumer *consumer = slots_get(&c->consumers, event->tag);
-    if (!consumer || consumer->cancelling)
-        return;
-    if (c->capabilities & CAPABLE_CANCEL_NOTIFY)
-        SEND(c, consumer->channel->number, BASIC_CANCEL, .consumer_tag = str(consumer_tag(consumer)),
-             .nowait = num(1));
-    consumer_free(c, consumer);
-}
-
 /* ---- get
  * ----------------------------------------------------------------------------------------------------- */
 

@@ -74,10 +74,8 @@ static uint64_t cancel_all(struct amqp *c, struct channel *ch)
     while (ch->consumers) {
         struct consumer *consumer = ch->consumers;
         if (consumer->id && !consumer->cancelling) {
-            struct op *op = op_new(c, ch, OP_CANCEL, PURPOSE_RELEASE);
-            op->consumer = consumer->id;
             routers |= 1ull << consumer->router;
-            op_send_to(c, consumer->router, op);
+            consumer_end(c, consumer);
         }
         consumer_free(c, consumer);
     }
@@ -143,6 +141,7 @@ static void end_if_done(struct amqp *c, struct channel *ch)
 
 void channel_op_back(struct amqp *c, struct channel *ch)
 {
+    tx_progress(c, ch);
     end_if_done(c, ch);
 }
 

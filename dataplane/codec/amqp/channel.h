@@ -43,6 +43,7 @@ struct channel {
 
     struct unacked unacked;
     uint64_t delivery_tag; /* the last one given */
+    uint64_t lapsed_tag;   /* the last one that was given back because its consumer took too long */
     uint32_t prefetch;     /* basic.qos: of consumers to come */
     uint32_t limit;        /* of all consumers together: basic.qos global, or UNACKED_MAX */
     uint32_t counted;      /* unacknowledged towards the limit */
@@ -73,6 +74,10 @@ static inline bool channel_busy(const struct channel *ch)
 
 /* Closes the channel with the error; what was under way and is consumed on it goes back. */
 void channel_fail(struct amqp *c, struct channel *ch, enum method method, enum error error, const char *text);
+/* The delivery, live or held, ends now. */
+void channel_settle(struct amqp *c, struct channel *ch, struct delivery *d, enum settle how);
+/* The delivery is given back because its consumer took too long. */
+void channel_lapse(struct amqp *c, struct channel *ch, struct delivery *d);
 /* Gives back what is unacknowledged, cancels consumers, forgets what is being published. */
 void channel_release(struct amqp *c, struct channel *ch);
 void channel_free(struct amqp *c, struct channel *ch);

@@ -138,6 +138,58 @@ void consumer_free(struct amqp *c, struct consumer *consumer)
     free(consumer);
 }
 
+/* ---- its end, from the other side ------------------------------------------------------------------------
+ */
+
+/* What a transaction holds is answered: only if that is rolled back does it go back, too. */
+static void give_all_back(struct amqp *c, const struct consumer *consumer)
+{
+    struct channel *ch = consumer->channel;
+    for (uint32_t i = 0; i < ch->unacked.count;) {
+        struct delivery *d = unacked_at(&ch->unacked, i);
+        uint32_t count = ch->unacked.count;
+        bool its_own = d->consumer == consumer->id && d->router == consumer->router;
+        if (its_own && d->state == UNACKED_LIVE)
+            channel_lapse(c, ch, d);
+        else if (its_own)
+            d->lapsed = true;
+        i += count == ch->unacked.count;
+    }
+    if (ch->limit_met)
+        consumers_resume(c, ch);
+}
+
+void consumer_end(struct amqp *c, const struct consumer *consumer)
+{
+    struct op *op = op_new(c, consumer->channel, OP_CANCEL, PURPOSE_RELEASE);
+    op->consumer = consumer->id;
+    op_send_to(c, consumer->router, op);
+}
+
+static void lapse(struct amqp *c, const struct consumer *consumer)
+{
+    host_log(c->host, "channel %u: consumer '%.*s' kept a delivery unacknowledged for too long: cancelled",
+             consumer->channel->number, TEXT_OF(consumer_tag(consumer)));
+    give_all_back(c, consumer);
+    if (!consumer->cancelling)
+        consumer_end(c, consumer);
+}
+
+void consumer_cancelled(struct amqp *c, const struct event_cancel *event)
+{
+    struct consumer *consumer = slots_get(&c->consumers, event->tag);
+    if (!consumer)
+        return;
+    if (event->flags & CANCEL_LAPSED)
+        lapse(c, consumer);
+    if (consumer->cancelling) /* by its client, which will hear of that */
+        return;
+    if (c->capabilities & CAPABLE_CANCEL_NOTIFY)
+        SEND(c, consumer->channel->number, BASIC_CANCEL, .consumer_tag = str(consumer_tag(consumer)),
+             .nowait = num(1));
+    consumer_free(c, consumer);
+}
+
 /* ---- windows
  * ----------------------------------------------------------------------------------------------- */
 

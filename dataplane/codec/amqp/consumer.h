@@ -34,6 +34,8 @@ struct consumer *consumer_find(const struct amqp *c, const struct channel *ch, s
 struct span consumer_tag(const struct consumer *consumer);
 /* NULL: told the client what is wrong. */
 struct consumer *consumer_new(struct amqp *c, struct channel *ch, struct span tag);
+/* Has its router, which has answered, forget it. */
+void consumer_end(struct amqp *c, const struct consumer *consumer);
 void consumer_free(struct amqp *c, struct consumer *consumer);
 /* Makes the consumer's op: its name, window and prefetch. */
 void consumer_op(struct amqp *c, struct consumer *consumer, struct op *op);
@@ -46,6 +48,7 @@ void consumers_resume(struct amqp *c, struct channel *ch);
 /* Gives windows back. */
 void consumers_credit(struct amqp *c);
 
-/* DELIVER and CANCEL (deliver.c). */
-void deliver(struct amqp *c, unsigned router, const struct event_deliver *event);
+/* CANCEL: the router has forgotten it. */
 void consumer_cancelled(struct amqp *c, const struct event_cancel *event);
+/* DELIVER (deliver.c). */
+void deliver(struct amqp *c, unsigned router, const struct event_deliver *event);

@@ -200,15 +200,29 @@ void tx_progress(struct amqp *c, struct channel *ch)
 /* ---- rollback
  * ----------------------------------------------------------------------------------------------- */
 
+/* What is held is unacknowledged again; of a consumer that has lapsed since, it goes back. */
+static void forget_acks(struct amqp *c, struct channel *ch)
+{
+    for (uint32_t i = 0; i < ch->unacked.count;) {
+        struct delivery *d = unacked_at(&ch->unacked, i);
+        uint32_t count = ch->unacked.count;
+        if (is_held(d) && d->lapsed)
+            channel_lapse(c, ch, d);
+        else if (is_held(d))
+            d->state = UNACKED_LIVE;
+        i += count == ch->unacked.count;
+    }
+}
+
 bool on_tx_rollback(struct amqp *c, struct channel *ch, const union value *args)
 {
     (void)args;
     if (!is_transactional(c, ch))
         return true;
     forget_publishes(c, ch);
-    for (uint32_t i = 0; i < ch->unacked.count; i++)
-        if (is_held(unacked_at(&ch->unacked, i)))
-            unacked_at(&ch->unacked, i)->state = UNACKED_LIVE;
+    forget_acks(c, ch);
     SEND(c, ch->number, TX_ROLLBACK_OK);
+    if (ch->limit_met)
+        consumers_resume(c, ch);
     return true;
 }

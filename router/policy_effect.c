@@ -9,19 +9,31 @@
 
 /* ---- queues -------------------------------------------------------------------------------------- */
 
+/* Reads what the arguments say, and finds the policies. Returns whether these are others than before. */
+static bool find_policies(struct router *router, struct queue *queue, struct settings *settings)
+{
+    struct span name = name_span(&queue->name);
+    const struct policy *before[] = {queue->policy, queue->operator_policy};
+    settings_load(settings, queue->arguments);
+    queue->policy = policy_of_queue(&router->policies, false, queue->vhost, name, settings);
+    queue->operator_policy = policy_of_queue(&router->policies, true, queue->vhost, name, settings);
+    return queue->policy != before[0] || queue->operator_policy != before[1];
+}
+
+static void reshape(struct router *router, struct queue *queue, struct settings *settings)
+{
+    if (queue->policy)
+        settings_merge(settings, queue->policy->definition);
+    if (queue->operator_policy)
+        settings_merge(settings, queue->operator_policy->definition);
+    shape_apply(router, queue, settings);
+}
+
 void queue_reshape(struct router *router, struct queue *queue)
 {
-    struct policies *policies = &router->policies;
-    struct span name = name_span(&queue->name);
     struct settings settings;
-    settings_load(&settings, queue->arguments);
-    queue->policy = policy_of_queue(policies, false, queue->vhost, name, &settings);
-    queue->operator_policy = policy_of_queue(policies, true, queue->vhost, name, &settings);
-    if (queue->policy)
-        settings_merge(&settings, queue->policy->definition);
-    if (queue->operator_policy)
-        settings_merge(&settings, queue->operator_policy->definition);
-    shape_apply(router, queue, &settings);
+    find_policies(router, queue, &settings);
+    reshape(router, queue, &settings);
 }
 
 /* ---- exchanges ----------------------------------------------------------------------------------- */
@@ -79,12 +91,15 @@ struct look {
     uint32_t vhost;
 };
 
+/* A policy that was set again is another one. A queue that keeps its policies is left alone: its time of
+ * being unused goes on. */
 static void look_at_queue(struct map_node *node, void *owner)
 {
     const struct look *look = owner;
     struct queue *queue = container_of(node, struct queue, by_name);
-    if (queue->vhost == look->vhost)
-        queue_reshape(look->router, queue);
+    struct settings settings;
+    if (queue->vhost == look->vhost && find_policies(look->router, queue, &settings))
+        reshape(look->router, queue, &settings);
 }
 
 static void look_at_named(struct map_node *node, void *owner)

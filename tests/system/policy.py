@@ -137,7 +137,15 @@ class Policies(unittest.TestCase):
                 self.publish(name, b"2")
             self.assertEqual(self.bodies(name), [b"1"])
         self.set("full", "a-", expires=100)
+        self.set("other", "^nothing$", max_length=1)
         until(lambda: not self.holding(), "the end of unused queues")
+
+    def test_other_policies_leave_a_queue_alone(self):
+        self.declare("idle", arguments={"x-expires": 1500})
+        end = time.monotonic() + 60
+        while "idle" in self.holding():
+            self.set("other", "^nothing$", max_length=1)
+            self.assertLess(time.monotonic(), end, "what isn't said of it prolongs its life")
 
     def test_arguments_policies_and_operator_policies_the_lower_number_holds(self):
         self.declare("plain-a")

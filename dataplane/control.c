@@ -125,8 +125,7 @@ static void answer(struct gannetd *g, char *request, FILE *out)
     else if (strcmp(request, "queues") == 0)
         answer_queues(g, out);
     else if (!policies_answer(g, request, out))
-        fputs("error this broker knows status, queues and connections, and set_, clear_ and list_ policies\n",
-              out);
+        fputs("error this broker knows policies (set_policy ...), status, queues and connections\n", out);
 }
 
 /* ---- one client ------------------------------------------------------------------------------------ */

@@ -189,7 +189,7 @@ Test(policy, no_pattern_takes_for_ever, .timeout = 60)
 }
 
 /* Any bytes are a pattern or none, and any name is looked at. */
-Test(policy, any_bytes_may_come, .timeout = 120)
+Test(policy, any_bytes_may_come)
 {
     static const char letters[] = "ab(|)*+?[]{1,}\\^$.:=!<>RPdwsbQE#-&'";
     struct prng prng;

@@ -16,11 +16,11 @@
 
 #include "base/check.h"
 #include "gannetd.h"
+#include "policies.h"
 #include "router/access.h"
 #include "status.h"
 
 enum {
-    LINE_BYTES = 64,
     CLIENT_S = 2,     /* a client that takes longer is dropped */
     ANSWER_MS = 5000, /* an agent that takes longer is reported */
 };
@@ -34,6 +34,28 @@ struct control {
 
 /* ---- answers --------------------------------------------------------------------------------------- */
 
+static void rest(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+struct op *control_ask(struct gannetd *g, struct op *op)
+{
+    static uint64_t asked;
+    struct front *from = g->broker->front[0];
+    uint64_t tag = op->tag = ++asked;
+    front_ask(from, op);
+    workers_wake_front(g->workers, 0);
+    for (unsigned ms = 0; ms < ANSWER_MS; ms++) {
+        struct op *back = front_take_answer(from);
+        if (back && back->tag == tag)
+            return back;
+        front_free_answer(back); /* to an earlier request that was given up */
+        rest();
+    }
+    return NULL;
+}
+
 /* Asks a front and waits for its list; malloc'd, NULL if it takes too long. */
 static char *ask(struct gannetd *g, unsigned front, enum front_list what)
 {
@@ -45,7 +67,7 @@ static char *ask(struct gannetd *g, unsigned front, enum front_list what)
         char *list = front_take_list(from, what);
         if (list)
             return list;
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        rest();
     }
     return NULL;
 }
@@ -87,13 +109,14 @@ static void answer_queues(struct gannetd *g, FILE *out)
         too_late(out);
         return;
     }
-    fputs("ok\nvhost\tname\tready#\tunacknowledged#\tconsumers#\tbytes#\tflags\n", out);
+    fputs("ok\nvhost\tname\tready#\tunacknowledged#\tconsumers#\tbytes#\tflags\tpolicy\toperator_policy\n",
+          out);
     while ((line = strsep(&at, "\n")) && *line)
         queue_line(g, line, out);
     free(list);
 }
 
-static void answer(struct gannetd *g, const char *request, FILE *out)
+static void answer(struct gannetd *g, char *request, FILE *out)
 {
     if (strcmp(request, "status") == 0)
         status_write(g->broker, out);
@@ -101,8 +124,8 @@ static void answer(struct gannetd *g, const char *request, FILE *out)
         answer_connections(g, out);
     else if (strcmp(request, "queues") == 0)
         answer_queues(g, out);
-    else
-        fputs("error this broker knows status, queues and connections\n", out);
+    else if (!policies_answer(g, request, out))
+        fputs("error this broker knows policies (set_policy ...), status, queues and connections\n", out);
 }
 
 /* ---- one client ------------------------------------------------------------------------------------ */
@@ -126,7 +149,7 @@ static bool read_line(int fd, char *line, size_t size)
 
 static void serve(struct gannetd *g, int fd)
 {
-    char line[LINE_BYTES], *text = NULL;
+    char line[CONTROL_LINE_BYTES], *text = NULL;
     size_t size = 0;
     const struct timeval limit = {.tv_sec = CLIENT_S};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);

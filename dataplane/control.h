@@ -2,9 +2,9 @@
  * The control socket, DATADIR/control.sock: what gannetctl talks to. A thread of its own, which waits for
  * agents but never makes one wait.
  *
- * A client sends one line: status, queues or connections. The answer is "ok" or "error TEXT", a line with the
- * names of the columns (a # behind it: it holds numbers), and the rows, tabs between columns; then the end
- * of the stream.
+ * A client sends one line: status, queues or connections, or one of what policies.h has. The answer is "ok"
+ * or "error TEXT", a line with the names of the columns (a # behind it: it holds numbers), and the rows, tabs
+ * between columns; then the end of the stream.
  */
 #pragma once
 
@@ -12,8 +12,15 @@
 
 struct control;
 struct gannetd;
+struct op;
+
+/* A request's line with its end. */
+enum { CONTROL_LINE_BYTES = 16384 };
 
 /* The broker's workers must run. Returns NULL with one sentence in error. */
 struct control *control_new(struct gannetd *gannetd, char *error, size_t error_size);
 /* While the workers still run. */
 void control_free(struct control *control);
+/* For what answers requests, on the control thread: hands the op (malloc'd) to router 0 and waits. Returns it
+ * as it came back, to be freed with front_free_answer; NULL: that took too long, and it may still be done. */
+struct op *control_ask(struct gannetd *gannetd, struct op *op);

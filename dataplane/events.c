@@ -32,6 +32,10 @@ static void undo_op(struct front *front, unsigned router, struct op *op)
         listing_take(front, op);
         return;
     }
+    if (op->kind == OP_POLICY_SET || op->kind == OP_POLICY_CLEAR || op->kind == OP_POLICY_LIST) {
+        listing_answer(front, op);
+        return;
+    }
     bool consumed = op->kind == OP_CONSUME && op->error == ERR_NONE;
     bool declared = op->kind == OP_QUEUE_DECLARE && op->error == ERR_NONE && (op->flags & OP_EXCLUSIVE);
     if (!consumed && !declared) {

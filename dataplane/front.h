@@ -16,6 +16,7 @@
 
 struct access;
 struct front;
+struct op;
 
 struct front_options {
     unsigned index, routers;
@@ -63,6 +64,14 @@ enum front_list { LIST_CONNECTIONS, LIST_QUEUES, LISTS };
 void front_want_list(struct front *front, enum front_list what);
 /* The list asked for last, malloc'd, or NULL while it is not there; any thread. */
 char *front_take_list(struct front *front, enum front_list what);
+
+/* Asks router 0 on behalf of nobody's connection; any thread (and then wake the front's). The op is handed
+ * over; kind, vhost and what belongs to the kind are filled in, and tag, by which the asker knows its answer.
+ * One at a time: an earlier one that hasn't been sent yet is dropped. */
+void front_ask(struct front *front, struct op *op);
+/* The op that came back last, or NULL: it is the caller's, to be freed with front_free_answer; any thread. */
+struct op *front_take_answer(struct front *front);
+void front_free_answer(struct op *op);
 
 struct front_stats {
     uint64_t connections, accepted, bytes_in, bytes_out, parked;

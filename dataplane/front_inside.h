@@ -56,6 +56,7 @@ struct listing {
     unsigned left; /* routers that have not told their queues yet */
     char *queues;  /* what the others told */
     size_t queues_len;
+    _Atomic(struct op *) asked, answered; /* front_ask */
 };
 
 /* A transport of the front, and which of its receive buffers are in use: each transport counts epochs of its
@@ -124,4 +125,6 @@ void front_drain(struct front *front);
 unsigned listing_poll(struct front *front);
 /* The answer to OP_LIST_QUEUES. */
 void listing_take(struct front *front, struct op *op);
+/* The answer to what front_ask asked. */
+void listing_answer(struct front *front, struct op *op);
 void listing_free(struct front *front);

@@ -1,6 +1,7 @@
 /*
- * What status commands ask of a front: its connections, and (of any front) the queues of all routers. Asked
- * from another thread by a flag, answered by a pointer; the front itself never waits.
+ * What status commands ask of a front: its connections, and (of any front) the queues of all routers, and the
+ * policies. Asked from another thread by a flag or a pointer, answered by a pointer; the front itself never
+ * waits.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,20 +88,61 @@ void listing_take(struct front *front, struct op *op)
     listing->queues_len = 0;
 }
 
+/* ---- ops of the control thread ------------------------------------------------------------------- */
+
+void front_free_answer(struct op *op)
+{
+    if (!op)
+        return;
+    free((void *)(uintptr_t)op->arguments.at);
+    free(op->list);
+    free(op);
+}
+
+void front_ask(struct front *front, struct op *op)
+{
+    front_free_answer(atomic_exchange(&front->listing.asked, op));
+}
+
+struct op *front_take_answer(struct front *front)
+{
+    return atomic_exchange(&front->listing.answered, NULL);
+}
+
+void listing_answer(struct front *front, struct op *op)
+{
+    front_free_answer(atomic_exchange(&front->listing.answered, op));
+}
+
+static unsigned send_asked(struct front *front)
+{
+    struct op *op = front->listing.asked ? atomic_exchange(&front->listing.asked, NULL) : NULL;
+    if (!op)
+        return 0;
+    op->front = front->options.index;
+    front_command(front, 0)->op = (struct command_op){.kind = COMMAND_OP, .op = op};
+    return 1;
+}
+
+/* ---- the turn ------------------------------------------------------------------------------------ */
+
 unsigned listing_poll(struct front *front)
 {
     struct listing *listing = &front->listing;
+    unsigned sent = send_asked(front);
     if (listing->wanted[LIST_CONNECTIONS] && atomic_exchange(&listing->wanted[LIST_CONNECTIONS], false))
         list_connections(front);
     if (!listing->wanted[LIST_QUEUES] || !atomic_exchange(&listing->wanted[LIST_QUEUES], false))
-        return 0;
+        return sent;
     ask_for_queues(front);
-    return 1;
+    return sent + 1;
 }
 
 void listing_free(struct front *front)
 {
     free(front->listing.queues);
+    front_free_answer(front->listing.asked);
+    front_free_answer(front->listing.answered);
     for (unsigned i = 0; i < LISTS; i++)
         free(front->listing.list[i]);
 }

@@ -14,20 +14,34 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { COLUMNS_MAX = 16, WIDTH_MAX = 60 };
+#include "policy.h"
+
+enum { COLUMNS_MAX = 16, WIDTH_MAX = 60, REQUEST_BYTES_MAX = 16384 };
 
 static const char usage[] =
     "gannetctl, for a running gannetd\n"
     "\n"
     "usage: gannetctl [-D DATADIR | --socket PATH] [--json] status|queues|connections\n"
+    "       gannetctl ... set_policy [-p VHOST] [--priority N] [--apply-to WHAT] NAME PATTERN DEFINITION\n"
+    "       gannetctl ... clear_policy [-p VHOST] NAME\n"
+    "       gannetctl ... list_policies [-p VHOST]\n"
+    "       and set_operator_policy, clear_operator_policy, list_operator_policies\n"
     "\n"
     "  -D, --data DATADIR  the broker's data directory (/var/lib/gannet)\n"
     "      --socket PATH   its control socket, instead of DATADIR/control.sock\n"
-    "      --json          the answer as a JSON array of objects\n";
+    "      --json          the answer as a JSON array of objects\n"
+    "  -p, --vhost VHOST   the virtual host of the policy (/)\n"
+    "      --priority N    of policies that fit, the one with the highest holds (0)\n"
+    "      --apply-to WHAT all, queues, classic_queues, quorum_queues, streams or exchanges (all)\n"
+    "\n"
+    "A PATTERN is a regular expression, found anywhere in a name; a DEFINITION is a JSON object, such as\n"
+    "{\"max-length\": 1000, \"overflow\": \"reject-publish\"}.\n";
 
 struct request {
     const char *data_dir, *socket, *what;
     bool json;
+    struct policy_options policy;
+    char *made; /* what, if it was put together */
 };
 
 /* The answer as lines of columns; text holds them all. */
@@ -90,10 +104,12 @@ static char *read_all(int fd)
 /* Returns the whole answer, of which the first line is "ok". */
 static char *ask(const char *path, const char *what)
 {
-    char line[64];
+    char line[REQUEST_BYTES_MAX];
     int n = snprintf(line, sizeof line, "%s\n", what);
+    if (n >= (int)sizeof line)
+        fail("this is too long: a broker takes requests of at most %d bytes", REQUEST_BYTES_MAX);
     int fd = connect_to(path);
-    if (n >= (int)sizeof line || send(fd, line, (size_t)n, MSG_NOSIGNAL) != n)
+    if (send(fd, line, (size_t)n, MSG_NOSIGNAL) != n)
         fail("the broker at %s does not listen", path);
     char *text = read_all(fd);
     if (strncmp(text, "error ", 6) == 0)
@@ -181,16 +197,48 @@ static void print_json(const struct table *table)
 
 /* ---- the command line ------------------------------------------------------------------------------- */
 
+enum { SOCKET = 256, JSON, HELP, VERSION, PRIORITY, APPLY_TO };
+
+static void take_words(struct request *request, int argc, char **argv)
+{
+    char error[512];
+    if (argc && policy_command(argv[0])) {
+        request->what = request->made = policy_request(argc, argv, &request->policy, error, sizeof error);
+        if (!request->made)
+            fail("%s", error);
+        return;
+    }
+    if (argc != 1) {
+        fputs(usage, stderr);
+        exit(2);
+    }
+    request->what = argv[0];
+}
+
 static void read_line(struct request *request, int argc, char **argv)
 {
-    enum { SOCKET = 256, JSON, HELP, VERSION };
     static const struct option options[] = {
-        {"data", required_argument, NULL, 'D'},  {"socket", required_argument, NULL, SOCKET},
-        {"json", no_argument, NULL, JSON},       {"help", no_argument, NULL, HELP},
-        {"version", no_argument, NULL, VERSION}, {0},
+        {"data", required_argument, NULL, 'D'},
+        {"socket", required_argument, NULL, SOCKET},
+        {"json", no_argument, NULL, JSON},
+        {"help", no_argument, NULL, HELP},
+        {"version", no_argument, NULL, VERSION},
+        {"vhost", required_argument, NULL, 'p'},
+        {"priority", required_argument, NULL, PRIORITY},
+        {"apply-to", required_argument, NULL, APPLY_TO},
+        {0},
     };
-    for (int option; (option = getopt_long(argc, argv, "D:", options, NULL)) != -1;)
+    for (int option; (option = getopt_long(argc, argv, "D:p:", options, NULL)) != -1;)
         switch (option) {
+        case 'p':
+            request->policy.vhost = optarg;
+            break;
+        case PRIORITY:
+            request->policy.priority = optarg;
+            break;
+        case APPLY_TO:
+            request->policy.apply_to = optarg;
+            break;
         case 'D':
             request->data_dir = optarg;
             break;
@@ -210,16 +258,12 @@ static void read_line(struct request *request, int argc, char **argv)
             fputs(usage, stderr);
             exit(2);
         }
-    if (optind + 1 != argc) {
-        fputs(usage, stderr);
-        exit(2);
-    }
-    request->what = argv[optind];
+    take_words(request, argc - optind, argv + optind);
 }
 
 int main(int argc, char **argv)
 {
-    struct request request = {.data_dir = "/var/lib/gannet"};
+    struct request request = {.data_dir = "/var/lib/gannet", .policy = {"/", "0", "all"}};
     char path[4400];
     read_line(&request, argc, argv);
     if (request.socket)
@@ -233,5 +277,6 @@ int main(int argc, char **argv)
         print_table(&table);
     free(table.cell);
     free(table.text);
+    free(request.made);
     return fflush(stdout) == 0 ? 0 : 1;
 }

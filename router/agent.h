@@ -17,6 +17,7 @@
 #include "router/message.h"
 #include "router/peer.h"
 #include "router/persist.h"
+#include "router/policy.h"
 #include "router/publish.h"
 #include "router/queue.h"
 #include "router/registrar.h"
@@ -35,6 +36,7 @@ struct router {
     uint64_t now_ns; /* of this turn */
     struct timers timers;
     struct catalog catalog;
+    struct policies policies;
     struct slots queues, consumers; /* by the handles in commands and events */
     struct link front[FRONTS_MAX];
     struct link peer[ROUTERS_MAX];
@@ -113,6 +115,7 @@ unsigned start_poll(struct router *router);
 
 /* list.c */
 void list_queues(struct router *router, struct op *op);
+void list_policies(struct router *router, struct op *op);
 
 /* ---- publish.c ----------------------------------------------------------------------------------- */
 

@@ -109,7 +109,7 @@ void catalog_exchange_delete(struct catalog *catalog, struct catalog_exchange *e
 
 bool exchange_shown(const struct catalog_exchange *e)
 {
-    return e->alternate.len || exchange_type_picks(e->exchange.type);
+    return e->shadowed || exchange_type_picks(e->exchange.type);
 }
 
 struct exchange *catalog_alternate(struct exchange *exchange, void *owner)

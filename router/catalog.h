@@ -17,9 +17,10 @@ struct catalog_exchange {
     struct exchange exchange;
     struct map_node by_name;
     uint32_t vhost;
-    struct name name, alternate; /* alternate.len 0: none */
+    struct name name, alternate; /* by its arguments or a policy; alternate.len 0: none */
     bool durable, auto_delete, internal, is_default;
-    bool delayed; /* x-delayed-message: delay.h */
+    bool delayed;  /* x-delayed-message: delay.h */
+    bool shadowed; /* it has or had an alternate: its bindings are known to every router (registrar.h) */
     struct span arguments;
     size_t queue_bindings; /* of this router's queues */
     uint64_t interest;     /* routers that must see what is published to it, as everyone was told */
@@ -29,7 +30,9 @@ struct catalog_exchange {
     bool was_bound; /* auto-delete waits for a first binding */
     bool doubted;   /* in the registrar's list of those whose interest or life is to be looked at */
     size_t links;   /* exchanges bound to it */
-    struct catalog_exchange *alternate_next; /* of those that have an alternate */
+    uint64_t
+        shadowed_at; /* the update with which that began: before it is known, no policy gives an alternate */
+    struct catalog_exchange *alternate_next; /* of those that are shadowed */
 };
 
 struct catalog {
@@ -55,8 +58,8 @@ struct catalog_exchange *catalog_exchange_new(struct catalog *catalog, uint64_t 
                                               struct span arguments);
 /* With all its bindings. */
 void catalog_exchange_delete(struct catalog *catalog, struct catalog_exchange *exchange);
-/* Whether every router must know the bindings of queues on it (as shadows: registrar.h): it has an alternate,
- * or picks one of its bindings. */
+/* Whether every router must know the bindings of queues on it (as shadows: registrar.h): it has or had
+ * an alternate, or picks one of its bindings. */
 bool exchange_shown(const struct catalog_exchange *exchange);
 /* For exchange_match. owner: the catalog. */
 struct exchange *catalog_alternate(struct exchange *exchange, void *owner);

@@ -40,6 +40,12 @@ static void save_gap(const struct gap *gap, void *owner)
     persist_gap(o->router, o->queue, gap);
 }
 
+static void save_policies(struct router *router)
+{
+    for (const struct policy *p = router->policies.first; p && is_registrar(router); p = p->next)
+        persist_policy(router, p, RECORD_POLICY);
+}
+
 static void save_queue(struct map_node *node, void *owner)
 {
     struct queue *queue = container_of(node, struct queue, by_name);
@@ -81,6 +87,7 @@ static void begin(struct router *router, bool last)
     r->unused = 0;
     uint64_t lsn = store_end(&router->store);
     c->from = lsn / SEGMENT_BYTES * SEGMENT_BYTES + BLOCK_BYTES;
+    save_policies(router);
     map_each(&router->catalog.exchanges, save_exchange, router);
     map_each(&router->catalog.queues, save_queue, router);
     map_each(&router->catalog.exchanges, save_bindings, router);

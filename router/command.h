@@ -340,7 +340,12 @@ enum op_kind {
     OP_GET,     /* name, NO_ACK: a DELIVER with DELIVER_GET comes before the op if there is a message */
     OP_BARRIER, /* flags → answered when all that came before on this ring is safe; durable: or refused */
     OP_LIST_QUEUES, /* to each router: list, one line a queue: vhost id, name, ready, unacknowledged,
-                       consumers, bytes, flags, with tabs between */
+                       consumers, bytes, flags, policy, operator policy, with tabs between */
+    OP_POLICY_SET, /* OPERATOR, name, key: pattern, type: what it is for, priority, arguments: its definition,
+                      a table by the keys of policies         → registrar */
+    OP_POLICY_CLEAR, /* OPERATOR, name                          → registrar */
+    OP_POLICY_LIST,  /* OPERATOR → registrar: list, one line a policy: name, pattern, what it is for,
+                        definition  as JSON, priority, with tabs between */
 };
 
 enum {
@@ -353,8 +358,9 @@ enum {
     OP_IF_EMPTY = 64,
     OP_NO_ACK = 128,
     OP_NO_LOCAL = 256,
-    OP_UNNAMED = 1024, /* QUEUE_DECLARE: the front has made up the name */
-    OP_OF_OWNER = 512, /* QUEUE_DELETE: only if the queue is exclusive to conn (its connection is closing) */
+    OP_UNNAMED = 1024,  /* QUEUE_DECLARE: the front has made up the name */
+    OP_OF_OWNER = 512,  /* QUEUE_DELETE: only if the queue is exclusive to conn (its connection is closing) */
+    OP_OPERATOR = 2048, /* POLICY_*: an operator policy */
 };
 
 struct name {
@@ -397,6 +403,8 @@ struct op {
     struct name name, other, key, type;
     struct span arguments; /* an AMQP field table without its length; owned by the op, malloc'd */
 
+    int32_t priority; /* POLICY_SET */
+
     /* OP_CONSUME */
     uint64_t tag;      /* the front's name for the consumer, echoed in each DELIVER */
     uint32_t prefetch; /* messages unacknowledged at most; 0 for a consumer without acknowledgement */
@@ -409,7 +417,7 @@ struct op {
     uint32_t messages;                   /* QUEUE_DECLARE, _DELETE, _PURGE: ready messages */
     uint32_t consumers;
     bool got;   /* GET: a DELIVER went before */
-    char *list; /* LIST_QUEUES: malloc'd; NULL when there was no memory for it */
+    char *list; /* LIST_QUEUES, POLICY_LIST: malloc'd; NULL when there was no memory for it */
 
     /* The router's own, while it has the op. */
     struct op *next;

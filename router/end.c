@@ -107,7 +107,9 @@ void router_free(struct router *router)
     map_free(&router->large);
     fifo_free(&router->confirms);
     free(router->scratch.at);
+    free_ops(router->registrar.policies);
     registrar_free(router);
+    policies_free(&router->policies);
     match_free(&router->match);
     timers_free(&router->timers);
     slots_free(&router->queues);

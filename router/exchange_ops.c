@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "router/agent.h"
 #include "router/arguments.h"
+#include "router/policy_effect.h"
 
 #define NAME(n) (n).len, (n).bytes
 
@@ -123,10 +124,10 @@ static void create(struct router *router, struct op *op, enum exchange_type type
     e->auto_delete = op->flags & OP_AUTO_DELETE;
     e->internal = op->flags & OP_INTERNAL;
     e->delayed = is_delayed(op);
-    if (alternate.len) {
-        e->alternate_next = router->registrar.alternates;
-        router->registrar.alternates = e;
-    }
+    if (!alternate.len)
+        alternate_wanted(router, e, &e->alternate);
+    if (e->alternate.len)
+        registrar_shadowed(router, e);
     if (e->durable)
         persist_exchange(router, e);
     registrar_doubt(router, e);

@@ -11,6 +11,7 @@
 #include "router/agent.h"
 #include "router/arguments.h"
 #include "router/consumer.h"
+#include "router/policy_effect.h"
 #include "router/shape.h"
 
 #define NAME(n) (n).len, (n).bytes
@@ -157,8 +158,7 @@ static void create(struct router *router, struct op *op)
     catalog_queue_add(&router->catalog, queue);
     if (queue->durable)
         persist_queue(router, queue);
-    settings_load(&settings, queue->arguments);
-    shape_apply(router, queue, &settings);
+    queue_reshape(router, queue);
     counts(queue, op);
     router_answer(router, op);
 }
@@ -397,6 +397,13 @@ void router_on_op(struct router *router, struct op *op)
         return;
     case OP_BARRIER:
         barrier(router, op);
+        return;
+    case OP_POLICY_SET:
+    case OP_POLICY_CLEAR:
+        policy_on_op(router, op);
+        return;
+    case OP_POLICY_LIST:
+        list_policies(router, op);
         return;
     case OP_LIST_QUEUES:
         list_queues(router, op);

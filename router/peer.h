@@ -24,6 +24,7 @@ enum peer_kind {
 
 enum bound { BOUND_FIRST, BOUND_LAST, BOUND_ADD, BOUND_REMOVE };
 
+struct policy;
 struct repost_letter;
 
 /* A binding of a queue at one router, for the others: they need to know that it would match (see
@@ -40,6 +41,9 @@ enum update_kind {
     UPDATE_INTEREST,
     UPDATE_BIND,
     UPDATE_UNBIND,
+    UPDATE_ALTERNATE, /* a policy gives the exchange another alternate, or none */
+    UPDATE_POLICY,
+    UPDATE_POLICY_GONE,
     UPDATE_SHADOW,
     UPDATE_UNSHADOW
 };
@@ -47,16 +51,18 @@ enum update_kind {
 struct update {
     uint64_t number;
     enum update_kind kind;
-    uint64_t id;    /* the exchange; of a binding: its source */
-    uint64_t other; /* BIND, UNBIND: the destination; INTEREST: the routers */
+    uint64_t id;           /* the exchange; of a binding: its source */
+    uint64_t other;        /* BIND, UNBIND: the destination; INTEREST: the routers */
+    struct name alternate; /* PUT, ALTERNATE */
     /* PUT */
     enum exchange_type type;
     uint32_t vhost;
-    struct name name, alternate;
+    struct name name;
     bool durable, auto_delete, internal, is_default, delayed;
     /* PUT: arguments; BIND, UNBIND: key and arguments. malloc'd. */
     struct span key, arguments;
     struct shadow shadow;
+    struct policy *policy; /* POLICY; of POLICY_GONE its name, kind and virtual host matter */
 };
 
 struct peer_message {

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "router/agent.h"
 #include "router/large.h"
+#include "router/policy_effect.h"
 
 /* A record of `fixed` bytes and then the spans; the caller has filled in nothing yet. */
 static void *begin(struct router *router, enum router_record type, size_t fixed, size_t more)
@@ -65,8 +66,10 @@ void persist_binding(struct router *router, const struct binding *binding, enum 
 
 void persist_exchange(struct router *router, const struct catalog_exchange *e)
 {
+    struct name alternate; /* a policy's is not its own */
+    alternate_by_arguments(e->arguments, &alternate);
     struct record_exchange *r =
-        begin(router, RECORD_EXCHANGE, sizeof *r, e->name.len + (size_t)e->alternate.len + e->arguments.len);
+        begin(router, RECORD_EXCHANGE, sizeof *r, e->name.len + (size_t)alternate.len + e->arguments.len);
     r->id = e->exchange.id;
     r->vhost = e->vhost;
     r->arguments_len = (uint32_t)e->arguments.len;
@@ -74,9 +77,26 @@ void persist_exchange(struct router *router, const struct catalog_exchange *e)
     r->flags = (e->auto_delete ? RECORD_AUTO_DELETE : 0) | (e->internal ? RECORD_INTERNAL : 0) |
                (e->delayed ? RECORD_DELAYED : 0);
     r->name_len = e->name.len;
-    r->alternate_len = e->alternate.len;
+    r->alternate_len = alternate.len;
     uint8_t *at = put_span((uint8_t *)(r + 1), name_span(&e->name));
-    put_span(put_span(at, name_span(&e->alternate)), e->arguments);
+    put_span(put_span(at, name_span(&alternate)), e->arguments);
+    store_end(&router->store);
+}
+
+void persist_policy(struct router *router, const struct policy *p, enum router_record type)
+{
+    bool gone = type == RECORD_POLICY_GONE;
+    struct span pattern = gone ? (struct span){NULL, 0} : name_span(&p->pattern);
+    struct span definition = gone ? (struct span){NULL, 0} : p->definition;
+    struct record_policy *r = begin(router, type, sizeof *r, p->name.len + pattern.len + definition.len);
+    r->vhost = p->vhost;
+    r->priority = p->priority;
+    r->definition_len = (uint32_t)definition.len;
+    r->flags = p->is_operator ? RECORD_OPERATOR : 0;
+    r->target = p->target;
+    r->name_len = p->name.len;
+    r->pattern_len = (uint8_t)pattern.len;
+    put_span(put_span(put_span((uint8_t *)(r + 1), name_span(&p->name)), pattern), definition);
     store_end(&router->store);
 }
 

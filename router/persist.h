@@ -19,6 +19,7 @@
 struct catalog_exchange;
 struct gap;
 struct large;
+struct policy;
 struct queue;
 struct router;
 
@@ -38,10 +39,12 @@ enum router_record {
     RECORD_LARGE,          /* struct record_large, struct part ...: parts of a message in a checkpoint */
     RECORD_CHECKPOINT_END, /* struct record_id: LSN of the CHECKPOINT */
     RECORD_CLEAN,          /* the last of a clean end: nothing delivered is unsettled but what is marked so */
-    RECORD_STARTED, /* struct record_id: the first after a clean end: what is delivered from now on isn't
-                       marked */
-    RECORD_NOTES,   /* struct record_notes, its notes: what a queue notes of messages */
-    RECORD_GAP,     /* struct record_gap: numbers of a queue that were shed */
+    RECORD_STARTED,     /* struct record_id: the first after a clean end: what is delivered from now on isn't
+                           marked */
+    RECORD_NOTES,       /* struct record_notes, its notes: what a queue notes of messages */
+    RECORD_GAP,         /* struct record_gap: numbers of a queue that were shed */
+    RECORD_POLICY,      /* struct record_policy, name, pattern, definition (registrar) */
+    RECORD_POLICY_GONE, /* the same, of the name only */
 };
 
 struct record_settled {
@@ -132,12 +135,25 @@ struct record_gap {
     uint64_t from, to;
 };
 
+enum { RECORD_OPERATOR = 1 };
+
+struct record_policy {
+    struct record record;
+    uint32_t vhost;
+    int32_t priority;
+    uint32_t definition_len;
+    uint8_t flags;  /* RECORD_OPERATOR */
+    uint8_t target; /* enum policy_target */
+    uint8_t name_len, pattern_len;
+};
+
 /* Appends records of changes; they are safe when store_lsn() is. */
 void persist_queue(struct router *router, const struct queue *queue);
 void persist_queue_gone(struct router *router, uint32_t number);
 void persist_binding(struct router *router, const struct binding *binding, enum router_record type);
 void persist_exchange(struct router *router, const struct catalog_exchange *exchange);
 void persist_exchange_gone(struct router *router, uint64_t id);
+void persist_policy(struct router *router, const struct policy *policy, enum router_record type);
 void persist_id(struct router *router, enum router_record type, uint64_t id);
 void persist_large(struct router *router, const struct large *large);
 void persist_gap(struct router *router, uint32_t queue, const struct gap *gap);

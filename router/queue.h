@@ -19,6 +19,7 @@ struct router;
 struct consumer;
 struct rank;
 struct large;
+struct policy;
 struct shape;
 
 struct queue {
@@ -51,6 +52,7 @@ struct queue {
     struct queue *run_next;
     uint64_t damaged; /* entries that can't be read back; they stay */
     uint64_t published, delivered, acknowledged;
+    const struct policy *policy, *operator_policy; /* those that hold for it, or NULL */
 };
 
 struct queue *queue_new(struct router *router, uint32_t vhost, struct span name);

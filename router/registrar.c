@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "router/agent.h"
+#include "router/policy_effect.h"
 
 /* ---- updates on their way ---------------------------------------------------------------------- */
 
@@ -82,6 +83,7 @@ static struct update *copy_update(const struct update *update)
     copy->arguments = span_copy(update->arguments);
     copy->shadow.key = span_copy(update->shadow.key);
     copy->shadow.arguments = span_copy(update->shadow.arguments);
+    copy->policy = update->policy ? policy_adopted(update->policy) : NULL;
     return copy;
 }
 
@@ -91,6 +93,7 @@ void update_free(struct update *update)
     free((void *)(uintptr_t)update->arguments.at);
     free((void *)(uintptr_t)update->shadow.key.at);
     free((void *)(uintptr_t)update->shadow.arguments.at);
+    policy_free(update->policy);
     free(update);
 }
 
@@ -233,7 +236,15 @@ unsigned registrar_poll(struct router *router)
     for (; r->doubt_count; looked++)
         look_at(router, r->doubts[--r->doubt_count]);
     advance(r);
-    return looked + tell(router);
+    return looked + policies_settle(router) + tell(router);
+}
+
+void registrar_shadowed(struct router *router, struct catalog_exchange *e)
+{
+    e->shadowed = true;
+    e->shadowed_at = router->registrar.number;
+    e->alternate_next = router->registrar.alternates;
+    router->registrar.alternates = e;
 }
 
 /* ---- start -------------------------------------------------------------------------------------- */
@@ -245,10 +256,8 @@ static void put_known(struct map_node *node, void *owner)
     e->links = 0;
     for (struct binding *b = e->exchange.bindings; b; b = b->on_exchange)
         e->links += b->destination->exchange != NULL;
-    if (e->alternate.len) {
-        e->alternate_next = router->registrar.alternates;
-        router->registrar.alternates = e;
-    }
+    if (e->shadowed)
+        registrar_shadowed(router, e);
     send_fronts(router, next_number(&router->registrar), e, false);
     if (e->links)
         e->was_bound = true;

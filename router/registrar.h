@@ -8,8 +8,10 @@
  * The interest of an exchange is that of its own bindings, of the exchanges bound to it and of its alternate.
  * Whether a message goes to the alternate depends on the bindings of all routers; so the bindings of an
  * exchange that has an alternate are known to every router, as shadows: they match but keep nothing. Then
- * each router decides alike, on its own. So it is with an exchange that gives a message to one of its
- * bindings: which one is the same everywhere, since it depends on names, keys and arguments only (sorted.h).
+ * each router decides alike, on its own. An exchange that gets an alternate by a policy is shadowed first and
+ * has it when all have told what they have bound; once shadowed it stays so, until the broker ends. So it is
+ * with an exchange that gives a message to one of its bindings: which one is the same everywhere, since it
+ * depends on names, keys and arguments only (sorted.h).
  *
  * While a binding is on its way to all routers (until bind-ok or unbind-ok) they may decide differently: a
  * message of just that moment may be kept by two, or left by each to another. Of the latter, its publisher is
@@ -42,9 +44,10 @@ struct registrar {
     } * pending;          /* a ring: updates known + 1 ... number */
     size_t pending_mask;
     FIFO(struct peer_wait) waits;        /* routers to be told KNOWN */
-    struct catalog_exchange *alternates; /* those that have one, linked by alternate_next */
+    struct catalog_exchange *alternates; /* those that are shadowed, linked by alternate_next */
     uint64_t *doubts; /* ids of exchanges whose interest or life is to be looked at again */
     size_t doubt_count, doubt_room;
+    struct op *policies; /* OP_POLICY_SETs and _CLEARs whose policy is on its way, oldest first */
 };
 
 /* ---- the registrar's own side (router 0) --------------------------------------------------------- */
@@ -64,12 +67,16 @@ unsigned registrar_poll(struct router *router);
 void registrar_doubt(struct router *router, struct catalog_exchange *exchange);
 /* Hands an update to all other routers, and to the fronts if it concerns them. Applies nothing here. */
 void registrar_spread(struct router *router, struct update *update, const struct catalog_exchange *exchange);
+/* The exchange is shadowed from now on: as of the last update. */
+void registrar_shadowed(struct router *router, struct catalog_exchange *exchange);
 
 /* ---- every router's side --------------------------------------------------------------------------- */
 
 /* A queue's binding was added to (or is about to be removed from) an exchange at this router. */
 void bound_changed(struct router *router, struct catalog_exchange *exchange, const struct binding *binding,
                    bool added);
+/* Tells what is bound here: every router is to know it from now on. */
+void shadows_tell(struct router *router, struct catalog_exchange *exchange);
 /* Applies an update and frees it. */
 void update_apply(struct router *router, struct update *update);
 void router_on_peer(struct router *router, unsigned from, const struct peer_message *message);

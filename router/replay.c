@@ -2,6 +2,10 @@
  * Recovery: the records of persist.h, applied in order. A record about a queue or exchange that isn't known
  * is passed over: what it was about was deleted later, or comes later in the checkpoint that is being read.
  *
+ * Router 0 finds policies in its log where they came; the others know from the start what they are at its end
+ * (catalog_adopt). So after a kill, a message that such a router's last checkpoint didn't see lives as long
+ * as the policy says that held last, not as the one that held when it came.
+ *
  * The replay itself holds every large message until its end: in a checkpoint, one queue's entry may be
  * settled before the record that says what another queue has.
  */
@@ -13,6 +17,7 @@
 #include "router/delay.h"
 #include "router/large.h"
 #include "router/persist.h"
+#include "router/policy_effect.h"
 #include "router/shape.h"
 
 static struct entry old_entry(const struct queue *queue, uint64_t seq)
@@ -108,13 +113,10 @@ static void replay_queue(struct router *router, const struct record_queue *r)
     queue->durable = true;
     queue->auto_delete = r->flags & RECORD_AUTO_DELETE;
     queue->arguments = span_copy(span_of(at + r->name_len, r->arguments_len));
-    if (!delay_is_queue(queue->vhost)) {
-        struct settings settings;
-        settings_load(&settings, queue->arguments);
-        shape_apply(router, queue, &settings);
-    } else if (!delay_recover(router, queue)) {
+    if (!delay_is_queue(queue->vhost))
+        queue_reshape(router, queue);
+    else if (!delay_recover(router, queue))
         log_line(LOG_WARNING, "router", "what waited for a deleted exchange is gone with it");
-    }
     queue->index.tail = queue->index.next = r->tail;
     catalog_queue_add(&router->catalog, queue);
     if (r->number >= router->catalog.queue_next)
@@ -177,6 +179,27 @@ static void replay_exchange(struct router *router, const struct record_exchange 
     e->internal = r->flags & RECORD_INTERNAL;
     e->delayed = r->flags & RECORD_DELAYED;
     name_set(&e->alternate, span_of(alternate, r->alternate_len));
+    if (!e->alternate.len)
+        alternate_wanted(router, e, &e->alternate);
+    e->shadowed = e->alternate.len;
+}
+
+static void replay_policy(struct router *router, const struct record_policy *r)
+{
+    const uint8_t *name = (const uint8_t *)(r + 1), *pattern = name + r->name_len;
+    struct policy policy = {
+        .vhost = r->vhost,
+        .is_operator = r->flags & RECORD_OPERATOR,
+        .target = r->target,
+        .priority = r->priority,
+        .definition = span_of(pattern + r->pattern_len, r->definition_len),
+    };
+    name_set(&policy.name, span_of(name, r->name_len));
+    name_set(&policy.pattern, span_of(pattern, r->pattern_len));
+    if (r->record.type == RECORD_POLICY_GONE)
+        policy_gone_here(router, &policy);
+    else
+        policy_set_here(router, policy_adopted(&policy));
 }
 
 static void replay_exchange_gone(struct router *router, uint64_t id)
@@ -258,19 +281,10 @@ static void replay_large(struct router *router, const struct record_large *r)
     memcpy(large->part, parts, r->parts * sizeof *parts);
 }
 
-void persist_replay(void *owner, const struct record *record, uint64_t lsn)
+/* Of what exists. */
+static void replay_topology(struct router *router, const struct record *record)
 {
-    struct router *router = owner;
-    if (record->type < RECORD_OWN)
-        return;
-    router->clean = record->type == RECORD_CLEAN;
     switch (record->type) {
-    case RECORD_MESSAGE:
-        replay_message(router, (const struct message *)record, lsn);
-        return;
-    case RECORD_SETTLED:
-        replay_settled(router, (const struct record_settled *)record);
-        return;
     case RECORD_QUEUE:
         replay_queue(router, (const struct record_queue *)record);
         return;
@@ -291,6 +305,26 @@ void persist_replay(void *owner, const struct record *record, uint64_t lsn)
     case RECORD_EXCHANGE_GONE:
         replay_exchange_gone(router, ((const struct record_id *)record)->id);
         return;
+    case RECORD_POLICY:
+    case RECORD_POLICY_GONE:
+        replay_policy(router, (const struct record_policy *)record);
+        return;
+    }
+}
+
+void persist_replay(void *owner, const struct record *record, uint64_t lsn)
+{
+    struct router *router = owner;
+    if (record->type < RECORD_OWN)
+        return;
+    router->clean = record->type == RECORD_CLEAN;
+    switch (record->type) {
+    case RECORD_MESSAGE:
+        replay_message(router, (const struct message *)record, lsn);
+        return;
+    case RECORD_SETTLED:
+        replay_settled(router, (const struct record_settled *)record);
+        return;
     case RECORD_CHECKPOINT:
         replay_checkpoint(router, (const struct record_checkpoint *)record);
         return;
@@ -306,6 +340,8 @@ void persist_replay(void *owner, const struct record *record, uint64_t lsn)
     case RECORD_NOTES:
         replay_notes(router, (const struct record_notes *)record);
         return;
+    default:
+        replay_topology(router, record);
     }
 }
 

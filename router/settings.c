@@ -325,6 +325,19 @@ bool settings_check_policy(struct span definition, char *text, size_t text_size)
     return true;
 }
 
+bool settings_policy_fits(const struct settings *s, struct span definition)
+{
+    struct field field;
+    while (table_next(&definition, &field)) {
+        enum setting setting = find(field.name, true);
+        bool idle = setting == SETTINGS || setting == SETTING_VERSION || setting == SETTING_MEMORY_LENGTH ||
+                    setting == SETTING_MEMORY_BYTES;
+        if (!idle && !(rows[setting].types & 1u << settings_type(s)))
+            return false;
+    }
+    return true;
+}
+
 /* What the queue's type doesn't take is passed over. */
 void settings_merge(struct settings *s, struct span definition)
 {

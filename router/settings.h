@@ -54,6 +54,9 @@ bool settings_read_number(enum setting setting, struct span arguments, const cha
 void settings_load(struct settings *s, struct span arguments);
 /* Whether a policy's definition (a checked table, by the keys of policies) can be made; text: why not. */
 bool settings_check_policy(struct span definition, char *text, size_t text_size);
+/* Whether it can be said of a queue of that type: as with RabbitMQ, a policy of which the type doesn't take
+ * a part isn't for it, but for what has no meaning anyway. */
+bool settings_policy_fits(const struct settings *s, struct span definition);
 /* Adds what a policy says. */
 void settings_merge(struct settings *s, struct span definition);
 

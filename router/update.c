@@ -5,6 +5,7 @@
 #include "router/agent.h"
 #include "router/dead_letter.h"
 #include "router/delay.h"
+#include "router/policy_effect.h"
 #include "router/repost.h"
 
 /* ---- telling ------------------------------------------------------------------------------------ */
@@ -46,6 +47,13 @@ void bound_changed(struct router *router, struct catalog_exchange *e, const stru
         tell(router, BOUND_FIRST, e, NULL);
     if (!added && e->queue_bindings == 0)
         tell(router, BOUND_LAST, e, NULL);
+}
+
+void shadows_tell(struct router *router, struct catalog_exchange *e)
+{
+    for (struct binding *b = e->exchange.bindings; b && router->options.routers > 1; b = b->on_exchange)
+        if (!b->destination->exchange && !b->destination->remote)
+            tell(router, BOUND_ADD, e, shadow_of(router, b));
 }
 
 /* ---- shadows ------------------------------------------------------------------------------------ */
@@ -129,6 +137,7 @@ static void put(struct router *router, struct update *u)
         catalog_exchange_new(&router->catalog, u->id, u->vhost, name_span(&u->name), u->type, u->arguments);
     u->arguments = (struct span){NULL, 0};
     e->alternate = u->alternate;
+    e->shadowed = u->alternate.len;
     e->durable = u->durable;
     e->auto_delete = u->auto_delete;
     e->internal = u->internal;
@@ -173,6 +182,14 @@ void update_apply(struct router *router, struct update *u)
         link_exchanges(router, e, u);
     if ((u->kind == UPDATE_SHADOW || u->kind == UPDATE_UNSHADOW) && e)
         shadow_apply(router, e, u);
+    if (u->kind == UPDATE_ALTERNATE && e)
+        e->alternate = u->alternate;
+    if (u->kind == UPDATE_POLICY) {
+        policy_set_here(router, u->policy);
+        u->policy = NULL;
+    }
+    if (u->kind == UPDATE_POLICY_GONE)
+        policy_gone_here(router, u->policy);
     update_free(u);
 }
 
@@ -209,12 +226,16 @@ static void adopt(struct map_node *node, void *owner)
 {
     struct router *router = owner;
     const struct catalog_exchange *from = container_of(node, struct catalog_exchange, by_name);
-    if (catalog_exchange_by_id(&router->catalog, from->exchange.id))
+    struct catalog_exchange *e = catalog_exchange_by_id(&router->catalog, from->exchange.id);
+    if (e) { /* one that exists by itself */
+        e->alternate = from->alternate;
+        e->shadowed = from->shadowed;
         return;
-    struct catalog_exchange *e =
-        catalog_exchange_new(&router->catalog, from->exchange.id, from->vhost, name_span(&from->name),
+    }
+    e = catalog_exchange_new(&router->catalog, from->exchange.id, from->vhost, name_span(&from->name),
                              from->exchange.type, span_copy(from->arguments));
     e->alternate = from->alternate;
+    e->shadowed = from->shadowed;
     e->durable = from->durable;
     e->auto_delete = from->auto_delete;
     e->internal = from->internal;
@@ -237,6 +258,7 @@ static void adopt_links(struct map_node *node, void *owner)
 void catalog_adopt(struct router *router, const struct router *registrar)
 {
     struct map *exchanges = (struct map *)(uintptr_t)&registrar->catalog.exchanges;
+    policies_adopt(router, registrar);
     map_each(exchanges, adopt, router);
     map_each(exchanges, adopt_links, router);
 }

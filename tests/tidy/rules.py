@@ -45,6 +45,7 @@ INCLUDES = [
     ("main", ["dataplane/*"], [
         ("dataplane/*", "main puts all parts together"), ("router/router.h", "an agent"), ("router/access.h", "it makes it"),
         ("router/command.h", "it makes ops for the control socket"), *ERRORS,
+        ("router/table_out.h", "a policy's definition goes to the registrar as a table"),
         ("journal/journal.h", "an agent"), ("journal/storage.h", "it picks one"), ("journal/storage_uring.h", "the one it picks"),
     ]),
     ("mgmt", ["mgmt/*"], [
@@ -86,6 +87,7 @@ SYSTEM = [
         ("tests/fuzz/fuzz_tls.c", "makes that end do what no client does"),
         ("router/access.c", "compares passwords in constant time"),
     ]),
+    ("pcre2.h", [("router/policy.c", "the patterns of policies")]),
     ("systemd/*", [("dataplane/gannetd.c", "tells systemd when it is ready")]),
     ("jansson.h", [("mgmt/*", "the management plane speaks JSON"), ("bench/*", "--json")]),
     ("pthread.h", [
@@ -122,6 +124,7 @@ PURE_HEADERS = {"assert.h", "ctype.h", "errno.h", "inttypes.h", "limits.h", "std
                 "stdlib.h", "string.h"}
 PURE_TOO = [
     ("router/access.c", "openssl/*", "compares passwords in constant time"),
+    ("router/policy.c", "pcre2.h", "patterns are nobody's to write again"),
     ("dataplane/tcp/address.c", "arpa/inet.h", "inet_pton, inet_ntop: they are nobody's to write again"),
 ]
 

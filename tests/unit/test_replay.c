@@ -2,8 +2,10 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "naive.h"
 #include "router/agent.h"
 #include "router/large.h"
+#include "router/shape.h"
 
 enum { RECORD_BYTES = 512, MESSAGE_AT = 2 * BLOCK_BYTES, PART_AT = 3 * BLOCK_BYTES };
 
@@ -160,5 +162,47 @@ Test(replay, copy_of_large_message_names_the_parts_as_they_are)
     const struct message *copy = store_bytes(store, store_page(store, at), at);
     cr_assert_eq(message_part(copy, 0).position, moved);
     cr_assert_eq(memcmp(message_body(copy).at, "rest", 4), 0);
+    world_free(w);
+}
+
+/* ---- policies ------------------------------------------------------------------------------------ */
+
+static void replay_policy(struct world *w, enum router_record type, const char *pattern, double length)
+{
+    uint8_t more[NAIVE_BYTES_MAX + 64], *at = put_span(put_span(more, span_str("p")), span_str(pattern));
+    struct record_policy r = {
+        .vhost = access_vhost_at(w->access, 0), .name_len = 1, .pattern_len = (uint8_t)strlen(pattern)};
+    if (type == RECORD_POLICY)
+        r.definition_len =
+            (uint32_t)naive_encode(&(struct naive_table){1, {{"max-length", 'l', "", length}}}, at).len;
+    replay(w, type, &r, sizeof r, more, (size_t)(at - more) + r.definition_len);
+}
+
+static void length_is(struct world *w, uint32_t number, uint64_t wanted)
+{
+    const struct queue *queue = catalog_queue_by_number(&w->router->catalog, number);
+    uint64_t length = queue->shape ? queue->shape->settings.value[SETTING_LENGTH] : NO_LIMIT;
+    cr_assert_eq(length, wanted);
+    cr_assert_eq(queue->policy != NULL, wanted != NO_LIMIT);
+}
+
+Test(replay, policies_hold_for_queues_before_and_behind_them)
+{
+    struct world *w = world_new();
+    replay_queue(w, 1, "a");
+    replay_policy(w, RECORD_POLICY, "a|b", 5);
+    replay_queue(w, 2, "b");
+    length_is(w, 1, 5);
+    length_is(w, 2, 5);
+    replay_policy(w, RECORD_POLICY, "b", 3); /* in place of the other */
+    length_is(w, 1, NO_LIMIT);
+    length_is(w, 2, 3);
+    replay_policy(w, RECORD_POLICY_GONE, "", 0);
+    length_is(w, 2, NO_LIMIT);
+    replay_policy(w, RECORD_POLICY_GONE, "", 0); /* as in a log that begins between the two */
+    replay_policy(w, RECORD_POLICY, "(", 1);     /* made by a version that knew more */
+    length_is(w, 1, NO_LIMIT);
+    cr_assert_eq(w->router->policies.count, 1);
+    persist_replayed(w->router);
     world_free(w);
 }

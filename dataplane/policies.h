@@ -1,0 +1,19 @@
+/*
+ * The control socket's requests about policies: one line each, with tabs between its words.
+ *
+ *   set_policy VHOST PRIORITY APPLY-TO NAME PATTERN KEY=TYPE:VALUE ...    TYPE: s a string, i a whole number,
+ * b true or false clear_policy VHOST NAME list_policies VHOST columns name, pattern, apply-to, definition (as
+ * JSON), priority
+ *
+ * and the same with operator_policy and operator_policies. Changes are answered with "ok" when they are safe
+ * and in force at every router.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct gannetd;
+
+/* Answers the request, which is taken apart. False: it isn't one of these. Control thread. */
+bool policies_answer(struct gannetd *gannetd, char *request, FILE *out);

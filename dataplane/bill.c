@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/ring.h"
 #include "network.h"
+#include "router/router.h"
 
 enum { TEXT_BYTES = 32 };
 
@@ -38,6 +39,7 @@ void bill_print(const struct config *config, const struct placement *placement, 
     uint64_t sum = 0, frame = config->amqp_frame_max;
     sum += line("messages, in log pages (memory.budget)", placement->routers,
                 config->memory_budget / placement->routers);
+    sum += line("producers known by x-producer-id", placement->routers, router_producer_bytes());
     sum += line("receive chunks", (uint64_t)placement->fronts * RX_CHUNKS, RX_CHUNK_BYTES);
     if (network_buffer_bytes(config))
         sum += line("DPDK's buffers for received frames", placement->fronts, network_buffer_bytes(config));

@@ -51,6 +51,7 @@ static struct router *make_router(struct broker *broker, const struct broker_opt
         .broker = id,
         .start = start,
         .checkpoint_bytes = options->checkpoint_bytes,
+        .producer_silence_ns = options->producer_silence_ns,
         .epoch_ns = options->epoch_ns,
     };
     for (unsigned f = 0; f < broker->fronts; f++) {

@@ -102,6 +102,7 @@ static struct broker_options broker_options(const struct gannetd *g)
         .connections_max = g->connections_max,
         .memory_budget = config->memory_budget,
         .disk_free_limit = config->disk_free_limit,
+        .producer_silence_ns = config->producers_silence * 1000000,
         .epoch_ns = g->wall_ns() - g->clock_ns(),
         .seed = g->seed,
     };

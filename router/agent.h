@@ -18,6 +18,7 @@
 #include "router/peer.h"
 #include "router/persist.h"
 #include "router/policy.h"
+#include "router/producer.h"
 #include "router/publish.h"
 #include "router/queue.h"
 #include "router/registrar.h"
@@ -41,10 +42,11 @@ struct router {
     struct link front[FRONTS_MAX];
     struct link peer[ROUTERS_MAX];
     struct match match;
-    struct destination *one;           /* the match of a publish to the default exchange */
-    uint32_t written;                  /* length of the last message record */
-    struct map large;                  /* struct large by position */
-    struct map open;                   /* struct open_message by front, connection and channel */
+    struct destination *one; /* the match of a publish to the default exchange */
+    uint32_t written;        /* length of the last message record */
+    struct map large;        /* struct large by position */
+    struct map open;         /* struct open_message by front, connection and channel */
+    struct producers producers;
     FIFO(struct confirm) confirms;     /* publishes that wait for the disk */
     struct op *waiting, **waiting_end; /* ops that wait for the disk or for others to know (ops.c) */
     struct queue *run, **run_end;      /* runnable queues */

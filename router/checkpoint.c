@@ -158,10 +158,14 @@ static bool save_range(struct router *router, const struct queue *queue, uint64_
     return *seq < queue->index.tail;
 }
 
-/* Goes on with the queues. Returns false when all are saved. */
+/* Goes on with producers and queues. Returns false when all are saved. */
 static bool save_more(struct router *router)
 {
     struct checkpoint *c = &router->checkpoint;
+    if (!c->producers) {
+        c->producers = !producers_save(router, &c->producer);
+        return true;
+    }
     for (; c->slot < router->queues.count; c->slot++, c->seq = 0) {
         struct queue *queue = router->queues.slot[c->slot].thing;
         if (!queue || !queue->number)

@@ -1,8 +1,8 @@
 /*
  * A checkpoint: the durable state as records, so that a replay can begin with them. It is written a little
  * with each poll while the state goes on changing: first all exchanges, queues and bindings in one go, then
- * what each queue holds, a range of sequence numbers at a time. A range is true at its own place in the log,
- * and the records behind it change it from there on.
+ * the producers and what each queue holds, a range of sequence numbers at a time. A range is true at its own
+ * place in the log, and the records behind it change it from there on.
  */
 #pragma once
 
@@ -15,6 +15,8 @@ struct checkpoint {
     bool running, last; /* last: of a clean end, followed by CLEAN */
     uint64_t from;      /* LSN a replay starts from */
     uint64_t end;       /* LSN behind its last record; 0 while it is being written */
+    uint32_t producer;  /* producers are saved up to this slot, */
+    bool producers;     /* and that is all of them */
     uint32_t slot;      /* the queue under way, by its slot, */
     uint64_t seq;       /* and where in it */
     uint64_t written;   /* bytes */

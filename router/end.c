@@ -103,6 +103,7 @@ void router_free(struct router *router)
     shadows_free(router);
     catalog_free(&router->catalog);
     open_free(router);
+    producers_free(&router->producers);
     map_each(&router->large, free_large, &router->large);
     map_free(&router->large);
     fifo_free(&router->confirms);

@@ -1,7 +1,7 @@
 /*
  * A message as it stands in a log page: the record that goes to disk is the message that is delivered.
  *
- *   struct message | routes | parts | arrival | exchange | routing key | properties | body
+ *   struct message | routes | parts | arrival | produced | exchange | routing key | properties | body
  *
  * Written once by the router that keeps it, immutable from then on, read by fronts while it is pinned.
  * Integers are little-endian: the file belongs to this machine's kind, and segment headers say so.
@@ -20,6 +20,7 @@ enum {
     MESSAGE_PERSISTENT = 1, /* the publisher asked for it to survive a restart */
     MESSAGE_PART = 2,       /* not a message of its own: a part of a large body, only a body */
     MESSAGE_TIMED = 4,      /* eight bytes say when it came: ms since 1970 */
+    MESSAGE_PRODUCED = 8,   /* struct produced says whose message it is (producer.h) */
 };
 
 /* A durable queue of this router that holds the message, and its number there. */
@@ -35,6 +36,12 @@ struct part {
     uint32_t unused;
 };
 
+/* The number of its producer, and which of its messages it is. */
+struct produced {
+    uint64_t producer;
+    uint64_t seq;
+};
+
 struct message {
     struct record record;
     uint8_t protocol; /* PROPERTIES_* */
@@ -47,7 +54,8 @@ struct message {
     uint16_t parts;
 };
 
-static_assert(sizeof(struct message) == 32 && sizeof(struct route) == 12 && sizeof(struct part) == 16,
+static_assert(sizeof(struct message) == 32 && sizeof(struct route) == 12 && sizeof(struct part) == 16 &&
+                  sizeof(struct produced) == 16,
               "the layout on disk");
 
 static inline const struct route *message_routes(const struct message *m)
@@ -77,10 +85,24 @@ static inline uint64_t message_arrival(const struct message *m)
     return ms;
 }
 
+static inline size_t message_arrival_bytes(const struct message *m)
+{
+    return m->flags & MESSAGE_TIMED ? sizeof(uint64_t) : 0;
+}
+
+/* All zero if it has no number. */
+static inline struct produced message_produced(const struct message *m)
+{
+    struct produced produced = {0};
+    if (m->flags & MESSAGE_PRODUCED)
+        memcpy(&produced, message_behind_parts(m) + message_arrival_bytes(m), sizeof produced);
+    return produced;
+}
+
 static inline struct span message_exchange(const struct message *m)
 {
-    size_t arrival = m->flags & MESSAGE_TIMED ? sizeof(uint64_t) : 0;
-    return span_of(message_behind_parts(m) + arrival, m->exchange_len);
+    size_t produced = m->flags & MESSAGE_PRODUCED ? sizeof(struct produced) : 0;
+    return span_of(message_behind_parts(m) + message_arrival_bytes(m) + produced, m->exchange_len);
 }
 
 static inline struct span message_key(const struct message *m)

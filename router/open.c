@@ -14,6 +14,7 @@ struct open_message {
     unsigned front;
     struct command_publish publish; /* bytes: key and properties, behind this struct */
     struct name exchange;
+    uint32_t vhost;
     bool durable;
     bool elsewhere;  /* as in struct publishing */
     bool for_return; /* unroutable, and the publisher wants it back: parts are pinned */
@@ -87,6 +88,7 @@ void open_begin(struct router *router, const struct publishing *p)
     copy_publish(o, c);
     o->front = p->front;
     name_set(&o->exchange, p->exchange);
+    o->vhost = p->vhost;
     o->durable = p->durable;
     o->elsewhere = p->elsewhere;
     bool keeper = !(c->flags & PUBLISH_SHARED) || (c->flags & PUBLISH_KEEPER);
@@ -139,11 +141,14 @@ static void complete(struct router *router, struct open_message *o, struct span 
         .front = o->front,
         .elsewhere = o->elsewhere,
         .to = still_there(router, o),
+        .vhost = o->vhost,
         .exchange = name_span(&o->exchange),
         .body = rest,
         .parts = o->part,
         .part_count = o->parts,
     };
+    if (o->publish.flags & PUBLISH_MARKED)
+        publish_read_own(&p);
     publish_look(router, &p);
     p.durable = o->durable && p.to.count;
     publish_end(router, &p);

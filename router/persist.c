@@ -120,6 +120,21 @@ void persist_gap(struct router *router, uint32_t queue, const struct gap *gap)
     store_end(&router->store);
 }
 
+uint64_t persist_producer(struct router *router, const struct producer *producer)
+{
+    const struct taken *kept = &producer->kept;
+    size_t bits = kept->last ? sizeof kept->bits : 0;
+    struct record_producer *r = begin(router, RECORD_PRODUCER, sizeof *r, bits + producer->id_len);
+    r->number = producer->number;
+    r->last = kept->last;
+    r->vhost = producer->vhost;
+    r->words = (uint16_t)(bits / sizeof *r->bits);
+    r->id_len = producer->id_len;
+    put_span(put_span((uint8_t *)r->bits, span_of(kept->bits, bits)),
+             span_of(producer->id, producer->id_len));
+    return store_end(&router->store);
+}
+
 void persist_note(struct router *router, uint32_t queue, uint64_t seq, struct entry_note note)
 {
     struct record_notes *r = begin(router, RECORD_NOTES, sizeof *r, sizeof *r->notes);

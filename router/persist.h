@@ -20,6 +20,7 @@ struct catalog_exchange;
 struct gap;
 struct large;
 struct policy;
+struct producer;
 struct queue;
 struct router;
 
@@ -45,6 +46,8 @@ enum router_record {
     RECORD_GAP,         /* struct record_gap: numbers of a queue that were shed */
     RECORD_POLICY,      /* struct record_policy, name, pattern, definition (registrar) */
     RECORD_POLICY_GONE, /* the same, of the name only */
+    RECORD_PRODUCER,    /* struct record_producer, its words, id: a producer is known, and what of it */
+    RECORD_PRODUCER_GONE, /* struct record_id */
 };
 
 struct record_settled {
@@ -147,6 +150,19 @@ struct record_policy {
     uint8_t name_len, pattern_len;
 };
 
+/* A producer (producer.h), and which of its numbers are taken: those of the ring of bits that ends with last,
+ * and all before it. */
+struct record_producer {
+    struct record record;
+    uint64_t number; /* 0: the LSN of this record, which is the first of it */
+    uint64_t last;
+    uint32_t vhost;
+    uint16_t words;
+    uint8_t id_len;
+    uint8_t unused;
+    uint64_t bits[]; /* number n is bit n % 64 of word n / 64 % words */
+};
+
 /* Appends records of changes; they are safe when store_lsn() is. */
 void persist_queue(struct router *router, const struct queue *queue);
 void persist_queue_gone(struct router *router, uint32_t number);
@@ -157,6 +173,8 @@ void persist_policy(struct router *router, const struct policy *policy, enum rou
 void persist_id(struct router *router, enum router_record type, uint64_t id);
 void persist_large(struct router *router, const struct large *large);
 void persist_gap(struct router *router, uint32_t queue, const struct gap *gap);
+/* Returns the record's LSN. */
+uint64_t persist_producer(struct router *router, const struct producer *producer);
 void persist_note(struct router *router, uint32_t queue, uint64_t seq, struct entry_note note);
 /* The message seq of a durable queue is done with. Runs of them are collected into one record: */
 void persist_settled(struct router *router, uint32_t queue, uint64_t seq);

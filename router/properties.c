@@ -22,29 +22,41 @@ static bool take_str(struct span *in, struct span *s)
     return skip(in, 1 + s->len);
 }
 
-static bool take_table(struct span *in, struct span *table)
+/* What the name of a header says. */
+static void mark(struct properties *p, const struct field *field)
 {
-    if (in->len < 4)
-        return false;
-    *table = span_of(in->at + 4, get_be32(in->at));
-    return skip(in, 4) && skip(in, table->len) && table_check(*table);
+    if (field->name.len < 2)
+        return;
+    if (get_be16(field->name.at) != ('x' << 8 | '-')) {
+        if (span_is(field->name, "CC") || span_is(field->name, "BCC"))
+            p->flags |= HAS_COPIES;
+        return;
+    }
+    if (!(p->flags & HAS_X_HEADER))
+        p->own = (struct own_headers){0};
+    p->flags |= HAS_X_HEADER;
+    const char *wrong = own_headers_add(&p->own, field);
+    if (wrong)
+        p->wrong = wrong;
 }
 
-/* What the names of headers say. */
-static uint32_t header_marks(struct span headers)
+/* Checks the table and looks at its names in one walk. */
+static bool take_headers(struct span *in, struct properties *p)
 {
-    uint32_t marks = 0;
     struct field field;
-    while (table_next(&headers, &field)) {
-        if (field.name.len < 2)
-            continue;
-        uint16_t first = get_be16(field.name.at);
-        if (first == ('x' << 8 | '-'))
-            marks |= HAS_X_HEADER;
-        else if (span_is(field.name, "CC") || span_is(field.name, "BCC"))
-            marks |= HAS_COPIES;
+    if (in->len < 4)
+        return false;
+    struct span rest = p->headers = span_of(in->at + 4, get_be32(in->at));
+    if (!skip(in, 4) || !skip(in, rest.len))
+        return false;
+    while (rest.len) {
+        if (!table_take(&rest, &field))
+            return false;
+        mark(p, &field);
     }
-    return marks;
+    if (p->flags & HAS_X_HEADER && !p->wrong)
+        p->wrong = own_headers_end(&p->own);
+    return true;
 }
 
 static bool take_priority(struct span *in, uint8_t *priority)
@@ -69,7 +81,7 @@ static bool read_first(struct span *in, struct properties *p)
         (p->flags & HAS_CONTENT_ENCODING && !take_str(in, &s)))
         return false;
     p->headers = span_of(in->at, 0);
-    return !(p->flags & HAS_HEADERS) || take_table(in, &p->headers);
+    return !(p->flags & HAS_HEADERS) || take_headers(in, p);
 }
 
 /* Those behind the delivery mode. */
@@ -94,14 +106,13 @@ bool properties_read(struct span bytes, struct properties *p)
         return false;
     p->flags = get_be16(bytes.at);
     p->delivery_mode = p->priority = 0;
+    p->wrong = NULL;
     bytes = span_of(bytes.at + 2, bytes.len - 2);
     p->headers = span_of(bytes.at, 0);
     if (p->flags & HAS_UNKNOWN)
         return false;
     if (p->flags & (HAS_CONTENT_TYPE | HAS_CONTENT_ENCODING | HAS_HEADERS) && !read_first(&bytes, p))
         return false;
-    if (p->headers.len)
-        p->flags |= header_marks(p->headers);
     if (p->flags & HAS_DELIVERY_MODE) {
         if (!bytes.len)
             return false;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/span.h"
+#include "router/own_headers.h"
 
 enum {
     HAS_CONTENT_TYPE = 1 << 15,
@@ -41,7 +42,9 @@ struct properties {
     struct span
         headers; /* a table without its length; empty, at the place where it would stand, if there is none */
     struct span correlation_id, reply_to, expiration, message_id, user_id;
-    uint64_t timestamp; /* seconds since 1970, as the publisher said; valid if its flag is set */
+    struct own_headers own; /* valid if HAS_X_HEADER is set, */
+    const char *wrong;      /* and nothing is wrong with them (own_headers.h) */
+    uint64_t timestamp;     /* seconds since 1970, as the publisher said; valid if its flag is set */
 };
 
 /* The expiration property as a number of milliseconds. False if it isn't one: digits, perhaps behind a sign,

@@ -21,6 +21,14 @@ static struct queue *queue_of(struct destination *destination)
     return container_of(destination, struct queue, destination);
 }
 
+/* A message that comes again is to meet with the same chance. */
+static uint64_t chance_of(const struct publishing *p)
+{
+    const struct command_publish *c = p->publish;
+    return p->own.seq ? hash_bytes(p->own.producer, hash_id(p->own.seq))
+                      : c->conn ^ (uint64_t)c->channel << 48 ^ c->seq << 20;
+}
+
 static void match_exchange(struct router *router, struct catalog_exchange *e, struct publishing *p)
 {
     const struct command_publish *c = p->publish;
@@ -30,7 +38,7 @@ static void match_exchange(struct router *router, struct catalog_exchange *e, st
         .copies = command_copies(c),
         .headers = span_of(c->bytes + c->headers_at, c->headers_len),
         .properties = span_of(c->bytes + c->properties_at, c->properties_len),
-        .chance = c->conn ^ (uint64_t)c->channel << 48 ^ c->seq << 20,
+        .chance = chance_of(p),
     };
     exchange_match(&e->exchange, &facts, match, catalog_alternate, &router->catalog);
     p->to = (struct recipients){match->found, match->count};
@@ -117,13 +125,15 @@ uint64_t publish_write(struct router *router, const struct publishing *p, struct
     uint16_t routes = durable ? (uint16_t)to.count : 0;
     size_t parts = p->part_count * sizeof(struct part);
     size_t arrival = p->marks && p->marks->arrival_ms ? sizeof p->marks->arrival_ms : 0;
-    size_t len = sizeof(struct message) + routes * sizeof(struct route) + parts + arrival + p->exchange.len +
-                 c->key_len + c->properties_len + p->body.len;
+    size_t produced = durable && p->produced.producer ? sizeof p->produced : 0;
+    size_t len = sizeof(struct message) + routes * sizeof(struct route) + parts + arrival + produced +
+                 p->exchange.len + c->key_len + c->properties_len + p->body.len;
     persist_settled_flush(router);
     struct message *m = (struct message *)store_begin(&router->store, durable, len);
     m->record.type = RECORD_MESSAGE;
     m->protocol = c->protocol;
-    m->flags = (c->flags & PUBLISH_PERSISTENT ? MESSAGE_PERSISTENT : 0) | (arrival ? MESSAGE_TIMED : 0);
+    m->flags = (c->flags & PUBLISH_PERSISTENT ? MESSAGE_PERSISTENT : 0) | (arrival ? MESSAGE_TIMED : 0) |
+               (produced ? MESSAGE_PRODUCED : 0);
     m->exchange_len = (uint8_t)p->exchange.len;
     m->key_len = c->key_len;
     m->properties_len = c->properties_len;
@@ -137,6 +147,8 @@ uint64_t publish_write(struct router *router, const struct publishing *p, struct
         at = put_span(at, span_of(p->parts, parts));
     if (arrival)
         at = put_span(at, span_of(&p->marks->arrival_ms, arrival));
+    if (produced)
+        at = put_span(at, span_of(&p->produced, produced));
     at = put_span(at, p->exchange);
     at = put_span(at, span_of(c->bytes, c->key_len));
     at = put_span(at, span_of(c->bytes + c->properties_at, c->properties_len));
@@ -221,13 +233,26 @@ static void give_back(struct router *router, const struct publishing *p)
 
 /* ---- answering ----------------------------------------------------------------------------------- */
 
+/* Whether the confirm needn't wait for the disk: the publisher has said so, or all queues that are on it. */
+static bool wants_ram(const struct publishing *p)
+{
+    if (!p->shaped || p->own.ram || p->own.disk)
+        return p->own.ram;
+    for (size_t i = 0; i < p->to.count; i++) {
+        const struct queue *queue = queue_of(p->to.list[i]);
+        if (queue->durable && (!queue->shape || queue->shape->settings.value[SETTING_CONFIRM] != LEVEL_RAM))
+            return false;
+    }
+    return p->to.count != 0;
+}
+
 static void answer(struct router *router, const struct publishing *p, bool routed, bool refused)
 {
     const struct command_publish *c = p->publish;
     uint8_t flags = (refused ? CONFIRM_REFUSED : 0) | (routed ? 0 : CONFIRM_UNROUTED);
     if (p->elsewhere && !(c->flags & PUBLISH_MANDATORY))
         flags |= CONFIRM_ELSEWHERE;
-    if (p->durable && !refused)
+    if (p->durable && !refused && !wants_ram(p))
         confirm_when_safe(router, p->front, c->conn, c->channel, c->seq);
     else
         confirm_now(router, p->front, c->conn, c->channel, c->seq, flags);
@@ -238,20 +263,59 @@ static bool wants_answer(uint8_t flags)
     return (flags & PUBLISH_CONFIRM) || ((flags & PUBLISH_SHARED) && (flags & PUBLISH_MANDATORY));
 }
 
-void publish_end(struct router *router, struct publishing *p)
+static size_t durable_count(const struct publishing *p)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < p->to.count; i++)
+        count += queue_of(p->to.list[i])->durable;
+    return count;
+}
+
+/* A number is taken by one record, so that it is safe together with all of the message. */
+static void take_number(struct router *router, struct publishing *p)
+{
+    bool fits = !p->durable || p->to.count <= ROUTES_MAX || durable_count(p) <= ROUTES_MAX;
+    if (fits && producer_take(router, p))
+        return;
+    p->refused = true;
+    p->to.count = 0;
+}
+
+void publish_read_own(struct publishing *p)
+{
+    const struct command_publish *c = p->publish;
+    if (own_headers_read(span_of(c->bytes + c->headers_at, c->headers_len), &p->own))
+        p->own = (struct own_headers){0}; /* fronts have looked: this one came in another way */
+    if (!p->vhost)
+        p->own.seq = 0;
+}
+
+/* Keeps it where it is to be kept, or gives it back. */
+static void take(struct router *router, struct publishing *p)
 {
     uint8_t flags = p->publish->flags;
-    bool refused = router->store.failed && p->wants_disk && (flags & PUBLISH_CONFIRM);
     bool routed = p->to.count != 0;
     struct marks marks;
-    stat_add(&router->stats.published, 1);
-    if (p->shaped && routed && !refused)
+    if (p->shaped && routed)
         shape_publish(router, p, &marks);
-    if (p->to.count && !refused)
+    if (p->own.seq && p->to.count && !p->refused)
+        take_number(router, p);
+    if (p->to.count)
         keep_all(router, p);
     else if (!routed && (flags & PUBLISH_MANDATORY) &&
              (!(flags & PUBLISH_SHARED) || (flags & PUBLISH_KEEPER)))
         give_back(router, p);
+}
+
+void publish_end(struct router *router, struct publishing *p)
+{
+    uint8_t flags = p->publish->flags;
+    bool refused = router->store.failed && p->wants_disk && (flags & PUBLISH_CONFIRM);
+    bool again = p->own.seq && producer_has(router, p);
+    bool routed = again || p->to.count != 0;
+    stat_add(&router->stats.published, 1);
+    if (!again && !refused)
+        take(router, p);
     if (wants_answer(flags))
         answer(router, p, routed, refused || p->refused);
 }
@@ -262,9 +326,12 @@ void router_on_publish(struct router *router, unsigned front, const struct comma
     struct publishing p = {
         .publish = publish,
         .front = front,
+        .vhost = e ? e->vhost : 0,
         .exchange = e ? name_span(&e->name) : (struct span){NULL, 0},
         .body = span_of(publish->bytes + publish->body_at, publish->body_len),
     };
+    if (publish->flags & PUBLISH_MARKED)
+        publish_read_own(&p);
     publish_match(router, e, &p);
     if (publish->flags & PUBLISH_MORE)
         open_begin(router, &p);

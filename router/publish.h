@@ -4,8 +4,10 @@
 #include "router/command.h"
 #include "router/exchange.h"
 #include "router/message.h"
+#include "router/own_headers.h"
 
 struct catalog_exchange;
+struct producer;
 struct router;
 
 /* Queues, by their destinations; the list is the router's, until the next match. */
@@ -32,6 +34,11 @@ struct publishing {
     bool at_once;   /* it has been delayed already: delay.h */
     bool refused;   /* a queue that is full has refused it: the publisher is told so */
     bool elsewhere; /* another router was picked to get it (match.elsewhere) */
+    bool reposted;  /* on a router's own account: what its headers ask for has been done before */
+    uint32_t vhost; /* 0 if the exchange is gone */
+    struct own_headers own;    /* nothing if it isn't marked, or reposted */
+    struct producer *producer; /* whose it is, if he is known and it has a number */
+    struct produced produced;  /* for the record, if its number goes to disk with it */
     struct recipients to;
     struct span exchange; /* name */
     struct span body;     /* what stands in the record itself, behind the parts */
@@ -42,6 +49,9 @@ struct publishing {
 
 /* Finds the recipients and what depends on them. */
 void publish_match(struct router *router, struct catalog_exchange *e, struct publishing *p);
+/* Reads what the message's headers ask of the broker: of one that is marked and not reposted, before the
+ * match. */
+void publish_read_own(struct publishing *p);
 /* The latter alone, of recipients that are known. */
 void publish_look(struct router *router, struct publishing *p);
 /* Keeps a piece of the body in a record of its own, which the caller gives up by store_drop when the message

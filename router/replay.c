@@ -64,6 +64,8 @@ static void replay_message(struct router *router, const struct message *m, uint6
 {
     if (m->flags & MESSAGE_PART)
         return;
+    if (m->flags & MESSAGE_PRODUCED)
+        producer_replay_message(router, m);
     struct entry entry = {.position = lsn >> 3, .large = m->parts != 0};
     entry.share = m->record.length / (m->routes ? m->routes : 1);
     entry.body = m->body_len;
@@ -339,6 +341,12 @@ void persist_replay(void *owner, const struct record *record, uint64_t lsn)
         return;
     case RECORD_NOTES:
         replay_notes(router, (const struct record_notes *)record);
+        return;
+    case RECORD_PRODUCER:
+        producer_replay(router, (const struct record_producer *)record, lsn);
+        return;
+    case RECORD_PRODUCER_GONE:
+        producer_replay_gone(router, ((const struct record_id *)record)->id);
         return;
     default:
         replay_topology(router, record);

@@ -29,6 +29,7 @@ struct router *router_new(const struct router_options *options)
     catalog_init(&router->catalog);
     map_init(&router->large);
     map_init(&router->open);
+    producers_init(&router->producers);
     router->waiting_end = &router->waiting;
     router->run_end = &router->run;
     for (unsigned f = 0; f < options->fronts; f++)
@@ -253,8 +254,10 @@ static unsigned flush_links(struct router *router)
 unsigned router_poll(struct router *router, uint64_t now_ns)
 {
     router->now_ns = now_ns;
-    if (!router->awake)
+    if (!router->awake) {
+        router->producers.since_ns = now_ns;
         shapes_wake(router);
+    }
     unsigned work = take_journal(router) + start_poll(router);
     work += take_peers(router);
     work += take_all(router);

@@ -25,12 +25,13 @@ struct router_options {
     struct ring *from_front[FRONTS_MAX], *to_front[FRONTS_MAX];
     struct ring *from_router[ROUTERS_MAX], *to_router[ROUTERS_MAX]; /* [index] is NULL */
     struct ring *to_journal, *from_journal;
-    const struct access *access; /* the virtual hosts */
-    uint64_t memory_budget;      /* bytes of log pages kept in memory */
-    uint64_t broker;             /* id for a new data directory, random, not 0 */
-    uint64_t start;              /* random at every start, not 0: journal/record.h */
-    uint64_t checkpoint_bytes;   /* of log between two checkpoints, 0 for the default */
-    uint64_t epoch_ns;           /* the time since 1970 at which now_ns was 0: for what outlives a start */
+    const struct access *access;  /* the virtual hosts */
+    uint64_t memory_budget;       /* bytes of log pages kept in memory */
+    uint64_t broker;              /* id for a new data directory, random, not 0 */
+    uint64_t start;               /* random at every start, not 0: journal/record.h */
+    uint64_t checkpoint_bytes;    /* of log between two checkpoints, 0 for the default */
+    uint64_t producer_silence_ns; /* a producer silent for so long may be forgotten for another */
+    uint64_t epoch_ns;            /* the time since 1970 at which now_ns was 0: for what outlives a start */
 };
 
 struct router *router_new(const struct router_options *options);
@@ -57,6 +58,8 @@ unsigned router_poll(struct router *router, uint64_t now_ns);
 void router_stop(struct router *router);
 /* Whether that is done. */
 bool router_stopped(const struct router *router);
+/* Bytes at most for what a router remembers of publishers that number their messages. */
+size_t router_producer_bytes(void);
 /* When poll wants to be called again though nothing arrives; UINT64_MAX for never. */
 uint64_t router_deadline(const struct router *router);
 /* Numbers for status: read from any thread. */

@@ -36,6 +36,7 @@ static const char *const type_texts[] = {"rabbit_classic_queue", "rabbit_quorum_
 static const char *const types[] = {"classic", "quorum", NULL};
 static const char *const overflows[] = {"drop-head", "reject-publish", "reject-publish-dlx", NULL};
 static const char *const strategies[] = {"at-most-once", "at-least-once", NULL};
+static const char *const levels[] = {"ram", "disk", NULL};
 static const char *const modes[] = {"default", "lazy", NULL};
 static const char *const locators[] = {"client-local", "balanced", "random", "least-leaders", NULL};
 static const char *const masters[] = {"min-masters", "client-local", "random", NULL};
@@ -48,6 +49,7 @@ static const struct words {
     [SETTING_TYPE] = {types, "\"unsupported queue type '%.*s'\""},
     [SETTING_OVERFLOW] = {overflows, "invalid_overflow"},
     [SETTING_DEAD_STRATEGY] = {strategies, "invalid_dlx_strategy"},
+    [SETTING_CONFIRM] = {levels, "\"unsupported level of confirms '%.*s'\""},
     [SETTING_MODE] = {modes, "\"unsupported queue mode '%.*s'\""},
     [SETTING_LOCATOR] = {locators, "invalid_queue_locator_arg"},
     [SETTING_MASTER] = {masters, "\"unsupported queue master locator '%.*s'\""},

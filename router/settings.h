@@ -23,6 +23,7 @@ enum setting {
 
 enum queue_type { TYPE_CLASSIC, TYPE_QUORUM, TYPE_STREAM };
 enum overflow { OVERFLOW_DROP_HEAD, OVERFLOW_REJECT, OVERFLOW_REJECT_DLX };
+enum confirm_level { LEVEL_RAM, LEVEL_DISK };
 enum dead_strategy { STRATEGY_AT_MOST_ONCE, STRATEGY_AT_LEAST_ONCE };
 
 struct settings {

@@ -220,11 +220,34 @@ static bool takes(struct router *router, struct queue *queue, struct publishing 
     return queue->shape->settings.value[SETTING_OVERFLOW] == OVERFLOW_REJECT_DLX && has_dead_exchange(queue);
 }
 
+/* A message with a number that is refused by one goes to no other: its number isn't taken, and when it comes
+ * again those would get it twice. It goes to the dead letters of those that refuse it so, each time. */
+static size_t keep_refusing(struct router *router, struct publishing *p)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < p->to.count; i++) {
+        struct queue *queue = queue_of(p->to.list[i]);
+        if (queue->shape && has_dead_exchange(queue) &&
+            queue->shape->settings.value[SETTING_OVERFLOW] == OVERFLOW_REJECT_DLX &&
+            refuses(router, queue, p))
+            p->to.list[left++] = p->to.list[i];
+    }
+    return left;
+}
+
+/* Most marked messages have headers for others, and are not looked at again. */
+static bool says_something(const struct publishing *p)
+{
+    const struct command_publish *c = p->publish;
+    const struct shape *first = p->to.count ? queue_of(p->to.list[0])->shape : NULL;
+    return get_be16(c->bytes + c->properties_at) & (HAS_EXPIRATION | HAS_PRIORITY) || (first && first->delay);
+}
+
 void shape_publish(struct router *router, struct publishing *p, struct marks *marks)
 {
     const struct command_publish *c = p->publish;
     size_t left = 0;
-    bool timed = false, marked = c->flags & PUBLISH_MARKED;
+    bool timed = false, marked = c->flags & PUBLISH_MARKED && says_something(p);
     marks_read(marks, span_of(c->bytes + c->properties_at, marked ? c->properties_len : 0));
     for (size_t i = 0; i < p->to.count; i++) {
         struct queue *queue = queue_of(p->to.list[i]);
@@ -238,6 +261,8 @@ void shape_publish(struct router *router, struct publishing *p, struct marks *ma
         p->to.list[left++] = p->to.list[i];
     }
     p->to.count = left;
+    if (p->refused && p->own.seq)
+        p->to.count = keep_refusing(router, p);
     marks->arrival_ms = timed ? router_wall_ms(router) : 0;
     p->marks = marks;
 }

@@ -45,36 +45,30 @@ static enum kind kind_of(char type)
 
 /* ---- reading -------------------------------------------------------------------------------------- */
 
-#define BEHIND_LENGTH (-1)
+enum { BEHIND_LENGTH = UINT8_MAX };
 
-/* Bytes of a value on the wire. */
-static int size_of(char type)
-{
-    switch (type) {
-    case 'V':
-        return 0;
-    case 't':
-    case 'b':
-    case 'B':
-        return 1;
-    case 's':
-    case 'u':
-        return 2;
-    case 'I':
-    case 'i':
-    case 'f':
-        return 4;
-    case 'D':
-        return 5;
-    case 'l':
-    case 'L':
-    case 'd':
-    case 'T':
-        return 8;
-    default:
-        return BEHIND_LENGTH;
-    }
-}
+/* Bytes of a value on the wire, and one more; 0: there is no such type. Headers are walked for each message
+ * that has some. */
+static const uint8_t sizes[256] = {
+    ['V'] = 1,
+    ['t'] = 1 + 1,
+    ['b'] = 1 + 1,
+    ['B'] = 1 + 1,
+    ['s'] = 1 + 2,
+    ['u'] = 1 + 2,
+    ['I'] = 1 + 4,
+    ['i'] = 1 + 4,
+    ['f'] = 1 + 4,
+    ['D'] = 1 + 5,
+    ['l'] = 1 + 8,
+    ['L'] = 1 + 8,
+    ['d'] = 1 + 8,
+    ['T'] = 1 + 8,
+    ['S'] = BEHIND_LENGTH,
+    ['x'] = BEHIND_LENGTH,
+    ['A'] = BEHIND_LENGTH,
+    ['F'] = BEHIND_LENGTH,
+};
 
 static bool take(struct span *from, size_t n, struct span *taken)
 {
@@ -93,11 +87,11 @@ static bool take_value(struct span *from, struct field *field)
     if (!take(from, 1, &type))
         return false;
     field->type = (char)*type.at;
-    if (kind_of(field->type) == UNKNOWN)
+    size_t size = sizes[*type.at];
+    if (size == 0)
         return false;
-    int size = size_of(field->type);
     if (size != BEHIND_LENGTH)
-        return take(from, (size_t)size, &field->value);
+        return take(from, size - 1, &field->value);
     return take(from, 4, &length) && take(from, get_be32(length.at), &field->value);
 }
 
@@ -107,16 +101,23 @@ static bool take_field(struct span *from, struct field *field)
     return take(from, 1, &length) && take(from, *length.at, &field->name) && take_value(from, field);
 }
 
+static bool check_nested(struct span bytes, bool named, unsigned depth);
+
+/* depth: of what is in the field. */
+static bool check_field(const struct field *field, unsigned depth)
+{
+    return (field->type != 'F' && field->type != 'A') ||
+           check_nested(field->value, field->type == 'F', depth);
+}
+
 static bool check_nested(struct span bytes, bool named, unsigned depth)
 {
     if (depth > TABLE_DEPTH_MAX)
         return false;
     while (bytes.len > 0) {
         struct field field;
-        if (!(named ? take_field(&bytes, &field) : take_value(&bytes, &field)))
-            return false;
-        if ((field.type == 'F' || field.type == 'A') &&
-            !check_nested(field.value, field.type == 'F', depth + 1))
+        if (!(named ? take_field(&bytes, &field) : take_value(&bytes, &field)) ||
+            !check_field(&field, depth + 1))
             return false;
     }
     return true;
@@ -125,6 +126,11 @@ static bool check_nested(struct span bytes, bool named, unsigned depth)
 bool table_check(struct span table)
 {
     return check_nested(table, true, 1);
+}
+
+bool table_take(struct span *table, struct field *field)
+{
+    return take_field(table, field) && check_field(field, 2);
 }
 
 bool table_next(struct span *table, struct field *field)

@@ -21,6 +21,9 @@ struct field {
 
 /* Whether the bytes are a well-formed table. */
 bool table_check(struct span table);
+/* Takes the first field off a table that isn't checked; false if it is malformed, or there is none. A table
+ * of which this takes all is a checked one. */
+bool table_take(struct span *table, struct field *field);
 /* Takes the first field off *table; false at the end. */
 bool table_next(struct span *table, struct field *field);
 /* The field of that name, if there is one. */

@@ -45,7 +45,9 @@
 #define TCP_OUT_OF_ORDER  4096u      /* segments kept out of order, of one connection */
 #define TCP_FRAMES_KEPT   4096u /* of the device's buffers, by all connections of a stack; more are copied */
 #define TCP_COPIED_BYTES  (256u * MIB) /* of such copies */
-#define TCP_FRAMES_HELD   4096u        /* of the device's buffers, by a front; with more, it reads nothing */
+#define PRODUCERS_MAX     16384u       /* publishers that number their messages, remembered by a router */
+#define PRODUCER_WINDOW   4096u /* the latest numbers of one, of which it is known exactly which it took */
+#define TCP_FRAMES_HELD   4096u /* of the device's buffers, by a front; with more, it reads nothing */
 #else
 #define RING_SLOTS        16u
 #define PAGE_BYTES        (16u * KIB)
@@ -68,6 +70,8 @@
 #define TCP_FRAMES_KEPT   8u
 #define TCP_COPIED_BYTES  (8u * KIB)
 #define TCP_FRAMES_HELD   8u
+#define PRODUCERS_MAX     4u
+#define PRODUCER_WINDOW   64u
 #endif
 
 /* A connection is handed whole frames: a window that one doesn't fit would never open again. */

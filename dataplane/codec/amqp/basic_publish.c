@@ -210,6 +210,8 @@ bool properties_allowed(struct amqp *c, struct channel *ch, const struct propert
     else if (p->flags & HAS_ODD_DELIVERY_MODE)
         amqp_fail(c, ch, ERR_PRECONDITION_FAILED, "invalid message: {delivery_mode_unknown,%u}",
                   p->delivery_mode);
+    else if (p->wrong)
+        amqp_fail(c, ch, ERR_PRECONDITION_FAILED, "%s", p->wrong);
     else
         return !(p->flags & HAS_COPIES) || copies_allowed(c, ch, p->headers);
     return false;

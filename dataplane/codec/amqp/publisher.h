@@ -69,7 +69,7 @@ static inline bool properties_special(const struct properties *p)
 {
     uint64_t ms;
     return p->flags & (HAS_REPLY_TO | HAS_USER_ID | HAS_ODD_DELIVERY_MODE | HAS_COPIES) ||
-           (p->flags & HAS_EXPIRATION && !expiration_ms(p->expiration, &ms));
+           (p->flags & HAS_EXPIRATION && !expiration_ms(p->expiration, &ms)) || p->wrong;
 }
 /* The PUBLISH_* that follow from the properties. */
 static inline uint8_t properties_publish_flags(const struct properties *p)

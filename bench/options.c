@@ -55,6 +55,8 @@ static const struct row ROWS[] = {
      "messages/s of each consumer (0: no limit)"},
     {'c', "confirm", "N", COUNT, AT(confirms), 0, 1e7, "publisher confirms, N in flight a producer"},
     {'f', "flag", "FLAG", FLAGS, 0, 0, 0, "persistent or mandatory; may be given twice"},
+    {282, "numbered", NULL, FLAG, AT(numbered), 0, 0,
+     "x-producer-id and x-producer-seq on each message: the broker keeps none twice"},
     {'q', "qos", "N", COUNT, AT(prefetch), 0, 65535, "prefetch of each consumer (0: no limit)"},
     {'a', "autoack", NULL, FLAG, AT(auto_ack), 0, 0, "consume without acks"},
     {'A', "multi-ack-every", "N", COUNT, AT(ack_every), 1, 1e7,

@@ -1,6 +1,7 @@
 #include "producer.h"
 #include "body.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 void producer_init(struct producer *p, const struct options *o, struct meter *m, uint32_t index, uint32_t run)
@@ -54,17 +55,31 @@ static void choose_slots(struct producer *p)
     p->slot = 0;
 }
 
+/* Where the table ends that begins the properties in a content header frame. */
+static size_t headers_end(const uint8_t *frame)
+{
+    size_t table = FRAME_HEAD + 2 + 2 + 8 + 2;
+    return table + 4 + get_u32(frame + table);
+}
+
 static void encode_batch(struct producer *p)
 {
     const struct options *o = p->o;
-    struct publish what = {o->exchange, p->key, strcmp(o->type, "headers") == 0 ? p->key : NULL, o->mandatory,
-                           o->persistent};
+    char name[64];
+    snprintf(name, sizeof name, "gannet-bench-%u-%u", p->run, p->index);
+    struct publish what = {.exchange = o->exchange,
+                           .key = p->key,
+                           .header = strcmp(o->type, "headers") == 0 ? p->key : NULL,
+                           .producer = o->numbered ? name : NULL,
+                           .mandatory = o->mandatory,
+                           .persistent = o->persistent};
     uint8_t *body = zalloc(o->size, 1);
     body_fill(body, o->size);
     p->encoded.len = 0;
     write_publish(&p->encoded, &what, body, o->size, p->conn.frame_max);
     p->slot_size = p->encoded.len;
     p->body_at = get_u32(p->encoded.data + 3) + FRAME_OVERHEAD; /* behind the method frame */
+    p->seq_at = o->numbered ? p->body_at + headers_end(p->encoded.data + p->body_at) - sizeof(uint64_t) : 0;
     p->body_at += get_u32(p->encoded.data + p->body_at + 3) + FRAME_OVERHEAD + FRAME_HEAD;
     choose_slots(p);
     for (size_t i = 1; i < p->slots; i++)
@@ -194,6 +209,8 @@ static void stamp_batch(struct producer *p, size_t n, uint64_t now)
     for (size_t i = 0; i < n; i++, body += p->slot_size) {
         struct flight f = again ? next_again(p) : next_fresh(p, now);
         body_stamp(body, p->o->size, body_source(p->run, p->index, f.seq), f.sent_ns);
+        if (p->seq_at)
+            set_u64(batch + i * p->slot_size + p->seq_at, f.seq + 1);
         if (p->ring)
             p->ring[p->tag_next++ & p->ring_mask] = f;
     }

@@ -33,6 +33,7 @@ struct producer {
 
     struct buffer encoded; /* `slots` publishes of slot_size bytes, each body at body_at within its slot */
     size_t slot_size, body_at;
+    size_t seq_at; /* likewise the value of x-producer-seq; 0: there is none */
     size_t slots, batch_slots,
         slot; /* slots: all; a batch has at most batch_slots, the next begins at `slot` */
 

@@ -148,13 +148,20 @@ void method_close(struct buffer *b, size_t at)
 /* Content header, 4.2.6.1: class, weight, body size, property flags, the properties present. */
 static void write_content_header(struct buffer *b, const struct publish *p, size_t size)
 {
-    size_t at = frame_open(b, FRAME_HEADER, 1);
+    struct field headers[3];
+    size_t n = 0, at = frame_open(b, FRAME_HEADER, 1);
+    if (p->header)
+        headers[n++] = (struct field){"gannet-bench", p->header, 'S'};
+    if (p->producer) {
+        headers[n++] = (struct field){"x-producer-id", p->producer, 'S'};
+        headers[n++] = (struct field){"x-producer-seq", "0", 'l'};
+    }
     write_u16(b, 60);
     write_u16(b, 0);
     write_u64(b, size);
-    write_u16(b, (uint16_t)((p->header ? 1 << 13 : 0) | (p->persistent ? 1 << 12 : 0)));
-    if (p->header)
-        write_table(b, &(struct field){"gannet-bench", p->header, 'S'}, 1);
+    write_u16(b, (uint16_t)((n ? 1 << 13 : 0) | (p->persistent ? 1 << 12 : 0)));
+    if (n)
+        write_table(b, headers, n);
     if (p->persistent)
         write_u8(b, 2); /* delivery-mode */
     frame_close(b, at);

@@ -149,7 +149,8 @@ void method_close(struct buffer *b, size_t at);
 
 struct publish {
     const char *exchange, *key;
-    const char *header; /* value of the header named "gannet-bench", for headers exchanges; NULL for none */
+    const char *header;   /* value of the header named "gannet-bench", for headers exchanges; NULL for none */
+    const char *producer; /* value of x-producer-id; x-producer-seq then ends the headers; NULL for neither */
     bool mandatory, persistent;
 };
 

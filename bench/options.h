@@ -33,7 +33,9 @@ struct options {
     double rate, consumer_rate; /* messages a second and producer (consumer); 0 is flat out */
     uint64_t confirms;          /* messages a producer may have unconfirmed; 0: no confirms */
     bool persistent, mandatory;
-    bool numbered; /* producers name themselves and number their messages */
+    unsigned priorities;    /* of the queues; producers get them in turn, evenly; 0: none */
+    const char *expiration; /* of each message, ms; NULL: none */
+    bool numbered;          /* producers name themselves and number their messages */
 
     uint64_t prefetch, ack_every;
     bool auto_ack;

@@ -71,6 +71,8 @@ static void encode_batch(struct producer *p)
                            .key = p->key,
                            .header = strcmp(o->type, "headers") == 0 ? p->key : NULL,
                            .producer = o->numbered ? name : NULL,
+                           .expiration = o->expiration,
+                           .priority = o->priorities ? (int)(p->index * o->priorities / o->producers) : -1,
                            .mandatory = o->mandatory,
                            .persistent = o->persistent};
     uint8_t *body = zalloc(o->size, 1);

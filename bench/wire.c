@@ -159,11 +159,16 @@ static void write_content_header(struct buffer *b, const struct publish *p, size
     write_u16(b, 60);
     write_u16(b, 0);
     write_u64(b, size);
-    write_u16(b, (uint16_t)((n ? 1 << 13 : 0) | (p->persistent ? 1 << 12 : 0)));
+    write_u16(b, (uint16_t)((n ? 1 << 13 : 0) | (p->persistent ? 1 << 12 : 0) |
+                            (p->priority >= 0 ? 1 << 11 : 0) | (p->expiration ? 1 << 8 : 0)));
     if (n)
         write_table(b, headers, n);
     if (p->persistent)
         write_u8(b, 2); /* delivery-mode */
+    if (p->priority >= 0)
+        write_u8(b, (uint8_t)p->priority);
+    if (p->expiration)
+        write_shortstr(b, p->expiration);
     frame_close(b, at);
 }
 

@@ -151,6 +151,8 @@ struct publish {
     const char *exchange, *key;
     const char *header;   /* value of the header named "gannet-bench", for headers exchanges; NULL for none */
     const char *producer; /* value of x-producer-id; x-producer-seq then ends the headers; NULL for neither */
+    const char *expiration; /* NULL for none */
+    int priority;           /* -1 for none */
     bool mandatory, persistent;
 };
 

@@ -31,6 +31,36 @@ void dead_letter_add(struct router *router, struct queue *queue, uint64_t seq, s
     queue_wake(router, queue);
 }
 
+struct copy_target *copy_target_new(uint32_t vhost, struct span queue)
+{
+    struct copy_target *target = calloc(1, sizeof *target);
+    CHECK(target);
+    target->refs = 1;
+    target->vhost = vhost;
+    name_set(&target->queue, queue);
+    return target;
+}
+
+void copy_target_drop(struct copy_target *target)
+{
+    if (target && --target->refs == 0)
+        free(target);
+}
+
+void dead_letter_copy(struct router *router, struct queue *queue, uint64_t seq, struct copy_target *target)
+{
+    target->refs++;
+    *fifo_add(&queue->shape->dead.line) = (struct dying){.seq = seq, .copy = target};
+    queue_wake(router, queue);
+}
+
+void dead_letters_free(struct dead_letters *d)
+{
+    for (size_t i = 0; i < d->line.count; i++)
+        copy_target_drop(fifo_at(&d->line, i)->copy);
+    fifo_free(&d->line);
+}
+
 bool dead_letter_due(const struct router *router, const struct queue *queue)
 {
     const struct dead_letters *d = &queue->shape->dead;
@@ -92,6 +122,14 @@ static struct reposted send(struct router *router, struct queue *queue, const st
         .protocol = m->protocol,
         .persistent = m->flags & MESSAGE_PERSISTENT,
     };
+    if (dying->copy) {
+        r.vhost = dying->copy->vhost;
+        r.only = name_span(&dying->copy->queue);
+        r.exchange = message_exchange(m);
+        r.key = message_key(m);
+        r.properties = message_properties(m);
+        return repost(router, &r, (struct ticket){queue->handle, number});
+    }
     if (queue->shape->delay) {
         delay_leave(router, queue, m, marks, &r);
         return send_off(router, queue, &r, number);
@@ -154,6 +192,8 @@ static void settle(struct router *router, struct queue *queue, size_t place)
     bool must = shape->settings.value[SETTING_DEAD_STRATEGY] == STRATEGY_AT_LEAST_ONCE;
     struct entry *entry = index_at(&queue->index, dying.seq);
     row->done = true;
+    if (dying.copy)
+        return;
     if (entry && (dying.routed || !must)) {
         queue_kill(router, queue, dying.seq, entry);
     } else if (entry) { /* to the end of the line, to be tried again later */
@@ -164,8 +204,10 @@ static void settle(struct router *router, struct queue *queue, size_t place)
 
 static void trim(struct dead_letters *d)
 {
-    for (struct dying *dying; (dying = fifo_oldest(&d->line)) && dying->done; d->first++, d->sent--)
+    for (struct dying *dying; (dying = fifo_oldest(&d->line)) && dying->done; d->first++, d->sent--) {
+        copy_target_drop(dying->copy);
         fifo_drop_oldest(&d->line);
+    }
 }
 
 /* Publishes the next in line. */

@@ -12,16 +12,25 @@
 #include <stdint.h>
 
 #include "base/fifo.h"
+#include "router/command.h"
 #include "router/death.h"
 
 struct entry;
 struct queue;
 struct router;
 
+/* A queue that copies go to, by name. */
+struct copy_target {
+    uint32_t refs;
+    uint32_t vhost;
+    struct name queue;
+};
+
 struct dying {
     uint64_t seq;
-    uint8_t reason; /* enum death_reason */
-    uint8_t waits;  /* for so many routers' answers */
+    struct copy_target *copy; /* not NULL: the message stays, and this queue gets a copy */
+    uint8_t reason;           /* enum death_reason */
+    uint8_t waits;            /* for so many routers' answers */
     bool routed, done;
 };
 
@@ -34,6 +43,12 @@ struct dead_letters {
 /* The entry, READY or OUT, is to leave. */
 void dead_letter_add(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry,
                      enum death_reason reason);
+/* A copy of the READY message is to go to the target. */
+void dead_letter_copy(struct router *router, struct queue *queue, uint64_t seq, struct copy_target *target);
+/* With one reference. */
+struct copy_target *copy_target_new(uint32_t vhost, struct span queue);
+void copy_target_drop(struct copy_target *target);
+void dead_letters_free(struct dead_letters *letters);
 /* Sends off what can be; at most `most`. False: a page must be read first, the queue waits for it. */
 bool dead_letter_run(struct router *router, struct queue *queue, unsigned most);
 /* Whether dead_letter_run has something to do. */

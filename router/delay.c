@@ -8,60 +8,12 @@
 #include "router/shape.h"
 #include "router/table.h"
 
-enum { NO_VHOST = 0 };
-
-static struct span name_of(const uint64_t *id)
-{
-    return span_of(id, sizeof *id);
-}
-
-bool delay_is_queue(uint32_t vhost)
-{
-    return vhost == NO_VHOST;
-}
-
-/* ---- the queue ----------------------------------------------------------------------------------- */
-
-static void become(struct queue *queue, uint64_t exchange)
+void delay_become(struct queue *queue, uint64_t exchange)
 {
     struct delay *delay = calloc(1, sizeof *delay);
     CHECK(delay);
     delay->exchange = exchange;
     shape_for_delay(queue, delay);
-}
-
-struct queue *delay_queue(struct router *router, struct catalog_exchange *exchange)
-{
-    uint64_t id = exchange->exchange.id;
-    struct queue *queue = catalog_queue(&router->catalog, NO_VHOST, name_of(&id));
-    if (queue)
-        return queue;
-    queue = queue_new(router, NO_VHOST, name_of(&id));
-    queue->durable = exchange->durable && !router->store.failed;
-    if (queue->durable)
-        queue->number = router->catalog.queue_next++;
-    become(queue, id);
-    catalog_queue_add(&router->catalog, queue);
-    if (queue->durable)
-        persist_queue(router, queue);
-    return queue;
-}
-
-bool delay_recover(struct router *router, struct queue *queue)
-{
-    uint64_t id;
-    CHECK(queue->name.len == sizeof id);
-    memcpy(&id, queue->name.bytes, sizeof id);
-    become(queue, id);
-    return catalog_exchange_by_id(&router->catalog, id);
-}
-
-void delay_drop(struct router *router, struct catalog_exchange *exchange)
-{
-    uint64_t id = exchange->exchange.id;
-    struct queue *queue = catalog_queue(&router->catalog, NO_VHOST, name_of(&id));
-    if (queue)
-        router_delete_queue(router, queue);
 }
 
 /* ---- in ------------------------------------------------------------------------------------------ */
@@ -144,7 +96,7 @@ void delay_leave(struct router *router, struct queue *queue, const struct messag
     struct span properties = message_properties(m);
     put_span(to, properties);
     negate(to, properties.len);
-    r->vhost = e ? e->vhost : NO_VHOST;
+    r->vhost = e ? e->vhost : 0;
     r->exchange = message_exchange(m);
     r->key = message_key(m);
     r->properties = span_of(to, properties.len);

@@ -2,7 +2,7 @@
  * Exchanges of type x-delayed-message: a message whose header x-delay says so many milliseconds waits as long
  * before the exchange, which is otherwise of the type that its argument x-delayed-type names, routes it.
  *
- * It waits at one router, in a queue that clients don't see, durable if the exchange is, and leaves it as a
+ * It waits at one router, in a hidden queue (hidden.h), durable if the exchange is, and leaves it as a
  * dead letter does: it is published on the router's own account, to whatever is bound by then, and forgotten
  * when that is safe. Memory per message: an index entry, its note, and 16 bytes of the heap; 40 bytes
  * together.
@@ -26,12 +26,8 @@ struct delay {
     struct due_heap heap;
 };
 
-/* The queue where the exchange's messages wait; made if there is none. */
-struct queue *delay_queue(struct router *router, struct catalog_exchange *exchange);
-/* During a replay: the queue, just made, is one of these. False: its exchange is gone. */
-bool delay_recover(struct router *router, struct queue *queue);
-/* Queues that clients don't see are in a virtual host that there isn't; their name is the exchange's id. */
-bool delay_is_queue(uint32_t vhost);
+/* The hidden queue, just made, is where messages of the exchange wait. */
+void delay_become(struct queue *queue, uint64_t exchange);
 /* Whether the message, published to the exchange, is to wait. */
 bool delay_wanted(const struct catalog_exchange *exchange, const struct publishing *p);
 /* The message, which has become the queue's as seq, is due then. */
@@ -44,5 +40,3 @@ void delay_wake(struct router *router, struct queue *queue);
  * negated, so that it isn't heeded twice. */
 void delay_leave(struct router *router, struct queue *queue, const struct message *m, uint8_t *to,
                  struct repost *r);
-/* The exchange is gone: what waits for it too. */
-void delay_drop(struct router *router, struct catalog_exchange *exchange);

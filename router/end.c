@@ -40,6 +40,8 @@ static void free_peer_message(const struct peer_message *message)
         update_free(message->update);
     if (message->kind == PEER_BOUND && message->shadow)
         shadow_free(message->shadow);
+    if (message->kind == PEER_HISTORY)
+        free(message->request);
     if (message->kind == PEER_REPOST)
         free(message->letter);
 }

@@ -10,6 +10,7 @@
 #include "router/command.h"
 #include "router/hash_ring.h"
 #include "router/headers.h"
+#include "router/history.h"
 #include "router/keys.h"
 #include "router/pick.h"
 #include "router/spot.h"
@@ -228,6 +229,9 @@ static const struct type {
                          hash_free, one_begin, NULL, NULL},
     [EXCHANGE_LOCAL_RANDOM] = {"x-local-random", false, true, sizeof(struct pick), one_add, one_remove,
                                random_match, hash_free, one_begin, local_takes, NULL},
+    [EXCHANGE_RECENT_HISTORY] = {"x-recent-history", false, false, sizeof(struct spot), fanout_add,
+                                 fanout_remove, fanout_match, fanout_free, NULL, NULL,
+                                 history_arguments_valid},
 };
 
 enum exchange_type exchange_type_of(struct span name)

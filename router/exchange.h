@@ -25,6 +25,7 @@ enum exchange_type {
     EXCHANGE_MODULUS_HASH,
     EXCHANGE_RANDOM,
     EXCHANGE_LOCAL_RANDOM, /* all of one broker is local */
+    EXCHANGE_RECENT_HISTORY,
     EXCHANGE_TYPES
 };
 

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "router/agent.h"
 #include "router/arguments.h"
+#include "router/history.h"
 #include "router/policy_effect.h"
 
 #define NAME(n) (n).len, (n).bytes
@@ -124,6 +125,7 @@ static void create(struct router *router, struct op *op, enum exchange_type type
     e->auto_delete = op->flags & OP_AUTO_DELETE;
     e->internal = op->flags & OP_INTERNAL;
     e->delayed = is_delayed(op);
+    history_begin(router, e);
     if (!alternate.len)
         alternate_wanted(router, e, &e->alternate);
     if (e->alternate.len)

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "router/agent.h"
-#include "router/delay.h"
+#include "router/hidden.h"
 #include "router/table.h"
 
 /* Clients choose the name: a line stays a line, and a column a column. */
@@ -20,7 +20,7 @@ static void one_line(struct map_node *node, void *owner)
 {
     FILE *out = owner;
     const struct queue *q = container_of(node, struct queue, by_name);
-    if (delay_is_queue(q->vhost))
+    if (is_hidden(q->vhost))
         return;
     fprintf(out, "%u\t", q->vhost);
     put_name(out, &q->name);

@@ -11,6 +11,8 @@
 #include "router/agent.h"
 #include "router/arguments.h"
 #include "router/consumer.h"
+#include "router/hidden.h"
+#include "router/history.h"
 #include "router/policy_effect.h"
 #include "router/shape.h"
 
@@ -209,7 +211,8 @@ static void bindings_end(struct router *router, struct queue *queue)
 {
     for (struct binding *b = queue->destination.bindings, *next; b; b = next) {
         next = b->for_destination;
-        bound_changed(router, container_of(b->source, struct catalog_exchange, exchange), b, false);
+        if (!is_hidden(queue->vhost))
+            bound_changed(router, container_of(b->source, struct catalog_exchange, exchange), b, false);
     }
 }
 
@@ -287,6 +290,7 @@ static void bind(struct router *router, struct op *op)
         if (b->durable && !router->store.failed)
             persist_binding(router, b, RECORD_BOUND);
         bound_changed(router, e, b, true);
+        history_send(router, e, op->vhost, name_span(&op->name));
     }
     router_answer(router, op);
 }

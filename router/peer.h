@@ -18,6 +18,7 @@ enum peer_kind {
     PEER_UPDATE,   /* from the registrar: the exchanges have changed */
     PEER_APPLIED,  /* to the registrar: update `number` is in force here */
     PEER_REPOST,   /* publish this: repost.h */
+    PEER_HISTORY,  /* what does `exchange` remember? history.h */
     PEER_REPOSTED, /* what was to be published is as safe as it is to be: number (row) and exchange (queue)
                       are its ticket, bound: whether a queue has it */
 };
@@ -25,6 +26,7 @@ enum peer_kind {
 enum bound { BOUND_FIRST, BOUND_LAST, BOUND_ADD, BOUND_REMOVE };
 
 struct policy;
+struct history_request;
 struct repost_letter;
 
 /* A binding of a queue at one router, for the others: they need to know that it would match (see
@@ -72,10 +74,11 @@ struct peer_message {
     uint32_t unused2;
     uint64_t number;
     uint64_t exchange;
-    struct update *update;        /* UPDATE */
-    struct shadow *shadow;        /* BOUND: ADD, REMOVE */
-    struct repost_letter *letter; /* REPOST */
-    uint64_t unused3[2];
+    struct update *update;           /* UPDATE */
+    struct shadow *shadow;           /* BOUND: ADD, REMOVE */
+    struct repost_letter *letter;    /* REPOST */
+    struct history_request *request; /* HISTORY */
+    uint64_t unused3;
 };
 
 static_assert(sizeof(struct peer_message) == RING_ENTRY_BYTES, "a ring entry");

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "router/agent.h"
 #include "router/delay.h"
+#include "router/hidden.h"
 #include "router/large.h"
 #include "router/shape.h"
 #include "router/spot.h"
@@ -63,14 +64,15 @@ static void match_queues(struct router *router, uint32_t vhost, struct publishin
 /* It waits, and is safe if the exchange is, whatever the publisher thinks of it. */
 static void match_delay(struct router *router, struct catalog_exchange *e, struct publishing *p)
 {
-    router->one = &delay_queue(router, e)->destination;
+    router->one = &hidden_queue(router, e, HIDDEN_DELAY)->destination;
     p->to = (struct recipients){&router->one, 1};
 }
 
 /* Of what is delayed nothing is lost. */
 static bool keeps_all(const struct publishing *p)
 {
-    return p->to.count == 1 && delay_is_queue(queue_of(p->to.list[0])->vhost);
+    return p->to.count == 1 && is_hidden(queue_of(p->to.list[0])->vhost) &&
+           queue_of(p->to.list[0])->shape->delay;
 }
 
 void publish_look(struct router *router, struct publishing *p)
@@ -291,20 +293,29 @@ void publish_read_own(struct publishing *p)
 }
 
 /* Keeps it where it is to be kept, or gives it back. */
-static void take(struct router *router, struct publishing *p)
+static void take(struct router *router, struct publishing *p, bool routed)
 {
     uint8_t flags = p->publish->flags;
-    bool routed = p->to.count != 0;
     struct marks marks;
-    if (p->shaped && routed)
+    if (p->shaped && p->to.count)
         shape_publish(router, p, &marks);
     if (p->own.seq && p->to.count && !p->refused)
         take_number(router, p);
     if (p->to.count)
         keep_all(router, p);
-    else if (!routed && (flags & PUBLISH_MANDATORY) &&
-             (!(flags & PUBLISH_SHARED) || (flags & PUBLISH_KEEPER)))
+    if (!routed && (flags & PUBLISH_MANDATORY) && (!(flags & PUBLISH_SHARED) || (flags & PUBLISH_KEEPER)))
         give_back(router, p);
+}
+
+/* What an exchange remembers for itself has not found a queue. */
+static bool is_routed(const struct publishing *p)
+{
+    for (size_t i = 0; i < p->to.count; i++) {
+        const struct queue *queue = queue_of(p->to.list[i]);
+        if (!queue->shape || !queue->shape->history)
+            return true;
+    }
+    return false;
 }
 
 void publish_end(struct router *router, struct publishing *p)
@@ -312,10 +323,10 @@ void publish_end(struct router *router, struct publishing *p)
     uint8_t flags = p->publish->flags;
     bool refused = router->store.failed && p->wants_disk && (flags & PUBLISH_CONFIRM);
     bool again = p->own.seq && producer_has(router, p);
-    bool routed = again || p->to.count != 0;
+    bool routed = again || (p->shaped ? is_routed(p) : p->to.count != 0);
     stat_add(&router->stats.published, 1);
     if (!again && !refused)
-        take(router, p);
+        take(router, p, routed);
     if (wants_answer(flags))
         answer(router, p, routed, refused || p->refused);
 }

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "router/agent.h"
+#include "router/history.h"
 #include "router/policy_effect.h"
 
 /* ---- updates on their way ---------------------------------------------------------------------- */
@@ -141,7 +142,7 @@ void registrar_doubt(struct router *router, struct catalog_exchange *e)
 
 static uint64_t interest_of(struct router *router, const struct catalog_exchange *e)
 {
-    uint64_t interest = e->bound;
+    uint64_t interest = e->bound | history_interest(router, e);
     for (const struct binding *b = e->exchange.bindings; b && e->links; b = b->on_exchange)
         if (b->destination->exchange)
             interest |= container_of(b->destination->exchange, struct catalog_exchange, exchange)->interest;

@@ -14,7 +14,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "router/agent.h"
-#include "router/delay.h"
+#include "router/hidden.h"
 #include "router/large.h"
 #include "router/persist.h"
 #include "router/policy_effect.h"
@@ -115,10 +115,11 @@ static void replay_queue(struct router *router, const struct record_queue *r)
     queue->durable = true;
     queue->auto_delete = r->flags & RECORD_AUTO_DELETE;
     queue->arguments = span_copy(span_of(at + r->name_len, r->arguments_len));
-    if (!delay_is_queue(queue->vhost))
+    if (!is_hidden(queue->vhost))
         queue_reshape(router, queue);
-    else if (!delay_recover(router, queue))
-        log_line(LOG_WARNING, "router", "what waited for a deleted exchange is gone with it");
+    else if (!hidden_recover(router, queue))
+        log_line(LOG_WARNING, "router",
+                 "what waited for a deleted exchange, or was remembered by it, is gone with it");
     queue->index.tail = queue->index.next = r->tail;
     catalog_queue_add(&router->catalog, queue);
     if (r->number >= router->catalog.queue_next)
@@ -358,7 +359,7 @@ static void mark_redelivered(struct map_node *node, void *owner)
     struct queue *queue = container_of(node, struct queue, by_name);
     uint64_t seq = 0;
     (void)owner;
-    if (delay_is_queue(queue->vhost))
+    if (is_hidden(queue->vhost))
         return;
     for (struct entry *entry; (entry = index_ready_from(&queue->index, &seq)); seq++)
         entry->redelivered = 1;

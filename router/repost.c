@@ -66,6 +66,14 @@ static void split(struct router *router, struct publishing *p, struct part *part
     p->parts = parts;
 }
 
+static void only_to(struct router *router, const struct repost *r, struct publishing *p)
+{
+    struct queue *queue = catalog_queue(&router->catalog, r->vhost, r->only);
+    router->one = queue ? &queue->destination : NULL;
+    p->to = (struct recipients){&router->one, queue != NULL};
+    publish_look(router, p);
+}
+
 /* *durable: it is to be on disk. Returns whether a queue has it. */
 static bool publish_here(struct router *router, const struct repost *r, struct ticket ticket, bool *durable)
 {
@@ -74,7 +82,10 @@ static bool publish_here(struct router *router, const struct repost *r, struct t
     struct command_publish c = gather(router, r, ticket);
     struct publishing p = {
         .publish = &c, .exchange = r->exchange, .body = r->body, .at_once = r->at_once, .reposted = true};
-    publish_match(router, e, &p);
+    if (r->only.len)
+        only_to(router, r, &p);
+    else
+        publish_match(router, e, &p);
     if (r->dead)
         break_circles(&p, span_of(c.bytes + c.headers_at, c.headers_len));
     if (p.to.count)
@@ -94,6 +105,8 @@ static uint64_t routers_for(struct router *router, const struct repost *r)
 {
     struct catalog_exchange *e = catalog_exchange(&router->catalog, r->vhost, r->exchange);
     unsigned routers = router->options.routers;
+    if (r->only.len)
+        return UINT64_C(1) << router_of_queue(r->vhost, r->only, routers);
     if (!e)
         return 0;
     if (routers == 1)
@@ -117,13 +130,14 @@ static struct span move(uint8_t **to, struct span s)
 
 static void ask(struct router *router, unsigned of, const struct repost *r, struct ticket ticket)
 {
-    size_t len = r->exchange.len + r->key.len + r->copies.len + r->properties.len + r->body.len;
+    size_t len = r->exchange.len + r->only.len + r->key.len + r->copies.len + r->properties.len + r->body.len;
     struct repost_letter *letter = malloc(sizeof *letter + len);
     CHECK(letter);
     uint8_t *to = letter->bytes;
     letter->repost = *r;
     letter->ticket = ticket;
     letter->repost.exchange = move(&to, r->exchange);
+    letter->repost.only = move(&to, r->only);
     letter->repost.key = move(&to, r->key);
     letter->repost.copies = move(&to, r->copies);
     letter->repost.properties = move(&to, r->properties);

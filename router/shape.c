@@ -6,6 +6,7 @@
 #include "router/agent.h"
 #include "router/delay.h"
 #include "router/deliver.h"
+#include "router/history.h"
 #include "router/lanes.h"
 #include "router/lapse.h"
 #include "router/properties.h"
@@ -157,7 +158,7 @@ void shape_free(struct router *router, struct queue *queue)
     alarm_cancel(router, &shape->expiry);
     alarm_cancel(router, &shape->idle);
     alarm_cancel(router, &shape->retry);
-    fifo_free(&shape->dead.line);
+    dead_letters_free(&shape->dead);
     gaps_free(&shape->gaps);
     if (shape->delay)
         due_heap_free(&shape->delay->heap);
@@ -254,6 +255,8 @@ void shape_publish(struct router *router, struct publishing *p, struct marks *ma
         if (marks->expiration_ms != NO_LIMIT)
             shape_for_expiration(queue);
         if (queue->shape && !takes(router, queue, p))
+            continue;
+        if (queue->shape && queue->shape->history && !history_takes(queue, p))
             continue;
         timed |=
             marks->expiration_ms != NO_LIMIT ||

@@ -34,6 +34,7 @@ struct shape {
     uint64_t used_ns;    /* when it was last used */
     struct dead_letters dead;
     struct gaps gaps;        /* where deliveries carry their number */
+    bool history;            /* it is what an exchange remembers: history.h */
     struct delay *delay;     /* not NULL: clients don't see the queue, its messages wait (delay.h); owned */
     struct consumer *active; /* the single one, of a queue that is so; NULL: it has no consumer */
 };

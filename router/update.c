@@ -4,7 +4,8 @@
 #include "base/check.h"
 #include "router/agent.h"
 #include "router/dead_letter.h"
-#include "router/delay.h"
+#include "router/hidden.h"
+#include "router/history.h"
 #include "router/policy_effect.h"
 #include "router/repost.h"
 
@@ -142,10 +143,12 @@ static void put(struct router *router, struct update *u)
     e->auto_delete = u->auto_delete;
     e->internal = u->internal;
     e->delayed = u->delayed;
+    history_begin(router, e);
 }
 
 void exchange_forget_here(struct router *router, struct catalog_exchange *e)
 {
+    hidden_drop(router, e);
     for (struct binding *b = e->exchange.bindings, *next; b; b = next) {
         struct destination *d = b->destination;
         next = b->on_exchange;
@@ -155,7 +158,6 @@ void exchange_forget_here(struct router *router, struct catalog_exchange *e)
         else if (!d->exchange)
             stat_add(&router->stats.bindings, -1);
     }
-    delay_drop(router, e);
     catalog_exchange_delete(&router->catalog, e);
 }
 
@@ -212,6 +214,9 @@ void router_on_peer(struct router *router, unsigned from, const struct peer_mess
         return;
     case PEER_REPOST:
         router_on_repost(router, from, m->letter);
+        return;
+    case PEER_HISTORY:
+        router_on_history(router, m->exchange, m->request);
         return;
     case PEER_REPOSTED:
         dead_letter_answered(router, m->exchange, m->number, m->bound);

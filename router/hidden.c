@@ -1,0 +1,72 @@
+#include "router/hidden.h"
+
+#include "base/check.h"
+#include "router/agent.h"
+#include "router/delay.h"
+#include "router/history.h"
+
+enum { NO_VHOST = 0 };
+
+struct hidden_name {
+    uint64_t exchange;
+    uint8_t kind;
+};
+
+enum { NAME_BYTES = sizeof(uint64_t) + 1 };
+
+static struct span name_of(struct hidden_name *name)
+{
+    static_assert(offsetof(struct hidden_name, kind) == NAME_BYTES - 1, "the first bytes are the name");
+    return span_of(name, NAME_BYTES);
+}
+
+struct queue *hidden_find(struct router *router, const struct catalog_exchange *exchange, enum hidden kind)
+{
+    struct hidden_name name = {exchange->exchange.id, (uint8_t)kind};
+    return catalog_queue(&router->catalog, NO_VHOST, name_of(&name));
+}
+
+static void become(struct queue *queue, const struct hidden_name *name,
+                   const struct catalog_exchange *exchange)
+{
+    if (name->kind == HIDDEN_DELAY)
+        delay_become(queue, name->exchange);
+    else
+        history_become(queue, exchange);
+}
+
+struct queue *hidden_queue(struct router *router, const struct catalog_exchange *exchange, enum hidden kind)
+{
+    struct hidden_name name = {exchange->exchange.id, (uint8_t)kind};
+    struct queue *queue = hidden_find(router, exchange, kind);
+    if (queue)
+        return queue;
+    queue = queue_new(router, NO_VHOST, name_of(&name));
+    queue->durable = exchange->durable && !router->store.failed;
+    if (queue->durable)
+        queue->number = router->catalog.queue_next++;
+    become(queue, &name, exchange);
+    catalog_queue_add(&router->catalog, queue);
+    if (queue->durable)
+        persist_queue(router, queue);
+    return queue;
+}
+
+bool hidden_recover(struct router *router, struct queue *queue)
+{
+    struct hidden_name name;
+    CHECK(queue->name.len == NAME_BYTES);
+    memcpy(&name, queue->name.bytes, NAME_BYTES);
+    const struct catalog_exchange *exchange = catalog_exchange_by_id(&router->catalog, name.exchange);
+    become(queue, &name, exchange);
+    return exchange;
+}
+
+void hidden_drop(struct router *router, const struct catalog_exchange *exchange)
+{
+    for (int kind = HIDDEN_DELAY; kind <= HIDDEN_HISTORY; kind++) {
+        struct queue *queue = hidden_find(router, exchange, (enum hidden)kind);
+        if (queue)
+            router_delete_queue(router, queue);
+    }
+}

@@ -126,6 +126,7 @@ static void create(struct router *router, struct op *op, enum exchange_type type
     e->delayed = is_delayed(op);
     if (!alternate.len)
         alternate_wanted(router, e, &e->alternate);
+    exchange_confirms(router, e);
     if (e->alternate.len)
         registrar_shadowed(router, e);
     if (e->durable)

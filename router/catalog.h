@@ -19,7 +19,8 @@ struct catalog_exchange {
     uint32_t vhost;
     struct name name, alternate; /* by its arguments or a policy; alternate.len 0: none */
     bool durable, auto_delete, internal, is_default;
-    bool delayed;  /* x-delayed-message: delay.h */
+    bool delayed;                   /* x-delayed-message: delay.h */
+    bool confirm_ram, confirm_disk; /* a policy says when what is published to it is confirmed */
     bool shadowed; /* it has or had an alternate: its bindings are known to every router (registrar.h) */
     struct span arguments;
     size_t queue_bindings; /* of this router's queues */

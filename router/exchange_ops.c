@@ -128,6 +128,7 @@ static void create(struct router *router, struct op *op, enum exchange_type type
     history_begin(router, e);
     if (!alternate.len)
         alternate_wanted(router, e, &e->alternate);
+    exchange_confirms(router, e);
     if (e->alternate.len)
         registrar_shadowed(router, e);
     if (e->durable)

@@ -15,6 +15,7 @@ struct open_message {
     struct command_publish publish; /* bytes: key and properties, behind this struct */
     struct name exchange;
     uint32_t vhost;
+    bool ram, disk; /* when it is confirmed, as in struct own_headers */
     bool durable;
     bool elsewhere;  /* as in struct publishing */
     bool for_return; /* unroutable, and the publisher wants it back: parts are pinned */
@@ -89,6 +90,8 @@ void open_begin(struct router *router, const struct publishing *p)
     o->front = p->front;
     name_set(&o->exchange, p->exchange);
     o->vhost = p->vhost;
+    o->ram = p->own.ram;
+    o->disk = p->own.disk;
     o->durable = p->durable;
     o->elsewhere = p->elsewhere;
     bool keeper = !(c->flags & PUBLISH_SHARED) || (c->flags & PUBLISH_KEEPER);
@@ -149,6 +152,8 @@ static void complete(struct router *router, struct open_message *o, struct span 
     };
     if (o->publish.flags & PUBLISH_MARKED)
         publish_read_own(&p);
+    p.own.ram = o->ram;
+    p.own.disk = o->disk;
     publish_look(router, &p);
     p.durable = o->durable && p.to.count;
     publish_end(router, &p);

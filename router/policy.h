@@ -15,7 +15,8 @@
 
 #define POLICIES_MAX              1024u                /* of a broker, operator policies among them */
 #define POLICY_DEFINITION_BYTES   (4u * 1024u)         /* as a table */
-#define POLICY_ALTERNATE_EXCHANGE "alternate-exchange" /* the one key that is of exchanges */
+#define POLICY_ALTERNATE_EXCHANGE "alternate-exchange" /* the one key that is of exchanges, */
+#define POLICY_CONFIRM            "confirm"            /* and one that is of them too */
 
 /* What it is said of. In records: numbers never change their meaning. */
 enum policy_target {

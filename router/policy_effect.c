@@ -63,12 +63,23 @@ void alternate_wanted(struct router *router, const struct catalog_exchange *e, s
         take_name(policy->definition, alternate);
 }
 
+void exchange_confirms(struct router *router, struct catalog_exchange *e)
+{
+    struct field field = {0};
+    const struct policy *policy =
+        e->is_default ? NULL : policy_of_exchange(&router->policies, e->vhost, name_span(&e->name));
+    bool said = policy && table_find(policy->definition, POLICY_CONFIRM, &field);
+    e->confirm_ram = said && span_is(field.value, "ram");
+    e->confirm_disk = said && span_is(field.value, "disk");
+}
+
 /* While the router recovers, it has the alternate at once. Later the exchange is shadowed first; the
  * registrar says when it has it (policies_settle). */
 static void look_at_exchange(struct router *router, struct catalog_exchange *e)
 {
     struct name wanted;
     alternate_wanted(router, e, &wanted);
+    exchange_confirms(router, e);
     if (router->recovering) {
         e->alternate = wanted;
         e->shadowed = wanted.len;

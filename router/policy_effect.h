@@ -23,6 +23,8 @@ void queue_reshape(struct router *router, struct queue *queue);
 void alternate_by_arguments(struct span arguments, struct name *alternate);
 /* The one it is to have: by its arguments, or else by the policy that holds for it. */
 void alternate_wanted(struct router *router, const struct catalog_exchange *exchange, struct name *alternate);
+/* Notes what policies say of when its publishes are confirmed. */
+void exchange_confirms(struct router *router, struct catalog_exchange *exchange);
 
 /* A copy for this router's table. One whose pattern can't be compiled (made by another version) fits nothing,
  * and the log says so. */

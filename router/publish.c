@@ -331,6 +331,15 @@ void publish_end(struct router *router, struct publishing *p)
         answer(router, p, routed, refused || p->refused);
 }
 
+/* A level that isn't the publisher's. */
+static void take_level(struct own_headers *own, bool ram)
+{
+    if (own->ram || own->disk)
+        return;
+    own->ram = ram;
+    own->disk = !ram;
+}
+
 void router_on_publish(struct router *router, unsigned front, const struct command_publish *publish)
 {
     struct catalog_exchange *e = catalog_exchange_by_id(&router->catalog, publish->exchange);
@@ -343,6 +352,8 @@ void router_on_publish(struct router *router, unsigned front, const struct comma
     };
     if (publish->flags & PUBLISH_MARKED)
         publish_read_own(&p);
+    if (e && (e->confirm_ram || e->confirm_disk))
+        take_level(&p.own, e->confirm_ram);
     publish_match(router, e, &p);
     if (publish->flags & PUBLISH_MORE)
         open_begin(router, &p);

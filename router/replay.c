@@ -185,6 +185,7 @@ static void replay_exchange(struct router *router, const struct record_exchange 
     if (!e->alternate.len)
         alternate_wanted(router, e, &e->alternate);
     e->shadowed = e->alternate.len;
+    exchange_confirms(router, e);
 }
 
 static void replay_policy(struct router *router, const struct record_policy *r)

@@ -139,6 +139,7 @@ static void put(struct router *router, struct update *u)
     u->arguments = (struct span){NULL, 0};
     e->alternate = u->alternate;
     e->shadowed = u->alternate.len;
+    exchange_confirms(router, e);
     e->durable = u->durable;
     e->auto_delete = u->auto_delete;
     e->internal = u->internal;
@@ -235,6 +236,7 @@ static void adopt(struct map_node *node, void *owner)
     if (e) { /* one that exists by itself */
         e->alternate = from->alternate;
         e->shadowed = from->shadowed;
+        exchange_confirms(router, e);
         return;
     }
     e = catalog_exchange_new(&router->catalog, from->exchange.id, from->vhost, name_span(&from->name),
@@ -245,6 +247,7 @@ static void adopt(struct map_node *node, void *owner)
     e->auto_delete = from->auto_delete;
     e->internal = from->internal;
     e->delayed = from->delayed;
+    exchange_confirms(router, e);
 }
 
 static void adopt_links(struct map_node *node, void *owner)

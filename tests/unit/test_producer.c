@@ -6,7 +6,7 @@
 
 #include "base/prng.h"
 #include "router/agent.h"
-#include "router/own_headers.h"
+#include "router/policy_effect.h"
 #include "router/shape.h"
 #include "router/table_out.h"
 
@@ -170,51 +170,6 @@ static struct world *replayed(struct world *w, uint64_t from)
     other->durable = catalog_queue_by_number(&other->router->catalog, w->durable->number);
     other->transient = queue_add(other, "transient", false);
     return other;
-}
-
-/* ---- headers ------------------------------------------------------------------------------------- */
-
-static const char *read(const uint8_t *table, const uint8_t *end, struct own_headers *own)
-{
-    struct span span = span_of(table, (size_t)(end - table));
-    cr_assert(table_check(span));
-    return own_headers_read(span, own);
-}
-
-Test(producer, headers_of_the_broker_among_others)
-{
-    uint8_t table[HEADERS_MAX], *at = put_field_str(table, "x", span_str("y"));
-    struct own_headers own;
-    at = put_field_str(at, "x-producer-id", span_str("me"));
-    at = put_field_long(at, "x-other", -1);
-    at = put_field_long(at, "x-producer-seq", INT64_MAX);
-    at = put_field_str(at, "x-confirm", span_str("ram"));
-    cr_assert_null(read(table, at, &own));
-    cr_assert(span_is(own.producer, "me"));
-    cr_assert_eq(own.seq, INT64_MAX);
-    cr_assert(own.ram && !own.disk);
-    cr_assert_null(read(table, table, &own));
-    cr_assert(!own.seq && !own.producer.len && !own.ram && !own.disk);
-}
-
-Test(producer, wrong_headers)
-{
-    uint8_t table[2 * HEADERS_MAX], long_name[256] = "";
-    struct own_headers own;
-    cr_assert(read(table, put_field_str(table, "x-producer-id", span_str("me")), &own));
-    cr_assert(read(table, put_field_long(table, "x-producer-seq", 1), &own));
-    cr_assert(read(table, put_field_str(table, "x-confirm", span_str("rams")), &own));
-    cr_assert(read(table, put_field_long(table, "x-confirm", 1), &own));
-    for (int64_t seq = -1; seq < 2; seq++) {
-        uint8_t *at = put_field_str(table, "x-producer-id", span_str("me"));
-        at = put_field_long(at, "x-producer-seq", seq);
-        cr_assert_eq(read(table, at, &own) == NULL, seq == 1);
-    }
-    for (size_t len = 0; len <= 256; len += 255 - len % 255 ? 255 : 1) {
-        uint8_t *at = put_field_long(table, "x-producer-seq", 1);
-        at = put_field_str(at, "x-producer-id", span_of(long_name, len));
-        cr_assert_eq(read(table, at, &own) == NULL, len == 255);
-    }
 }
 
 /* ---- numbers ------------------------------------------------------------------------------------- */
@@ -385,6 +340,43 @@ Test(producer, levels_of_queues)
                   (struct span){NULL, 0});
     publish(w, (struct sent){.queue = ""});
     cr_assert_eq(confirmed(w, &refused), 0, "one wants the disk");
+    world_free(w);
+}
+
+static void set_policy(struct world *w, const char *level)
+{
+    uint8_t table[HEADERS_MAX];
+    struct policy policy = {.vhost = access_vhost_at(w->access, 0), .target = POLICY_EXCHANGES};
+    policy.definition = span_of(table, (size_t)(put_field_str(table, "confirm", span_str(level)) - table));
+    name_set(&policy.name, span_str("p"));
+    name_set(&policy.pattern, span_str("^amq.fan"));
+    policy_set_here(w->router, policy_adopted(&policy));
+}
+
+Test(producer, levels_of_exchanges)
+{
+    struct world *w = world_new(1);
+    bool refused;
+    struct catalog_exchange *fanout =
+        catalog_exchange(&w->router->catalog, access_vhost_at(w->access, 0), span_str("amq.fanout"));
+    exchange_bind(&fanout->exchange, &w->durable->destination, span_str(""), (struct span){NULL, 0});
+    set_policy(w, "ram");
+    publish(w, (struct sent){.queue = "durable"});
+    cr_assert_eq(confirmed(w, &refused), 0, "the default exchange has no policy");
+    make_safe(w);
+    cr_assert_eq(confirmed(w, &refused), 1);
+    w->exchange = fanout;
+    publish(w, (struct sent){.queue = ""});
+    cr_assert_eq(confirmed(w, &refused), 2);
+    publish(w, (struct sent){.queue = "", .confirm = "disk"});
+    cr_assert_eq(confirmed(w, &refused), 0);
+    make_safe(w);
+    cr_assert_eq(confirmed(w, &refused), 3);
+    set_policy(w, "disk");
+    publish(w, (struct sent){.queue = ""});
+    cr_assert_eq(confirmed(w, &refused), 0);
+    publish(w, (struct sent){.queue = "", .confirm = "ram"});
+    cr_assert_eq(confirmed(w, &refused), 5);
     world_free(w);
 }
 

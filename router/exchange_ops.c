@@ -125,7 +125,6 @@ static void create(struct router *router, struct op *op, enum exchange_type type
     e->auto_delete = op->flags & OP_AUTO_DELETE;
     e->internal = op->flags & OP_INTERNAL;
     e->delayed = is_delayed(op);
-    history_begin(router, e);
     if (!alternate.len)
         alternate_wanted(router, e, &e->alternate);
     exchange_confirms(router, e);
@@ -133,6 +132,7 @@ static void create(struct router *router, struct op *op, enum exchange_type type
         registrar_shadowed(router, e);
     if (e->durable)
         persist_exchange(router, e);
+    history_begin(router, e);
     registrar_doubt(router, e);
     for (struct catalog_exchange *a = router->registrar.alternates; a; a = a->alternate_next)
         if (a->vhost == e->vhost && span_equal(name_span(&a->alternate), name_span(&e->name)))

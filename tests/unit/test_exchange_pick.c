@@ -238,10 +238,10 @@ Test(exchange_pick, chains_reach_every_queue)
         unsigned got[4] = {0};
         for (int i = 0; i < 3; i++) {
             exchange_init(&e[i], (uint64_t)i, types[t]);
-            e[i].self.identity = destination_identity(span_of("abc" + i, 1), true);
+            e[i].self.identity = destination_identity(span_of(&"abc"[i], 1), true);
         }
         for (int i = 0; i < 4; i++) {
-            q[i].identity = destination_identity(span_of("abcd" + i, 1), false);
+            q[i].identity = destination_identity(span_of(&"abcd"[i], 1), false);
             exchange_bind(&e[1 + i / 2], &q[i], span_str("9"), none);
         }
         exchange_bind(&e[0], &e[1].self, span_str("9"), none);

@@ -132,7 +132,7 @@ static void create(struct router *router, struct op *op, enum exchange_type type
         registrar_shadowed(router, e);
     if (e->durable)
         persist_exchange(router, e);
-    history_begin(router, e);
+    history_attach(router, e);
     registrar_doubt(router, e);
     for (struct catalog_exchange *a = router->registrar.alternates; a; a = a->alternate_next)
         if (a->vhost == e->vhost && span_equal(name_span(&a->alternate), name_span(&e->name)))

@@ -54,7 +54,7 @@ void history_become(struct queue *queue, const struct catalog_exchange *exchange
     queue->shape->settings.value[SETTING_LENGTH] = (uint64_t)length;
 }
 
-void history_begin(struct router *router, struct catalog_exchange *exchange)
+void history_attach(struct router *router, struct catalog_exchange *exchange)
 {
     struct span none = {NULL, 0};
     if (!remembers(exchange) || home(router, exchange) != router->options.index)

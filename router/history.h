@@ -26,8 +26,8 @@ struct router;
 bool history_arguments_valid(struct span arguments, char *text, size_t size);
 /* The queue, just made, remembers the exchange's messages. exchange: NULL if it is gone. */
 void history_become(struct queue *queue, const struct catalog_exchange *exchange);
-/* The exchange is there: if it remembers, and here, it begins to. */
-void history_begin(struct router *router, struct catalog_exchange *exchange);
+/* The exchange is there: if it remembers, and here, what remembers is bound to it. */
+void history_attach(struct router *router, struct catalog_exchange *exchange);
 /* The routers that must see its messages for that, a bit each. */
 uint64_t history_interest(const struct router *router, const struct catalog_exchange *exchange);
 /* Whether the queue, which remembers, is to remember this message. */

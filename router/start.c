@@ -74,15 +74,15 @@ static void tell_bound(struct map_node *node, void *owner)
             bound_changed(router, e, b, true);
 }
 
-static void begin_history(struct map_node *node, void *owner)
+static void attach_history(struct map_node *node, void *owner)
 {
-    history_begin(owner, container_of(node, struct catalog_exchange, by_name));
+    history_attach(owner, container_of(node, struct catalog_exchange, by_name));
 }
 
 void router_start(struct router *router)
 {
     map_each(&router->catalog.exchanges, tell_bound, router);
-    map_each(&router->catalog.exchanges, begin_history, router);
+    map_each(&router->catalog.exchanges, attach_history, router);
     if (is_registrar(router))
         registrar_start(router);
     if (!router->clean)

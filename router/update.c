@@ -144,7 +144,7 @@ static void put(struct router *router, struct update *u)
     e->auto_delete = u->auto_delete;
     e->internal = u->internal;
     e->delayed = u->delayed;
-    history_begin(router, e);
+    history_attach(router, e);
 }
 
 void exchange_forget_here(struct router *router, struct catalog_exchange *e)

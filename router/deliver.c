@@ -153,8 +153,9 @@ static enum fetch ready_head(struct router *router, struct queue *queue, struct 
 {
     enum fetch result = FETCH_THERE;
     while ((head->entry = index_head(&queue->index, &head->seq))) {
-        if (queue->shape && shape_expired(router, queue, head->seq)) {
-            shape_shed(router, queue, head->seq, head->entry, DEATH_EXPIRED);
+        enum death_reason why;
+        if (queue->shape && shape_is_over(router, queue, head->seq, &why)) {
+            shape_shed(router, queue, head->seq, head->entry, why);
             continue;
         }
         result = deliver_fetch(router, queue, head);

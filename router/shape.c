@@ -346,6 +346,21 @@ static void note_gap(struct router *router, struct queue *queue, uint64_t seq, e
         persist_gap(router, queue->number, &(struct gap){seq, seq, (enum gap_reason)gap});
 }
 
+/* Only quorum queues count. */
+static bool is_spent(const struct queue *queue, struct entry_note note)
+{
+    uint64_t limit = queue->shape->settings.value[SETTING_DELIVERY_LIMIT];
+    return note.attempts > (limit == NO_LIMIT ? DELIVERY_LIMIT_DEFAULT : limit);
+}
+
+/* One that had been delivered too often when the broker ended is in the queue again. */
+bool shape_is_over(const struct router *router, const struct queue *queue, uint64_t seq,
+                   enum death_reason *why)
+{
+    *why = shape_expired(router, queue, seq) ? DEATH_EXPIRED : DEATH_LIMIT;
+    return *why == DEATH_EXPIRED || is_spent(queue, index_note(&queue->index, seq));
+}
+
 void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry,
                 enum death_reason reason)
 {
@@ -400,16 +415,14 @@ bool shape_returned(struct router *router, struct queue *queue, uint64_t seq, st
 {
     const struct settings *s = &queue->shape->settings;
     struct entry_note note = index_note(&queue->index, seq);
-    uint64_t limit = s->value[SETTING_DELIVERY_LIMIT];
     if (settings_type(s) != TYPE_QUORUM)
         return true;
     note.attempts += note.attempts < ATTEMPTS_MAX;
-    if (note.attempts > (limit == NO_LIMIT ? DELIVERY_LIMIT_DEFAULT : limit)) {
-        shape_shed(router, queue, seq, entry, DEATH_LIMIT);
-        return false;
-    }
     index_set_note(&queue->index, seq, note);
     if (queue->number && !(entry_position(entry) & POSITION_TRANSIENT))
         persist_note(router, queue->number, seq, note);
-    return true;
+    if (!is_spent(queue, note))
+        return true;
+    shape_shed(router, queue, seq, entry, DEATH_LIMIT);
+    return false;
 }

@@ -70,6 +70,9 @@ bool shape_run(struct router *router, struct queue *queue, unsigned most);
 bool shape_due(const struct router *router, const struct queue *queue);
 /* Whether the READY message's time is over. */
 bool shape_expired(const struct router *router, const struct queue *queue, uint64_t seq);
+/* Whether the READY message may not be delivered any more, and why not. */
+bool shape_is_over(const struct router *router, const struct queue *queue, uint64_t seq,
+                   enum death_reason *why);
 /* The message leaves, and not to a consumer. */
 void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry,
                 enum death_reason reason);

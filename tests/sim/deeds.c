@@ -118,6 +118,23 @@ static void exchange_bind(struct client *client, uint16_t channel, uint32_t meth
     frame_close(out, frame);
 }
 
+/* Arguments of another form, or other ones, now and then; of a queue named by the broker none. */
+static void add_shape(struct client *client, const struct queue_plan *q, bool passive)
+{
+    const struct plan *plan = client->all->plan;
+    struct shape_plan shape = q->shape;
+    struct buffer arguments = {0};
+    bool shaped = plan->shaped && q->name[0] && !passive, wrong = false;
+    if (shaped && chance(client, plan->wrong_ppm))
+        shape.length = shape.length == SHAPE_UNSAID ? 3 : SHAPE_UNSAID;
+    else if (shaped)
+        wrong = chance(client, plan->wrong_ppm);
+    if (shaped)
+        shapes_write(&shape, client->all->prng, wrong, &arguments);
+    add_table(&client->out, arguments.at, arguments.len);
+    buffer_free(&arguments);
+}
+
 static void queue_declare(struct client *client, uint16_t channel, bool passive)
 {
     struct buffer *out = &client->out;
@@ -135,7 +152,7 @@ static void queue_declare(struct client *client, uint16_t channel, bool passive)
     add_short(out, 0);
     add_name(out, q.name);
     add_octet(out, (uint8_t)(passive | q.durable << 1 | q.exclusive << 2 | q.auto_delete << 3));
-    add_table(out, NULL, 0);
+    add_shape(client, &q, passive);
     frame_close(out, frame);
 }
 

@@ -40,6 +40,13 @@ enum {
     HAS_USER = 1 << 4,
 };
 
+static const char *some_expiration(struct client *client)
+{
+    static const char *const soon[] = {"0", "2", "20", "200"};
+    bool mortal = client->all->plan->mortal_ppm && chance(client, client->all->plan->mortal_ppm);
+    return mortal ? soon[below(client, 4)] : "86400000";
+}
+
 static void add_properties(struct client *client, uint64_t message)
 {
     struct buffer *out = &client->out, headers = {0};
@@ -50,6 +57,8 @@ static void add_properties(struct client *client, uint64_t message)
         optional = 0;
     if (below(client, 2))
         optional |= HAS_HEADERS;
+    if (client->all->plan->mortal_ppm && below(client, 4) == 0)
+        optional |= HAS_EXPIRATION;
     bool persistent = chance(client, client->all->plan->persistent_ppm);
     bool has_mode = persistent || below(client, 2);
     add_short(out, (uint16_t)(optional | HAS_ID | (has_mode ? HAS_MODE : 0)));
@@ -63,11 +72,11 @@ static void add_properties(struct client *client, uint64_t message)
     if (has_mode)
         add_octet(out, persistent ? 2 : 1);
     if (optional & HAS_PRIORITY)
-        add_octet(out, 3);
+        add_octet(out, client->all->plan->shaped ? (uint8_t)below(client, 7) : 3);
     if (optional & HAS_CORRELATION)
         add_name(out, "correlation");
     if (optional & HAS_EXPIRATION)
-        add_name(out, "86400000");
+        add_name(out, some_expiration(client));
     snprintf(id, sizeof id, "m%llu", (unsigned long long)message);
     add_name(out, id);
     if (optional & HAS_TIMESTAMP)
@@ -235,7 +244,7 @@ static void reject(struct client *client, uint16_t channel)
         return;
     size_t frame = method_open(&client->out, channel, BASIC_REJECT);
     add_longlong(&client->out, take_tag(client, chan, false));
-    add_octet(&client->out, below(client, 2) == 0);
+    add_octet(&client->out, below(client, client->all->plan->shaped ? 5 : 2) == 0);
     frame_close(&client->out, frame);
 }
 

@@ -29,7 +29,7 @@ static void mix(const void *bytes, size_t n)
     history.sum ^= history.sum >> 29;
 }
 
-void history_begin(uint64_t seed, const char *command, bool verbose, bool again)
+void history_start(uint64_t seed, const char *command, bool verbose, bool again)
 {
     history.seed = seed;
     history.command = command;

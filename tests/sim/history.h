@@ -10,7 +10,7 @@
 
 /* command: what repeats the run. again: the same seed has just been run; every event must be as it was then.
  */
-void history_begin(uint64_t seed, const char *command, bool verbose, bool again);
+void history_start(uint64_t seed, const char *command, bool verbose, bool again);
 /* Of all events. */
 uint64_t history_end(void);
 

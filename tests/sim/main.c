@@ -98,7 +98,7 @@ static bool is_tcp(const struct arguments *a, uint64_t seed)
 static uint64_t run(const struct arguments *a, uint64_t seed, const char *command, bool again)
 {
     struct world_options options = {.seed = seed, .ops = a->ops, .tcp = is_tcp(a, seed)};
-    history_begin(seed, command, a->verbose, again);
+    history_start(seed, command, a->verbose, again);
     world_run(&options);
     return history_end();
 }

@@ -44,6 +44,7 @@ struct model *model_new(void)
     static const char *const names[] = {"", "amq.direct", "amq.fanout", "amq.topic", "amq.headers"};
     static const char *const types[] = {"direct", "direct", "fanout", "topic", "headers"};
     struct model *model = model_make(sizeof *model);
+    model->next_ms = UINT64_MAX;
     for (unsigned i = 0; i < 5; i++) {
         struct text name = {{0}};
         snprintf(name.s, sizeof name.s, "%s", names[i]);
@@ -76,6 +77,15 @@ static void free_channel(struct known_channel *channel)
     free(channel);
 }
 
+/* Its bytes are the original's. */
+static void free_letter(struct known_message *m)
+{
+    for (unsigned e = 0; e < m->entry_count; e++)
+        free(m->entries[e]);
+    free(m->entries);
+    free(m);
+}
+
 static void free_messages(struct model *model)
 {
     for (unsigned i = 0; i < model->message_count; i++) {
@@ -84,8 +94,11 @@ static void free_messages(struct model *model)
             continue;
         for (unsigned e = 0; e < m->entry_count; e++)
             free(m->entries[e]);
+        for (unsigned l = 0; l < m->letter_count; l++)
+            free_letter(m->letters[l]);
         buffer_free(&m->properties);
         buffer_free(&m->body);
+        free(m->letters);
         free(m->entries);
         free(m);
     }
@@ -139,6 +152,13 @@ void model_failed(struct model *model)
     model->failed = true;
 }
 
+/* The broker looks every now and then whether there is room again. */
+void model_no_room(struct model *model)
+{
+    const uint64_t patience_ns = 500000000;
+    model->room_ns = model->now_ns + patience_ns;
+}
+
 /* ---- connections and channels ------------------------------------------------------------------------- */
 
 static struct known_conn *conn_of(const struct model *model, uint64_t stream)
@@ -154,6 +174,7 @@ void model_opened(struct model *model, uint64_t stream)
     struct known_conn *conn = model_make(sizeof *conn);
     conn->stream = stream;
     conn->there = true;
+    conn->flushed = model->clock; /* nothing has been on its way */
     ADD(model->conns, model->conn_count, conn);
 }
 

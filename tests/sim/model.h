@@ -27,6 +27,10 @@ void model_broker_said(struct model *model, uint64_t stream, const struct said *
 void model_closed(struct model *model, uint64_t stream, unsigned channel);
 void model_left(struct model *model, uint64_t stream);
 
+/* What time it is, by the clock that the broker is told; before anything else happens at that time. */
+void model_time(struct model *model, uint64_t now_ns);
+/* The disks are full now. */
+void model_no_room(struct model *model);
 /* The broker has nothing to do. */
 void model_idle(struct model *model);
 /* A journal has failed: from now on nothing is made safe there. */

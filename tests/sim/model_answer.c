@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model_inside.h"
+#include "model_leave.h"
 
 #define U(n) ((unsigned long long)(n))
 
@@ -47,7 +47,7 @@ void model_doubt_content(struct model *model, struct known_queue *queue)
 static bool equal(const struct known_queue *queue, const struct known_request *q)
 {
     return queue->durable == q->durable && queue->auto_delete == q->auto_delete &&
-           queue->exclusive == q->exclusive;
+           queue->exclusive == q->exclusive && model_settings_equal(&queue->settings, &q->settings);
 }
 
 /* Whether it can't be the queue that was known by the name. */
@@ -63,7 +63,7 @@ static void inherit(struct model *model, struct known_queue *from, struct known_
     for (unsigned i = 0; i < from->entry_count; i++) {
         struct known_message *m = from->entries[i]->message;
         if ((!m->closed || m->closed >= since) && !model_entry(m, to))
-            model_add_entry(m, to);
+            model_add_entry(model, m, to)->returns_most = UINT32_MAX;
     }
     for (unsigned i = 0; i < model->binding_count; i++) {
         struct known_binding *b = model->bindings[i];
@@ -128,7 +128,7 @@ static struct known_queue *declared(struct model *model, struct known_request *q
             queue->had_consumer &= !queue->suspect;
             if (queue->suspect)
                 model_thing_set(model, &queue->thing, MAYBE);
-            queue->perhaps_durable = false;
+            queue->perhaps_durable = queue->perhaps_other = false;
             if (doubt)
                 model_doubt_content(model, queue);
             return queue;
@@ -160,6 +160,7 @@ static void queue_declared(struct model *model, struct known_channel *channel, s
     struct known_queue *queue = q->passive ? q->queue : declared(model, q, &name, channel->conn->stream);
     if (!queue)
         return;
+    model_used(queue, q->begun_ns);
     struct model_bounds ready = model_ready(model, queue, q->begun, channel->conn->stream);
     struct model_bounds users = model_consumers_of(model, queue, q->begun);
     if (q->passive && queue->thing.there == MAYBE && model_thing_rests(model, &queue->thing) &&
@@ -288,6 +289,7 @@ static void consuming(struct model *model, struct known_request *q)
         c->state = CONSUMER_ACTIVE;
     c->since = model->clock;
     c->queue->had_consumer |= !c->unsure;
+    model_used(c->queue, q->begun_ns);
 }
 
 static void got(struct model *model, struct known_channel *channel, struct known_request *q,
@@ -299,13 +301,14 @@ static void got(struct model *model, struct known_channel *channel, struct known
     else if (model_ready(model, q->queue, q->begun, stream).least && !q->disturbed)
         history_fail("basic.get-empty from '%s', but a message must have been ready", q->queue->name.s);
     model_asked(model, q->queue, stream);
+    model_used(q->queue, q->begun_ns);
 }
 
 static void committed(struct model *model, struct known_channel *channel, struct known_request *q)
 {
     for (unsigned i = 0; i < q->message_count; i++) {
         q->messages[i]->in_tx = false;
-        q->messages[i]->safe = true;
+        q->messages[i]->safe = q->messages[i]->confirmed = true;
         model_message_accepted(model, q->messages[i]);
         model_check_return(q->messages[i]);
     }
@@ -315,7 +318,9 @@ static void committed(struct model *model, struct known_channel *channel, struct
             if (e->where != WHERE_ACKED || e->holder != channel || e->since > q->begun)
                 continue;
             model_done(model, e);
-            e->safe = true;
+            e->safe = !e->drops || !e->queue->settings.has_target;
+            e->leaving = e->drops;
+            e->reason = REASON_REJECTED;
         }
 }
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model_inside.h"
+#include "model_leave.h"
 #include "tap.h"
 
 #define NUMBER(m) ((unsigned long long)(m)->number)
@@ -43,14 +43,15 @@ struct known_message *model_recognise(struct model *model, const struct text *ex
     struct known_message *m = number && number <= model->message_count ? model->messages[number - 1] : NULL;
     if (!m)
         history_fail("%s of a message that was never published: '%s'", method_text(said->method), id.s);
+    struct known_message *letter = said->method == BASIC_RETURN ? NULL : model_letter(model, m, said);
+    m = letter ? letter : m;
     /* The router that returns it may not know the name of an exchange that is gone. */
     const struct known_exchange *e = model_exchange(model, &m->exchange, false);
     bool nameless = said->method == BASIC_RETURN && is(exchange, "") && e && e->thing.there != YES;
     if ((!same(exchange, &m->exchange) && !nameless) || !same(key, &m->key))
         history_fail("m%llu came with exchange '%s' and key '%s', but was published with '%s' and '%s'",
                      NUMBER(m), exchange->s, key->s, m->exchange.s, m->key.s);
-    if (!bytes_are(&m->properties, said->properties))
-        history_fail("m%llu came with other properties than it was published with", NUMBER(m));
+    model_check_properties(m, said->properties, said->method != BASIC_RETURN);
     if (!bytes_are(&m->body, said->body))
         history_fail("m%llu came with another body (%zu bytes) than it was published with (%zu)", NUMBER(m),
                      (size_t)(said->body.end - said->body.at), m->body.len);
@@ -61,13 +62,16 @@ struct known_message *model_recognise(struct model *model, const struct text *ex
  * ------------------------------------------------------------------------------------------------ */
 
 /* Its entry in the queue. */
-static struct known_entry *entry_of(struct known_message *m, struct known_queue *q,
+static struct known_entry *entry_of(struct model *model, struct known_message *m, struct known_queue *q,
                                     const struct known_conn *conn)
 {
     struct known_entry *e = model_entry(m, q);
-    if (!e && m->loose) {
-        e = model_add_entry(m, q);
+    if (!e && m->loose && m->original) {
+        e = model_letter_entry(model, m, q);
+    } else if (!e && m->loose) {
+        e = model_add_entry(model, m, q);
         e->may_redeliver = true; /* it may have been there for long */
+        e->returns_most = UINT32_MAX;
     }
     if (!e)
         history_fail("m%llu was delivered from '%s', but was never routed there", NUMBER(m), q->name.s);
@@ -113,9 +117,15 @@ static void check_mark(const struct known_entry *e, bool redelivered)
  * ------------------------------------------------------------------------------------------------ */
 
 /* Whether a surely stands before b in their queue. */
-static bool before(const struct known_message *a, const struct known_message *b)
+bool model_before(const struct known_queue *queue, const struct known_message *a,
+                  const struct known_message *b)
 {
-    if (a->channel == b->channel)
+    unsigned first = model_priority(queue, a), second = model_priority(queue, b);
+    if (first != second)
+        return first > second;
+    if (a->late || b->late)
+        return false;
+    if (a->channel == b->channel && a->channel)
         return a->order < b->order;
     return a->closed && a->closed < b->begun;
 }
@@ -144,7 +154,7 @@ static void check_older(const struct model *model, const struct known_entry *e, 
     for (unsigned i = 0; i < q->entry_count; i++) {
         const struct known_entry *o = q->entries[i];
         if (o->present == YES && o->where == WHERE_READY && o->since <= model->idle &&
-            before(o->message, e->message))
+            model_before(q, o->message, e->message))
             history_fail("m%llu was delivered from '%s' before m%llu, which stands before it",
                          NUMBER(e->message), q->name.s, NUMBER(o->message));
     }
@@ -160,8 +170,9 @@ static void check_fresh(const struct model *model, const struct known_entry *e, 
         return;
     for (unsigned i = 0; i < q->entry_count; i++) {
         const struct known_entry *o = q->entries[i];
-        if (o->stream == conn->stream && o->message->channel == e->message->channel &&
-            o->message->order > e->message->order)
+        bool comparable = o->message->channel && o->message->channel == e->message->channel &&
+                          model_priority(q, o->message) == model_priority(q, e->message);
+        if (o->stream == conn->stream && comparable && o->message->order > e->message->order)
             history_fail("m%llu was delivered from '%s' after m%llu, which was published after it",
                          NUMBER(e->message), q->name.s, NUMBER(o->message));
     }
@@ -217,20 +228,65 @@ static void check_alone(const struct known_entry *e)
                          e->queue->name.s, m->entries[i]->queue->name.s);
 }
 
+/* A dead letter may have been sent twice over a crash: of each of the two the other hides what would be
+ * known. */
+static bool is_another_copy(struct known_entry *e)
+{
+    bool taken = e->where == WHERE_OUT || e->where == WHERE_DONE || e->where == WHERE_ACKED;
+    if (e->manifold || !e->message->late || !(taken || (e->present == NO && !e->queue->gone)))
+        return e->manifold;
+    e->manifold = true;
+    e->present = MAYBE;
+    e->must = false;
+    e->where = WHERE_READY;
+    return true;
+}
+
+/* It had left by an idle moment since which nothing can have been on its way to this client. */
+static void check_time(const struct known_entry *e, const struct known_conn *conn)
+{
+    if (e->dead && conn->flushed > e->dead)
+        history_fail("m%llu was delivered from '%s' though its time was over", NUMBER(e->message),
+                     e->queue->name.s);
+}
+
+/* What the delivery says besides. */
+struct marks {
+    bool redelivered;
+    int64_t attempts; /* x-delivery-count */
+};
+
+static void check_attempts(const struct known_entry *e, int64_t attempts)
+{
+    uint64_t most = e->queue->settings.quorum ? e->returns_most : 0;
+    uint64_t least = e->queue->settings.quorum ? e->returns_least : 0;
+    if (e->queue->perhaps_other || e->message->late || e->queue->gone)
+        return;
+    if (attempts < 0 || (uint64_t)attempts < least || (uint64_t)attempts > most)
+        history_fail("m%llu came from '%s' with a delivery count of %lld, but it must be %llu to %llu",
+                     NUMBER(e->message), e->queue->name.s, (long long)attempts, (unsigned long long)least,
+                     (unsigned long long)most);
+}
+
 static void take(struct model *model, struct known_channel *channel, struct known_queue *q,
-                 struct known_message *m, struct known_consumer *consumer, bool no_ack, bool redelivered)
+                 struct known_message *m, struct known_consumer *consumer, bool no_ack,
+                 const struct marks *marks)
 {
     struct known_conn *conn = channel->conn;
-    struct known_entry *e = entry_of(m, q, conn);
+    struct known_entry *e = entry_of(model, m, q, conn);
     bool back = is_void(channel) && !no_ack; /* it was on its way when it was taken back */
     model->counts.delivered++;
+    model_part_twins(e);
     if (!back && !no_ack)
         remember(channel, e, consumer);
-    if (back && e->where != WHERE_READY)
+    if ((back && e->where != WHERE_READY) || is_another_copy(e))
         return;
     check_place(model, e);
+    check_time(e, conn);
+    bool redelivered = marks->redelivered;
     if (!back) { /* else it may have been on its way since long ago */
         check_mark(e, redelivered);
+        check_attempts(e, marks->attempts);
         check_order(model, channel, e, consumer, redelivered);
     }
     if (!redelivered && !e->stream)
@@ -316,7 +372,8 @@ void model_on_deliver(struct model *model, struct known_channel *channel, const 
                      c && c->state == CONSUMER_STARTING ? "hasn't been confirmed" : "isn't there");
     check_tag(channel, tag);
     check_windows(channel, c);
-    take(model, channel, queue_for(model, c->queue, m, c->unsure), m, c, c->no_ack, redelivered);
+    take(model, channel, queue_for(model, c->queue, m, c->unsure), m, c, c->no_ack,
+         &(struct marks){redelivered, model_attempts(said)});
 }
 
 void model_on_get_ok(struct model *model, struct known_channel *channel, struct known_request *request,
@@ -337,5 +394,6 @@ void model_on_get_ok(struct model *model, struct known_channel *channel, struct 
         history_fail(
             "basic.get-ok says that %u messages are left in '%s', but %llu to %llu must have been ready",
             left, q->name.s, (unsigned long long)ready.least, (unsigned long long)ready.most);
-    take(model, channel, queue_for(model, q, m, request->disturbed), m, NULL, request->no_ack, redelivered);
+    take(model, channel, queue_for(model, q, m, request->disturbed), m, NULL, request->no_ack,
+         &(struct marks){redelivered, model_attempts(said)});
 }

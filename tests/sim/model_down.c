@@ -1,7 +1,7 @@
 /* The broker is gone: what must be there when it comes back, what may be, and what must not. */
 #include <stdlib.h>
 
-#include "model_inside.h"
+#include "model_leave.h"
 
 /* ---- what stays
  * ------------------------------------------------------------------------------------------------------- */
@@ -42,6 +42,7 @@ static void entry_down(struct model *model, struct known_entry *e, bool clean)
     const struct known_message *m = e->message;
     bool settled = e->where == WHERE_DONE || e->where == WHERE_ACKED;
     bool safely_settled = e->where == WHERE_DONE && e->safe;
+    e->returns_least = e->returns_least < e->returns_safe ? e->returns_least : e->returns_safe;
     if (!m->persistent || safely_settled || m->nowhere) {
         e->present = NO;
         e->where = WHERE_DONE;
@@ -51,8 +52,13 @@ static void entry_down(struct model *model, struct known_entry *e, bool clean)
     if (settled || !m->safe || !m->accepted || m->refused)
         e->present = e->present == NO && !settled ? NO : MAYBE;
     e->where = WHERE_READY;
+    if (e->mortal)
+        model_doubt_entry(e);
     e->since = model->clock;
     e->may_redeliver |= !clean;
+    e->recovered = true;
+    e->dead = model->now_ms > e->dead_ms ? e->dead : 0; /* the count of its returns may be lost */
+    e->leaving = false;
     model->counts.sure += e->present == YES;
     model->counts.unsure += e->present == MAYBE;
 }
@@ -64,6 +70,8 @@ static void queue_down(struct model *model, struct known_queue *queue, bool clea
         return;
     thing_down(&queue->thing, durable);
     queue->suspect = false;
+    queue->touched = true;
+    queue->used_ns = model->now_ns;
     if (queue->thing.there == NO) {
         queue->gone = queue->gone ? queue->gone : model->clock;
         for (unsigned i = 0; i < queue->entry_count; i++)
@@ -75,6 +83,7 @@ static void queue_down(struct model *model, struct known_queue *queue, bool clea
     queue->gone = 0;
     for (unsigned i = 0; i < queue->entry_count; i++)
         entry_down(model, queue->entries[i], clean);
+    model_crowd(model, queue);
 }
 
 /* Two lives of one name, of which it isn't known which the disk has: the later one gets all that may be
@@ -89,8 +98,12 @@ static void merge(struct known_queue *into, struct known_queue *from)
         }
     }
     from->entry_count = 0;
-    for (unsigned i = 0; i < into->entry_count; i++)
+    if (!model_settings_equal(&into->settings, &from->settings))
+        model_become_other(into);
+    for (unsigned i = 0; i < into->entry_count; i++) {
         model_doubt_entry(into->entries[i]);
+        into->entries[i]->returns_most = UINT32_MAX;
+    }
 }
 
 static void merge_lives(struct model *model)
@@ -148,6 +161,8 @@ void model_down(struct model *model, bool clean)
         model_idle(model);
     for (unsigned i = model->routing_count; i-- > 0;)
         model_message_closed(model, model->routing[i]);
+    if (!clean)
+        model_twins(model);
     conns_down(model);
     model_settle_lost(model);
     bindings_down(model);
@@ -155,6 +170,7 @@ void model_down(struct model *model, bool clean)
     for (unsigned i = 0; i < model->queue_count; i++)
         queue_down(model, model->queues[i], clean && !model->failed);
     merge_lives(model);
+    model_letters_down(model);
     model->failed = false;
     model->clock++;
 }
@@ -187,6 +203,11 @@ void model_all_empty(const struct model *model)
         const struct known_queue *queue = model->queues[q];
         for (unsigned i = 0; !queue->gone && i < queue->entry_count; i++) {
             const struct known_entry *e = queue->entries[i];
+            if (e->twin)
+                history_fail("m%llu was rejected in '%s' when the broker was killed, and then it was neither "
+                             "there nor "
+                             "in '%s'",
+                             (unsigned long long)e->message->number, queue->name.s, e->twin->queue->name.s);
             if (e->present == YES && e->where != WHERE_DONE)
                 history_fail("m%llu was in '%s' and never came out of it",
                              (unsigned long long)e->message->number, queue->name.s);

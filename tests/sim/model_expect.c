@@ -1,7 +1,7 @@
 /* What a request may come to, as things are known to be; and how much may be in a queue. */
 #include <stdlib.h>
 
-#include "model_inside.h"
+#include "model_leave.h"
 
 /* ---- bounds
  * ------------------------------------------------------------------------------------------------------ */
@@ -48,10 +48,11 @@ static bool is_sure(const struct thing *thing)
 }
 
 /* What the one who asks has been sent before the answer has been seen: it isn't ready any more. */
-struct model_bounds model_ready(const struct model *model, const struct known_queue *queue, uint64_t since,
+struct model_bounds model_ready(struct model *model, const struct known_queue *queue, uint64_t since,
                                 uint64_t asker)
 {
     struct model_bounds b = {0};
+    bool receives = model_receives(model, queue);
     bool taken =
         !is_sure(&queue->thing) || model_interest(model, queue, model_idle_before(model, since), asker);
     for (unsigned i = 0; i < queue->entry_count; i++) {
@@ -64,6 +65,12 @@ struct model_bounds model_ready(const struct model *model, const struct known_qu
     }
     for (unsigned i = 0; i < model->routing_count; i++)
         b.most += model->routing[i]->loose;
+    if (receives)
+        b.most = UINT64_MAX;
+    const struct known_settings *s = &queue->settings;
+    if (s->length >= 0 && s->overflow == MODEL_DROPS_HEAD && !queue->perhaps_other &&
+        b.most > (uint64_t)s->length)
+        b.most = (uint64_t)s->length;
     return b;
 }
 
@@ -153,7 +160,9 @@ static unsigned after(const struct known_request *first, bool mine, const struct
         return first->may & MAY_OK ? then : 0;
     if (first->exclusive != q->exclusive)
         return MAY_405;
-    return first->durable != q->durable || first->auto_delete != q->auto_delete ? MAY_406 : 0;
+    bool equal = first->durable == q->durable && first->auto_delete == q->auto_delete &&
+                 model_settings_equal(&first->settings, &q->settings);
+    return equal ? 0 : MAY_406;
 }
 
 static unsigned after_others(const struct model *model, const struct known_channel *channel,
@@ -183,19 +192,21 @@ static unsigned expect_queue_declare(const struct model *model, const struct kno
                                      const struct known_request *q)
 {
     const struct known_queue *queue = model_queue(model, &q->name);
-    unsigned fresh = MAY_OK | (q->durable && model->failed ? MAY_541 : 0);
+    unsigned fresh =
+        (model_settings_wrong(q) ? MAY_406 : MAY_OK) | (q->durable && model->failed ? MAY_541 : 0);
     if (q->passive)
         return with_queue(model, channel, q, MAY_OK, MAY_404);
     if (!queue || !q->name.s[0])
         return fresh | after_others(model, channel, q, MAY_OK);
-    bool equal = queue->durable == q->durable && queue->auto_delete == q->auto_delete;
+    bool equal = queue->durable == q->durable && queue->auto_delete == q->auto_delete &&
+                 model_settings_equal(&queue->settings, &q->settings);
     unsigned again = queue->exclusive != q->exclusive ? MAY_405 : equal ? MAY_OK : MAY_406;
-    if (queue->perhaps_durable)
+    if (queue->perhaps_durable || queue->perhaps_other)
         again |= MAY_OK | MAY_406;
     return with_queue(model, channel, q, again, fresh);
 }
 
-static unsigned expect_queue_delete(const struct model *model, const struct known_channel *channel,
+static unsigned expect_queue_delete(struct model *model, const struct known_channel *channel,
                                     const struct known_request *q)
 {
     const struct known_queue *queue = model_queue(model, &q->name);
@@ -227,10 +238,11 @@ static unsigned expect_consume(const struct model *model, const struct known_cha
     enum sure in_use = NO;
     for (unsigned i = 0; queue && i < model->consumer_count; i++) {
         const struct known_consumer *c = model->consumers[i];
-        bool in_the_way = c->queue == queue && c != q->consumer && (q->exclusive || c->exclusive);
+        bool exclusive = (q->exclusive && !queue->settings.quorum) || c->exclusive;
+        bool in_the_way = c->queue == queue && c != q->consumer && exclusive;
         if (!in_the_way || (c->state == CONSUMER_GONE && c->gone < from))
             continue;
-        enum sure is = c->state == CONSUMER_ACTIVE && !c->unsure ? YES : MAYBE;
+        enum sure is = c->state == CONSUMER_ACTIVE && !c->unsure && !queue->perhaps_other ? YES : MAYBE;
         in_use = is > in_use ? is : in_use;
     }
     return with_queue(model, channel, q, on_thing(in_use, MAY_403, MAY_OK), MAY_404);
@@ -248,7 +260,7 @@ static unsigned expect_commit(struct model *model, const struct known_channel *c
         enum sure is = there(model_exchange(model, &messages[i]->exchange, false));
         if (is != YES)
             may = is == NO ? MAY_404 : may | MAY_404;
-        if (messages[i]->races)
+        if (messages[i]->races || model_may_be_full(messages[i]))
             may |= MAY_406;
     }
     return may;

@@ -1,7 +1,7 @@
 /* The broker has nothing to do: what was under way is over, and what is owed must have been given. */
 #include <stdlib.h>
 
-#include "model_inside.h"
+#include "model_leave.h"
 #include "tap.h"
 
 #define U(n) ((unsigned long long)(n))
@@ -28,6 +28,8 @@ static void end_routing(struct model *model)
 {
     for (unsigned i = model->routing_count; i-- > 0;) {
         struct known_message *m = model->routing[i];
+        if (m->original)
+            continue;
         bool waits =
             m->in_tx && m->channel->life == LIFE_OPEN && !m->channel->conn->ending && m->channel->conn->there;
         if (waits)
@@ -50,11 +52,17 @@ static void end_settling(struct model *model, struct known_entry *e)
         e->where = WHERE_READY;
         e->since = model->clock;
     } else if (e->where == WHERE_ACKED) {
-        if (holder->well || (holder->life == LIFE_OPEN && is_flushed(model, holder->conn)))
+        if (holder->well || (holder->life == LIFE_OPEN && is_flushed(model, holder->conn))) {
             model_done(model, e);
+            e->leaving = e->drops;
+            e->reason = REASON_REJECTED;
+        }
     }
-    if (e->where == WHERE_DONE)
-        e->safe |= !model->failed;
+    model_leave_settled(model, e);
+    if (model->failed)
+        return;
+    e->returns_safe = e->returns_least;
+    e->safe |= e->where == WHERE_DONE && !(e->leaving && model_waits(model, e->queue));
 }
 
 static void end_all_settling(struct model *model)
@@ -146,6 +154,8 @@ void model_idle(struct model *model)
     model_settle_lost(model);
     end_routing(model);
     end_all_settling(model);
+    model_letters_settled(model);
+    model_uses_settled(model);
     model_settle_suspects(model);
     for (unsigned i = 0; i < model->conn_count; i++) {
         struct known_conn *conn = model->conns[i];

@@ -45,18 +45,32 @@ struct known_consumer {
     uint64_t since, gone; /* stamps: of its consume-ok, of its end */
 };
 
+/* What a queue was told. Numbers: -1 if nothing was said; ms. Compared as bytes. */
+struct known_settings {
+    int64_t ttl, expires, length, bytes, highest, deliveries;
+    enum { MODEL_DROPS_HEAD, MODEL_REFUSES, MODEL_REFUSES_TO_TARGET } overflow;
+    bool said_overflow, quorum, at_least_once, has_target, has_key, wrong;
+    struct text target, key; /* of dead letters: exchange, routing key */
+};
+
 /* One life of a queue: a queue of the same name that is declared later is another. */
 struct known_queue {
     struct thing thing;
     struct text name;
     bool durable, exclusive, auto_delete;
     bool perhaps_durable; /* as of exchanges */
-    uint64_t owner;       /* stream, of an exclusive one */
-    bool had_consumer;    /* surely */
-    bool suspect;         /* may have lost its last consumer, or its owner */
-    uint64_t gone;        /* stamp of its end, 0: not yet */
-    uint64_t asked;       /* stamp of the last sign that a getter other than `asker` is interested */
-    uint64_t asker;       /* stream of the last getter */
+    struct known_settings settings;
+    bool perhaps_other; /* declared with other settings, and it isn't known what came of it */
+    bool receives;      /* dead letters, perhaps: model_receives */
+    uint64_t used_ns;   /* it was surely used then, */
+    uint64_t unused_ns; /* and surely not after this, but for `touched`: */
+    bool touched;       /* since the last idle moment it may have been used */
+    uint64_t owner;     /* stream, of an exclusive one */
+    bool had_consumer;  /* surely */
+    bool suspect;       /* may have lost its last consumer, or its owner */
+    uint64_t gone;      /* stamp of its end, 0: not yet */
+    uint64_t asked;     /* stamp of the last sign that a getter other than `asker` is interested */
+    uint64_t asker;     /* stream of the last getter */
     uint64_t asked_by_asker;
     struct known_entry **entries;
     unsigned entry_count;
@@ -79,6 +93,17 @@ enum where {
     WHERE_DONE,  /* surely */
 };
 
+/* Why a message leaves a queue for the dead letters. */
+enum reason { REASON_EXPIRED, REASON_MAXLEN, REASON_REJECTED, REASON_LIMIT, MODEL_REASONS };
+enum { MODEL_DEATHS = 32 };
+
+/* What x-death says of one queue. */
+struct known_death {
+    struct text queue;
+    enum reason reason;
+    uint64_t count;
+};
+
 /* A message in a queue, or one that may have got there. */
 struct known_entry {
     struct known_message *message;
@@ -86,7 +111,23 @@ struct known_entry {
     struct known_channel *holder; /* OUT */
     bool must;                    /* at every moment so far it was routed there for sure */
     bool may_redeliver, must_redeliver;
-    bool safe; /* DONE, and so on the disk */
+    bool safe;      /* DONE, and so on the disk */
+    bool full;      /* the queue may have had no room for it */
+    bool crowded;   /* the queue may have dropped it from its head */
+    bool rejected;  /* a client may have */
+    bool mortal;    /* its time may be over */
+    bool drops;     /* the last settlement was a rejection */
+    bool recovered; /* and hasn't been given back since */
+    bool leaving; /* it has surely left, for `reason`; its dead letter may still wait for room on the disk */
+    enum reason reason;
+    bool manifold;               /* there may be more than one: a dead letter that was sent twice */
+    uint64_t mortal_ms, dead_ms; /* when its time may be over, and when it is; UINT64_MAX: never */
+    uint64_t dead;               /* stamp of the idle moment at which it had surely left; 0: not yet */
+    uint64_t returns_least, returns_most,
+        returns_safe;                          /* deliveries that came to nothing; safe: on the disk */
+    struct known_message *heir[MODEL_REASONS]; /* its dead letters */
+    struct known_entry
+        *twin; /* one of the two must be there after a crash: the dead letter, or what it is of */
     enum sure present;
     enum where where;
     uint64_t since;  /* stamp: READY for sure; settled; delivered */
@@ -101,6 +142,17 @@ struct known_message {
     struct buffer properties, body;
     struct table_field headers[8];
     unsigned header_count;
+    unsigned priority;
+    int64_t expiration;                      /* ms; -1: none */
+    struct known_message *original;          /* this is a dead letter of that; NULL: it was published */
+    struct known_entry *parent;              /* of which it is a dead letter */
+    struct known_death deaths[MODEL_DEATHS]; /* youngest first */
+    unsigned death_count;
+    bool due;  /* what it is of was surely there when it began to leave */
+    bool late; /* it may come, or come once more, at any time: what it is of may have come back by a crash */
+    struct known_message **letters; /* of a published one: all its dead letters */
+    unsigned letter_count;
+    uint64_t begun_ms, closed_ms; /* as begun and closed; closed_ms: UINT64_MAX until then */
     bool persistent, mandatory;
     bool in_tx;    /* not yet committed */
     bool nowhere;  /* refused, rolled back: it must not be seen */
@@ -134,6 +186,8 @@ struct known_request {
     unsigned may;   /* MAY_*: what it may come to */
     struct text name, other, key, type, alternate;
     struct buffer arguments;
+    struct known_settings settings;
+    uint64_t begun_ns;
     bool passive, durable, exclusive, auto_delete, internal, if_unused, if_empty, no_ack, active, global;
     uint32_t count; /* qos */
     bool entered;   /* model_request_begin was called */
@@ -208,6 +262,10 @@ struct model {
     uint64_t *idles;      /* all of them */
     unsigned idle_count;
     bool failed; /* a journal */
+    uint64_t now_ns, now_ms;
+    uint64_t room_ns;       /* until then what needs room on a disk may wait */
+    uint64_t next_ms;       /* the first moment at which a message's time may be over */
+    unsigned things_marked; /* as many things were known when receivers of dead letters were marked */
     const struct taps *taps;
     struct known_exchange **exchanges;
     unsigned exchange_count;
@@ -281,11 +339,15 @@ struct route_facts model_route(const struct model *model, const struct known_mes
 /* Whether the exchange takes a binding with the key. */
 bool model_takes_key(const struct known_exchange *exchange, const struct text *key);
 
+/* The same as if all that ever was were there. */
+void model_route_ever(const struct model *model, const struct known_message *message, enum sure *to);
+
 /* ---- model_publish.c ------------------------------------------------------------------------------------
  */
 
 struct known_entry *model_entry(const struct known_message *message, const struct known_queue *queue);
-struct known_entry *model_add_entry(struct known_message *message, struct known_queue *queue);
+struct known_entry *model_add_entry(struct model *model, struct known_message *message,
+                                    struct known_queue *queue);
 void model_publish_begun(struct model *model, struct known_channel *channel, const struct said *said);
 /* MAY_* of what its exchange may have come to since its method. */
 unsigned model_publish_may_come_to(struct model *model, const struct known_message *m);
@@ -296,6 +358,10 @@ void model_reroute(struct model *model);
 void model_message_closed(struct model *model, struct known_message *message);
 void model_message_accepted(struct model *model, struct known_message *message);
 void model_message_nowhere(struct model *model, struct known_message *message);
+/* Whether a queue may have had no room for it. */
+bool model_may_be_full(const struct known_message *message);
+/* Its routing begins. */
+void model_begin_routing(struct model *model, struct known_message *message);
 void model_on_confirm(struct model *model, struct known_channel *channel, const struct said *said);
 void model_on_return(struct model *model, struct known_channel *channel, const struct said *said);
 /* If it is sure that it must have been returned, it has been. */
@@ -348,6 +414,11 @@ void model_refused(struct model *model, struct known_channel *channel, unsigned 
 /* The requests will never be answered; unknown: they may have had their effect. */
 void model_request_free(struct known_request *request);
 void model_queue_becomes(struct known_queue *queue, const struct known_request *request, uint64_t stream);
+/* How sure it is that the queue has a consumer. */
+enum sure model_consumed(const struct model *model, const struct known_queue *queue);
+/* Whether a surely stands before b in the queue. */
+bool model_before(const struct known_queue *queue, const struct known_message *a,
+                  const struct known_message *b);
 /* Somebody has got, or may have got, messages from the queue by basic.get or queue.purge. */
 void model_asked(const struct model *model, struct known_queue *queue, uint64_t stream);
 /* The queue was purged, or may have been, since the stamp. */
@@ -374,7 +445,7 @@ uint64_t model_idle_before(const struct model *model, uint64_t stamp);
 struct model_bounds {
     uint64_t least, most;
 };
-struct model_bounds model_ready(const struct model *model, const struct known_queue *queue, uint64_t since,
+struct model_bounds model_ready(struct model *model, const struct known_queue *queue, uint64_t since,
                                 uint64_t asker);
 struct model_bounds model_consumers_of(const struct model *model, const struct known_queue *queue,
                                        uint64_t since);

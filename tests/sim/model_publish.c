@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "model_inside.h"
+#include "model_leave.h"
 
 /* ---- what is published ------------------------------------------------------------------------------------
  */
@@ -26,11 +26,11 @@ static void read_properties(struct known_message *m, struct reader r, struct tex
     if (flags & 1 << 12)
         m->persistent = read_octet(&r) == 2;
     if (flags & 1 << 11)
-        read_octet(&r);
+        m->priority = read_octet(&r);
     if (flags & 1 << 10)
         read_name(&r);
     if (flags & 1 << 8)
-        read_name(&r);
+        m->expiration = strtoll(read_name(&r).s, NULL, 10);
     *id = flags & 1 << 7 ? read_name(&r) : (struct text){{0}};
 }
 
@@ -59,7 +59,7 @@ struct known_entry *model_entry(const struct known_message *m, const struct know
     return NULL;
 }
 
-struct known_entry *model_add_entry(struct known_message *m, struct known_queue *q)
+struct known_entry *model_add_entry(struct model *model, struct known_message *m, struct known_queue *q)
 {
     struct known_entry *e = model_make(sizeof *e);
     e->message = m;
@@ -67,6 +67,7 @@ struct known_entry *model_add_entry(struct known_message *m, struct known_queue 
     e->present = MAYBE;
     ADD(m->entries, m->entry_count, e);
     ADD(q->entries, q->entry_count, e);
+    model_set_times(model, e);
     return e;
 }
 
@@ -76,14 +77,19 @@ static void look(struct model *model, struct known_message *m, bool first)
     enum sure *to = model_make((model->queue_count + 1) * sizeof *to);
     bool any = false;
     struct route_facts facts = model_route(model, m, to);
-    m->one = (first || m->one) && facts.one && !m->loose;
+    m->one = (first || m->one) && facts.one && !m->loose && !m->original;
     m->races |= facts.races || m->loose;
     for (unsigned i = 0; i < model->queue_count; i++) {
         struct known_entry *e = model_entry(m, model->queues[i]);
         any |= to[i] != NO;
         if (!e && to[i] != NO) {
-            e = model_add_entry(m, model->queues[i]);
-            e->must = first && to[i] == YES && !m->loose;
+            e = model_add_entry(model, m, model->queues[i]);
+            e->must = first && to[i] == YES && !m->loose && !e->mortal && !e->queue->perhaps_other;
+            if (m->original && m->loose) {
+                e->may_redeliver = true;
+                e->returns_most = UINT32_MAX;
+            }
+            model_crowd(model, e->queue);
         }
         if (e)
             e->must &= to[i] == YES;
@@ -115,7 +121,7 @@ void model_reroute(struct model *model)
         reconsider(model, model->channels[i]);
 }
 
-static void begin_routing(struct model *model, struct known_message *m)
+void model_begin_routing(struct model *model, struct known_message *m)
 {
     look(model, m, true);
     ADD(model->routing, model->routing_count, m);
@@ -136,8 +142,12 @@ static void end_routing(struct model *model, struct known_message *m)
 void model_message_closed(struct model *model, struct known_message *m)
 {
     end_routing(model, m);
-    if (!m->closed)
-        m->closed = model->clock;
+    if (m->closed)
+        return;
+    m->closed = model->clock;
+    m->closed_ms = model->now_ms;
+    for (unsigned i = 0; i < m->entry_count; i++)
+        model_set_times(model, m->entries[i]);
 }
 
 void model_message_accepted(struct model *model, struct known_message *m)
@@ -149,7 +159,8 @@ void model_message_accepted(struct model *model, struct known_message *m)
     history_note("model: m%llu accepted", (unsigned long long)m->number);
     for (unsigned i = 0; i < m->entry_count; i++) {
         struct known_entry *e = m->entries[i];
-        if (e->must && e->present == MAYBE && e->where == WHERE_READY && !m->refused) {
+        if (e->must && e->present == MAYBE && e->where == WHERE_READY && !m->refused && !e->mortal &&
+            (!e->full || m->confirmed)) {
             e->present = YES;
             e->since = model->clock;
         }
@@ -205,6 +216,9 @@ void model_publish_begun(struct model *model, struct known_channel *channel, con
     m->channel = channel;
     m->stream = channel->conn->stream;
     m->begun = model->clock;
+    m->begun_ms = model->now_ms;
+    m->closed_ms = UINT64_MAX;
+    m->expiration = -1;
     m->in_tx = channel->mode == MODEL_TX;
     read_method(m, said->args);
     channel->halfway = m;
@@ -239,7 +253,7 @@ void model_publish(struct model *model, struct known_channel *channel, const str
     store_message(model, m, said);
     if (m->nowhere)
         return;
-    begin_routing(model, m);
+    model_begin_routing(model, m);
     note(m);
     channel->may_end |= model_publish_may_come_to(model, m);
     if (channel->mode == MODEL_CONFIRM)
@@ -260,13 +274,22 @@ void model_check_return(const struct known_message *m)
                      (unsigned long long)m->number);
 }
 
+bool model_may_be_full(const struct known_message *m)
+{
+    for (unsigned i = 0; i < m->entry_count; i++)
+        if (m->entries[i]->full || m->entries[i]->queue->perhaps_other)
+            return true;
+    return false;
+}
+
 static void confirm(struct model *model, struct known_channel *channel, unsigned i, bool ack)
 {
     struct known_message *m = channel->confirms[i];
     channel->confirms[i] = NULL;
     model->counts.confirmed += ack;
-    if (!ack && !model->failed && !m->races)
-        history_fail("message m%llu was refused, but no journal has failed", (unsigned long long)m->number);
+    if (!ack && !model->failed && !m->races && !model_may_be_full(m))
+        history_fail("message m%llu was refused, but no journal has failed, nor is a queue full",
+                     (unsigned long long)m->number);
     m->confirmed = ack;
     m->refused = !ack;
     m->safe |= ack;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "model_inside.h"
+#include "model_leave.h"
 
 /* ---- reading them
  * ------------------------------------------------------------------------------------------------ */
@@ -17,6 +17,8 @@ static void read_arguments(struct known_request *q, struct reader *r)
     while (read_field(&fields, &field))
         if (is(&field.name, "alternate-exchange"))
             q->alternate = field.text;
+        else if (q->method == QUEUE_DECLARE)
+            model_read_setting(&q->settings, &field);
 }
 
 static void read_declare(struct known_request *q, struct reader *r, bool exchange)
@@ -132,6 +134,8 @@ void model_queue_becomes(struct known_queue *queue, const struct known_request *
     queue->exclusive = q->exclusive;
     queue->auto_delete = q->auto_delete;
     queue->owner = stream;
+    queue->settings = q->settings;
+    queue->used_ns = q->begun_ns;
 }
 
 static void begin_exchange(struct model *model, struct known_request *q)
@@ -206,7 +210,7 @@ static void begin_consume(struct model *model, struct known_channel *channel, st
     c->stream = channel->conn->stream;
     c->tag = q->other;
     c->no_ack = q->no_ack;
-    c->exclusive = q->exclusive;
+    c->exclusive = q->exclusive && !q->queue->settings.quorum; /* a quorum queue's never are */
     c->prefetch = channel->prefetch;
     c->unsure = true;
     q->consumer = c;
@@ -220,6 +224,7 @@ static void begin_cancel(struct model *model, struct known_channel *channel, str
         if (c->channel != channel || !same(&c->tag, &q->other) || c->state >= CONSUMER_CANCELLING)
             continue;
         c->state = CONSUMER_CANCELLING;
+        model_used(c->queue, model->now_ns);
         q->consumer = c;
         if (c->queue->auto_delete)
             model_suspect_queue(model, c->queue);
@@ -325,8 +330,25 @@ void model_request_begin(struct model *model, struct known_channel *channel, str
 /* ---- the queue of them
  * ---------------------------------------------------------------------------------------------- */
 
+static void note_settings(const struct known_settings *s)
+{
+    static const char *const overflows[] = {"", ", refuses", ", refuses to target"};
+    history_note("model: ttl %lld, expires %lld, length %lld, bytes %lld, priority %lld, deliveries %lld%s%s",
+                 (long long)s->ttl, (long long)s->expires, (long long)s->length, (long long)s->bytes,
+                 (long long)s->highest, (long long)s->deliveries, overflows[s->overflow],
+                 s->wrong ? ", wrong" : "");
+    if (s->quorum || s->has_target)
+        history_note("model: %s, target '%s' key '%s'%s", s->quorum ? "quorum" : "classic",
+                     s->has_target ? s->target.s : "(none)", s->has_key ? s->key.s : "(kept)",
+                     s->at_least_once ? ", at least once" : "");
+}
+
 static void note(const struct known_request *q)
 {
+    struct known_settings none;
+    model_no_settings(&none);
+    if (q->method == QUEUE_DECLARE && !q->passive && !model_settings_equal(&none, &q->settings))
+        note_settings(&q->settings);
     if (q->method == BASIC_QOS)
         history_note("model: basic.qos %u%s", q->count, q->global ? " global" : "");
     else if (q->method == CHANNEL_FLOW)
@@ -339,6 +361,15 @@ static void note(const struct known_request *q)
                      q->if_unused ? " if-unused" : "", q->if_empty ? " if-empty" : "", q->may);
 }
 
+/* A request may use a queue even if it is refused. */
+static void touch(const struct model *model, const struct known_request *q)
+{
+    bool uses = q->method == QUEUE_DECLARE || q->method == BASIC_GET || q->method == BASIC_CONSUME;
+    for (unsigned i = 0; uses && i < model->queue_count; i++)
+        if (same(&model->queues[i]->name, &q->name))
+            model_touched(model->queues[i]);
+}
+
 void model_request(struct model *model, struct known_channel *channel, const struct said *said)
 {
     if (channel->doomed)
@@ -346,8 +377,11 @@ void model_request(struct model *model, struct known_channel *channel, const str
     struct known_request *q = model_make(sizeof *q);
     q->method = said->method;
     q->begun = model->clock;
+    q->begun_ns = model->now_ns;
+    model_no_settings(&q->settings);
     read_request(q, said->args);
     ADD(channel->requests, channel->request_count, q);
+    touch(model, q);
     model_reconsider(model, channel, q);
     q->disturbed = false;
     note(q);
@@ -366,6 +400,8 @@ void model_unanswered(const struct known_request *q)
         q->exchange->perhaps_durable = true;
     if (q->method == QUEUE_DECLARE && q->changes && q->durable && !q->queue->durable)
         q->queue->perhaps_durable = true;
+    if (q->method == QUEUE_DECLARE && q->changes && !model_settings_equal(&q->settings, &q->queue->settings))
+        model_become_other(q->queue);
     /* It may have gone with its last consumer just before: then this is a life that has had none. */
     if (q->method == QUEUE_DECLARE && q->changes)
         q->queue->had_consumer &= !q->queue->suspect;

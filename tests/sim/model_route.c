@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model_inside.h"
+#include "model_leave.h"
 
 /* ---- does one binding match -----------------------------------------------------------------------------
  */
@@ -144,15 +144,15 @@ static enum sure surest(const struct model *model, const struct known_exchange *
 
 /* What the exchange passes on. An alternate gets what no binding matches. Returns whether another exchange
  * got more. */
-static bool pass_on(const struct model *model, const struct known_message *m, unsigned from, enum sure *at,
-                    enum sure *to, struct route_facts *facts)
+static bool pass_on(const struct model *model, const struct known_message *m, unsigned from, bool ever,
+                    enum sure *at, enum sure *to, struct route_facts *facts)
 {
     const struct known_exchange *e = model->exchanges[from];
     enum sure hit = NO, most = picks(e) ? surest(model, e, at[from], facts) : YES;
     bool more = false;
     for (unsigned i = 0; i < model->binding_count; i++) {
         const struct known_binding *b = model->bindings[i];
-        enum sure bound = b->source == e ? model_bound(b) : NO;
+        enum sure bound = b->source != e ? NO : ever ? MAYBE : model_bound(b);
         if (bound == NO || !binding_matches(b, m))
             continue;
         raise(&hit, bound);
@@ -163,12 +163,13 @@ static bool pass_on(const struct model *model, const struct known_message *m, un
     }
     for (unsigned i = 0; hit != YES && e->alternate.s[0] && i < model->exchange_count; i++)
         if (same(&model->exchanges[i]->name, &e->alternate))
-            more |= raise(&at[i],
-                          least(least(at[from], hit == NO ? YES : MAYBE), model->exchanges[i]->thing.there));
+            more |= raise(&at[i], least(least(at[from], hit == NO ? YES : MAYBE),
+                                        ever ? MAYBE : model->exchanges[i]->thing.there));
     return more;
 }
 
-struct route_facts model_route(const struct model *model, const struct known_message *m, enum sure *to)
+static struct route_facts route(const struct model *model, const struct known_message *m, bool ever,
+                                enum sure *to)
 {
     struct route_facts facts = {false, false};
     unsigned visited = 0;
@@ -178,20 +179,34 @@ struct route_facts model_route(const struct model *model, const struct known_mes
     if (is(&m->exchange, "")) {
         for (unsigned i = 0; i < model->queue_count; i++)
             if (same(&model->queues[i]->name, &m->key))
-                to[i] = model->queues[i]->thing.there;
+                to[i] = ever ? MAYBE : model->queues[i]->thing.there;
         return facts;
     }
     for (unsigned i = 0; i < model->exchange_count; i++)
         if (same(&model->exchanges[i]->name, &m->exchange))
-            at[i] = model->exchanges[i]->thing.there;
+            at[i] = ever ? MAYBE : model->exchanges[i]->thing.there;
     while (more) {
         more = false;
         for (unsigned i = 0; i < model->exchange_count; i++)
             if (at[i] != NO)
-                more |= pass_on(model, m, i, at, to, &facts);
+                more |= pass_on(model, m, i, ever, at, to, &facts);
     }
     for (unsigned i = 0; i < model->exchange_count; i++)
         visited += at[i] != NO;
     facts.one &= visited == 1;
     return facts;
+}
+
+struct route_facts model_route(const struct model *model, const struct known_message *m, enum sure *to)
+{
+    struct route_facts facts = route(model, m, false, to);
+    if (m->original)
+        model_break_circles(model, m, to);
+    return facts;
+}
+
+void model_route_ever(const struct model *model, const struct known_message *m, enum sure *to)
+{
+    route(model, m, true, to);
+    model_break_circles(model, m, to);
 }

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model_inside.h"
+#include "model_leave.h"
 #include "tap.h"
 
 void model_done(struct model *model, struct known_entry *e)
@@ -17,6 +17,7 @@ void model_doubt_entry(struct known_entry *e)
     e->must = false;
     if (e->present == YES)
         e->present = MAYBE;
+    model_part_twins(e);
 }
 
 /* ---- by the client
@@ -35,9 +36,17 @@ static void drop_unacked(struct known_channel *channel, unsigned i)
 static void settle_one(struct model *model, struct known_channel *channel, unsigned i, int how)
 {
     struct known_entry *e = channel->unacked[i].entry;
-    if (e->holder == channel && e->where == WHERE_OUT) {
+    e->rejected |= how == HELD_DROP;
+    e->drops = how == HELD_DROP;
+    if (e->manifold) {
+        e->returns_most++;
+    } else if (e->holder == channel && e->where == WHERE_OUT) {
         e->where = how == HELD_REQUEUE ? WHERE_BACK : WHERE_ACKED;
         e->since = model->clock;
+        if (how == HELD_REQUEUE)
+            model_returns(model, e, true);
+        else if (how == HELD_DROP)
+            model_dies(model, e, REASON_REJECTED);
     } else if (how != HELD_REQUEUE) {
         model_doubt_entry(e); /* it isn't known whose it was */
     }
@@ -91,27 +100,29 @@ void model_rollback_acks(struct known_channel *channel)
 
 /* What may have been sent from the queue without that we have seen it; gone: and what needs no
  * acknowledgement never will be. */
-static void unseen(const struct known_queue *queue, bool gone)
+static void unseen(struct model *model, const struct known_queue *queue, bool gone)
 {
     for (unsigned i = 0; i < queue->entry_count; i++) {
         struct known_entry *e = queue->entries[i];
         e->may_redeliver = true;
+        if (queue->settings.quorum && (e->where == WHERE_READY || e->where == WHERE_BACK))
+            model_returns(model, e, false);
         if (gone && (e->where == WHERE_READY || e->where == WHERE_BACK))
             model_doubt_entry(e);
     }
 }
 
-static void all_unseen(const struct model *model, const struct known_channel *channel, bool over)
+static void all_unseen(struct model *model, const struct known_channel *channel, bool over)
 {
     for (unsigned i = 0; i < model->consumer_count; i++) {
         const struct known_consumer *c = model->consumers[i];
         if (c->channel == channel && c->state != CONSUMER_GONE)
-            unseen(c->queue, over && c->no_ack);
+            unseen(model, c->queue, over && c->no_ack);
     }
     for (unsigned i = 0; i < channel->request_count; i++) {
         const struct known_request *r = channel->requests[i];
         if (r->method == BASIC_GET && r->queue)
-            unseen(r->queue, over && r->no_ack);
+            unseen(model, r->queue, over && r->no_ack);
     }
 }
 
@@ -134,6 +145,8 @@ void model_consumer_gone(struct model *model, struct known_consumer *c)
 {
     if (c->state == CONSUMER_GONE)
         return;
+    /* Cancelled, it may have gone long before the answer. */
+    model_used(c->queue, c->state == CONSUMER_CANCELLING ? 0 : model->now_ns);
     c->state = CONSUMER_GONE;
     c->gone = model->clock;
     if (c->queue->auto_delete)
@@ -150,6 +163,7 @@ static void doubt_settled(struct model *model, const struct known_channel *chann
                 continue;
             e->where = WHERE_BACK;
             model_doubt_entry(e);
+            model_returns(model, e, false);
         }
 }
 
@@ -196,7 +210,7 @@ void model_settle_lost(struct model *model)
     for (unsigned i = 0; i < model->consumer_count; i++) {
         struct known_consumer *c = model->consumers[i];
         if (c->lost && c->no_ack)
-            unseen(c->queue, true);
+            unseen(model, c->queue, true);
         c->lost = false;
     }
 }

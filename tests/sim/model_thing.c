@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model_inside.h"
+#include "model_leave.h"
 
 /* ---- finding ---------------------------------------------------------------------------------------- */
 
@@ -37,6 +37,9 @@ struct known_queue *model_new_queue(struct model *model, const struct text *name
 {
     struct known_queue *q = model_make(sizeof *q);
     q->name = *name;
+    q->touched = true;
+    q->used_ns = model->now_ns;
+    model_no_settings(&q->settings);
     ADD(model->queues, model->queue_count, q);
     return q;
 }
@@ -140,8 +143,10 @@ static void binding_ends(const struct model *model, struct thing *thing)
 
 static void entries_end(struct known_queue *queue)
 {
-    for (unsigned i = 0; i < queue->entry_count; i++)
+    for (unsigned i = 0; i < queue->entry_count; i++) {
         queue->entries[i]->present = NO;
+        model_part_twins(queue->entries[i]);
+    }
 }
 
 void model_queue_ends(struct model *model, struct known_queue *queue)
@@ -214,8 +219,7 @@ static bool owner_left(const struct model *model, const struct known_queue *queu
     return false;
 }
 
-/* How sure it is that the queue has a consumer. */
-static enum sure consumed(const struct model *model, const struct known_queue *queue)
+enum sure model_consumed(const struct model *model, const struct known_queue *queue)
 {
     enum sure any = NO;
     for (unsigned i = 0; i < model->consumer_count; i++) {
@@ -231,8 +235,9 @@ static void settle_queue(struct model *model, struct known_queue *queue)
 {
     if (!queue->suspect || queue->thing.changing)
         return;
-    enum sure any = consumed(model, queue);
-    if (owner_left(model, queue) || (queue->auto_delete && any == NO && queue->had_consumer)) {
+    enum sure any = model_consumed(model, queue);
+    if (owner_left(model, queue) || model_outlived(model, queue) == YES ||
+        (queue->auto_delete && any == NO && queue->had_consumer)) {
         model_queue_ends(model, queue);
         queue->suspect = false;
     } else if (any == YES && !queue->thing.doubtful) {

@@ -153,6 +153,9 @@ void plan_draw(struct plan *plan, struct prng *prng)
     plan->network.window_max = 256u << prng_below(prng, 7);
     plan->network.piece_max = 16u << prng_below(prng, 9);
     plan->network.idle_ppm = some_ppm(prng) / 2;
+    struct prng apart = *prng; /* so that a seed without shapes is what it was */
+    prng_seed(&apart, prng_next(&apart));
+    shapes_draw(plan, &apart);
 }
 
 enum deed plan_deed(const struct plan *plan, struct prng *prng)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/prng.h"
+#include "shapes.h"
 
 #define DEEDS(X)                                                                                             \
     X(REST)                                                                                                  \
@@ -78,6 +79,7 @@ struct exchange_plan {
 struct queue_plan {
     char name[PLAN_NAME_BYTES];
     bool durable, exclusive, auto_delete;
+    struct shape_plan shape;
 };
 
 struct plan {
@@ -93,7 +95,9 @@ struct plan {
     struct {
         uint32_t delay_max_ns, window_max, piece_max, idle_ppm; /* as in sim_network_options */
     } network;
-    uint32_t wide_ppm; /* publishes to a queue through the default exchange, of all */
+    bool shaped;         /* some queues aren't plain ones */
+    uint32_t mortal_ppm; /* publishes that expire soon, of those with an expiration */
+    uint32_t wide_ppm;   /* publishes to a queue through the default exchange, of all */
 };
 
 void plan_draw(struct plan *plan, struct prng *prng);

@@ -259,24 +259,41 @@ struct reader read_table(struct reader *r)
     return read_bytes(r, read_long(r));
 }
 
-bool read_field(struct reader *table, struct table_field *field)
+bool read_item(struct reader *array, struct table_field *item)
 {
-    if (table->at == table->end)
+    if (array->at == array->end)
         return false;
-    *field = (struct table_field){.name = read_name(table)};
-    field->type = (char)read_octet(table);
-    switch (field->type) {
+    *item = (struct table_field){.type = (char)read_octet(array)};
+    switch (item->type) {
     case 'S':
-        field->text = text_of(read_table(table));
+        item->text = text_of(read_table(array));
         break;
     case 'I':
-        field->number = (int32_t)read_long(table);
+        item->number = (int32_t)read_long(array);
+        break;
+    case 'l':
+    case 'T':
+        item->number = (int64_t)read_longlong(array);
         break;
     case 't':
-        field->number = read_octet(table);
+        item->number = read_octet(array);
+        break;
+    case 'A':
+    case 'F':
+        item->inside = read_table(array);
         break;
     default:
         return false;
     }
-    return !table->bad;
+    return !array->bad;
+}
+
+bool read_field(struct reader *table, struct table_field *field)
+{
+    if (table->at == table->end)
+        return false;
+    struct text name = read_name(table);
+    bool well = read_item(table, field);
+    field->name = name;
+    return well;
 }

@@ -128,13 +128,16 @@ struct text read_name(struct reader *r);
 /* The fields of a table, without its length. */
 struct reader read_table(struct reader *r);
 
-/* A field of a table: text, or a number (booleans and integers alike). */
+/* A field of a table: text, a number (booleans, times and integers alike), or an array or a table. */
 struct table_field {
     struct text name;
     char type;
     struct text text;
     int64_t number;
+    struct reader inside;
 };
 
-/* False at the end, or at a type that the simulator never sends. */
+/* False at the end, or at a type that is neither sent by the simulator nor due from the broker. */
 bool read_field(struct reader *table, struct table_field *field);
+/* The same of an array, whose items have no names. */
+bool read_item(struct reader *array, struct table_field *item);

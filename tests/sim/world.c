@@ -18,6 +18,9 @@ static void advance_time(struct world *world)
     world->shared.now_ns = world->now_ns;
     history_step(world->step);
     network_advance(world->network, world->now_ns);
+    model_time(world->model, world->now_ns);
+    if (world->faults.capacity)
+        model_no_room(world->model);
 }
 
 bool world_step(struct world *world)

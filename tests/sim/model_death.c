@@ -1,0 +1,229 @@
+/* Dead letters on their way: what leaves a queue is published once more, by the queue. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "model_leave.h"
+
+/* ---- trails
+ * ------------------------------------------------------------------------------------------------ */
+
+static bool same_death(const struct known_death *a, const struct text *queue, enum reason reason)
+{
+    return a->reason == reason && same(&a->queue, queue);
+}
+
+/* What x-death says after one death more. Returns how many there are, 0 if that is too many. */
+unsigned model_trail(const struct known_message *m, const struct text *queue, enum reason reason,
+                     struct known_death *trail)
+{
+    unsigned n = 1;
+    trail[0] = (struct known_death){*queue, reason, 1};
+    for (unsigned i = 0; i < m->death_count; i++) {
+        if (same_death(&m->deaths[i], queue, reason)) {
+            trail[0].count += m->deaths[i].count;
+            continue;
+        }
+        if (n == MODEL_DEATHS)
+            return 0;
+        trail[n++] = m->deaths[i];
+    }
+    return n;
+}
+
+bool model_same_trail(const struct known_message *m, const struct known_death *trail, unsigned count)
+{
+    if (m->death_count != count)
+        return false;
+    for (unsigned i = 0; i < count; i++)
+        if (!same_death(&m->deaths[i], &trail[i].queue, trail[i].reason) ||
+            m->deaths[i].count != trail[i].count)
+            return false;
+    return true;
+}
+
+/* A queue that a message has been in since a client last rejected it doesn't get it again. */
+bool model_is_circle(const struct known_message *letter, const struct known_queue *queue)
+{
+    for (unsigned i = 0; i < letter->death_count; i++) {
+        if (letter->deaths[i].reason == REASON_REJECTED)
+            return false;
+        if (same(&letter->deaths[i].queue, &queue->name))
+            return true;
+    }
+    return false;
+}
+
+void model_break_circles(const struct model *model, const struct known_message *letter, enum sure *to)
+{
+    for (unsigned i = 0; i < model->queue_count; i++)
+        if (to[i] != NO && model_is_circle(letter, model->queues[i]))
+            to[i] = NO;
+}
+
+/* ---- making one
+ * --------------------------------------------------------------------------------------------- */
+
+struct known_message *model_make_letter(struct model *model, struct known_entry *e, enum reason reason)
+{
+    const struct known_message *of = e->message;
+    const struct known_settings *s = &e->queue->settings;
+    struct known_message *original = of->original ? of->original : e->message, *m = model_make(sizeof *m);
+    *m = (struct known_message){
+        .number = of->number,
+        .original = original,
+        .parent = e,
+        .exchange = s->target,
+        .key = s->has_key ? s->key : of->key,
+        .properties = original->properties, /* these are the original's own */
+        .body = original->body,
+        .header_count = of->header_count,
+        .persistent = of->persistent,
+        .priority = of->priority,
+        .expiration = -1,
+        .late = of->late,
+        .loose = of->late,
+        .begun = model->clock,
+        .begun_ms = model->now_ms,
+        .closed_ms = UINT64_MAX,
+    };
+    memcpy(m->headers, of->headers, sizeof m->headers);
+    m->death_count = model_trail(of, &e->queue->name, reason, m->deaths);
+    if (m->death_count == 0)
+        history_fail("m%llu has died in more queues than the model can count", (unsigned long long)m->number);
+    ADD(original->letters, original->letter_count, m);
+    return e->heir[reason] = m;
+}
+
+static struct known_message *known_letter(const struct known_entry *e, enum reason reason)
+{
+    const struct known_message *of = e->message, *original = of->original ? of->original : of;
+    struct known_death trail[MODEL_DEATHS];
+    unsigned n = model_trail(of, &e->queue->name, reason, trail);
+    for (unsigned i = 0; i < original->letter_count; i++)
+        if (model_same_trail(original->letters[i], trail, n))
+            return original->letters[i];
+    return NULL;
+}
+
+/* One of the same trail that is known already: then this is another copy. */
+void model_dies(struct model *model, struct known_entry *e, enum reason reason)
+{
+    const struct known_queue *queue = e->queue;
+    if (!queue->settings.has_target || e->present == NO || e->manifold)
+        return;
+    struct known_message *m = e->heir[reason] ? e->heir[reason] : known_letter(e, reason);
+    e->heir[reason] = m;
+    if (m) {
+        m->late = m->loose = true;
+        return;
+    }
+    if (e->present != YES)
+        return; /* it is made when it is seen */
+    m = model_make_letter(model, e, reason);
+    m->due = !m->late && queue->thing.there == YES && !queue->perhaps_other;
+    model_begin_routing(model, m);
+    history_note("model: m%llu may leave '%s' for '%s'", (unsigned long long)m->number, queue->name.s,
+                 m->exchange.s);
+}
+
+bool model_waits(const struct model *model, const struct known_queue *queue)
+{
+    return queue->settings.has_target && (queue->settings.at_least_once || model->now_ns < model->room_ns);
+}
+
+/* With at-least-once it is tried again until it gets somewhere. */
+void model_died(struct model *model, struct known_entry *e)
+{
+    struct known_message *m = e->heir[e->reason];
+    bool somewhere = false;
+    if (model->now_ns < model->room_ns || !m || m->accepted || !m->due || m->late || e->queue->gone ||
+        e->queue->thing.there != YES)
+        return;
+    model_message_accepted(model, m);
+    m->safe |= !model->failed;
+    for (unsigned i = 0; i < m->entry_count; i++)
+        somewhere |= m->entries[i]->must;
+    if (e->queue->settings.at_least_once && !somewhere)
+        m->late = m->loose = true;
+}
+
+/* What has not surely left yet may leave at any later time, by ways that aren't looked at any more. */
+void model_letters_settled(struct model *model)
+{
+    for (unsigned i = model->routing_count; i-- > 0;) {
+        struct known_message *m = model->routing[i];
+        if (!m->original || (m->parent->leaving && model->now_ns < model->room_ns))
+            continue;
+        m->late |= !m->accepted && m->due && m->parent->where != WHERE_ACKED;
+        m->loose |= m->late;
+        model_message_closed(model, m);
+    }
+}
+
+/* ---- a crash
+ * ------------------------------------------------------------------------------------------------- */
+
+static bool keeps_all(const struct known_queue *q)
+{
+    const struct known_settings *s = &q->settings;
+    return q->durable && !q->exclusive && !q->auto_delete && !q->gone && q->thing.there == YES &&
+           !q->thing.changing && !q->thing.unsafe && !q->perhaps_durable && !q->perhaps_other && s->ttl < 0 &&
+           s->expires < 0 && !model_is_limited(s) && !s->quorum;
+}
+
+static void pair(struct known_entry *e)
+{
+    const struct known_message *m = e->message, *heir = e->heir[REASON_REJECTED];
+    bool under_way = e->where == WHERE_ACKED || (e->where == WHERE_DONE && !e->safe);
+    if (!heir || !heir->due || heir->late || heir->accepted || !under_way || e->present != YES || e->twin)
+        return;
+    if (!m->persistent || !m->safe || !m->accepted || m->refused || m->expiration >= 0 ||
+        !keeps_all(e->queue))
+        return;
+    for (unsigned i = 0; i < heir->entry_count; i++) {
+        struct known_entry *h = heir->entries[i];
+        if (!h->must || h->present != MAYBE || h->where != WHERE_READY || !keeps_all(h->queue))
+            continue;
+        e->twin = h;
+        h->twin = e;
+        return;
+    }
+}
+
+void model_twins(struct model *model)
+{
+    for (unsigned q = 0; q < model->queue_count; q++)
+        for (unsigned i = 0; i < model->queues[q]->entry_count; i++) {
+            struct known_entry *e = model->queues[q]->entries[i];
+            if (model->failed)
+                model_part_twins(e);
+            else
+                pair(e);
+        }
+}
+
+void model_part_twins(struct known_entry *e)
+{
+    if (e->twin)
+        e->twin->twin = NULL;
+    e->twin = NULL;
+}
+
+/* What has come back may die once more. */
+void model_letters_down(struct model *model)
+{
+    for (unsigned n = 0; n < model->message_count; n++) {
+        struct known_message *m = model->messages[n];
+        for (unsigned i = 0; m && i < m->letter_count; i++) {
+            struct known_message *letter = m->letters[i];
+            if (letter->parent->present == NO && !letter->parent->message->late)
+                continue;
+            letter->late = letter->loose = true;
+            for (unsigned e = 0; e < letter->entry_count; e++) {
+                letter->entries[e]->dead_ms = UINT64_MAX;
+                letter->entries[e]->dead = 0;
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+/*
+ * What the queues of a seed are told by the arguments of their declarations: drawn by the plan, written by
+ * the deeds.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/prng.h"
+#include "wire.h"
+
+struct plan;
+
+enum { SHAPE_UNSAID = -1, SHAPE_NAME_BYTES = 32 };
+
+/* Numbers: as in the argument, or SHAPE_UNSAID. */
+struct shape_plan {
+    bool quorum, at_least_once;
+    int32_t ttl, expires; /* ms */
+    int32_t length, bytes, highest, deliveries;
+    const char *overflow;          /* NULL: unsaid */
+    bool dead, rekeyed;            /* there is a target, a key */
+    char target[SHAPE_NAME_BYTES]; /* exchange */
+    char key[SHAPE_NAME_BYTES];
+};
+
+/* After names were drawn: the plan's queues get shapes, or stay plain. */
+void shapes_draw(struct plan *plan, struct prng *prng);
+/* Adds the fields of the arguments. wrong: one of them can't be. */
+void shapes_write(const struct shape_plan *shape, struct prng *prng, bool wrong, struct buffer *arguments);

@@ -19,6 +19,7 @@ struct queue *queue_new(struct router *router, uint32_t vhost, struct span name)
     queue->destination.identity = destination_identity(name, false);
     index_init(&queue->index);
     queue->getters_end = &queue->getters;
+    queue->fetching.waiter.wake = deliver_wake;
     queue->handle = slots_add(&router->queues, queue);
     stat_add(&router->stats.queues, 1);
     return queue;
@@ -154,6 +155,6 @@ void queue_delete(struct router *router, struct queue *queue)
     free((void *)(uintptr_t)queue->arguments.at);
     index_free(&queue->index);
     if (queue->waiting)
-        deliver_abandon(router, queue);
+        fetch_abandon(router, &queue->fetching);
     free(queue);
 }

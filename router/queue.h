@@ -12,13 +12,12 @@
 #include "base/map.h"
 #include "router/command.h"
 #include "router/exchange.h"
+#include "router/fetch.h"
 #include "router/index.h"
-#include "router/waiter.h"
 
 struct router;
 struct consumer;
 struct rank;
-struct large;
 struct policy;
 struct shape;
 
@@ -45,10 +44,7 @@ struct queue {
     struct consumer *all;   /* by rank, and by age in each */
     uint32_t consumers;
     struct op *getters, **getters_end; /* OP_GETs that wait for a page */
-    struct waiter waiter;
-    struct large *gathering; /* a large message whose pages are being brought together */
-    uint32_t gathered;       /* parts of it that are pinned */
-    uint64_t reading;        /* number of the page behind which it last read ahead */
+    struct fetching fetching;
     struct queue *run_next;
     uint64_t damaged; /* entries that can't be read back; they stay */
     uint64_t published, delivered, acknowledged;

@@ -156,10 +156,9 @@ static unsigned take_peers(struct router *router)
 void router_wake(struct router *router, struct waiter *waiters)
 {
     while (waiters) {
-        struct queue *queue = container_of(waiters, struct queue, waiter);
+        struct waiter *waiter = waiters;
         waiters = waiters->next;
-        queue->waiting = false;
-        queue_wake(router, queue);
+        waiter->wake(router, waiter);
     }
 }
 

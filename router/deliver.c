@@ -11,6 +11,7 @@
 #include "router/consumer.h"
 #include "router/lapse.h"
 #include "router/shape.h"
+#include "router/stream.h"
 
 void deliver_wake(struct router *router, struct waiter *waiter)
 {
@@ -158,6 +159,8 @@ unsigned queue_run(struct router *router, struct queue *queue, unsigned most)
 {
     if (!queue->shape)
         return queue_deliver(router, queue, most);
+    if (queue->stream)
+        return stream_run(router, queue, most);
     if (!queue->waiting && !shape_run(router, queue, most))
         return 0;
     unsigned sent = queue_deliver(router, queue, most);

@@ -9,6 +9,7 @@
 #include "router/large.h"
 #include "router/persist.h"
 #include "router/shape.h"
+#include "router/stream.h"
 
 struct queue *queue_new(struct router *router, uint32_t vhost, struct span name)
 {
@@ -77,6 +78,10 @@ void queue_kill(struct router *router, struct queue *queue, uint64_t seq, struct
 
 void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint32_t count, enum settle how)
 {
+    if (queue->stream) { /* it gives its consumer credit, and that is all */
+        queue->acknowledged += how == SETTLE_ACK ? count : 0;
+        return;
+    }
     for (uint64_t end = seq + count; seq < end; seq++) {
         struct entry *entry = index_at(&queue->index, seq);
         if (!entry || entry->state != ENTRY_OUT)

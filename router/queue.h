@@ -20,6 +20,7 @@ struct consumer;
 struct rank;
 struct policy;
 struct shape;
+struct stream;
 
 struct queue {
     struct map_node by_name;
@@ -38,6 +39,7 @@ struct queue {
     struct destination destination;
     struct index index;
     struct shape *shape;    /* NULL of a plain queue */
+    struct stream *stream;  /* NULL unless it is one; it has a shape too */
     struct consumer *ready; /* the next one whose turn it is: consumer.h */
     struct rank *top;       /* whose ready that is; NULL if nobody is */
     struct rank *ranks;     /* the highest first */

@@ -274,11 +274,16 @@ void host_settle(struct host *host, unsigned router, uint64_t queue, uint64_t se
                                                                          .consumer = consumer};
 }
 
-void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags,
-                 uint16_t round)
+void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags)
+{
+    front_command(host->front, router)->credit =
+        (struct command_credit){.kind = COMMAND_CREDIT, .flags = flags, .bytes = bytes, .consumer = consumer};
+}
+
+void host_resume(struct host *host, unsigned router, uint64_t consumer, uint16_t round, uint64_t seen)
 {
     front_command(host->front, router)->credit = (struct command_credit){
-        .kind = COMMAND_CREDIT, .flags = flags, .round = round, .bytes = bytes, .consumer = consumer};
+        .kind = COMMAND_CREDIT, .flags = CREDIT_RESUME, .round = round, .consumer = consumer, .seen = seen};
 }
 
 void host_done(struct host *host, unsigned router, uint64_t page)

@@ -50,6 +50,7 @@ struct router {
     FIFO(struct confirm) confirms;     /* publishes that wait for the disk */
     struct op *waiting, **waiting_end; /* ops that wait for the disk or for others to know (ops.c) */
     struct queue *run, **run_end;      /* runnable queues */
+    struct stream *held;               /* streams whose readers wait for the disk */
     struct registrar registrar;        /* router 0 only */
     uint64_t told, known; /* changes that others must know: how many so far, and how many they know */
     struct bytes scratch; /* of what is published on the router's own account: repost.c */

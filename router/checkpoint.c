@@ -6,6 +6,7 @@
 #include "router/agent.h"
 #include "router/large.h"
 #include "router/shape.h"
+#include "router/stream.h"
 
 #ifndef GANNET_TINY
 enum { ENTRIES_AT_ONCE = 4096, SEGMENTS_BETWEEN = 8 };
@@ -153,7 +154,9 @@ static bool save_range(struct router *router, const struct queue *queue, uint64_
     r->to = *seq;
     memcpy(r->entries, entries, bytes);
     store_end(&router->store);
-    if (queue->index.noted)
+    if (queue->stream)
+        stream_save_marks(router, queue->stream, from, *seq);
+    else if (queue->index.noted)
         save_notes(router, queue, entries, count);
     return *seq < queue->index.tail;
 }

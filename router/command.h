@@ -128,6 +128,7 @@ struct command_credit {
     uint16_t round; /* RESUME: what the consumer is sent from now on carries it */
     uint32_t bytes;
     uint64_t consumer; /* as in the answer to OP_CONSUME */
+    uint64_t seen;     /* RESUME: seq of the last delivery that was passed on to the client, 0 for none */
 };
 
 /* count deliveries or returns that pointed into the page have been copied or sent. */
@@ -361,6 +362,8 @@ enum {
     OP_UNNAMED = 1024,  /* QUEUE_DECLARE: the front has made up the name */
     OP_OF_OWNER = 512,  /* QUEUE_DELETE: only if the queue is exclusive to conn (its connection is closing) */
     OP_OPERATOR = 2048, /* POLICY_*: an operator policy */
+    OP_NO_PREFETCH = 4096, /* CONSUME: the client has set no bound for the consumer, */
+    OP_LIMITED = 8192,     /* but one for all of its channel */
 };
 
 struct name {

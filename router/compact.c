@@ -11,6 +11,7 @@
 #include "router/agent.h"
 #include "router/deliver.h"
 #include "router/large.h"
+#include "router/stream.h"
 
 #ifndef GANNET_TINY
 enum { AGE = 8 };
@@ -135,7 +136,10 @@ static void find_part(struct map_node *node, void *owner)
 
 static void forget_gathering(struct map_node *node, void *owner)
 {
-    deliver_reset(owner, container_of(node, struct queue, by_name));
+    struct queue *queue = container_of(node, struct queue, by_name);
+    deliver_reset(owner, queue);
+    if (queue->stream)
+        stream_reset_readers(owner, queue->stream);
 }
 
 static void move_part(struct router *router, struct large *large, struct part *part, const struct message *m)

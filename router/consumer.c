@@ -7,6 +7,7 @@
 #include "router/agent.h"
 #include "router/lapse.h"
 #include "router/shape.h"
+#include "router/stream.h"
 #include "router/table.h"
 
 /* ---- turns ----------------------------------------------------------------------------------- */
@@ -177,6 +178,10 @@ static void single_leave(struct router *router, struct queue *queue, bool was_ac
 
 void consumer_update(struct router *router, struct consumer *consumer)
 {
+    if (consumer->queue->stream) {
+        stream_update(router, consumer);
+        return;
+    }
     if (consumer->credit > 0 && consumer->window > 0 && !consumer->held) {
         link_ready(consumer);
         queue_wake(router, consumer->queue);
@@ -261,6 +266,8 @@ bool consumer_check(const struct queue *queue, const struct op *op, const char *
 
 bool consumer_allowed(const struct queue *queue, const struct op *op)
 {
+    if (queue->stream) /* it has room for any number, whatever they say: so it is in RabbitMQ */
+        return true;
     if (queue->all && queue->all->exclusive)
         return false;
     return !is_exclusive(queue, op) || (!queue->consumers && !is_single(queue));
@@ -296,6 +303,7 @@ static void forget(struct router *router, struct consumer *consumer)
 {
     struct queue *queue = consumer->queue;
     unlink_ready(consumer);
+    stream_leave(router, consumer);
     rank_leave(consumer);
     lapse_free(router, consumer);
     queue->consumers--;

@@ -18,6 +18,7 @@
 
 struct lapse;
 struct queue;
+struct reader;
 struct router;
 
 /* Why a consumer isn't sent anything, whatever its credit. */
@@ -48,12 +49,13 @@ struct consumer {
     uint16_t channel;
     uint16_t round; /* as of the last RESUME */
     bool no_ack, exclusive;
-    uint8_t held;        /* HELD_* */
-    int64_t credit;      /* messages; INT64_MAX when they need no acknowledgement */
-    int64_t window;      /* bytes; may go below 0 by one message */
-    int64_t most;        /* what credit is with nothing out */
-    struct lapse *lapse; /* NULL: it may take its time; owned */
-    uint64_t timeout_ms; /* as its own arguments say; NO_LIMIT: they don't */
+    uint8_t held;          /* HELD_* */
+    int64_t credit;        /* messages; INT64_MAX when they need no acknowledgement */
+    int64_t window;        /* bytes; may go below 0 by one message */
+    int64_t most;          /* what credit is with nothing out */
+    struct lapse *lapse;   /* NULL: it may take its time; owned */
+    struct reader *reader; /* of a stream; owned */
+    uint64_t timeout_ms;   /* as its own arguments say; NO_LIMIT: they don't */
 };
 
 /* Whether the arguments of the op, a basic.consume, can be had of the queue; if not, text says why. what:

@@ -84,7 +84,7 @@ static uint8_t *put_copies(uint8_t *to, struct span headers)
 /* A body in several pages, in one piece. malloc'd. */
 static uint8_t *join(struct router *router, struct queue *queue, const struct message *m, size_t *len)
 {
-    const struct large *large = queue->gathering;
+    const struct large *large = queue->fetching.gathering;
     struct span rest = message_body(m);
     *len = rest.len;
     for (uint32_t i = 0; i < large->parts; i++)

@@ -15,6 +15,7 @@
 #include "router/history.h"
 #include "router/policy_effect.h"
 #include "router/shape.h"
+#include "router/stream.h"
 
 #define NAME(n) (n).len, (n).bytes
 
@@ -114,6 +115,16 @@ static struct queue *queue_for(struct router *router, struct op *op)
     else
         return queue;
     return NULL;
+}
+
+/* What streams don't do. */
+static bool refuse_stream(struct router *router, struct op *op, const struct queue *queue, const char *method)
+{
+    char what[NAME_MAX_BYTES * 2 + 64];
+    what_queue(router, op, what, sizeof what);
+    if (queue->stream)
+        router_refuse(router, op, ERR_NOT_IMPLEMENTED, "%s not supported by stream queues %s", method, what);
+    return queue->stream;
 }
 
 static void counts(const struct queue *queue, struct op *op)
@@ -252,7 +263,7 @@ static void delete (struct router *router, struct op *op)
 static void purge(struct router *router, struct op *op)
 {
     struct queue *queue = queue_for(router, op);
-    if (!queue)
+    if (!queue || refuse_stream(router, op, queue, "queue.purge"))
         return;
     op->messages = (uint32_t)queue_purge(router, queue);
     router_answer(router, op);
@@ -323,6 +334,7 @@ static void consume(struct router *router, struct op *op)
     if (!queue)
         return;
     char what[NAME_MAX_BYTES * 2 + 64], text[sizeof op->text];
+    struct stream_wish wish;
     what_queue(router, op, what, sizeof what);
     if (!consumer_check(queue, op, what, text, sizeof text)) {
         router_refuse(router, op, ERR_PRECONDITION_FAILED, "%s", text);
@@ -332,7 +344,12 @@ static void consume(struct router *router, struct op *op)
         router_refuse(router, op, ERR_ACCESS_REFUSED, "%s in exclusive use", what);
         return;
     }
-    op->consumer = queue_consume(router, queue, op)->handle;
+    if (!stream_consumable(router, queue, op, what, &wish))
+        return;
+    struct consumer *consumer = queue_consume(router, queue, op);
+    op->consumer = consumer->handle;
+    if (queue->stream)
+        stream_join(router, consumer, &wish);
     /* At once: the answer must reach the client before the first delivery does. */
     router_answer_now(router, op);
 }
@@ -351,10 +368,11 @@ static void cancel(struct router *router, struct op *op)
 static void get(struct router *router, struct op *op)
 {
     struct queue *queue = queue_for(router, op);
-    if (queue && queue->shape)
+    if (!queue || refuse_stream(router, op, queue, "basic.get"))
+        return;
+    if (queue->shape)
         shape_used(router, queue);
-    if (queue)
-        queue_get(router, queue, op);
+    queue_get(router, queue, op);
 }
 
 /* Durable: an acknowledgement came before it, which a journal that has failed can't have kept. */

@@ -16,6 +16,7 @@
 #include "router/large.h"
 #include "router/shape.h"
 #include "router/spot.h"
+#include "router/stream.h"
 
 static struct queue *queue_of(struct destination *destination)
 {
@@ -68,23 +69,21 @@ static void match_delay(struct router *router, struct catalog_exchange *e, struc
     p->to = (struct recipients){&router->one, 1};
 }
 
-/* Of what is delayed nothing is lost. */
-static bool keeps_all(const struct publishing *p)
+/* Of what is delayed nothing is lost, and a stream keeps on disk whatever it is given. */
+static bool wants_disk(const struct queue *queue, const struct command_publish *publish)
 {
-    return p->to.count == 1 && is_hidden(queue_of(p->to.list[0])->vhost) &&
-           queue_of(p->to.list[0])->shape->delay;
+    bool keeps_all = queue->stream || (is_hidden(queue->vhost) && queue->shape->delay);
+    return queue->durable && (publish->flags & PUBLISH_PERSISTENT || keeps_all);
 }
 
 void publish_look(struct router *router, struct publishing *p)
 {
-    uint8_t flags = p->publish->flags;
-    bool durable = false, shaped = flags & PUBLISH_MARKED;
+    bool durable = false, shaped = p->publish->flags & PUBLISH_MARKED;
     for (size_t i = 0; i < p->to.count; i++) {
         const struct queue *queue = queue_of(p->to.list[i]);
-        durable |= queue->durable;
+        durable |= wants_disk(queue, p->publish);
         shaped |= queue->shape != NULL;
     }
-    durable &= (flags & PUBLISH_PERSISTENT) || keeps_all(p);
     p->shaped = shaped;
     p->wants_disk = durable;
     p->durable = durable && !router->store.failed;
@@ -162,7 +161,9 @@ uint64_t publish_write(struct router *router, const struct publishing *p, struct
 static inline void push(struct router *router, struct queue *queue, struct entry entry,
                         const struct publishing *p)
 {
-    if (queue->shape)
+    if (queue->stream)
+        stream_push(router, queue, entry, p->marks->arrival_ms);
+    else if (queue->shape)
         shape_pushed(router, queue, queue_push_noted(router, queue, entry, shape_note(queue, p->marks)));
     else
         queue_push(router, queue, entry);
@@ -189,13 +190,13 @@ static void keep(struct router *router, const struct publishing *p, struct recip
     }
 }
 
-/* Durable queues first; returns how many there are. */
-static size_t sort_durable(struct recipients to)
+/* Queues that keep it on disk first; returns how many there are. */
+static size_t sort_durable(struct recipients to, const struct command_publish *publish)
 {
     size_t durable = 0;
     for (size_t i = 0; i < to.count; i++) {
         struct destination *d = to.list[i];
-        if (!queue_of(d)->durable)
+        if (!wants_disk(queue_of(d), publish))
             continue;
         to.list[i] = to.list[durable];
         to.list[durable++] = d;
@@ -207,7 +208,7 @@ static size_t sort_durable(struct recipients to)
  * message, and nothing in it would say so. */
 static void keep_all(struct router *router, const struct publishing *p)
 {
-    size_t first = p->durable ? sort_durable(p->to) : 0;
+    size_t first = p->durable ? sort_durable(p->to, p->publish) : 0;
     keep(router, p, (struct recipients){p->to.list, first}, true);
     keep(router, p, (struct recipients){p->to.list + first, p->to.count - first}, false);
 }

@@ -28,7 +28,7 @@ struct marks {
 struct publishing {
     const struct command_publish *publish; /* key, properties, flags, whom to answer */
     unsigned front;
-    bool durable;    /* it belongs on disk: it is persistent and a durable queue gets it */
+    bool durable; /* it belongs on disk: a durable queue gets it, and it is persistent or that is a stream */
     bool wants_disk; /* the same, were the journal sound */
     bool shaped;    /* marks are to be read: a recipient has a shape, or the message an expiration, perhaps */
     bool at_once;   /* it has been delayed already: delay.h */

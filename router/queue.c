@@ -9,6 +9,7 @@
 #include "router/large.h"
 #include "router/persist.h"
 #include "router/shape.h"
+#include "router/stream.h"
 
 struct queue *queue_new(struct router *router, uint32_t vhost, struct span name)
 {
@@ -19,6 +20,7 @@ struct queue *queue_new(struct router *router, uint32_t vhost, struct span name)
     queue->destination.identity = destination_identity(name, false);
     index_init(&queue->index);
     queue->getters_end = &queue->getters;
+    queue->fetching.waiter.wake = deliver_wake;
     queue->handle = slots_add(&router->queues, queue);
     stat_add(&router->stats.queues, 1);
     return queue;
@@ -76,6 +78,10 @@ void queue_kill(struct router *router, struct queue *queue, uint64_t seq, struct
 
 void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint32_t count, enum settle how)
 {
+    if (queue->stream) { /* it gives its consumer credit, and that is all */
+        queue->acknowledged += how == SETTLE_ACK ? count : 0;
+        return;
+    }
     for (uint64_t end = seq + count; seq < end; seq++) {
         struct entry *entry = index_at(&queue->index, seq);
         if (!entry || entry->state != ENTRY_OUT)
@@ -154,6 +160,6 @@ void queue_delete(struct router *router, struct queue *queue)
     free((void *)(uintptr_t)queue->arguments.at);
     index_free(&queue->index);
     if (queue->waiting)
-        deliver_abandon(router, queue);
+        fetch_abandon(router, &queue->fetching);
     free(queue);
 }

@@ -12,15 +12,15 @@
 #include "base/map.h"
 #include "router/command.h"
 #include "router/exchange.h"
+#include "router/fetch.h"
 #include "router/index.h"
-#include "router/waiter.h"
 
 struct router;
 struct consumer;
 struct rank;
-struct large;
 struct policy;
 struct shape;
+struct stream;
 
 struct queue {
     struct map_node by_name;
@@ -39,16 +39,14 @@ struct queue {
     struct destination destination;
     struct index index;
     struct shape *shape;    /* NULL of a plain queue */
+    struct stream *stream;  /* NULL unless it is one; it has a shape too */
     struct consumer *ready; /* the next one whose turn it is: consumer.h */
     struct rank *top;       /* whose ready that is; NULL if nobody is */
     struct rank *ranks;     /* the highest first */
     struct consumer *all;   /* by rank, and by age in each */
     uint32_t consumers;
     struct op *getters, **getters_end; /* OP_GETs that wait for a page */
-    struct waiter waiter;
-    struct large *gathering; /* a large message whose pages are being brought together */
-    uint32_t gathered;       /* parts of it that are pinned */
-    uint64_t reading;        /* number of the page behind which it last read ahead */
+    struct fetching fetching;
     struct queue *run_next;
     uint64_t damaged; /* entries that can't be read back; they stay */
     uint64_t published, delivered, acknowledged;

@@ -19,6 +19,7 @@
 #include "router/persist.h"
 #include "router/policy_effect.h"
 #include "router/shape.h"
+#include "router/stream.h"
 
 static struct entry old_entry(const struct queue *queue, uint64_t seq)
 {
@@ -51,6 +52,10 @@ static bool put(struct router *router, struct queue *queue, uint64_t seq, struct
 /* What its queue noted of it when it came. */
 static void note(struct queue *queue, uint64_t seq, const struct message *m)
 {
+    if (queue->stream) {
+        stream_replay_mark(queue->stream, seq, message_arrival(m), 0);
+        return;
+    }
     struct marks marks;
     marks_read(&marks, message_properties(m));
     marks.arrival_ms = message_arrival(m);
@@ -253,6 +258,10 @@ static void replay_notes(struct router *router, const struct record_notes *r)
     for (uint32_t i = 0; queue && i < r->count; i++) {
         struct entry_note note;
         memcpy(&note, &r->notes[i].bits, sizeof note);
+        if (queue->stream) {
+            stream_replay_mark(queue->stream, r->notes[i].seq, note.expires, note.attempts);
+            continue;
+        }
         if (note.expires)
             shape_for_expiration(queue);
         if (index_at(&queue->index, r->notes[i].seq))
@@ -360,7 +369,7 @@ static void mark_redelivered(struct map_node *node, void *owner)
     struct queue *queue = container_of(node, struct queue, by_name);
     uint64_t seq = 0;
     (void)owner;
-    if (is_hidden(queue->vhost))
+    if (queue->stream || is_hidden(queue->vhost))
         return;
     for (struct entry *entry; (entry = index_ready_from(&queue->index, &seq)); seq++)
         entry->redelivered = 1;
@@ -374,9 +383,11 @@ static void let_go(struct map_node *node, void *owner)
 
 static void start_at_first(struct map_node *node, void *owner)
 {
-    struct index *index = &container_of(node, struct queue, by_name)->index;
+    struct queue *queue = container_of(node, struct queue, by_name);
     (void)owner;
-    index->next = index_first(index);
+    queue->index.next = index_first(&queue->index);
+    if (queue->stream)
+        stream_replayed(queue->stream);
 }
 
 void persist_replayed(struct router *router)

@@ -15,6 +15,7 @@
 #include "router/lapse.h"
 #include "router/large.h"
 #include "router/shape.h"
+#include "router/stream.h"
 
 enum { COMMANDS_AT_ONCE = 32, DELIVERIES_AT_ONCE = 64 };
 
@@ -76,8 +77,10 @@ static void router_on_credit(struct router *router, const struct command_credit 
         consumer->held |= HELD_PAUSED;
     else if (credit->flags)
         consumer->held &= (uint8_t)~HELD_PAUSED;
-    if (credit->flags & CREDIT_RESUME)
+    if (credit->flags & CREDIT_RESUME) {
         consumer->round = credit->round;
+        stream_resume(router, consumer, credit->seen);
+    }
     consumer_update(router, consumer);
 }
 
@@ -156,10 +159,9 @@ static unsigned take_peers(struct router *router)
 void router_wake(struct router *router, struct waiter *waiters)
 {
     while (waiters) {
-        struct queue *queue = container_of(waiters, struct queue, waiter);
+        struct waiter *waiter = waiters;
         waiters = waiters->next;
-        queue->waiting = false;
-        queue_wake(router, queue);
+        waiter->wake(router, waiter);
     }
 }
 
@@ -169,6 +171,8 @@ static unsigned take_journal(struct router *router)
     unsigned n = ring_take(router->options.from_journal, events, COMMANDS_AT_ONCE);
     for (unsigned i = 0; i < n; i++)
         router_wake(router, store_on_journal(&router->store, &events[i]));
+    if (n)
+        streams_release(router);
     return n;
 }
 

@@ -33,7 +33,12 @@ static const struct row {
 static const char *const type_texts[] = {"rabbit_classic_queue", "rabbit_quorum_queue",
                                          "rabbit_stream_queue"};
 
-static const char *const types[] = {"classic", "quorum", NULL};
+const char *settings_type_text(enum queue_type type)
+{
+    return type_texts[type];
+}
+
+static const char *const types[] = {"classic", "quorum", "stream", NULL};
 static const char *const overflows[] = {"drop-head", "reject-publish", "reject-publish-dlx", NULL};
 static const char *const strategies[] = {"at-most-once", "at-least-once", NULL};
 static const char *const levels[] = {"ram", "disk", NULL};
@@ -84,7 +89,7 @@ static bool out_of_range(enum setting setting, int64_t number, struct why why)
     if (number < 0)
         reason = "value_negative";
     else if (number < rows[setting].least)
-        reason = "value_zero";
+        reason = number ? "value_too_small" : "value_zero";
     else if (setting == SETTING_PRIORITY)
         reason = "max_value_exceeded";
     snprintf(why.text, why.size, "{%s,%" PRId64 "}", reason, number);
@@ -123,9 +128,7 @@ static bool read_word(enum setting setting, const struct field *field, uint64_t 
     return false;
 }
 
-/* "7D": a number of years, months, days, hours, minutes or seconds, in ms. A year has 365 days, a month 30.
- */
-static bool read_age(struct span text, uint64_t *ms)
+bool settings_age(struct span text, uint64_t *ms)
 {
     static const char units[] = "YMDhms";
     static const uint32_t seconds[] = {365 * 86400, 30 * 86400, 86400, 3600, 60, 1};
@@ -134,9 +137,10 @@ static bool read_age(struct span text, uint64_t *ms)
     for (; digits < text.len && text.at[digits] >= '0' && text.at[digits] <= '9' && n < 1000000000; digits++)
         n = n * 10 + (text.at[digits] - '0');
     const char *unit = digits && digits + 1 == text.len ? strchr(units, text.at[digits]) : NULL;
-    if (!unit || !*unit)
+    if (!unit || !*unit || !n)
         return false;
-    *ms = n * seconds[unit - units] * 1000;
+    uint32_t each = seconds[unit - units];
+    *ms = n < AGE_MAX / 1000 / each ? n * each * 1000 : AGE_MAX;
     return true;
 }
 
@@ -160,7 +164,7 @@ static bool read_value(struct settings *s, enum setting setting, const struct fi
     case AGE:
         if (field->type != 'S')
             return wrong_type(why, field);
-        return read_age(field->value, value) || wrong(why, "invalid_max_age");
+        return settings_age(field->value, value) || wrong(why, "invalid_max_age");
     case WORD:
         return read_word(setting, field, value, why);
     }
@@ -214,8 +218,13 @@ static bool read_argument(struct settings *s, enum setting setting, const struct
         return false;
     }
     reason[0] = ':', reason[1] = ' ';
-    return read_value(s, setting, field, (struct why){reason + 2, sizeof reason - 2}) ||
-           refuse(rows[setting].argument, d->what, reason, text, size);
+    if (read_value(s, setting, field, (struct why){reason + 2, sizeof reason - 2}))
+        return true;
+    if (setting == SETTING_SEGMENT && (int64_t)s->value[setting] > rows[setting].most) {
+        snprintf(text, size, "Exceeded max value for %s", rows[setting].argument);
+        return false;
+    }
+    return refuse(rows[setting].argument, d->what, reason, text, size);
 }
 
 /* What keeps its messages in any case isn't for a connection or a consumer only. */

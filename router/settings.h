@@ -61,6 +61,14 @@ bool settings_policy_fits(const struct settings *s, struct span definition);
 /* Adds what a policy says. */
 void settings_merge(struct settings *s, struct span definition);
 
+/* "7D": a number of years, months, days, hours (h), minutes (m) or seconds, in ms; a year has 365 days, a
+ * month 30. More than AGE_MAX is AGE_MAX. */
+#define AGE_MAX UINT64_C(12614400000000) /* 400 years: added to any time of a clock it still fits in ns */
+bool settings_age(struct span text, uint64_t *ms);
+
+/* What implements the type, as RabbitMQ's texts name it. */
+const char *settings_type_text(enum queue_type type);
+
 static inline enum queue_type settings_type(const struct settings *s)
 {
     uint64_t type = s->value[SETTING_TYPE];

@@ -10,6 +10,7 @@
 #include "router/lanes.h"
 #include "router/lapse.h"
 #include "router/properties.h"
+#include "router/stream.h"
 
 /* RabbitMQ 4's for quorum queues. */
 #define DELIVERY_LIMIT_DEFAULT 20u
@@ -111,6 +112,10 @@ void shape_apply(struct router *router, struct queue *queue, const struct settin
         return;
     struct shape *shape = queue->shape ? queue->shape : make(queue);
     shape->settings = *settings;
+    if (settings_type(settings) == TYPE_STREAM && !queue->stream) {
+        queue->stream = stream_new(queue);
+        queue->index.noted = false;
+    }
     order(router, queue);
     if (router->recovering)
         return;
@@ -159,6 +164,7 @@ void shape_free(struct router *router, struct queue *queue)
     alarm_cancel(router, &shape->idle);
     alarm_cancel(router, &shape->retry);
     dead_letters_free(&shape->dead);
+    stream_free(router, queue->stream);
     gaps_free(&shape->gaps);
     if (shape->delay)
         due_heap_free(&shape->delay->heap);
@@ -260,7 +266,8 @@ void shape_publish(struct router *router, struct publishing *p, struct marks *ma
             continue;
         timed |=
             marks->expiration_ms != NO_LIMIT ||
-            (queue->shape && (settings_has(&queue->shape->settings, SETTING_TTL) || queue->shape->delay));
+            (queue->shape && (settings_has(&queue->shape->settings, SETTING_TTL) || queue->shape->delay)) ||
+            queue->stream;
         p->to.list[left++] = p->to.list[i];
     }
     p->to.count = left;
@@ -289,6 +296,10 @@ struct entry_note shape_note(const struct queue *queue, const struct marks *mark
 void shape_pushed(struct router *router, struct queue *queue, uint64_t seq)
 {
     uint64_t overflow = queue->shape->settings.value[SETTING_OVERFLOW], head;
+    if (queue->stream) {
+        stream_trim(router, queue->stream);
+        return;
+    }
     bool drops = overflow == NO_LIMIT || overflow == OVERFLOW_DROP_HEAD;
     if (queue->shape->delay) {
         if (seq)
@@ -311,7 +322,7 @@ void shape_pushed(struct router *router, struct queue *queue, uint64_t seq)
 
 bool shape_due(const struct router *router, const struct queue *queue)
 {
-    return dead_letter_due(router, queue);
+    return queue->stream ? stream_due(queue->stream) : dead_letter_due(router, queue);
 }
 
 bool shape_run(struct router *router, struct queue *queue, unsigned most)

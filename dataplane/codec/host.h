@@ -108,8 +108,10 @@ void host_buffer_free(struct host *host, uint8_t *buffer);
 
 void host_settle(struct host *host, unsigned router, uint64_t queue, uint64_t seq, uint32_t count,
                  enum settle how, uint64_t consumer);
-void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags,
-                 uint16_t round);
+/* Adds to the consumer's window; flags: CREDIT_PAUSE, or 0. */
+void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags);
+/* A paused consumer goes on, with that round. seen: as in command_credit. */
+void host_resume(struct host *host, unsigned router, uint64_t consumer, uint16_t round, uint64_t seen);
 /* The message of a DELIVER or RETURN (or a part) has been looked at for the last time. */
 void host_done(struct host *host, unsigned router, uint64_t page);
 

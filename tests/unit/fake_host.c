@@ -334,11 +334,18 @@ void host_settle(struct host *host, unsigned router, uint64_t queue, uint64_t se
             seq + i, how, consumer);
 }
 
-void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags,
-                 uint16_t round)
+void host_credit(struct host *host, unsigned router, uint64_t consumer, uint32_t bytes, uint8_t flags)
 {
-    struct fake_credit credit = {router, consumer, bytes, flags, round};
-    host->round = flags & CREDIT_RESUME ? round : host->round;
+    struct fake_credit credit = {.router = router, .consumer = consumer, .bytes = bytes, .flags = flags};
+    if (!host->quiet)
+        ADD(host, credit, credits, credit);
+}
+
+void host_resume(struct host *host, unsigned router, uint64_t consumer, uint16_t round, uint64_t seen)
+{
+    struct fake_credit credit = {
+        .router = router, .consumer = consumer, .flags = CREDIT_RESUME, .round = round, .seen = seen};
+    host->round = round;
     if (!host->quiet)
         ADD(host, credit, credits, credit);
 }

@@ -39,6 +39,7 @@ struct fake_credit {
     uint32_t bytes;
     uint8_t flags;
     uint16_t round;
+    uint64_t seen;
 };
 
 struct fake_op {

@@ -79,6 +79,7 @@ Test(amqp_flow, a_consumer_that_flow_paused_at_its_limit)
     CALL(c, 1, BASIC_ACK, .delivery_tag = num(1));
     client_run(c);
     cr_assert_eq(c->host->credit[c->host->credits - 1].flags, CREDIT_RESUME);
+    cr_assert_eq(c->host->credit[c->host->credits - 1].seen, 1, "where a stream is to go on");
     client_free(c);
     free(m);
 }

@@ -57,7 +57,8 @@ bool on_basic_consume(struct amqp *c, struct channel *ch, const union value *arg
         return true;
     }
     struct op *op = request_new(c, ch, OP_CONSUME, m->nowait.n);
-    op->flags = (m->no_ack.n ? OP_NO_ACK : 0) | (m->exclusive.n ? OP_EXCLUSIVE : 0);
+    op->flags = (m->no_ack.n ? OP_NO_ACK : 0) | (m->exclusive.n ? OP_EXCLUSIVE : 0) |
+                (ch->prefetch ? 0 : OP_NO_PREFETCH) | (ch->limit != UNACKED_MAX ? OP_LIMITED : 0);
     name_set(&op->name, queue);
     op_arguments(op, m->arguments.s);
     consumer_op(c, consumer, op);

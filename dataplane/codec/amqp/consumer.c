@@ -198,7 +198,7 @@ void consumer_pause(struct amqp *c, struct consumer *consumer)
     if (consumer->paused || !consumer->id)
         return;
     consumer->paused = true;
-    host_credit(c->host, consumer->router, consumer->id, 0, CREDIT_PAUSE, 0);
+    host_credit(c->host, consumer->router, consumer->id, 0, CREDIT_PAUSE);
 }
 
 /* A settlement of no queue's deliveries leaves the consumer's window so much wider. Less than before needs no
@@ -232,7 +232,7 @@ void consumers_resume(struct amqp *c, struct channel *ch)
         if (!consumer->paused)
             continue;
         consumer->paused = false;
-        host_credit(c->host, consumer->router, consumer->id, 0, CREDIT_RESUME, ++consumer->round);
+        host_resume(c->host, consumer->router, consumer->id, ++consumer->round, consumer->seen);
     }
 }
 
@@ -241,7 +241,7 @@ void consumers_credit(struct amqp *c)
     while (c->in_debt) {
         struct consumer *consumer = c->in_debt;
         c->in_debt = consumer->next_in_debt;
-        host_credit(c->host, consumer->router, consumer->id, consumer->debt, 0, 0);
+        host_credit(c->host, consumer->router, consumer->id, consumer->debt, 0);
         consumer->in_debt = false;
         consumer->debt = 0;
     }

@@ -22,6 +22,7 @@ struct consumer {
     uint32_t window;   /* bytes it may be sent ahead */
     uint32_t prefetch; /* basic.qos when it was made */
     uint32_t allowed;  /* messages unacknowledged that the router was told, 0 for any number */
+    uint64_t seen;     /* seq of the last delivery that the client was sent, 0 for none */
     uint32_t debt;     /* bytes sent and not yet given back to its window */
     uint16_t round;    /* how often it has been let go on: what was sent before is out of turn by now */
     bool no_ack, in_debt, paused, cancelling, direct_reply;

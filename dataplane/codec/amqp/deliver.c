@@ -68,11 +68,18 @@ static void deliver_to_consumer(struct amqp *c, unsigned router, const struct ev
     }
     struct channel *ch = consumer->channel;
     owe(c, consumer, message_bytes(event));
-    if (held_back(c, ch, consumer, event) || (!consumer->no_ack && !remember(ch, router, event, consumer))) {
+    bool held = held_back(c, ch, consumer, event);
+    if (!held && !consumer->no_ack && !remember(ch, router, event, consumer)) {
+        /* Nothing may overtake it: an acknowledgement, which makes room, lets the consumer go on. */
+        consumer_pause(c, consumer);
+        ch->limit_met = held = true;
+    }
+    if (held) {
         give_back(c, router, event, consumer->id);
         return;
     }
     ch->delivery_tag++;
+    consumer->seen = event->seq;
     write_deliver(c, consumer, router, event);
 }
 

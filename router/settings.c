@@ -217,6 +217,8 @@ static bool read_argument(struct settings *s, enum setting setting, const struct
                  rows[setting].argument, d->what);
         return false;
     }
+    if (setting == SETTING_DEAD_KEY && field->type == 'S' && !settings_has(s, SETTING_DEAD_EXCHANGE))
+        return refuse(rows[setting].argument, d->what, ": routing_key_but_no_dlx_defined", text, size);
     reason[0] = ':', reason[1] = ' ';
     if (read_value(s, setting, field, (struct why){reason + 2, sizeof reason - 2}))
         return true;
@@ -267,9 +269,6 @@ bool settings_read(struct settings *s, struct span arguments, const struct decla
         if (table_find(arguments, rows[i].argument, &field) &&
             !read_argument(s, (enum setting)i, &field, d, text, text_size))
             return false;
-    if (settings_has(s, SETTING_DEAD_KEY) && !settings_has(s, SETTING_DEAD_EXCHANGE))
-        return refuse(rows[SETTING_DEAD_KEY].argument, d->what, ": routing_key_but_no_dlx_defined", text,
-                      text_size);
     look_for_any(s);
     return property_fits(s, d, text, text_size);
 }

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "router/agent.h"
+#include "router/image.h"
 #include "router/large.h"
 #include "router/shape.h"
 #include "router/stream.h"
@@ -161,6 +162,17 @@ static bool save_range(struct router *router, const struct queue *queue, uint64_
     return *seq < queue->index.tail;
 }
 
+/* What the queue holds, a range at a time; then, of a last-value queue, its keys. False: that was all. */
+static bool save_queue_more(struct router *router, const struct queue *queue)
+{
+    struct checkpoint *c = &router->checkpoint;
+    bool begin = !c->keys;
+    if (begin && save_range(router, queue, &c->seq))
+        return true;
+    c->keys = true;
+    return queue->stream && queue->stream->image && image_save(router, queue, begin);
+}
+
 /* Goes on with producers and queues. Returns false when all are saved. */
 static bool save_more(struct router *router)
 {
@@ -169,13 +181,14 @@ static bool save_more(struct router *router)
         c->producers = !producers_save(router, &c->producer);
         return true;
     }
-    for (; c->slot < router->queues.count; c->slot++, c->seq = 0) {
+    for (; c->slot < router->queues.count; c->slot++, c->seq = 0, c->keys = false) {
         struct queue *queue = router->queues.slot[c->slot].thing;
         if (!queue || !queue->number)
             continue;
-        if (!save_range(router, queue, &c->seq)) {
+        if (!save_queue_more(router, queue)) {
             c->slot++;
             c->seq = 0;
+            c->keys = false;
         }
         return true;
     }

@@ -19,6 +19,7 @@ struct checkpoint {
     bool producers;     /* and that is all of them */
     uint32_t slot;      /* the queue under way, by its slot, */
     uint64_t seq;       /* and where in it */
+    bool keys;          /* of a last-value queue: its entries are saved, its keys are under way */
     uint64_t written;   /* bytes */
 };
 

@@ -13,6 +13,7 @@
 #include "router/consumer.h"
 #include "router/hidden.h"
 #include "router/history.h"
+#include "router/image.h"
 #include "router/policy_effect.h"
 #include "router/shape.h"
 #include "router/stream.h"
@@ -123,7 +124,8 @@ static bool refuse_stream(struct router *router, struct op *op, const struct que
     char what[NAME_MAX_BYTES * 2 + 64];
     what_queue(router, op, what, sizeof what);
     if (queue->stream)
-        router_refuse(router, op, ERR_NOT_IMPLEMENTED, "%s not supported by stream queues %s", method, what);
+        router_refuse(router, op, ERR_NOT_IMPLEMENTED, "%s not supported by %s queues %s", method,
+                      queue->stream->image ? "last-value" : "stream", what);
     return queue->stream;
 }
 
@@ -263,9 +265,12 @@ static void delete (struct router *router, struct op *op)
 static void purge(struct router *router, struct op *op)
 {
     struct queue *queue = queue_for(router, op);
-    if (!queue || refuse_stream(router, op, queue, "queue.purge"))
+    bool last_value = queue && queue->stream && queue->stream->image;
+    if (!queue || (!last_value && refuse_stream(router, op, queue, "queue.purge")))
         return;
     op->messages = (uint32_t)queue_purge(router, queue);
+    if (last_value)
+        image_clear(router, queue);
     router_answer(router, op);
 }
 

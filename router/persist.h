@@ -48,6 +48,8 @@ enum router_record {
     RECORD_POLICY_GONE, /* the same, of the name only */
     RECORD_PRODUCER,    /* struct record_producer, its words, id: a producer is known, and what of it */
     RECORD_PRODUCER_GONE, /* struct record_id */
+    RECORD_KEYS, /* struct record_keys, and for each struct saved_key and its name: what a last-value queue
+                    has */
 };
 
 struct record_settled {
@@ -161,6 +163,19 @@ struct record_producer {
     uint8_t id_len;
     uint8_t unused;
     uint64_t bits[]; /* number n is bit n % 64 of word n / 64 % words */
+};
+
+struct record_keys {
+    struct record record;
+    uint32_t queue;
+    uint32_t count;
+};
+
+/* May stand unaligned. */
+struct saved_key {
+    uint64_t seq, order;
+    uint32_t len;
+    uint32_t unused;
 };
 
 /* Appends records of changes; they are safe when store_lsn() is. */

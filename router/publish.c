@@ -13,6 +13,7 @@
 #include "router/agent.h"
 #include "router/delay.h"
 #include "router/hidden.h"
+#include "router/image.h"
 #include "router/large.h"
 #include "router/shape.h"
 #include "router/spot.h"
@@ -72,7 +73,8 @@ static void match_delay(struct router *router, struct catalog_exchange *e, struc
 /* Of what is delayed nothing is lost, and a stream keeps on disk whatever it is given. */
 static bool wants_disk(const struct queue *queue, const struct command_publish *publish)
 {
-    bool keeps_all = queue->stream || (is_hidden(queue->vhost) && queue->shape->delay);
+    bool keeps_all =
+        (queue->stream && !queue->stream->image) || (is_hidden(queue->vhost) && queue->shape->delay);
     return queue->durable && (publish->flags & PUBLISH_PERSISTENT || keeps_all);
 }
 
@@ -161,7 +163,9 @@ uint64_t publish_write(struct router *router, const struct publishing *p, struct
 static inline void push(struct router *router, struct queue *queue, struct entry entry,
                         const struct publishing *p)
 {
-    if (queue->stream)
+    if (queue->stream && queue->stream->image)
+        image_push(router, queue, entry, p);
+    else if (queue->stream)
         stream_push(router, queue, entry, p->marks->arrival_ms);
     else if (queue->shape)
         shape_pushed(router, queue, queue_push_noted(router, queue, entry, shape_note(queue, p->marks)));

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "router/agent.h"
 #include "router/hidden.h"
+#include "router/image.h"
 #include "router/large.h"
 #include "router/persist.h"
 #include "router/policy_effect.h"
@@ -50,8 +51,12 @@ static bool put(struct router *router, struct queue *queue, uint64_t seq, struct
 }
 
 /* What its queue noted of it when it came. */
-static void note(struct queue *queue, uint64_t seq, const struct message *m)
+static void note(struct router *router, struct queue *queue, uint64_t seq, const struct message *m)
 {
+    if (queue->stream && queue->stream->image) {
+        image_replay(router, queue, seq, m);
+        return;
+    }
     if (queue->stream) {
         stream_replay_mark(queue->stream, seq, message_arrival(m), 0);
         return;
@@ -92,7 +97,7 @@ static void replay_message(struct router *router, const struct message *m, uint6
         const struct route *r = &message_routes(m)[i];
         uint64_t seq = (uint64_t)r->seq_high << 32 | r->seq_low;
         if (queues[i] && put(router, queues[i], seq, entry) && (queues[i]->shape || m->flags & MESSAGE_TIMED))
-            note(queues[i], seq, m);
+            note(router, queues[i], seq, m);
     }
 }
 
@@ -252,6 +257,13 @@ static void replay_entries(struct router *router, const struct record_entries *r
         index_move_tail(&queue->index, r->to);
 }
 
+static void replay_keys(struct router *router, const struct record_keys *r)
+{
+    struct queue *queue = catalog_queue_by_number(&router->catalog, r->queue);
+    if (queue && queue->stream && queue->stream->image)
+        image_replay_keys(router, queue, r);
+}
+
 static void replay_notes(struct router *router, const struct record_notes *r)
 {
     struct queue *queue = catalog_queue_by_number(&router->catalog, r->queue);
@@ -347,6 +359,9 @@ void persist_replay(void *owner, const struct record *record, uint64_t lsn)
     case RECORD_LARGE:
         replay_large(router, (const struct record_large *)record);
         return;
+    case RECORD_KEYS:
+        replay_keys(router, (const struct record_keys *)record);
+        return;
     case RECORD_GAP:
         replay_gap(router, (const struct record_gap *)record);
         return;
@@ -386,6 +401,8 @@ static void start_at_first(struct map_node *node, void *owner)
     struct queue *queue = container_of(node, struct queue, by_name);
     (void)owner;
     queue->index.next = index_first(&queue->index);
+    if (queue->stream && queue->stream->image)
+        image_replayed(queue);
     if (queue->stream)
         stream_replayed(queue->stream);
 }

@@ -243,6 +243,29 @@ static bool property_fits(const struct settings *s, const struct declared *d, ch
     return false;
 }
 
+/* A last-value queue has one value for each key and as many consumers as there are: what would take values
+ * away, or keep consumers from them, can't be asked for with it. */
+static bool last_value_fits(const struct settings *s, const struct declared *d, char *text, size_t size)
+{
+    static const enum setting others[] = {SETTING_TTL,           SETTING_DEAD_EXCHANGE,   SETTING_LENGTH,
+                                          SETTING_BYTES,         SETTING_OVERFLOW,        SETTING_PRIORITY,
+                                          SETTING_SINGLE_ACTIVE, SETTING_CONSUMER_TIMEOUT};
+    char reason[128];
+    if (!settings_has(s, SETTING_LAST_VALUE)) {
+        if (!settings_has(s, SETTING_CONFLATION))
+            return true;
+        return refuse(rows[SETTING_CONFLATION].argument, d->what, ": it goes with 'x-last-value-key'", text,
+                      size);
+    }
+    for (unsigned i = 0; i < sizeof others / sizeof *others; i++) {
+        if (!settings_has(s, others[i]))
+            continue;
+        snprintf(reason, sizeof reason, ": it can't be with '%s'", rows[SETTING_LAST_VALUE].argument);
+        return refuse(rows[others[i]].argument, d->what, reason, text, size);
+    }
+    return true;
+}
+
 /* The type decides what else there may be, so it is read first. */
 static bool read_type(struct settings *s, struct span arguments, const struct declared *d, char *text,
                       size_t size)
@@ -270,7 +293,7 @@ bool settings_read(struct settings *s, struct span arguments, const struct decla
             !read_argument(s, (enum setting)i, &field, d, text, text_size))
             return false;
     look_for_any(s);
-    return property_fits(s, d, text, text_size);
+    return last_value_fits(s, d, text, text_size) && property_fits(s, d, text, text_size);
 }
 
 bool settings_read_number(enum setting setting, struct span arguments, const char *what, uint64_t *value,

@@ -7,6 +7,7 @@
 #include "router/delay.h"
 #include "router/deliver.h"
 #include "router/history.h"
+#include "router/image.h"
 #include "router/lanes.h"
 #include "router/lapse.h"
 #include "router/properties.h"
@@ -112,8 +113,10 @@ void shape_apply(struct router *router, struct queue *queue, const struct settin
         return;
     struct shape *shape = queue->shape ? queue->shape : make(queue);
     shape->settings = *settings;
-    if (settings_type(settings) == TYPE_STREAM && !queue->stream) {
+    bool last_value = settings_has(settings, SETTING_LAST_VALUE);
+    if ((settings_type(settings) == TYPE_STREAM || last_value) && !queue->stream) {
         queue->stream = stream_new(queue);
+        queue->stream->image = last_value ? image_new() : NULL;
         queue->index.noted = false;
     }
     order(router, queue);
@@ -267,7 +270,7 @@ void shape_publish(struct router *router, struct publishing *p, struct marks *ma
         timed |=
             marks->expiration_ms != NO_LIMIT ||
             (queue->shape && (settings_has(&queue->shape->settings, SETTING_TTL) || queue->shape->delay)) ||
-            queue->stream;
+            (queue->stream && !queue->stream->image);
         p->to.list[left++] = p->to.list[i];
     }
     p->to.count = left;
@@ -336,25 +339,24 @@ bool shape_expired(const struct router *router, const struct queue *queue, uint6
     return expires && expires < router_wall_ms(router);
 }
 
-/* -1: it is not for want of the queue. */
-static int gap_reason_of(enum death_reason reason)
-{
-    return reason == DEATH_EXPIRED ? GAP_EXPIRED : reason == DEATH_MAXLEN ? GAP_MAXLEN : -1;
-}
-
 static bool is_sequenced(const struct queue *queue)
 {
     return queue->shape->settings.value[SETTING_SEQUENCE] == 1;
 }
 
-static void note_gap(struct router *router, struct queue *queue, uint64_t seq, enum death_reason reason)
+static void note_gap(struct router *router, struct queue *queue, uint64_t seq, enum gap_reason reason)
 {
-    int gap = gap_reason_of(reason);
-    if (gap < 0 || !is_sequenced(queue))
+    if (!is_sequenced(queue))
         return;
-    gaps_add(&queue->shape->gaps, seq, seq, (enum gap_reason)gap);
+    gaps_add(&queue->shape->gaps, seq, seq, reason);
     if (queue->number)
-        persist_gap(router, queue->number, &(struct gap){seq, seq, (enum gap_reason)gap});
+        persist_gap(router, queue->number, &(struct gap){seq, seq, reason});
+}
+
+void shape_conflated(struct router *router, struct queue *queue, uint64_t seq)
+{
+    if (!router->recovering)
+        note_gap(router, queue, seq, GAP_CONFLATED);
 }
 
 /* Only quorum queues count. */
@@ -375,7 +377,8 @@ bool shape_is_over(const struct router *router, const struct queue *queue, uint6
 void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry,
                 enum death_reason reason)
 {
-    note_gap(router, queue, seq, reason);
+    if (reason == DEATH_EXPIRED || reason == DEATH_MAXLEN)
+        note_gap(router, queue, seq, reason == DEATH_EXPIRED ? GAP_EXPIRED : GAP_MAXLEN);
     if (has_dead_exchange(queue)) {
         dead_letter_add(router, queue, seq, entry, reason);
         return;

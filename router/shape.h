@@ -81,6 +81,8 @@ void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct
 bool shape_returned(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry);
 /* What the client is told of the message besides: into to, whose parts are set. */
 void shape_annotate(const struct queue *queue, uint64_t seq, struct event_deliver *to);
+/* It makes room for a newer value: last-value queues. */
+void shape_conflated(struct router *router, struct queue *queue, uint64_t seq);
 /* The message is done with. */
 void shape_killed(struct queue *queue, uint64_t seq);
 /* The head may be another one: its time is watched. */

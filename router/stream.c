@@ -37,6 +37,7 @@ void stream_free(struct router *router, struct stream *stream)
             break;
         }
     fifo_free(&stream->marks);
+    image_free(stream->image);
     free(stream);
 }
 
@@ -47,6 +48,12 @@ static void kill(struct router *router, struct stream *stream, uint64_t seq, str
     if (entry->large)
         stream_reset_readers(router, stream);
     queue_kill(router, stream->queue, seq, entry);
+}
+
+void stream_replace(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry)
+{
+    shape_conflated(router, queue, seq);
+    kill(router, queue->stream, seq, entry);
 }
 
 static void kill_below(struct router *router, struct stream *stream, uint64_t limit)

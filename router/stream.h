@@ -20,6 +20,7 @@
 #include "base/fifo.h"
 #include "router/alarm.h"
 #include "router/fetch.h"
+#include "router/image.h"
 #include "router/index.h"
 #include "router/stream_offset.h"
 
@@ -46,6 +47,9 @@ struct reader {
     uint64_t from_ms;             /* those that came earlier are passed over; 0: no more */
     uint64_t start, start_ms;     /* seq and from_ms as they were at the beginning */
     bool waiting;                 /* for a page */
+    struct image_cursor cursor;   /* of a last-value queue */
+    struct alarm tick;            /* its interval is over */
+    bool behind;                  /* there is more that it may be sent at once */
 };
 
 struct stream {
@@ -57,7 +61,8 @@ struct stream {
     bool behind;      /* one of those may not yet have looked at everything, */
     uint64_t looked;  /* which is what was there below this number; in recovery: what was replayed last */
     uint64_t visible; /* the messages below are safe: an offset is never seen twice, with another message */
-    bool held;        /* is in router->held: readers wait for the disk */
+    struct image *image; /* not NULL: it is a last-value queue (image.h); owned */
+    bool held;           /* is in router->held: readers wait for the disk */
     struct stream *held_next;
 };
 
@@ -67,6 +72,8 @@ struct stream *stream_new(struct queue *queue);
 void stream_free(struct router *router, struct stream *stream);
 /* A message becomes the stream's. arrival_ms: since 1970. */
 void stream_push(struct router *router, struct queue *queue, struct entry entry, uint64_t arrival_ms);
+/* A last-value queue's older value goes; there is a newer one. */
+void stream_replace(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry);
 /* What is too old or too much goes: when that may have changed. */
 void stream_trim(struct router *router, struct stream *stream);
 
@@ -102,6 +109,8 @@ void stream_update(struct router *router, struct consumer *consumer);
 void stream_resume(struct router *router, struct consumer *consumer, uint64_t seen);
 /* A large message goes: parts that are held for it are given back. */
 void stream_reset_readers(struct router *router, struct stream *stream);
+/* The image is about to be gone: readers that were at it go on behind it. */
+void stream_forget_image(struct router *router, struct queue *queue);
 /* More is safe than was: the readers that waited for it go on. */
 void streams_release(struct router *router);
 /* Whether stream_run has something to do. */

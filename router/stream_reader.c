@@ -60,7 +60,7 @@ static void update(struct router *router, struct queue *queue, struct reader *re
         return;
     }
     link_ready(stream, reader);
-    stream->behind |= reader->seq < queue->index.tail;
+    stream->behind |= reader->seq < queue->index.tail || reader->cursor.at;
     queue_wake(router, queue);
 }
 
@@ -77,6 +77,12 @@ static void wake(struct router *router, struct waiter *waiter)
     update(router, reader->consumer->queue, reader);
 }
 
+static void on_tick(struct router *router, struct alarm *alarm)
+{
+    struct reader *reader = container_of(alarm, struct reader, tick);
+    update(router, reader->consumer->queue, reader);
+}
+
 /* ---- coming and going ---------------------------------------------------------------------------- */
 
 /* Of consumers: what only streams know of, and what they don't. Their consumers may take their time. */
@@ -86,7 +92,7 @@ static const char *const of_others[] = {"x-consumer-timeout", NULL};
 
 static bool refuse_argument(struct router *router, const struct queue *queue, struct op *op, const char *what)
 {
-    const char *const *arguments = queue->stream ? of_others : of_streams;
+    const char *const *arguments = queue->stream && !queue->stream->image ? of_others : of_streams;
     enum queue_type type = queue->shape ? settings_type(&queue->shape->settings) : TYPE_CLASSIC;
     struct field field;
     for (size_t i = 0; arguments[i]; i++)
@@ -104,7 +110,8 @@ bool stream_consumable(struct router *router, const struct queue *queue, struct 
     struct stream_wrong wrong;
     if (refuse_argument(router, queue, op, what))
         return false;
-    if (!queue->stream)
+    wish->filter = NULL;
+    if (!queue->stream || queue->stream->image)
         return true;
     if (op->flags & OP_NO_PREFETCH)
         router_refuse(router, op, ERR_PRECONDITION_FAILED, "consumer prefetch count is not set for '%s'",
@@ -167,6 +174,13 @@ static void begin(struct router *router, struct stream *stream, struct reader *r
     reader->from_ms = reader->start_ms;
 }
 
+/* What comes from now on isn't of its image. */
+static void begin_image(const struct queue *queue, struct reader *reader)
+{
+    reader->seq = reader->start = queue->index.tail;
+    image_join(queue->stream->image, &reader->cursor);
+}
+
 void stream_join(struct router *router, struct consumer *consumer, const struct stream_wish *wish)
 {
     struct reader *reader = calloc(1, sizeof *reader);
@@ -175,7 +189,11 @@ void stream_join(struct router *router, struct consumer *consumer, const struct 
     reader->fetching.waiter.wake = wake;
     reader->filter = wish->filter;
     consumer->reader = reader;
-    begin(router, consumer->queue->stream, reader, wish);
+    reader->tick.ring = on_tick;
+    if (consumer->queue->stream->image)
+        begin_image(consumer->queue, reader);
+    else
+        begin(router, consumer->queue->stream, reader, wish);
     stream_update(router, consumer);
 }
 
@@ -188,6 +206,8 @@ void stream_leave(struct router *router, struct consumer *consumer)
     fetch_reset(router, &reader->fetching);
     if (reader->waiting)
         fetch_abandon(router, &reader->fetching);
+    alarm_cancel(router, &reader->tick);
+    image_leave(&reader->cursor);
     free(reader->filter);
     free(reader);
     consumer->reader = NULL;
@@ -198,9 +218,22 @@ void stream_resume(struct router *router, struct consumer *consumer, uint64_t se
     struct reader *reader = consumer->reader;
     if (!reader)
         return;
+    const struct image *image = consumer->queue->stream->image;
     fetch_reset(router, &reader->fetching);
+    if (image && image_resume(image, &reader->cursor, seen, reader->start)) {
+        reader->seq = reader->start;
+        return;
+    }
     reader->seq = seen ? seen + 1 : reader->start;
     reader->from_ms = seen ? 0 : reader->start_ms;
+}
+
+void stream_forget_image(struct router *router, struct queue *queue)
+{
+    stream_reset_readers(router, queue->stream);
+    for (struct consumer *c = queue->all; c; c = c->all_next)
+        if (c->reader)
+            image_leave(&c->reader->cursor);
 }
 
 void stream_reset_readers(struct router *router, struct stream *stream)
@@ -225,8 +258,7 @@ static bool wants(struct reader *reader, const struct message *m)
 static void send(struct router *router, struct queue *queue, struct reader *reader, const struct head *head)
 {
     struct consumer *c = reader->consumer;
-    store_pin(head->page);
-    router_event(router, c->front)->deliver = (struct event_deliver){
+    struct event_deliver to = {
         .kind = EVENT_DELIVER,
         .flags = DELIVER_OFFSET,
         .channel = c->channel,
@@ -239,7 +271,13 @@ static void send(struct router *router, struct queue *queue, struct reader *read
         .message = head->message,
         .parts = head->entry->large ? fetch_parts(router, &reader->fetching) : NULL,
     };
-    c->credit--;
+    store_pin(head->page);
+    if (queue->stream->image) {
+        to.flags = 0;
+        shape_annotate(queue, head->seq, &to);
+    }
+    router_event(router, c->front)->deliver = to;
+    c->credit -= !c->no_ack;
     c->window -= head->entry->body + 1; /* an empty message counts for something */
 }
 
@@ -281,17 +319,58 @@ static bool fetch(struct router *router, struct queue *queue, struct reader *rea
     UNREACHABLE();
 }
 
+/* Goes on with the image; what has been replaced since the reader came is no part of it. */
+static unsigned walk_image(struct router *router, struct queue *queue, struct reader *reader, unsigned most)
+{
+    struct image_cursor *cursor = &reader->cursor;
+    struct head head = {0};
+    unsigned sent = 0, looks = 0;
+    for (; cursor->at && looks < LOOKS && sent < most && may_be_sent(reader); looks++) {
+        head.seq = cursor->at->seq;
+        head.entry = head.seq < reader->start ? index_at(&queue->index, head.seq) : NULL;
+        if (!head.entry) {
+            cursor->at = cursor->at->next;
+            continue;
+        }
+        if (!link_open(&router->front[reader->consumer->front], 2) || !fetch(router, queue, reader, &head))
+            break;
+        if (head.message) {
+            send(router, queue, reader, &head);
+            sent++;
+            image_was_sent(cursor, head.seq);
+        } else {
+            cursor->at = cursor->at->next;
+        }
+    }
+    return sent;
+}
+
+/* How far the reader may go now. */
+static uint64_t limit_of(struct router *router, const struct queue *queue, struct reader *reader)
+{
+    const struct stream *stream = queue->stream;
+    uint64_t wake_ns;
+    if (!stream->image)
+        return stream->visible;
+    uint64_t limit =
+        image_limit(queue, &reader->cursor, reader->seq, stream->visible, router->now_ns, &wake_ns);
+    if (wake_ns)
+        alarm_set(router, &reader->tick, wake_ns);
+    return limit;
+}
+
 /* Walks on along the index. Returns how many messages were sent. */
 static unsigned walk(struct router *router, struct queue *queue, struct reader *reader, unsigned most)
 {
-    unsigned sent = 0;
+    unsigned sent = reader->cursor.at ? walk_image(router, queue, reader, most) : 0;
     struct head head = {.seq = reader->seq};
+    uint64_t limit = reader->cursor.at ? 0 : limit_of(router, queue, reader);
     for (unsigned looks = 0; looks < LOOKS && sent < most && may_be_sent(reader); looks++) {
-        if (head.seq >= queue->stream->visible)
+        if (head.seq >= limit)
             break;
         if (!link_open(&router->front[reader->consumer->front], 2))
             break;
-        head.entry = index_alive_below(&queue->index, &head.seq, queue->stream->visible);
+        head.entry = index_alive_below(&queue->index, &head.seq, limit);
         reader->seq = head.seq;
         if (!head.entry || !fetch(router, queue, reader, &head))
             break;
@@ -303,6 +382,7 @@ static unsigned walk(struct router *router, struct queue *queue, struct reader *
         }
         reader->seq = ++head.seq;
     }
+    reader->behind = reader->cursor.at || reader->seq < limit;
     return sent;
 }
 
@@ -311,6 +391,8 @@ static void look_for_safe(struct router *router, struct stream *stream)
 {
     const struct store *store = &router->store;
     struct entry *e;
+    if (stream->image)
+        stream->visible = stream->queue->index.tail; /* numbers of values are no offsets */
     for (; (e = index_alive_from(&stream->queue->index, &stream->visible)); stream->visible++) {
         uint64_t position = entry_position(e);
         if (position >= store->safe && !(position & POSITION_TRANSIENT) && !store->failed)
@@ -356,7 +438,7 @@ unsigned stream_run(struct router *router, struct queue *queue, unsigned most)
         if (!may_be_sent(reader))
             unlink_ready(stream, reader);
         else
-            behind |= reader->seq < stream->visible;
+            behind |= reader->behind;
     }
     if (stream->visible < queue->index.tail)
         hold(router, stream);

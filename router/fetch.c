@@ -6,8 +6,10 @@
 #include "router/agent.h"
 #include "router/large.h"
 
-/* Pages on their way ahead of the one that is delivered from, at most; of a small budget an eighth. */
-enum { READ_AHEAD = 8 };
+/* Pages on their way ahead of the one that is delivered from, at most; of a small budget an eighth. It is all
+ * that is read ahead at once, whoever wants it; and while publishers wait for a write, it is less: that is
+ * not to stand behind much in the disk's queue. */
+enum { READ_AHEAD = 8, READ_AHEAD_BESIDE_WRITES = 2 };
 
 void fetch_reset(struct router *router, struct fetching *f)
 {
@@ -36,9 +38,12 @@ void fetch_abandon(struct router *router, struct fetching *f)
  * absent itself, so that the disk always has some to read. */
 static void read_ahead(struct router *router, struct fetching *f, uint64_t position)
 {
-    size_t most = router->store.budget / 8 < READ_AHEAD ? router->store.budget / 8 : READ_AHEAD;
+    const struct store *store = &router->store;
+    size_t most = store->safe < store->handed ? READ_AHEAD_BESIDE_WRITES : READ_AHEAD;
+    if (most > store->budget / 8)
+        most = store->budget / 8;
     f->reading = position / PAGE_BYTES;
-    for (size_t n = 1; n <= most; n++) {
+    for (size_t n = 1; n <= most && store->loading <= most; n++) {
         struct page *page = store_page(&router->store, position + n * PAGE_BYTES);
         if (page && page->state == PAGE_ABSENT && page->live)
             store_load(&router->store, page, NULL);

@@ -115,6 +115,7 @@ void stream_forget_image(struct router *router, struct queue *queue);
 void streams_release(struct router *router);
 /* Whether stream_run has something to do. */
 bool stream_due(const struct stream *stream);
-/* One round: each reader that may be sent something gets up to `most` messages. Returns how many were sent.
- */
+/* One round: each reader that may be sent something gets up to `most` messages. Returns how many went to
+ * those that are at the live end now: the others don't get another round before publishers have had their
+ * turn. */
 unsigned stream_run(struct router *router, struct queue *queue, unsigned most);

@@ -428,13 +428,15 @@ bool stream_due(const struct stream *stream)
 unsigned stream_run(struct router *router, struct queue *queue, unsigned most)
 {
     struct stream *stream = queue->stream;
-    unsigned sent = 0, left = stream->readies;
+    unsigned sent = 0, live = 0, left = stream->readies;
     bool behind = false;
     look_for_safe(router, stream);
     for (; left && sent < ROUND * most; left--) {
         struct reader *reader = stream->ready;
         stream->ready = reader->next;
-        sent += walk(router, queue, reader, most);
+        unsigned walked = walk(router, queue, reader, most);
+        sent += walked;
+        live += reader->seq >= stream->visible ? walked : 0;
         if (!may_be_sent(reader))
             unlink_ready(stream, reader);
         else
@@ -446,5 +448,5 @@ unsigned stream_run(struct router *router, struct queue *queue, unsigned most)
     stream->looked = queue->index.tail;
     queue->delivered += sent;
     stat_add(&router->stats.delivered, sent);
-    return sent;
+    return live;
 }

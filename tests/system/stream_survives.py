@@ -6,7 +6,7 @@ import unittest
 import pika
 from pika.exceptions import AMQPError
 
-from broker import PATIENCE_S, Broker
+from broker import PATIENCE_S, TRANSIENT, Broker
 from publish import Publishing, publish
 from runner import main
 
@@ -97,6 +97,23 @@ class StreamSurvives(unittest.TestCase):
                 end()
                 broker.start()
                 self.assertEqual(read(broker, 0, 1)[0], (first, b"%0100d" % first, False))
+
+    def test_transient_messages_are_durable_in_streams_alone(self):
+        with Broker() as broker:
+            declare(broker)
+            with broker.channel() as channel:
+                channel.queue_declare("q", durable=True)
+                channel.queue_bind("q", "amq.fanout")
+                channel.queue_bind("s", "amq.fanout")
+            sizes = (10, 300000)  # one in a single record, one in parts
+            publish(broker, [bytes(size) for size in sizes], exchange="amq.fanout", properties=TRANSIENT)
+            with broker.channel() as channel:
+                self.assertEqual(channel.queue_declare("q", passive=True).method.message_count, 2)
+            broker.kill9()
+            broker.start()
+            with broker.channel() as channel:
+                self.assertEqual(channel.queue_declare("q", passive=True).method.message_count, 0)
+            self.assertEqual([len(body) for _, body, _ in read(broker, "first", 2)], list(sizes))
 
     def test_killed_under_load(self):
         """Publishers and readers at the live end; after each kill the readers go on behind the last offset that they saw."""

@@ -332,28 +332,51 @@ Test(stream, what_is_too_old_goes_by_itself)
     bench_free(b);
 }
 
+Test(stream, a_policy_takes_effect_at_once)
+{
+    struct bench *b = with_stream(MEMORY, NULL, span_str(""));
+    struct queue *queue = bench_queue(b, "s");
+    send_many(b, 0, 5);
+    b->now_ns = 100 * SECOND;
+    send_many(b, 5, 9);
+    struct settings settings = queue->shape->settings;
+    settings_merge(&settings, table_to(put_field_str(table, "max-age", span_str("1m"))));
+    shape_apply(b->router, queue, &settings);
+    cr_assert_eq(index_first(&queue->index), 6);
+    starts_at(b, word("first"), 5, 9);
+    bench_free(b);
+}
+
 /* ---- old pages ----------------------------------------------------------------------------------- */
 
-/* More than the memory's budget; then a reader of the beginning waits for the disk, and one at the end
- * doesn't. */
-Test(stream, readers_of_old_pages_hold_up_nobody)
+static void send_big(struct bench *b, unsigned n)
 {
-    struct bench *b = with_stream(8 * PAGE_BYTES, NULL, span_str(""));
     static uint8_t big[40000];
     static const uint8_t nothing[2] = {0};
+    snprintf((char *)big, sizeof big, "%u", n);
+    bench_publish(b, "s", 0, span_of(nothing, 2), span_of(big, sizeof big));
+    bench_run(b);
+}
+
+/* So many big messages, more than are kept in memory. */
+static struct bench *with_backlog(unsigned messages)
+{
+    struct bench *b = with_stream(8 * PAGE_BYTES, NULL, span_str(""));
+    for (unsigned i = 0; i < messages; i++)
+        send_big(b, i);
+    return b;
+}
+
+/* A reader of the beginning waits for the disk, and one at the end doesn't. */
+Test(stream, readers_of_old_pages_hold_up_nobody)
+{
     const unsigned messages = 600;
-    for (unsigned i = 0; i < messages; i++) {
-        snprintf((char *)big, sizeof big, "%u", i);
-        bench_publish(b, "s", 0, span_of(nothing, 2), span_of(big, sizeof big));
-        bench_run(b);
-    }
+    struct bench *b = with_backlog(messages);
     b->hold_reads = true;
     uint64_t old = bench_consume(b, "s", 1, 1000, word("first"))->consumer;
     bench_consume(b, "s", 2, 1000, word("next"));
     expect(b, 1, 0, 0);
-    snprintf((char *)big, sizeof big, "%u", messages);
-    bench_publish(b, "s", 0, span_of(nothing, 2), span_of(big, sizeof big));
-    bench_run(b);
+    send_big(b, messages);
     cr_assert_eq(b->confirmed, messages + 1);
     expect(b, 2, messages, messages + 1);
     b->hold_reads = false;
@@ -371,15 +394,37 @@ Test(stream, readers_of_old_pages_hold_up_nobody)
     bench_free(b);
 }
 
+/* One that can't be read back is passed over, and told of once; it stays. */
+Test(stream, damaged_message_is_passed_over)
+{
+    struct bench *b = with_backlog(400);
+    struct queue *queue = bench_queue(b, "s");
+    const uint64_t damaged = 40;
+    b->log[entry_position(index_at(&queue->index, damaged)) - SEGMENT_BYTES + 1000] ^= 1;
+    for (uint64_t tag = 1; tag <= 2; tag++) {
+        uint64_t consumer = bench_consume(b, "s", tag, 1000, word("first"))->consumer;
+        for (uint64_t seq = 1; seq <= 80;) {
+            struct bench_delivery d = bench_next(b);
+            if (!d.tag) {
+                bench_credit(b, (struct command_credit){.consumer = consumer, .bytes = CONSUMER_WINDOW});
+                bench_run(b);
+                continue;
+            }
+            seq += seq == damaged;
+            cr_assert(d.tag == tag && d.seq == seq++);
+        }
+        queue_cancel(b->router, slots_get(&b->router->consumers, consumer));
+        while (bench_next(b).tag)
+            ;
+    }
+    cr_assert_eq(queue->damaged, 1);
+    cr_assert_not_null(index_at(&queue->index, damaged));
+    bench_free(b);
+}
+
 Test(stream, consumer_that_waits_for_a_page_may_go)
 {
-    struct bench *b = with_stream(8 * PAGE_BYTES, NULL, span_str(""));
-    static uint8_t big[60000];
-    static const uint8_t nothing[2] = {0};
-    for (unsigned i = 0; i < 300; i++) {
-        bench_publish(b, "s", 0, span_of(nothing, 2), span_of(big, sizeof big));
-        bench_run(b);
-    }
+    struct bench *b = with_backlog(400);
     b->hold_reads = true;
     uint64_t consumer = bench_consume(b, "s", 1, 1000, word("first"))->consumer;
     bench_consume(b, "s", 2, 1000, word("first"));

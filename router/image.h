@@ -53,7 +53,7 @@ struct image_sent {
 struct image_cursor {
     struct image_key *at; /* the next of the image; NULL: it has had it */
     FIFO(struct image_sent) sent;
-    uint64_t limit;   /* with an interval: messages below are for now */
+    uint64_t limit;   /* with an interval: messages below may be sent */
     uint64_t next_ns; /* and then, not before this time, those that have come by then */
 };
 
@@ -73,7 +73,7 @@ void image_was_sent(struct image_cursor *cursor, uint64_t seq);
 /* The reader goes on behind `seen` (0: nothing). False: that was behind the image. start: the first number
  * that isn't of the reader's image. */
 bool image_resume(const struct image *image, struct image_cursor *cursor, uint64_t seen, uint64_t start);
-/* The first number that a reader is not to be sent now, of one that has come to `seq`; at most `tail`.
+/* The first number that a reader is not to be sent yet, of one that has come to `seq`; at most `tail`.
  * *wake_ns: when to look again, though nothing happens; 0: no need. */
 uint64_t image_limit(const struct queue *queue, struct image_cursor *cursor, uint64_t seq, uint64_t tail,
                      uint64_t now_ns, uint64_t *wake_ns);

@@ -90,8 +90,8 @@ void open_begin(struct router *router, const struct publishing *p)
     o->front = p->front;
     name_set(&o->exchange, p->exchange);
     o->vhost = p->vhost;
-    o->ram = p->own.ram;
-    o->disk = p->own.disk;
+    o->ram = p->ram;
+    o->disk = p->disk;
     o->durable = p->durable;
     o->elsewhere = p->elsewhere;
     bool keeper = !(c->flags & PUBLISH_SHARED) || (c->flags & PUBLISH_KEEPER);
@@ -139,6 +139,7 @@ static struct recipients still_there(struct router *router, struct open_message 
 
 static void complete(struct router *router, struct open_message *o, struct span rest)
 {
+    struct numbering numbering;
     struct publishing p = {
         .publish = &o->publish,
         .front = o->front,
@@ -151,9 +152,9 @@ static void complete(struct router *router, struct open_message *o, struct span 
         .part_count = o->parts,
     };
     if (o->publish.flags & PUBLISH_MARKED)
-        publish_read_own(&p);
-    p.own.ram = o->ram;
-    p.own.disk = o->disk;
+        publish_read_own(&p, &numbering);
+    p.ram = o->ram;
+    p.disk = o->disk;
     publish_look(router, &p);
     p.durable = o->durable && p.to.count;
     publish_end(router, &p);

@@ -151,7 +151,7 @@ void producers_free(struct producers *p)
 
 static struct key key_of(const struct publishing *p)
 {
-    return (struct key){p->vhost, p->own.producer};
+    return (struct key){p->vhost, p->numbering->own.producer};
 }
 
 static void heard_of(struct router *router, struct producer *producer)
@@ -166,12 +166,12 @@ static void heard_of(struct router *router, struct producer *producer)
 
 bool producer_has(struct router *router, struct publishing *p)
 {
-    struct producer *producer = p->producer = find(&router->producers, key_of(p));
+    struct producer *producer = p->numbering->producer = find(&router->producers, key_of(p));
     if (!producer)
         return false;
     heard_of(router, producer);
-    bool kept = has(&producer->kept, p->own.seq);
-    if (!kept && (!producer->passing || !has(producer->passing, p->own.seq)))
+    bool kept = has(&producer->kept, p->numbering->own.seq);
+    if (!kept && (!producer->passing || !has(producer->passing, p->numbering->own.seq)))
         return false;
     p->durable = kept;
     return true;
@@ -187,8 +187,8 @@ static void warn(struct router *router, const struct publishing *p)
              "router %u refuses messages of producer '%.*s' and maybe others: it remembers %zu producers, "
              "which is "
              "as many as it can, and none has been silent for as long as producers.silence says",
-             router->options.index, (int)p->own.producer.len, (const char *)p->own.producer.at,
-             all->by_id.count);
+             router->options.index, (int)p->numbering->own.producer.len,
+             (const char *)p->numbering->own.producer.at, all->by_id.count);
 }
 
 /* Room for one more, if need be by forgetting another. */
@@ -231,14 +231,14 @@ static struct producer *meet(struct router *router, const struct publishing *p)
 
 bool producer_take(struct router *router, struct publishing *p)
 {
-    struct producer *producer = p->producer ? p->producer : meet(router, p);
+    struct producer *producer = p->numbering->producer ? p->numbering->producer : meet(router, p);
     if (!producer)
         return false;
     if (p->durable && !producer->number)
         set_number(&router->producers, producer, persist_producer(router, producer));
     if (p->durable)
-        p->produced = (struct produced){producer->number, p->own.seq};
-    take(p->durable ? &producer->kept : passing_of(producer), p->own.seq);
+        p->numbering->produced = (struct produced){producer->number, p->numbering->own.seq};
+    take(p->durable ? &producer->kept : passing_of(producer), p->numbering->own.seq);
     return true;
 }
 

@@ -68,8 +68,8 @@ void producers_free(struct producers *producers);
 /* Whether the message, which has a number, has been kept before; is asked first. p->durable: then, whether it
  * is on disk, or on its way there. */
 bool producer_has(struct router *router, struct publishing *p);
-/* It is going to be kept: from now on its number is taken. p->produced: what its record is to say. False: the
- * producer is one too many. */
+/* It is going to be kept: from now on its number is taken. p->numbering->produced: what its record is to say.
+ * False: the producer is one too many. */
 bool producer_take(struct router *router, struct publishing *p);
 
 /* ---- recovery, checkpoint ------------------------------------------------------------------------ */

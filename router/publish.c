@@ -28,8 +28,8 @@ static struct queue *queue_of(struct destination *destination)
 static uint64_t chance_of(const struct publishing *p)
 {
     const struct command_publish *c = p->publish;
-    return p->own.seq ? hash_bytes(p->own.producer, hash_id(p->own.seq))
-                      : c->conn ^ (uint64_t)c->channel << 48 ^ c->seq << 20;
+    return publish_number(p) ? hash_bytes(p->numbering->own.producer, hash_id(p->numbering->own.seq))
+                             : c->conn ^ (uint64_t)c->channel << 48 ^ c->seq << 20;
 }
 
 static void match_exchange(struct router *router, struct catalog_exchange *e, struct publishing *p)
@@ -71,14 +71,17 @@ static void match_delay(struct router *router, struct catalog_exchange *e, struc
 }
 
 /* Of what is delayed nothing is lost, and a stream keeps on disk whatever it is given. */
-static bool wants_disk(const struct queue *queue, const struct command_publish *publish)
+static bool keeps_all(const struct queue *queue)
 {
-    bool keeps_all =
-        (queue->stream && !queue->stream->image) || (is_hidden(queue->vhost) && queue->shape->delay);
-    return queue->durable && (publish->flags & PUBLISH_PERSISTENT || keeps_all);
+    return queue->shape && ((queue->stream && !queue->stream->image) || queue->shape->delay);
 }
 
-void publish_look(struct router *router, struct publishing *p)
+static inline bool wants_disk(const struct queue *queue, const struct command_publish *publish)
+{
+    return queue->durable && (publish->flags & PUBLISH_PERSISTENT || keeps_all(queue));
+}
+
+static inline void look(struct router *router, struct publishing *p)
 {
     bool durable = false, shaped = p->publish->flags & PUBLISH_MARKED;
     for (size_t i = 0; i < p->to.count; i++) {
@@ -89,6 +92,11 @@ void publish_look(struct router *router, struct publishing *p)
     p->shaped = shaped;
     p->wants_disk = durable;
     p->durable = durable && !router->store.failed;
+}
+
+void publish_look(struct router *router, struct publishing *p)
+{
+    look(router, p);
 }
 
 void publish_match(struct router *router, struct catalog_exchange *e, struct publishing *p)
@@ -105,7 +113,7 @@ void publish_match(struct router *router, struct catalog_exchange *e, struct pub
     } else if (e) {
         match_exchange(router, e, p);
     }
-    publish_look(router, p);
+    look(router, p);
 }
 
 /* ---- keeping ------------------------------------------------------------------------------------- */
@@ -122,21 +130,44 @@ static uint8_t *write_routes(uint8_t *at, struct recipients to)
     return at;
 }
 
+/* What few records have: when the message came, which of its producer's it is. */
+struct extras {
+    uint8_t flags; /* MESSAGE_TIMED, MESSAGE_PRODUCED */
+    uint8_t len;
+};
+
+static struct extras extras_of(const struct publishing *p, bool durable)
+{
+    struct extras x = {0};
+    if (p->marks && p->marks->arrival_ms)
+        x = (struct extras){MESSAGE_TIMED, sizeof p->marks->arrival_ms};
+    if (durable && p->numbering && p->numbering->produced.producer)
+        x = (struct extras){x.flags | MESSAGE_PRODUCED, (uint8_t)(x.len + sizeof p->numbering->produced)};
+    return x;
+}
+
+static uint8_t *write_extras(uint8_t *at, const struct publishing *p, uint8_t flags)
+{
+    if (flags & MESSAGE_TIMED)
+        at = put_span(at, span_of(&p->marks->arrival_ms, sizeof p->marks->arrival_ms));
+    if (flags & MESSAGE_PRODUCED)
+        at = put_span(at, span_of(&p->numbering->produced, sizeof p->numbering->produced));
+    return at;
+}
+
 uint64_t publish_write(struct router *router, const struct publishing *p, struct recipients to, bool durable)
 {
     const struct command_publish *c = p->publish;
     uint16_t routes = durable ? (uint16_t)to.count : 0;
     size_t parts = p->part_count * sizeof(struct part);
-    size_t arrival = p->marks && p->marks->arrival_ms ? sizeof p->marks->arrival_ms : 0;
-    size_t produced = durable && p->produced.producer ? sizeof p->produced : 0;
-    size_t len = sizeof(struct message) + routes * sizeof(struct route) + parts + arrival + produced +
+    struct extras extras = p->marks || p->numbering ? extras_of(p, durable) : (struct extras){0};
+    size_t len = sizeof(struct message) + routes * sizeof(struct route) + parts + extras.len +
                  p->exchange.len + c->key_len + c->properties_len + p->body.len;
     persist_settled_flush(router);
     struct message *m = (struct message *)store_begin(&router->store, durable, len);
     m->record.type = RECORD_MESSAGE;
     m->protocol = c->protocol;
-    m->flags = (c->flags & PUBLISH_PERSISTENT ? MESSAGE_PERSISTENT : 0) | (arrival ? MESSAGE_TIMED : 0) |
-               (produced ? MESSAGE_PRODUCED : 0);
+    m->flags = (c->flags & PUBLISH_PERSISTENT ? MESSAGE_PERSISTENT : 0) | extras.flags;
     m->exchange_len = (uint8_t)p->exchange.len;
     m->key_len = c->key_len;
     m->properties_len = c->properties_len;
@@ -148,10 +179,8 @@ uint64_t publish_write(struct router *router, const struct publishing *p, struct
         at = write_routes(at, to);
     if (parts)
         at = put_span(at, span_of(p->parts, parts));
-    if (arrival)
-        at = put_span(at, span_of(&p->marks->arrival_ms, arrival));
-    if (produced)
-        at = put_span(at, span_of(&p->produced, produced));
+    if (extras.len)
+        at = write_extras(at, p, extras.flags);
     at = put_span(at, p->exchange);
     at = put_span(at, span_of(c->bytes, c->key_len));
     at = put_span(at, span_of(c->bytes + c->properties_at, c->properties_len));
@@ -160,15 +189,22 @@ uint64_t publish_write(struct router *router, const struct publishing *p, struct
     return store_end(&router->store);
 }
 
+static void push_shaped(struct router *router, struct queue *queue, struct entry entry,
+                        const struct publishing *p)
+{
+    if (!queue->stream)
+        shape_pushed(router, queue, queue_push_noted(router, queue, entry, shape_note(queue, p->marks)));
+    else if (queue->stream->image)
+        image_push(router, queue, entry, p);
+    else
+        stream_push(router, queue, entry, p->marks->arrival_ms);
+}
+
 static inline void push(struct router *router, struct queue *queue, struct entry entry,
                         const struct publishing *p)
 {
-    if (queue->stream && queue->stream->image)
-        image_push(router, queue, entry, p);
-    else if (queue->stream)
-        stream_push(router, queue, entry, p->marks->arrival_ms);
-    else if (queue->shape)
-        shape_pushed(router, queue, queue_push_noted(router, queue, entry, shape_note(queue, p->marks)));
+    if (queue->shape)
+        push_shaped(router, queue, entry, p);
     else
         queue_push(router, queue, entry);
 }
@@ -243,8 +279,8 @@ static void give_back(struct router *router, const struct publishing *p)
 /* Whether the confirm needn't wait for the disk: the publisher has said so, or all queues that are on it. */
 static bool wants_ram(const struct publishing *p)
 {
-    if (!p->shaped || p->own.ram || p->own.disk)
-        return p->own.ram;
+    if (!p->shaped || p->ram || p->disk)
+        return p->ram;
     for (size_t i = 0; i < p->to.count; i++) {
         const struct queue *queue = queue_of(p->to.list[i]);
         if (queue->durable && (!queue->shape || queue->shape->settings.value[SETTING_CONFIRM] != LEVEL_RAM))
@@ -288,13 +324,17 @@ static void take_number(struct router *router, struct publishing *p)
     p->to.count = 0;
 }
 
-void publish_read_own(struct publishing *p)
+void publish_read_own(struct publishing *p, struct numbering *numbering)
 {
     const struct command_publish *c = p->publish;
-    if (own_headers_read(span_of(c->bytes + c->headers_at, c->headers_len), &p->own))
-        p->own = (struct own_headers){0}; /* fronts have looked: this one came in another way */
+    *numbering = (struct numbering){0};
+    if (own_headers_read(span_of(c->bytes + c->headers_at, c->headers_len), &numbering->own))
+        numbering->own = (struct own_headers){0}; /* fronts have looked: this one came in another way */
     if (!p->vhost)
-        p->own.seq = 0;
+        numbering->own.seq = 0;
+    p->ram = numbering->own.ram;
+    p->disk = numbering->own.disk;
+    p->numbering = numbering;
 }
 
 /* Keeps it where it is to be kept, or gives it back. */
@@ -304,7 +344,7 @@ static void take(struct router *router, struct publishing *p, bool routed)
     struct marks marks;
     if (p->shaped && p->to.count)
         shape_publish(router, p, &marks);
-    if (p->own.seq && p->to.count && !p->refused)
+    if (publish_number(p) && p->to.count && !p->refused)
         take_number(router, p);
     if (p->to.count)
         keep_all(router, p);
@@ -327,7 +367,7 @@ void publish_end(struct router *router, struct publishing *p)
 {
     uint8_t flags = p->publish->flags;
     bool refused = router->store.failed && p->wants_disk && (flags & PUBLISH_CONFIRM);
-    bool again = p->own.seq && producer_has(router, p);
+    bool again = publish_number(p) && producer_has(router, p);
     bool routed = again || (p->shaped ? is_routed(p) : p->to.count != 0);
     stat_add(&router->stats.published, 1);
     if (!again && !refused)
@@ -337,28 +377,44 @@ void publish_end(struct router *router, struct publishing *p)
 }
 
 /* A level that isn't the publisher's. */
-static void take_level(struct own_headers *own, bool ram)
+static void take_level(struct publishing *p, bool ram)
 {
-    if (own->ram || own->disk)
+    if (p->ram || p->disk)
         return;
-    own->ram = ram;
-    own->disk = !ram;
+    p->ram = ram;
+    p->disk = !ram;
 }
 
 void router_on_publish(struct router *router, unsigned front, const struct command_publish *publish)
 {
     struct catalog_exchange *e = catalog_exchange_by_id(&router->catalog, publish->exchange);
+    /* All of its members: so many are cheaper set one by one than as a block of zeros. */
     struct publishing p = {
         .publish = publish,
         .front = front,
+        .durable = false,
+        .wants_disk = false,
+        .shaped = false,
+        .at_once = false,
+        .refused = false,
+        .elsewhere = false,
+        .reposted = false,
+        .ram = false,
+        .disk = false,
         .vhost = e ? e->vhost : 0,
+        .to = {NULL, 0},
         .exchange = e ? name_span(&e->name) : (struct span){NULL, 0},
         .body = span_of(publish->bytes + publish->body_at, publish->body_len),
+        .parts = NULL,
+        .part_count = 0,
+        .marks = NULL,
+        .numbering = NULL,
     };
+    struct numbering numbering;
     if (publish->flags & PUBLISH_MARKED)
-        publish_read_own(&p);
+        publish_read_own(&p, &numbering);
     if (e && (e->confirm_ram || e->confirm_disk))
-        take_level(&p.own, e->confirm_ram);
+        take_level(&p, e->confirm_ram);
     publish_match(router, e, &p);
     if (publish->flags & PUBLISH_MORE)
         open_begin(router, &p);

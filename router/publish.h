@@ -24,6 +24,13 @@ struct marks {
     uint8_t priority;
 };
 
+/* Of a message that is marked: whose it is, and which of his. */
+struct numbering {
+    struct own_headers own;
+    struct producer *producer; /* whose it is, if he is known and it has a number */
+    struct produced produced;  /* for the record, if its number goes to disk with it */
+};
+
 /* A message that is being kept: what its record is made of. */
 struct publishing {
     const struct command_publish *publish; /* key, properties, flags, whom to answer */
@@ -36,22 +43,27 @@ struct publishing {
     bool elsewhere; /* another router was picked to get it (match.elsewhere) */
     bool reposted;  /* on a router's own account: what its headers ask for has been done before */
     uint32_t vhost; /* 0 if the exchange is gone */
-    struct own_headers own;    /* nothing if it isn't marked, or reposted */
-    struct producer *producer; /* whose it is, if he is known and it has a number */
-    struct produced produced;  /* for the record, if its number goes to disk with it */
+    bool ram, disk; /* where it must be to be confirmed; neither: its queues say */
     struct recipients to;
     struct span exchange; /* name */
     struct span body;     /* what stands in the record itself, behind the parts */
     const struct part *parts;
     uint32_t part_count;
-    const struct marks *marks; /* NULL: nobody wants to know */
+    const struct marks *marks;   /* NULL: nobody wants to know */
+    struct numbering *numbering; /* NULL: it isn't marked, or reposted */
 };
+
+/* The number of a message that has one; 0: none. */
+static inline uint64_t publish_number(const struct publishing *p)
+{
+    return p->numbering ? p->numbering->own.seq : 0;
+}
 
 /* Finds the recipients and what depends on them. */
 void publish_match(struct router *router, struct catalog_exchange *e, struct publishing *p);
 /* Reads what the message's headers ask of the broker: of one that is marked and not reposted, before the
- * match. */
-void publish_read_own(struct publishing *p);
+ * match. Fills in numbering, which is p's from now on. */
+void publish_read_own(struct publishing *p, struct numbering *numbering);
 /* The latter alone, of recipients that are known. */
 void publish_look(struct router *router, struct publishing *p);
 /* Keeps a piece of the body in a record of its own, which the caller gives up by store_drop when the message

@@ -274,7 +274,7 @@ void shape_publish(struct router *router, struct publishing *p, struct marks *ma
         p->to.list[left++] = p->to.list[i];
     }
     p->to.count = left;
-    if (p->refused && p->own.seq)
+    if (p->refused && publish_number(p))
         p->to.count = keep_refusing(router, p);
     marks->arrival_ms = timed ? router_wall_ms(router) : 0;
     p->marks = marks;

@@ -65,7 +65,7 @@ void dead_letters_free(struct dead_letters *d)
 bool dead_letter_due(const struct router *router, const struct queue *queue)
 {
     const struct dead_letters *d = &queue->shape->dead;
-    return d->sent < d->line.count && d->sent < ASKED_AT_ONCE && !router->store.full;
+    return d->sent < d->line.count && d->sent < ASKED_AT_ONCE && !router->store.full && !router->stopping;
 }
 
 void dead_letter_retry(struct router *router, struct queue *queue)
@@ -262,7 +262,7 @@ void dead_letter_answered(struct router *router, uint64_t handle, uint64_t numbe
 {
     struct queue *queue = slots_get(&router->queues, handle);
     struct dead_letters *d = queue && queue->shape ? &queue->shape->dead : NULL;
-    if (!d || number < d->first || number - d->first >= d->line.count)
+    if (!d || number < d->first || number - d->first >= d->line.count || checkpoint_is_closed(router))
         return;
     struct dying *row = fifo_at(&d->line, number - d->first);
     row->routed |= routed;

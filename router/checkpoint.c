@@ -264,6 +264,11 @@ unsigned checkpoint_poll(struct router *router)
     return 1;
 }
 
+bool checkpoint_is_closed(const struct router *router)
+{
+    return router->stopped || (router->checkpoint.last && router->checkpoint.end);
+}
+
 bool checkpoint_last(struct router *router)
 {
     if (router->checkpoint.running)

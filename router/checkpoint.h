@@ -26,5 +26,7 @@ struct checkpoint {
 /* Begins one if enough has been written since the last, goes on with the one under way. Returns the work
  * done. */
 unsigned checkpoint_poll(struct router *router);
+/* The last record of a clean end has been written: nothing may follow it. */
+bool checkpoint_is_closed(const struct router *router);
 /* Begins one now, the last of a clean end. False: one is under way. */
 bool checkpoint_last(struct router *router);

@@ -56,7 +56,8 @@ unsigned confirm_poll(struct router *router)
         if (!safe && !router->store.failed)
             break;
         if (row->front >= FRONTS_MAX) {
-            repost_answer(router, row->front - FRONTS_MAX, (struct ticket){row->conn, row->seq}, true);
+            if (safe)
+                repost_answer(router, row->front - FRONTS_MAX, (struct ticket){row->conn, row->seq}, true);
             fifo_drop_oldest(&router->confirms);
             continue;
         }

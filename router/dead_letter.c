@@ -59,13 +59,23 @@ void dead_letters_free(struct dead_letters *d)
     for (size_t i = 0; i < d->line.count; i++)
         copy_target_drop(fifo_at(&d->line, i)->copy);
     fifo_free(&d->line);
+    fifo_free(&d->stuck);
 }
 
 bool dead_letter_due(const struct router *router, const struct queue *queue)
 {
     const struct dead_letters *d = &queue->shape->dead;
-    return d->sent < d->line.count && d->sent < ASKED_AT_ONCE && !router->store.full &&
-           !queue->shape->retry.timer.place;
+    return d->sent < d->line.count && d->sent < ASKED_AT_ONCE && !router->store.full && !router->stopping;
+}
+
+void dead_letter_retry(struct router *router, struct queue *queue)
+{
+    struct dead_letters *d = &queue->shape->dead;
+    for (struct dying *dying; (dying = fifo_oldest(&d->stuck)); fifo_drop_oldest(&d->stuck)) {
+        struct dying again = *dying;
+        *fifo_add(&d->line) = again;
+    }
+    queue_wake(router, queue);
 }
 
 /* ---- going --------------------------------------------------------------------------------------- */
@@ -196,9 +206,10 @@ static void settle(struct router *router, struct queue *queue, size_t place)
         return;
     if (entry && (dying.routed || !must)) {
         queue_kill(router, queue, dying.seq, entry);
-    } else if (entry) { /* to the end of the line, to be tried again later */
-        *fifo_add(&d->line) = (struct dying){.seq = dying.seq, .reason = dying.reason};
-        alarm_set(router, &shape->retry, router->now_ns + RETRY_NS);
+    } else if (entry) { /* to be tried again later; meanwhile others pass it by */
+        *fifo_add(&d->stuck) = (struct dying){.seq = dying.seq, .reason = dying.reason};
+        if (!shape->retry.timer.place)
+            alarm_set(router, &shape->retry, router->now_ns + RETRY_NS);
     }
 }
 
@@ -251,7 +262,7 @@ void dead_letter_answered(struct router *router, uint64_t handle, uint64_t numbe
 {
     struct queue *queue = slots_get(&router->queues, handle);
     struct dead_letters *d = queue && queue->shape ? &queue->shape->dead : NULL;
-    if (!d || number < d->first || number - d->first >= d->line.count)
+    if (!d || number < d->first || number - d->first >= d->line.count || checkpoint_is_closed(router))
         return;
     struct dying *row = fifo_at(&d->line, number - d->first);
     row->routed |= routed;

@@ -36,8 +36,9 @@ struct dying {
 
 struct dead_letters {
     FIFO(struct dying) line;
-    size_t sent;    /* of the line: they wait for answers */
-    uint64_t first; /* number of the oldest in line */
+    FIFO(struct dying) stuck; /* found no queue, and wait for the next attempt */
+    size_t sent;              /* of the line: they wait for answers */
+    uint64_t first;           /* number of the oldest in line */
 };
 
 /* The entry, READY or OUT, is to leave. */
@@ -53,5 +54,7 @@ void dead_letters_free(struct dead_letters *letters);
 bool dead_letter_run(struct router *router, struct queue *queue, unsigned most);
 /* Whether dead_letter_run has something to do. */
 bool dead_letter_due(const struct router *router, const struct queue *queue);
+/* The stuck ones are in line again. */
+void dead_letter_retry(struct router *router, struct queue *queue);
 /* A router has answered for row `number`. */
 void dead_letter_answered(struct router *router, uint64_t queue, uint64_t number, bool routed);

@@ -93,7 +93,7 @@ static bool publish_here(struct router *router, const struct repost *r, struct t
     bool routed = p.to.count != 0;
     if (routed)
         publish_end(router, &p);
-    *durable = p.durable;
+    *durable = p.wants_disk;
     for (uint32_t i = 0; i < p.part_count; i++)
         store_drop(&router->store, parts[i].position, parts[i].length);
     return routed && !p.refused;
@@ -165,10 +165,15 @@ void repost_answer(struct router *router, unsigned to, struct ticket ticket, boo
         .kind = PEER_REPOSTED, .bound = routed, .number = ticket.row, .exchange = ticket.queue};
 }
 
+/* Not answered: the one who asks keeps what it has, and asks again after the next start. */
 void router_on_repost(struct router *router, unsigned from, struct repost_letter *letter)
 {
+    if (checkpoint_is_closed(router)) {
+        free(letter);
+        return;
+    }
     bool durable, routed = publish_here(router, &letter->repost, letter->ticket, &durable);
-    if (routed && durable)
+    if (routed && durable) /* nor is it, if the journal has failed */
         confirm_to_router(router, from, letter->ticket);
     else
         repost_answer(router, from, letter->ticket, routed);

@@ -47,5 +47,5 @@ struct repost_letter {
 };
 
 void router_on_repost(struct router *router, unsigned from, struct repost_letter *letter);
-/* confirm.c: what router `to` asked for is safe here, or never will be. */
+/* confirm.c: what router `to` asked for is safe here. */
 void repost_answer(struct router *router, unsigned to, struct ticket ticket, bool routed);

@@ -266,7 +266,8 @@ unsigned router_poll(struct router *router, uint64_t now_ns)
     work += take_peers(router);
     work += take_all(router);
     work += run_queues(router);
-    work += alarm_poll(router);
+    if (!router->stopping) /* what its time makes of a message is made after the next start */
+        work += alarm_poll(router);
     work += confirm_poll(router);
     if (is_registrar(router))
         work += registrar_poll(router);

@@ -47,7 +47,7 @@ static void on_expiry(struct router *router, struct alarm *alarm)
 
 static void on_retry(struct router *router, struct alarm *alarm)
 {
-    queue_wake(router, container_of(alarm, struct shape, retry)->queue);
+    dead_letter_retry(router, container_of(alarm, struct shape, retry)->queue);
 }
 
 static void on_idle(struct router *router, struct alarm *alarm)

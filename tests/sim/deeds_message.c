@@ -237,11 +237,16 @@ static void nack(struct client *client, uint16_t channel, bool requeue)
     frame_close(&client->out, frame);
 }
 
+/* One, or where queues have shapes, some at once. */
 static void reject(struct client *client, uint16_t channel)
 {
     struct chan *chan = &client->chan[channel];
     if (!chan->tag_count)
         return;
+    if (client->all->plan->shaped && below(client, 2)) {
+        nack(client, channel, false);
+        return;
+    }
     size_t frame = method_open(&client->out, channel, BASIC_REJECT);
     add_longlong(&client->out, take_tag(client, chan, false));
     add_octet(&client->out, below(client, client->all->plan->shaped ? 5 : 2) == 0);

@@ -81,8 +81,8 @@ struct known_message *model_make_letter(struct model *model, struct known_entry 
         .persistent = of->persistent,
         .priority = of->priority,
         .expiration = -1,
-        .late = of->late,
-        .loose = of->late,
+        .late = of->late || e->relapsed,
+        .loose = of->late || e->relapsed,
         .begun = model->clock,
         .begun_ms = model->now_ms,
         .closed_ms = UINT64_MAX,
@@ -187,6 +187,8 @@ static void pair(struct known_entry *e)
             continue;
         e->twin = h;
         h->twin = e;
+        history_note("model: m%llu must be in '%s' or '%s'", (unsigned long long)m->number, e->queue->name.s,
+                     h->queue->name.s);
         return;
     }
 }

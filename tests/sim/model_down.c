@@ -36,6 +36,29 @@ static void exchanges_down(struct model *model)
     }
 }
 
+static bool may_have_left(const struct known_entry *e)
+{
+    int64_t limit = model_delivery_limit(&e->queue->settings);
+    return e->mortal || e->crowded || e->rejected || e->leaving ||
+           (limit >= 0 && e->returns_most > (uint64_t)limit);
+}
+
+/* Rejected, with nowhere to go: it waits, and a start begins with it as if nobody had rejected it. */
+static bool comes_back(struct model *model, const struct known_entry *e)
+{
+    const struct known_message *m = e->message, *heir = e->heir[REASON_REJECTED];
+    bool stays = e->leaving && e->reason == REASON_REJECTED && e->queue->settings.at_least_once && heir &&
+                 heir->due && !e->relapsed && !e->mortal && !e->crowded && e->present == YES;
+    if (!stays || model->failed || !m->safe || !m->accepted || m->refused)
+        return false;
+    enum sure *to = model_make((model->queue_count + 1) * sizeof *to);
+    model_route_ever(model, heir, to);
+    for (unsigned i = 0; i < model->queue_count; i++)
+        stays &= to[i] == NO;
+    free(to);
+    return stays;
+}
+
 /* What was with consumers, or on its way back, is in the queue again, marked if it wasn't a clean end. */
 static void entry_down(struct model *model, struct known_entry *e, bool clean)
 {
@@ -49,7 +72,9 @@ static void entry_down(struct model *model, struct known_entry *e, bool clean)
         e->safe = true;
         return;
     }
-    if (settled || !m->safe || !m->accepted || m->refused)
+    if (comes_back(model, e))
+        history_note("model: m%llu is in '%s' again", (unsigned long long)m->number, e->queue->name.s);
+    else if (settled || !m->safe || !m->accepted || m->refused)
         e->present = e->present == NO && !settled ? NO : MAYBE;
     e->where = WHERE_READY;
     if (e->mortal)
@@ -57,6 +82,7 @@ static void entry_down(struct model *model, struct known_entry *e, bool clean)
     e->since = model->clock;
     e->may_redeliver |= !clean;
     e->recovered = true;
+    e->relapsed |= may_have_left(e);
     e->dead = model->now_ms > e->dead_ms ? e->dead : 0; /* the count of its returns may be lost */
     e->leaving = false;
     model->counts.sure += e->present == YES;

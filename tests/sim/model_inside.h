@@ -117,6 +117,7 @@ struct known_entry {
     bool rejected;  /* a client may have */
     bool mortal;    /* its time may be over */
     bool drops;     /* the last settlement was a rejection */
+    bool relapsed;  /* it may have left before a crash that brought it back */
     bool recovered; /* and hasn't been given back since */
     bool leaving; /* it has surely left, for `reason`; its dead letter may still wait for room on the disk */
     enum reason reason;

@@ -256,6 +256,19 @@ static bool summary_fits(const struct known_message *m, struct reader headers)
            text_is(headers, "x-first-death-exchange", m->original->exchange.s);
 }
 
+/* Its first death says what its expiration was. */
+static bool remembers_expiration(const struct known_message *m, struct reader headers)
+{
+    struct table_field deaths, item;
+    bool found = m->original->expiration < 0;
+    if (!find_field(headers, "x-death", &deaths))
+        return false;
+    while (!found && read_item(&deaths.inside, &item))
+        found = find_field(item.inside, "original-expiration", &item) &&
+                strtoll(item.text.s, NULL, 10) == m->original->expiration;
+    return found;
+}
+
 static bool begins_with(struct reader *r, struct reader with)
 {
     size_t n = (size_t)(with.end - with.at);
@@ -271,7 +284,8 @@ static bool headers_fit(const struct known_message *m, struct reader was, struct
 {
     struct table_field field;
     struct reader all = is_now;
-    bool fits = begins_with(&is_now, was) && (!m->original || summary_fits(m, all));
+    bool fits =
+        begins_with(&is_now, was) && (!m->original || (summary_fits(m, all) && remembers_expiration(m, all)));
     while (fits && read_field(&is_now, &field)) {
         bool death = strncmp(field.name.s, "x-death", 7) == 0 ||
                      strncmp(field.name.s, "x-first-death-", 14) == 0 ||

@@ -71,7 +71,33 @@ static void draw_shape(const struct plan *plan, struct queue_plan *q, unsigned k
         draw_type(q, s, prng);
     if (kinds & EXPIRY && prng_below(prng, 2))
         s->expires = 1 + some_ms(prng);
-    s->at_least_once = s->quorum && s->dead && s->overflow == NULL && one_in(prng, 2);
+    s->at_least_once = s->quorum && s->dead && prng_below(prng, 4);
+    if (s->at_least_once && one_in(prng, 3))
+        snprintf(s->target, sizeof s->target, "nowhere");
+}
+
+/* So often in 800 deeds, if at all. */
+static void set_trouble(struct plan *plan, enum trouble trouble, uint32_t times)
+{
+    uint64_t ppm = (uint64_t)times * plan->clients * plan->deed_ppm / 800;
+    if (plan->troubles[trouble] > ppm)
+        plan->troubles[trouble] = (uint32_t)ppm;
+}
+
+/* deadly: crashes come while dead letters are on their way. */
+static void make_calm(struct plan *plan, bool deadly)
+{
+    static const enum deed deeds[] = {DEED_CLOSE, DEED_RESET, DEED_CHANNEL_CLOSE, DEED_VANISH, DEED_DEAF};
+    plan->deed_ppm = plan->deed_ppm < 60000 ? plan->deed_ppm : 60000;
+    set_trouble(plan, TROUBLE_KILL, deadly ? 6 : 2);
+    set_trouble(plan, TROUBLE_POWER_CUT, deadly ? 4 : 1);
+    set_trouble(plan, TROUBLE_STOP, 2);
+    set_trouble(plan, TROUBLE_WRITE_FAILS, 1);
+    set_trouble(plan, TROUBLE_FULL_DISK, 3);
+    set_trouble(plan, TROUBLE_SLOW_DISK, 10);
+    set_trouble(plan, TROUBLE_STALL, 20);
+    for (size_t i = 0; i < sizeof deeds / sizeof *deeds; i++)
+        plan->deeds[deeds[i]] /= 4;
 }
 
 /* What shapes do shows when messages come and go, most of them in a few queues, and the broker lives for a
@@ -96,20 +122,20 @@ static void make_busy(struct plan *plan, unsigned kinds, struct prng *prng)
     plan->queue_count = plan->queue_count < 4 ? plan->queue_count : 2 + (unsigned)prng_below(prng, 4);
     plan->wide_ppm = plan->wide_ppm < 500000 ? 500000 : plan->wide_ppm;
     plan->no_ack_ppm /= 2;
+    if (kinds & DEAD) {
+        plan->persistent_ppm = plan->persistent_ppm < 500000 ? 500000 : plan->persistent_ppm;
+        plan->no_ack_ppm /= 4;
+        plan->deeds[DEED_ACK] /= 4;
+        plan->deeds[DEED_ACK_MULTIPLE] /= 8;
+    }
     for (unsigned i = 0; i < PLAN_EXCHANGES; i++)
         plan->exchanges[i].internal &= one_in(prng, 4);
     for (unsigned i = 0; i < PLAN_QUEUES; i++) {
         plan->queues[i].exclusive &= one_in(prng, 4);
         plan->queues[i].auto_delete &= one_in(prng, 4);
     }
-    if (one_in(prng, 6))
-        return;
-    for (unsigned i = 0; i < TROUBLE_HUSH; i++)
-        plan->troubles[i] /= 8;
-    plan->deed_ppm = plan->deed_ppm < 200000 ? plan->deed_ppm : 200000;
-    plan->deeds[DEED_CLOSE] /= 4;
-    plan->deeds[DEED_RESET] /= 4;
-    plan->deeds[DEED_CHANNEL_CLOSE] /= 4;
+    if (prng_below(prng, 6))
+        make_calm(plan, kinds & DEAD && one_in(prng, 2));
 }
 
 void shapes_draw(struct plan *plan, struct prng *prng)

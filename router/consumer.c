@@ -266,8 +266,8 @@ bool consumer_check(const struct queue *queue, const struct op *op, const char *
 
 bool consumer_allowed(const struct queue *queue, const struct op *op)
 {
-    if (queue->stream) /* it has room for any number, whatever they say: so it is in RabbitMQ */
-        return true;
+    if (queue->stream && !queue->stream->image)
+        return true; /* it has room for any number, whatever they say: so it is in RabbitMQ */
     if (queue->all && queue->all->exclusive)
         return false;
     return !is_exclusive(queue, op) || (!queue->consumers && !is_single(queue));

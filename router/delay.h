@@ -2,10 +2,10 @@
  * Exchanges of type x-delayed-message: a message whose header x-delay says so many milliseconds waits as long
  * before the exchange, which is otherwise of the type that its argument x-delayed-type names, routes it.
  *
- * It waits at one router, in a hidden queue (hidden.h), durable if the exchange is, and leaves it as a
- * dead letter does: it is published on the router's own account, to whatever is bound by then, and forgotten
- * when that is safe. Memory per message: an index entry, its note, and 16 bytes of the heap; 40 bytes
- * together.
+ * More than EXPIRATION_MAX, ten years, is taken for that. It waits at one router, in a hidden queue
+ * (hidden.h), durable if the exchange is, and leaves it as a dead letter does: it is published on the
+ * router's own account, to whatever is bound by then, and forgotten when that is safe. Memory per message: an
+ * index entry, its note, and 16 bytes of the heap; 40 bytes together.
  */
 #pragma once
 

@@ -199,7 +199,7 @@ void marks_read(struct marks *marks, struct span properties)
         return;
     marks->priority = known.priority;
     int64_t delay = header_delay(known.headers);
-    marks->delay_ms = delay > 0 ? (uint64_t)delay : 0;
+    marks->delay_ms = delay <= 0 ? 0 : (uint64_t)delay < EXPIRATION_MAX ? (uint64_t)delay : EXPIRATION_MAX;
     if (!(known.flags & HAS_EXPIRATION) || !expiration_ms(known.expiration, &marks->expiration_ms))
         marks->expiration_ms = NO_LIMIT;
 }

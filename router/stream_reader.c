@@ -89,19 +89,33 @@ static void on_tick(struct router *router, struct alarm *alarm)
 static const char *const of_streams[] = {"x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered",
                                          NULL};
 static const char *const of_others[] = {"x-consumer-timeout", NULL};
+/* Last-value queues send to all alike, and nobody keeps anything from the others. */
+static const char *const of_takers[] = {"x-priority", "x-consumer-timeout", NULL};
+
+/* The first of the arguments that the op has. */
+static const char *has_one(const struct op *op, const char *const *arguments)
+{
+    struct field field;
+    while (*arguments && !table_find(op->arguments, *arguments, &field))
+        arguments++;
+    return *arguments;
+}
 
 static bool refuse_argument(struct router *router, const struct queue *queue, struct op *op, const char *what)
 {
-    const char *const *arguments = queue->stream && !queue->stream->image ? of_others : of_streams;
+    bool last_value = queue->stream && queue->stream->image;
     enum queue_type type = queue->shape ? settings_type(&queue->shape->settings) : TYPE_CLASSIC;
-    struct field field;
-    for (size_t i = 0; arguments[i]; i++)
-        if (table_find(op->arguments, arguments[i], &field)) {
-            router_refuse(router, op, ERR_PRECONDITION_FAILED, "invalid arg '%s' for %s of queue type %s",
-                          arguments[i], what, settings_type_text(type));
-            return true;
-        }
-    return false;
+    const char *argument = has_one(op, queue->stream && !last_value ? of_others : of_streams);
+    if (argument) {
+        router_refuse(router, op, ERR_PRECONDITION_FAILED, "invalid arg '%s' for %s of queue type %s",
+                      argument, what, settings_type_text(type));
+        return true;
+    }
+    if (!last_value || !(argument = has_one(op, of_takers)))
+        return false;
+    router_refuse(router, op, ERR_PRECONDITION_FAILED,
+                  "invalid arg '%s' for %s: it can't be with 'x-last-value-key'", argument, what);
+    return true;
 }
 
 bool stream_consumable(struct router *router, const struct queue *queue, struct op *op, const char *what,

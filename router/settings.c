@@ -327,9 +327,10 @@ void settings_load(struct settings *s, struct span arguments)
     char text[2 * NAME_MAX_BYTES];
     struct field field;
     clear(s);
-    while (table_next(&arguments, &field)) {
+    while (table_next(&arguments, &field)) { /* of two of one name the first counts, as in settings_read */
         enum setting setting = find(field.name, false);
-        if (setting != SETTINGS && !read_value(s, setting, &field, (struct why){text, sizeof text}))
+        if (setting != SETTINGS && s->value[setting] == NO_LIMIT &&
+            !read_value(s, setting, &field, (struct why){text, sizeof text}))
             s->value[setting] = NO_LIMIT; /* an older broker didn't look at it */
     }
     look_for_any(s);

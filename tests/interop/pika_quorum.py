@@ -123,7 +123,7 @@ class Quorum(Tour):
         self.refuses(406, "PRECONDITION_FAILED - invalid arg 'x-max-priority' for queue '%s' in vhost '/' of queue type "
                           "rabbit_quorum_queue" % name,
                      "queue_declare", name, durable=True, arguments=dict(QUORUM, **{"x-max-priority": 5}))
-        queue = self.queue()
+        queue = self.queue(durable=True)
         self.refuses(406, "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue '%s' in vhost '/': "
                           "received the value 'stream' of type 'longstr' but current is none" % queue,
                      "queue_declare", queue, durable=True, arguments={"x-queue-type": "stream"})

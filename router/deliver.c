@@ -66,7 +66,7 @@ static void send(struct router *router, struct queue *queue, unsigned front, str
     to.message = head->message;
     to.parts = head->entry->large ? fetch_parts(router, &queue->fetching) : NULL;
     if (queue->shape)
-        shape_annotate(queue, head->seq, &to);
+        shape_annotate(queue, head->seq, 0, &to);
     index_deliver(&queue->index, head->seq, head->entry);
     queue->delivered++;
     stat_add(&router->stats.delivered, 1);

@@ -394,10 +394,14 @@ void shape_killed(struct queue *queue, uint64_t seq)
         gaps_drop_before(gaps, seq);
 }
 
-static void tell_gaps(const struct queue *queue, uint64_t seq, struct event_deliver *to)
+static void tell_gaps(const struct queue *queue, uint64_t seq, uint64_t since, struct event_deliver *to)
 {
     struct gap gap[GAPS_MAX];
     uint32_t n = gaps_before(&queue->shape->gaps, seq, gap);
+    while (n && gap[n - 1].to < since)
+        n--;
+    if (n && gap[n - 1].from < since)
+        gap[n - 1].from = since;
     if (!n)
         return;
     if (!to->parts) {
@@ -409,12 +413,12 @@ static void tell_gaps(const struct queue *queue, uint64_t seq, struct event_deli
     memcpy(to->parts->gap, gap, n * sizeof *gap);
 }
 
-void shape_annotate(const struct queue *queue, uint64_t seq, struct event_deliver *to)
+void shape_annotate(const struct queue *queue, uint64_t seq, uint64_t since, struct event_deliver *to)
 {
     uint64_t attempts = index_note(&queue->index, seq).attempts;
     if (is_sequenced(queue)) {
         to->flags |= DELIVER_SEQUENCE;
-        tell_gaps(queue, seq, to);
+        tell_gaps(queue, seq, since, to);
     }
     if (!attempts)
         return;

@@ -79,8 +79,9 @@ void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct
 /* The OUT message has been given back by its consumer: counts that. False: it has been delivered too often
  * and is leaving. */
 bool shape_returned(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry);
-/* What the client is told of the message besides: into to, whose parts are set. */
-void shape_annotate(const struct queue *queue, uint64_t seq, struct event_deliver *to);
+/* What the client is told of the message besides: into to, whose parts are set. since: gaps before this
+ * number are none to it. */
+void shape_annotate(const struct queue *queue, uint64_t seq, uint64_t since, struct event_deliver *to);
 /* It makes room for a newer value: last-value queues. */
 void shape_conflated(struct router *router, struct queue *queue, uint64_t seq);
 /* The message is done with. */

@@ -48,6 +48,7 @@ struct reader {
     uint64_t start, start_ms;     /* seq and from_ms as they were at the beginning */
     bool waiting;                 /* for a page */
     struct image_cursor cursor;   /* of a last-value queue */
+    uint64_t told;                /* of one: behind the image, what was below has been sent or told of */
     struct alarm tick;            /* its interval is over */
     bool behind;                  /* there is more that it may be sent at once */
 };

@@ -191,7 +191,7 @@ static void begin(struct router *router, struct stream *stream, struct reader *r
 /* What comes from now on isn't of its image. */
 static void begin_image(const struct queue *queue, struct reader *reader)
 {
-    reader->seq = reader->start = queue->index.tail;
+    reader->seq = reader->told = reader->start = queue->index.tail;
     image_join(queue->stream->image, &reader->cursor);
 }
 
@@ -235,10 +235,10 @@ void stream_resume(struct router *router, struct consumer *consumer, uint64_t se
     const struct image *image = consumer->queue->stream->image;
     fetch_reset(router, &reader->fetching);
     if (image && image_resume(image, &reader->cursor, seen, reader->start)) {
-        reader->seq = reader->start;
+        reader->seq = reader->told = reader->start;
         return;
     }
-    reader->seq = seen ? seen + 1 : reader->start;
+    reader->seq = reader->told = seen ? seen + 1 : reader->start;
     reader->from_ms = seen ? 0 : reader->start_ms;
 }
 
@@ -269,7 +269,9 @@ static bool wants(struct reader *reader, const struct message *m)
     return !reader->filter || stream_filter_passes(reader->filter, m);
 }
 
-static void send(struct router *router, struct queue *queue, struct reader *reader, const struct head *head)
+/* since: what has gone from below this number is no gap to this reader. */
+static void send(struct router *router, struct queue *queue, struct reader *reader, const struct head *head,
+                 uint64_t since)
 {
     struct consumer *c = reader->consumer;
     struct event_deliver to = {
@@ -288,7 +290,7 @@ static void send(struct router *router, struct queue *queue, struct reader *read
     store_pin(head->page);
     if (queue->stream->image) {
         to.flags = 0;
-        shape_annotate(queue, head->seq, &to);
+        shape_annotate(queue, head->seq, since, &to);
     }
     router_event(router, c->front)->deliver = to;
     c->credit -= !c->no_ack;
@@ -349,7 +351,7 @@ static unsigned walk_image(struct router *router, struct queue *queue, struct re
         if (!link_open(&router->front[reader->consumer->front], 2) || !fetch(router, queue, reader, &head))
             break;
         if (head.message) {
-            send(router, queue, reader, &head);
+            send(router, queue, reader, &head, 0);
             sent++;
             image_was_sent(cursor, head.seq);
         } else {
@@ -389,7 +391,8 @@ static unsigned walk(struct router *router, struct queue *queue, struct reader *
         if (!head.entry || !fetch(router, queue, reader, &head))
             break;
         if (head.message && wants(reader, head.message)) {
-            send(router, queue, reader, &head);
+            send(router, queue, reader, &head, reader->told);
+            reader->told = head.seq + 1;
             sent++;
         } else {
             fetch_reset(router, &reader->fetching);

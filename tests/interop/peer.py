@@ -1,9 +1,10 @@
 """The broker that the tour talks to: a gannetd of its own, or one that runs already (PEER, PEER_HOST, PEER_PORT)."""
 import os
+import subprocess
 
 import pika
 
-from broker import Broker
+from broker import GANNETCTL, Broker
 
 PEER = os.environ.get("PEER", "gannet")
 ON_GANNET = PEER == "gannet"
@@ -25,6 +26,12 @@ class Running:
 def start():
     """A context: within it the broker has .address and .port."""
     return Broker(routers=3, fronts=2) if ON_GANNET else Running()
+
+
+def control(broker, *words):
+    """What gannetctl prints, or rabbitmqctl."""
+    command = [GANNETCTL, "-D", broker.data] if ON_GANNET else os.environ["PEER_CTL"].split()
+    return subprocess.run([*command, *words], capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def parameters(broker, **options):

@@ -7,12 +7,12 @@ const {after, before, test} = require('node:test');
 
 const amqp = require('amqplib');
 const {Broker, PEER} = require('./broker');
+const {closing, consume, drain, name, texts, withChannelOf} = require('./client');
 
 const PERSISTENT = {persistent: true};
 const killing = {skip: PEER ? 'kills the broker' : false, timeout: 240000};
 const plain = {timeout: 120000};
 let broker;
-let names = 0;
 
 before(async () => {
     broker = await new Broker().start();
@@ -20,48 +20,7 @@ before(async () => {
 
 after(() => broker.stop());
 
-function name() {
-    return `amqplib-${process.pid}-${names++}`;
-}
-
-/* Runs work with a channel of a connection of its own. */
-async function withChannel(work, kind = 'createChannel') {
-    const connection = await amqp.connect(broker.url);
-    try {
-        return await work(await connection[kind](), connection);
-    } finally {
-        await connection.close();
-    }
-}
-
-async function drain(channel, queue) {
-    const got = [];
-    for (let message; (message = await channel.get(queue, {noAck: true}));)
-        got.push(message);
-    return got;
-}
-
-/* When the connection has closed, be it with an error. */
-function closing(connection) {
-    connection.on('error', () => {});
-    return new Promise((resolve) => { connection.once('close', resolve); });
-}
-
-function texts(messages) {
-    return messages.map((message) => message.content.toString());
-}
-
-/* Resolves when as many messages as wanted have been consumed; each is handed to take. */
-function consume(channel, queue, wanted, take, options) {
-    return new Promise((resolve, reject) => {
-        let count = 0;
-        channel.consume(queue, (message) => {
-            take(message);
-            if (++count === wanted)
-                resolve();
-        }, options).catch(reject);
-    });
-}
+const withChannel = (work, kind) => withChannelOf(broker, work, kind);
 
 /* ---- kill -9 ---- */
 

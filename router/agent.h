@@ -34,7 +34,8 @@ struct bytes {
 struct router {
     struct router_options options;
     struct store store;
-    uint64_t now_ns; /* of this turn */
+    uint64_t now_ns;  /* of this turn, */
+    uint64_t wall_ms; /* and since 1970, by the router's own clock: it never goes back while the router runs */
     struct timers timers;
     struct catalog catalog;
     struct policies policies;
@@ -80,10 +81,10 @@ static inline union event *router_event(struct router *router, unsigned front)
     return link_add(&router->front[front]);
 }
 
-/* Milliseconds since 1970, by the router's own clock: it never goes back while the router runs. */
+/* Milliseconds since 1970. */
 static inline uint64_t router_wall_ms(const struct router *router)
 {
-    return (router->options.epoch_ns + router->now_ns) / 1000000;
+    return router->wall_ms;
 }
 
 /* The now_ns at which it is so late by that clock; 0: it was before this start. */

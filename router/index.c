@@ -112,7 +112,7 @@ void index_move_tail(struct index *index, uint64_t tail)
         free_chunk(index, filled);
 }
 
-uint64_t index_push(struct index *index, struct entry entry)
+static inline struct index_chunk *push(struct index *index, struct entry entry)
 {
     uint64_t seq = index->tail++;
     struct index_chunk *chunk = chunk_of(index, seq);
@@ -125,13 +125,37 @@ uint64_t index_push(struct index *index, struct entry entry)
     index->ready++;
     index->bytes += entry.body;
     index->ready_bytes += entry.body;
-    return seq;
+    return chunk;
+}
+
+uint64_t index_push(struct index *index, struct entry entry)
+{
+    push(index, entry);
+    return index->tail - 1;
+}
+
+static bool is_nothing(struct entry_note note)
+{
+    return !note.expires && !note.attempts && !note.priority;
+}
+
+static void set_note(struct index_chunk *chunk, uint64_t seq, struct entry_note note)
+{
+    if (!chunk->notes && is_nothing(note))
+        return;
+    if (!chunk->notes) {
+        chunk->notes = calloc(CHUNK, sizeof *chunk->notes);
+        CHECK(chunk->notes);
+    }
+    chunk->notes[seq % CHUNK] = note;
 }
 
 uint64_t index_push_noted(struct index *index, struct entry entry, struct entry_note note)
 {
-    uint64_t seq = index_push(index, entry);
-    index_set_note(index, seq, note);
+    struct index_chunk *chunk = push(index, entry);
+    uint64_t seq = index->tail - 1;
+    if (index->noted)
+        set_note(chunk, seq, note);
     if (index->lanes)
         lanes_add(index->lanes, note.priority, seq, true);
     return seq;
@@ -146,14 +170,8 @@ struct entry_note index_note(const struct index *index, uint64_t seq)
 void index_set_note(struct index *index, uint64_t seq, struct entry_note note)
 {
     struct index_chunk *chunk = chunk_of(index, seq);
-    bool nothing = !note.expires && !note.attempts && !note.priority;
-    if (!index->noted || !chunk || (!chunk->notes && nothing))
-        return;
-    if (!chunk->notes) {
-        chunk->notes = calloc(CHUNK, sizeof *chunk->notes);
-        CHECK(chunk->notes);
-    }
-    chunk->notes[seq % CHUNK] = note;
+    if (index->noted && chunk)
+        set_note(chunk, seq, note);
 }
 
 void index_order(struct index *index, uint8_t highest)

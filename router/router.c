@@ -258,6 +258,7 @@ static unsigned flush_links(struct router *router)
 unsigned router_poll(struct router *router, uint64_t now_ns)
 {
     router->now_ns = now_ns;
+    router->wall_ms = (router->options.epoch_ns + now_ns) / 1000000;
     if (!router->awake) {
         router->producers.since_ns = now_ns;
         shapes_wake(router);

@@ -70,18 +70,19 @@ void shape_used(struct router *router, struct queue *queue)
         alarm_set(router, &shape->idle, router->now_ns + shape->settings.value[SETTING_EXPIRES] * 1000000);
 }
 
+/* An alarm that is set for earlier stays: it rings once in vain rather than be moved with each message. Where
+ * all messages have the queue's time to live, none of those behind the one it was set for goes sooner. */
 void shape_watch(struct router *router, struct queue *queue)
 {
     struct shape *shape = queue->shape;
     uint64_t seq;
-    if (shape->delay)
-        return; /* it watches the earliest, which is not the head */
+    bool set = shape->expiry.timer.place;
+    if (shape->delay || (set && !shape->mixed))
+        return; /* what is delayed is watched by the earliest, which is not the head */
     struct entry *entry = index_head(&queue->index, &seq);
     uint64_t expires = entry ? index_note(&queue->index, seq).expires : 0;
-    if (expires)
+    if (expires && (!set || router_when_ns(router, expires) < shape->expiry.timer.at))
         alarm_set(router, &shape->expiry, router_when_ns(router, expires));
-    else
-        alarm_cancel(router, &shape->expiry);
 }
 
 /* ---- making one ---------------------------------------------------------------------------------- */
@@ -111,7 +112,10 @@ void shape_apply(struct router *router, struct queue *queue, const struct settin
 {
     if (!settings->any && !queue->shape)
         return;
+    bool other_times =
+        queue->shape && queue->shape->settings.value[SETTING_TTL] != settings->value[SETTING_TTL];
     struct shape *shape = queue->shape ? queue->shape : make(queue);
+    shape->mixed |= other_times || settings_has(settings, SETTING_PRIORITY);
     shape->settings = *settings;
     bool last_value = settings_has(settings, SETTING_LAST_VALUE);
     if ((settings_type(settings) == TYPE_STREAM || last_value) && !queue->stream) {
@@ -258,7 +262,9 @@ void shape_publish(struct router *router, struct publishing *p, struct marks *ma
     const struct command_publish *c = p->publish;
     size_t left = 0;
     bool timed = false, marked = c->flags & PUBLISH_MARKED && says_something(p);
-    marks_read(marks, span_of(c->bytes + c->properties_at, marked ? c->properties_len : 0));
+    *marks = (struct marks){.expiration_ms = NO_LIMIT};
+    if (marked)
+        marks_read(marks, span_of(c->bytes + c->properties_at, c->properties_len));
     for (size_t i = 0; i < p->to.count; i++) {
         struct queue *queue = queue_of(p->to.list[i]);
         if (marks->expiration_ms != NO_LIMIT)
@@ -292,6 +298,7 @@ struct entry_note shape_note(const struct queue *queue, const struct marks *mark
         note.expires = marks->arrival_ms + ttl;
     if (settings_has(s, SETTING_PRIORITY))
         note.priority = marks->priority;
+    queue->shape->mixed |= marks->expiration_ms != NO_LIMIT;
     return note;
 }
 
@@ -333,10 +340,9 @@ bool shape_run(struct router *router, struct queue *queue, unsigned most)
     return dead_letter_run(router, queue, most);
 }
 
-bool shape_expired(const struct router *router, const struct queue *queue, uint64_t seq)
+static bool is_expired(const struct router *router, struct entry_note note)
 {
-    uint64_t expires = index_note(&queue->index, seq).expires;
-    return expires && expires < router_wall_ms(router);
+    return note.expires && note.expires < router_wall_ms(router);
 }
 
 static bool is_sequenced(const struct queue *queue)
@@ -363,6 +369,8 @@ void shape_conflated(struct router *router, struct queue *queue, uint64_t seq)
 static bool is_spent(const struct queue *queue, struct entry_note note)
 {
     uint64_t limit = queue->shape->settings.value[SETTING_DELIVERY_LIMIT];
+    if (!note.attempts)
+        return false;
     return note.attempts > (limit == NO_LIMIT ? DELIVERY_LIMIT_DEFAULT : limit);
 }
 
@@ -370,8 +378,9 @@ static bool is_spent(const struct queue *queue, struct entry_note note)
 bool shape_is_over(const struct router *router, const struct queue *queue, uint64_t seq,
                    enum death_reason *why)
 {
-    *why = shape_expired(router, queue, seq) ? DEATH_EXPIRED : DEATH_LIMIT;
-    return *why == DEATH_EXPIRED || is_spent(queue, index_note(&queue->index, seq));
+    struct entry_note note = index_note(&queue->index, seq);
+    *why = is_expired(router, note) ? DEATH_EXPIRED : DEATH_LIMIT;
+    return *why == DEATH_EXPIRED || is_spent(queue, note);
 }
 
 void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry,
@@ -415,7 +424,8 @@ static void tell_gaps(const struct queue *queue, uint64_t seq, uint64_t since, s
 
 void shape_annotate(const struct queue *queue, uint64_t seq, uint64_t since, struct event_deliver *to)
 {
-    uint64_t attempts = index_note(&queue->index, seq).attempts;
+    bool counts = settings_type(&queue->shape->settings) == TYPE_QUORUM;
+    uint64_t attempts = counts ? index_note(&queue->index, seq).attempts : 0;
     if (is_sequenced(queue)) {
         to->flags |= DELIVER_SEQUENCE;
         tell_gaps(queue, seq, since, to);

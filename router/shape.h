@@ -29,6 +29,7 @@ struct shape {
     struct queue *queue;
     struct settings settings;
     struct alarm expiry; /* the message at the head expires */
+    bool mixed;          /* messages may not expire in the order in which they leave */
     struct alarm idle;   /* the queue has been unused for long enough to be deleted */
     struct alarm retry;  /* a dead letter that found no queue is tried again */
     uint64_t used_ns;    /* when it was last used */
@@ -68,8 +69,6 @@ void shape_pushed(struct router *router, struct queue *queue, uint64_t seq);
 bool shape_run(struct router *router, struct queue *queue, unsigned most);
 /* Whether shape_run has something to do. */
 bool shape_due(const struct router *router, const struct queue *queue);
-/* Whether the READY message's time is over. */
-bool shape_expired(const struct router *router, const struct queue *queue, uint64_t seq);
 /* Whether the READY message may not be delivered any more, and why not. */
 bool shape_is_over(const struct router *router, const struct queue *queue, uint64_t seq,
                    enum death_reason *why);

@@ -178,8 +178,8 @@ static void pair(struct known_entry *e)
     bool under_way = e->where == WHERE_ACKED || (e->where == WHERE_DONE && !e->safe);
     if (!heir || !heir->due || heir->late || heir->accepted || !under_way || e->present != YES || e->twin)
         return;
-    if (!m->persistent || !m->safe || !m->accepted || m->refused || m->expiration >= 0 ||
-        !keeps_all(e->queue))
+    bool lasts = m->expiration < 0 || m->expiration > 3600000; /* a run is shorter */
+    if (!m->persistent || !m->safe || !m->accepted || m->refused || !lasts || !keeps_all(e->queue))
         return;
     for (unsigned i = 0; i < heir->entry_count; i++) {
         struct known_entry *h = heir->entries[i];

@@ -80,7 +80,7 @@ static void entry_down(struct model *model, struct known_entry *e, bool clean)
     if (e->mortal)
         model_doubt_entry(e);
     e->since = model->clock;
-    e->may_redeliver |= !clean;
+    e->may_redeliver |= !clean || may_have_left(e); /* on its way to the dead letters, it was out */
     e->recovered = true;
     e->relapsed |= may_have_left(e);
     e->dead = model->now_ms > e->dead_ms ? e->dead : 0; /* the count of its returns may be lost */

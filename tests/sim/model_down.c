@@ -183,8 +183,10 @@ static void conns_down(struct model *model)
 void model_down(struct model *model, bool clean)
 {
     model->clock++;
+    model->ending = clean;
     if (clean)
         model_idle(model);
+    model->ending = false;
     for (unsigned i = model->routing_count; i-- > 0;)
         model_message_closed(model, model->routing[i]);
     if (!clean)

@@ -50,7 +50,7 @@ void model_all_empty(const struct model *model);
 
 /* What the model has judged, for a line in the log. */
 struct model_counts {
-    uint64_t messages, delivered, confirmed, returned, idles;
+    uint64_t messages, delivered, rejected, confirmed, returned, idles;
     uint64_t sure, unsure; /* messages in queues at crashes whose survival was, or was not, demanded */
 };
 struct model_counts model_counts(const struct model *model);

@@ -129,7 +129,8 @@ void model_dies(struct model *model, struct known_entry *e, enum reason reason)
 
 bool model_waits(const struct model *model, const struct known_queue *queue)
 {
-    return queue->settings.has_target && (queue->settings.at_least_once || model->now_ns < model->room_ns);
+    return queue->settings.has_target &&
+           (queue->settings.at_least_once || model->ending || model->now_ns < model->room_ns);
 }
 
 /* With at-least-once it is tried again until it gets somewhere. */
@@ -137,8 +138,8 @@ void model_died(struct model *model, struct known_entry *e)
 {
     struct known_message *m = e->heir[e->reason];
     bool somewhere = false;
-    if (model->now_ns < model->room_ns || !m || m->accepted || !m->due || m->late || e->queue->gone ||
-        e->queue->thing.there != YES)
+    if (model->ending || model->now_ns < model->room_ns || !m || m->accepted || !m->due || m->late ||
+        e->queue->gone || e->queue->thing.there != YES)
         return;
     model_message_accepted(model, m);
     m->safe |= !model->failed;
@@ -178,8 +179,8 @@ static void pair(struct known_entry *e)
     bool under_way = e->where == WHERE_ACKED || (e->where == WHERE_DONE && !e->safe);
     if (!heir || !heir->due || heir->late || heir->accepted || !under_way || e->present != YES || e->twin)
         return;
-    if (!m->persistent || !m->safe || !m->accepted || m->refused || m->expiration >= 0 ||
-        !keeps_all(e->queue))
+    bool lasts = m->expiration < 0 || m->expiration > 3600000; /* a run is shorter */
+    if (!m->persistent || !m->safe || !m->accepted || m->refused || !lasts || !keeps_all(e->queue))
         return;
     for (unsigned i = 0; i < heir->entry_count; i++) {
         struct known_entry *h = heir->entries[i];

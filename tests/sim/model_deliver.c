@@ -230,9 +230,10 @@ static void check_alone(const struct known_entry *e)
 
 /* A dead letter may have been sent twice over a crash: of each of the two the other hides what would be
  * known. */
-static bool is_another_copy(struct known_entry *e)
+static bool is_another_copy(struct known_entry *e, bool redelivered)
 {
-    bool taken = e->where == WHERE_OUT || e->where == WHERE_DONE || e->where == WHERE_ACKED;
+    bool taken = (e->must_redeliver && !redelivered) || e->where == WHERE_OUT || e->where == WHERE_DONE ||
+                 e->where == WHERE_ACKED;
     if (e->manifold || !e->message->late || !(taken || (e->present == NO && !e->queue->gone)))
         return e->manifold;
     e->manifold = true;
@@ -279,7 +280,7 @@ static void take(struct model *model, struct known_channel *channel, struct know
     model_part_twins(e);
     if (!back && !no_ack)
         remember(channel, e, consumer);
-    if ((back && e->where != WHERE_READY) || is_another_copy(e))
+    if ((back && e->where != WHERE_READY) || is_another_copy(e, marks->redelivered))
         return;
     check_place(model, e);
     check_time(e, conn);

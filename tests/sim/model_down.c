@@ -80,7 +80,7 @@ static void entry_down(struct model *model, struct known_entry *e, bool clean)
     if (e->mortal)
         model_doubt_entry(e);
     e->since = model->clock;
-    e->may_redeliver |= !clean;
+    e->may_redeliver |= !clean || may_have_left(e); /* on its way to the dead letters, it was out */
     e->recovered = true;
     e->relapsed |= may_have_left(e);
     e->dead = model->now_ms > e->dead_ms ? e->dead : 0; /* the count of its returns may be lost */
@@ -183,8 +183,10 @@ static void conns_down(struct model *model)
 void model_down(struct model *model, bool clean)
 {
     model->clock++;
+    model->ending = clean;
     if (clean)
         model_idle(model);
+    model->ending = false;
     for (unsigned i = model->routing_count; i-- > 0;)
         model_message_closed(model, model->routing[i]);
     if (!clean)

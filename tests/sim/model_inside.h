@@ -264,6 +264,7 @@ struct model {
     unsigned idle_count;
     bool failed; /* a journal */
     uint64_t now_ns, now_ms;
+    bool ending;            /* cleanly: what its time makes of things is made after the next start */
     uint64_t room_ns;       /* until then what needs room on a disk may wait */
     uint64_t next_ms;       /* the first moment at which a message's time may be over */
     unsigned things_marked; /* as many things were known when receivers of dead letters were marked */

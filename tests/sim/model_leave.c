@@ -53,9 +53,15 @@ void model_time(struct model *model, uint64_t now_ns)
 {
     model->now_ns = now_ns;
     model->now_ms = now_ns / 1000000;
-    for (unsigned q = 0; q < model->queue_count; q++)
-        if (model->queues[q]->thing.there == YES && model_outlived(model, model->queues[q]) != NO)
-            model_suspect_queue(model, model->queues[q]);
+    for (unsigned q = 0; q < model->queue_count; q++) {
+        struct known_queue *queue = model->queues[q];
+        if (queue->thing.there == NO || model_outlived(model, queue) == NO)
+            continue;
+        if (queue->thing.there == YES || !queue->suspect)
+            model_suspect_queue(model, queue);
+        else
+            model_suspect_sources(model, queue, NULL); /* there may be new ones */
+    }
     if (model->now_ms < model->next_ms)
         return;
     model->next_ms = UINT64_MAX;
@@ -111,7 +117,8 @@ void model_leave_settled(struct model *model, struct known_entry *e)
     int64_t limit = model_delivery_limit(&e->queue->settings);
     if (e->where == WHERE_DONE && e->leaving)
         model_died(model, e);
-    if (e->where != WHERE_READY || e->present == NO || e->manifold || e->queue->perhaps_other)
+    if (model->ending || e->where != WHERE_READY || e->present == NO || e->manifold ||
+        e->queue->perhaps_other)
         return;
     if (limit >= 0 && e->returns_least > (uint64_t)limit) {
         e->dead = e->dead ? e->dead : model->clock;
@@ -213,7 +220,8 @@ enum sure model_outlived(const struct model *model, const struct known_queue *qu
     if (queue->settings.expires < 0 || queue->gone)
         return NO;
     enum sure used = model_consumed(model, queue);
-    if (used == NO && !queue->touched && model->now_ns >= queue->unused_ns + ns && !queue->perhaps_other)
+    if (used == NO && !queue->touched && !model->ending && model->now_ns >= queue->unused_ns + ns &&
+        !queue->perhaps_other)
         return YES;
     return used != YES && model->now_ns >= queue->used_ns + ns ? MAYBE : NO;
 }

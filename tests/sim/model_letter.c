@@ -75,7 +75,7 @@ static bool can_die(const struct model *model, const struct known_entry *e, enum
     case REASON_EXPIRED:
         return model->now_ms >= e->mortal_ms;
     case REASON_MAXLEN:
-        return e->crowded;
+        return e->crowded && model_is_limited(s);
     case REASON_REJECTED:
         return e->rejected;
     default:
@@ -105,9 +105,8 @@ static struct known_message *leave(struct model *model, struct known_message *of
         struct known_entry *e = model_entry(of, q);
         if (!e && of->loose)
             e = of->original ? model_letter_entry(model, of, q) : model_add_entry(model, of, q);
-        if (!e || (i && !can_die(model, e, last->reason) && model_entry(of, model->queues[i - 1])))
+        if (!e || !can_die(model, e, last->reason))
             continue;
-        check_parent(model, e, last->reason);
         struct known_message *m = model_make_letter(model, e, last->reason);
         m->loose = true; /* where it went isn't known */
         m->begun = of->begun;
@@ -189,7 +188,7 @@ struct known_entry *model_letter_entry(struct model *model, struct known_message
     if (i == model->queue_count)
         return NULL;
     struct known_entry *e = model_add_entry(model, letter, queue);
-    e->may_redeliver = true;
+    e->may_redeliver = e->crowded = true;
     e->returns_most = UINT32_MAX;
     return e;
 }

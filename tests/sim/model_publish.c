@@ -86,7 +86,7 @@ static void look(struct model *model, struct known_message *m, bool first)
             e = model_add_entry(model, m, model->queues[i]);
             e->must = first && to[i] == YES && !m->loose && !e->mortal && !e->queue->perhaps_other;
             if (m->original && m->loose) {
-                e->may_redeliver = true;
+                e->may_redeliver = e->crowded = true; /* it may have been there for long */
                 e->returns_most = UINT32_MAX;
             }
             model_crowd(model, e->queue);

@@ -38,6 +38,7 @@ static void settle_one(struct model *model, struct known_channel *channel, unsig
     struct known_entry *e = channel->unacked[i].entry;
     e->rejected |= how == HELD_DROP;
     e->drops = how == HELD_DROP;
+    model->counts.rejected += e->drops;
     if (e->manifold) {
         e->returns_most++;
     } else if (e->holder == channel && e->where == WHERE_OUT) {

@@ -71,6 +71,10 @@ static void draw_shape(const struct plan *plan, struct queue_plan *q, unsigned k
         draw_type(q, s, prng);
     if (kinds & EXPIRY && prng_below(prng, 2))
         s->expires = 1 + some_ms(prng);
+    if (s->dead && s->highest == SHAPE_UNSAID && one_in(prng, 4)) {
+        s->quorum = q->durable = true;
+        q->exclusive = q->auto_delete = false;
+    }
     s->at_least_once = s->quorum && s->dead && prng_below(prng, 4);
     if (s->at_least_once && one_in(prng, 3))
         snprintf(s->target, sizeof s->target, "nowhere");
@@ -135,7 +139,7 @@ static void make_busy(struct plan *plan, unsigned kinds, struct prng *prng)
         plan->queues[i].auto_delete &= one_in(prng, 4);
     }
     if (prng_below(prng, 6))
-        make_calm(plan, kinds & DEAD && one_in(prng, 2));
+        make_calm(plan, plan->deadly);
 }
 
 void shapes_draw(struct plan *plan, struct prng *prng)
@@ -144,6 +148,9 @@ void shapes_draw(struct plan *plan, struct prng *prng)
     unsigned kinds = (unsigned)prng_below(prng, 32);
     if (one_in(prng, 3))
         kinds = 1u << prng_below(prng, 5);
+    plan->deadly = plan->shaped && kinds & DEAD && prng_below(prng, 2);
+    if (plan->deadly && prng_below(prng, 3))
+        kinds = DEAD;
     if (plan->shaped)
         make_busy(plan, kinds, prng);
     for (unsigned i = 0; i < PLAN_QUEUES; i++) {

@@ -15,13 +15,28 @@ static void kill_broker(struct world *world, enum sim_crash crash)
         return;
     world->crash = crash;
     world->kill_blocks = (unsigned)prng_below(&world->prng, 4) * (unsigned)(1 + prng_below(&world->prng, 2));
+    if (world->plan.deadly)
+        world->kill_blocks += world->kill_blocks == 0;
+    world->kill_rejected = model_counts(world->model).rejected;
     world->kill_by = world->step + (world->kill_blocks ? PATIENCE_STEPS : 0);
+}
+
+/* What has just been rejected is on its way to the dead letters. */
+static void wait_for_rejection(struct world *world)
+{
+    if (!world->plan.deadly || !world->kill_blocks ||
+        model_counts(world->model).rejected == world->kill_rejected)
+        return;
+    world->kill_by = world->step + 1 + prng_below(&world->prng, 16);
+    world->kill_blocks = 0;
 }
 
 /* Perhaps once more soon after the next start, which has to do with what this one left. */
 static void kill_if_due(struct world *world)
 {
-    bool busy = world->kill_blocks && site_writing(world->site) >= world->kill_blocks;
+    if (world->kill_by)
+        wait_for_rejection(world);
+    bool busy = world->kill_blocks && !world->plan.deadly && site_writing(world->site) >= world->kill_blocks;
     if (!world->kill_by || world->site->state == SITE_DOWN || (world->step < world->kill_by && !busy))
         return;
     world_kill(world, world->crash);

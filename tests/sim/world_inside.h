@@ -27,6 +27,7 @@ struct world {
     uint64_t slow_until, full_until; /* steps */
     uint64_t kill_by;                /* step; 0: no kill is due */
     unsigned kill_blocks;            /* of writes under way, that it waits for until then */
+    uint64_t kill_rejected;          /* as the model counts, when the kill was decided on */
     enum sim_crash crash;
 };
 

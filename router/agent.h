@@ -34,8 +34,9 @@ struct bytes {
 struct router {
     struct router_options options;
     struct store store;
-    uint64_t now_ns;  /* of this turn, */
-    uint64_t wall_ms; /* and since 1970, by the router's own clock: it never goes back while the router runs */
+    uint64_t now_ns; /* of this turn, */
+    uint64_t
+        wall_ms; /* and since 1970, by the router's own clock: it never goes back while the router runs */
     struct timers timers;
     struct catalog catalog;
     struct policies policies;

@@ -15,6 +15,7 @@
 #include "router/hidden.h"
 #include "router/image.h"
 #include "router/large.h"
+#include "router/properties.h"
 #include "router/shape.h"
 #include "router/spot.h"
 #include "router/stream.h"
@@ -81,9 +82,15 @@ static inline bool wants_disk(const struct queue *queue, const struct command_pu
     return queue->durable && (publish->flags & PUBLISH_PERSISTENT || keeps_all(queue));
 }
 
+/* Whether it has an expiration of its own, for which any queue gets a shape. */
+static inline bool expires(const struct command_publish *c)
+{
+    return c->properties_len >= 2 && get_be16(c->bytes + c->properties_at) & HAS_EXPIRATION;
+}
+
 static inline void look(struct router *router, struct publishing *p)
 {
-    bool durable = false, shaped = p->publish->flags & PUBLISH_MARKED;
+    bool durable = false, shaped = p->publish->flags & PUBLISH_MARKED && expires(p->publish);
     for (size_t i = 0; i < p->to.count; i++) {
         const struct queue *queue = queue_of(p->to.list[i]);
         durable |= wants_disk(queue, p->publish);

@@ -324,7 +324,7 @@ static uint64_t hash_value(const struct field *field)
 {
     if (is_number(field->type)) {
         struct number n = number_of(field);
-        return hash_id(n.whole ? (uint64_t)n.value : n.bits) ^ WHOLE;
+        return n.whole ? hash_id((uint64_t)n.value) ^ WHOLE : hash_id(hash_id(n.bits) ^ REAL);
     }
     switch (kind_of(field->type)) {
     case BOOL:

@@ -100,9 +100,8 @@ static void move_page(struct router *router, struct page *page, const uint8_t *b
     store_pin(page);
     record_scan_begin(&scan, bytes, page->at, router->store.broker);
     while ((record = record_next(&scan, &lsn))) {
-        const struct message *m = (const struct message *)record;
-        if (record->type == RECORD_MESSAGE && !(m->flags & MESSAGE_PART))
-            move_message(router, m, lsn);
+        if (record->type == RECORD_MESSAGE)
+            move_message(router, (const struct message *)record, lsn);
     }
     store_unpin(&router->store, page->at, 1);
 }

@@ -18,7 +18,6 @@ enum { PROPERTIES_AMQP = 1 };
 
 enum {
     MESSAGE_PERSISTENT = 1, /* the publisher asked for it to survive a restart */
-    MESSAGE_PART = 2,       /* not a message of its own: a part of a large body, only a body */
     MESSAGE_TIMED = 4,      /* eight bytes say when it came: ms since 1970 */
     MESSAGE_PRODUCED = 8,   /* struct produced says whose message it is (producer.h) */
 };

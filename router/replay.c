@@ -72,8 +72,6 @@ static void note(struct router *router, struct queue *queue, uint64_t seq, const
 
 static void replay_message(struct router *router, const struct message *m, uint64_t lsn)
 {
-    if (m->flags & MESSAGE_PART)
-        return;
     if (m->flags & MESSAGE_PRODUCED)
         producer_replay_message(router, m);
     struct entry entry = {.position = lsn >> 3, .large = m->parts != 0};

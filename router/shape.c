@@ -302,7 +302,7 @@ struct entry_note shape_note(const struct queue *queue, const struct marks *mark
     return note;
 }
 
-/* seq: 0 if nothing is new. */
+/* seq: 0 if nothing is new, but something has come back. */
 void shape_pushed(struct router *router, struct queue *queue, uint64_t seq)
 {
     uint64_t overflow = queue->shape->settings.value[SETTING_OVERFLOW], head;
@@ -325,6 +325,8 @@ void shape_pushed(struct router *router, struct queue *queue, uint64_t seq)
         shape_shed(router, queue, seq, entry, DEATH_MAXLEN);
     while (drops && is_over(queue, 0, 0) && (entry = index_head(&queue->index, &head)))
         shape_shed(router, queue, head, entry, DEATH_MAXLEN);
+    if (!seq) /* what has come back may go sooner than what the alarm was set for */
+        alarm_cancel(router, &queue->shape->expiry);
     shape_watch(router, queue);
 }
 

@@ -130,13 +130,15 @@ bool expiration_ms(struct span text, uint64_t *ms)
 {
     bool negative = text.len && text.at[0] == '-';
     size_t sign = negative || (text.len && text.at[0] == '+');
-    *ms = 0;
-    for (size_t i = sign; i < text.len && *ms <= EXPIRATION_MAX; i++) {
-        if (text.at[i] < '0' || text.at[i] > '9')
+    uint64_t value = 0;
+    for (size_t i = sign; i < text.len && value <= EXPIRATION_MAX; i++) {
+        unsigned digit = text.at[i] - (unsigned)'0';
+        if (digit > 9)
             return false;
-        *ms = *ms * 10 + (text.at[i] - '0');
+        value = value * 10 + digit;
     }
-    return text.len > sign && *ms <= EXPIRATION_MAX && !(negative && *ms);
+    *ms = value;
+    return text.len > sign && value <= EXPIRATION_MAX && !(negative && value);
 }
 
 size_t properties_add(uint8_t *to, struct span properties, struct span headers)

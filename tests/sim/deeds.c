@@ -124,7 +124,8 @@ static void add_shape(struct client *client, const struct queue_plan *q, bool pa
     const struct plan *plan = client->all->plan;
     struct shape_plan shape = q->shape;
     struct buffer arguments = {0};
-    bool shaped = plan->shaped && q->name[0] && !passive, wrong = false;
+    bool special = q->shape.stream, wrong = false;
+    bool shaped = (plan->shaped || special) && q->name[0] && !passive;
     if (shaped && chance(client, plan->wrong_ppm))
         shape.length = shape.length == SHAPE_UNSAID ? 3 : SHAPE_UNSAID;
     else if (shaped)
@@ -173,9 +174,14 @@ static void queue_delete(struct client *client, uint16_t channel)
 static void queue_purge(struct client *client, uint16_t channel)
 {
     struct buffer *out = &client->out;
+    const char *queue = names_queue(client);
+    if (plan_is_stream(client->all->plan, queue) && below(client, 16)) {
+        queue_declare(client, channel, true);
+        return;
+    }
     size_t frame = method_open(out, channel, QUEUE_PURGE);
     add_short(out, 0);
-    add_name(out, names_queue(client));
+    add_name(out, queue);
     add_octet(out, 0);
     frame_close(out, frame);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model_leave.h"
+#include "model_stream.h"
 
 #define U(n) ((unsigned long long)(n))
 
@@ -36,6 +37,7 @@ void model_doubt_content(struct model *model, struct known_queue *queue)
     for (unsigned i = 0; i < queue->entry_count; i++)
         if (queue->entries[i]->where != WHERE_DONE)
             model_doubt_entry(queue->entries[i]);
+    model_stream_forgets(queue);
     for (unsigned i = 0; i < model->binding_count; i++)
         if (model->bindings[i]->queue == queue && model->bindings[i]->thing.there == YES)
             model_thing_set(model, &model->bindings[i]->thing, MAYBE);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model_leave.h"
+#include "model_stream.h"
 #include "tap.h"
 
 #define NUMBER(m) ((unsigned long long)(m)->number)
@@ -255,6 +256,7 @@ static void check_time(const struct known_entry *e, const struct known_conn *con
 struct marks {
     bool redelivered;
     int64_t attempts; /* x-delivery-count */
+    int64_t offset;   /* x-stream-offset */
 };
 
 static void check_attempts(const struct known_entry *e, int64_t attempts)
@@ -280,6 +282,10 @@ static void take(struct model *model, struct known_channel *channel, struct know
     model_part_twins(e);
     if (!back && !no_ack)
         remember(channel, e, consumer);
+    if (model_keeps(q) && consumer) {
+        model_stream_takes(model, e, consumer, marks->redelivered, marks->offset);
+        return;
+    }
     if ((back && e->where != WHERE_READY) || is_another_copy(e, marks->redelivered))
         return;
     check_place(model, e);
@@ -374,7 +380,7 @@ void model_on_deliver(struct model *model, struct known_channel *channel, const 
     check_tag(channel, tag);
     check_windows(channel, c);
     take(model, channel, queue_for(model, c->queue, m, c->unsure), m, c, c->no_ack,
-         &(struct marks){redelivered, model_attempts(said)});
+         &(struct marks){redelivered, model_attempts(said), model_offset(said)});
 }
 
 void model_on_get_ok(struct model *model, struct known_channel *channel, struct known_request *request,
@@ -396,5 +402,5 @@ void model_on_get_ok(struct model *model, struct known_channel *channel, struct 
             "basic.get-ok says that %u messages are left in '%s', but %llu to %llu must have been ready",
             left, q->name.s, (unsigned long long)ready.least, (unsigned long long)ready.most);
     take(model, channel, queue_for(model, q, m, request->disturbed), m, NULL, request->no_ack,
-         &(struct marks){redelivered, model_attempts(said)});
+         &(struct marks){redelivered, model_attempts(said), model_offset(said)});
 }

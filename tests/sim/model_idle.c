@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "model_leave.h"
+#include "model_stream.h"
 #include "tap.h"
 
 #define U(n) ((unsigned long long)(n))
@@ -20,7 +21,8 @@ static bool perhaps_refused(const struct model *model, const struct known_messag
     bool durable = false;
     for (unsigned i = 0; i < m->entry_count; i++)
         durable |= m->entries[i]->queue->durable || m->entries[i]->queue->perhaps_durable;
-    return model->failed && m->persistent && durable && m->channel->mode == MODEL_CONFIRM && !m->confirmed;
+    bool stored = m->persistent || model_is_kept(m);
+    return model->failed && stored && durable && m->channel->mode == MODEL_CONFIRM && !m->confirmed;
 }
 
 /* Every publish that a front took has been routed, but for those of open transactions. */
@@ -37,7 +39,8 @@ static void end_routing(struct model *model)
         model_message_closed(model, m);
         if (!m->taken || perhaps_refused(model, m))
             continue;
-        if (model->failed && m->persistent && !m->confirmed && m->channel->mode == MODEL_CONFIRM)
+        bool stored = m->persistent || model_is_kept(m);
+        if (model->failed && stored && !m->confirmed && m->channel->mode == MODEL_CONFIRM)
             m->refused = true; /* perhaps: the channel was over before it could be told */
         model_message_accepted(model, m);
         m->safe |= !model->failed;
@@ -123,10 +126,22 @@ static bool hidden(const struct model *model, const struct known_queue *queue)
     return false;
 }
 
+/* Each consumer of a stream is owed all that it hasn't got. */
+static void check_stream(const struct model *model, const struct known_queue *queue)
+{
+    for (unsigned i = 0; queue->thing.there == YES && i < model->consumer_count; i++)
+        if (model->consumers[i]->queue == queue && has_room(model, model->consumers[i]))
+            model_stream_owed(queue, model->consumers[i]);
+}
+
 /* Something waits, and somebody waits for it. */
 static void check_queue(const struct model *model, const struct known_queue *queue)
 {
     const struct known_entry *ready = NULL;
+    if (model_keeps(queue)) {
+        check_stream(model, queue);
+        return;
+    }
     for (unsigned i = 0; !ready && i < queue->entry_count; i++)
         if (queue->entries[i]->present == YES && queue->entries[i]->where == WHERE_READY)
             ready = queue->entries[i];

@@ -32,13 +32,24 @@ struct known_exchange {
     bool suspect;         /* may have lost its last binding */
 };
 
+/* Where the consumer of a stream is. */
+struct known_cursor {
+    enum { CURSOR_NEXT, CURSOR_FIRST, CURSOR_LAST, CURSOR_NUMBER } kind; /* where it began */
+    uint64_t number;
+    uint64_t shown;                  /* offsets below had been shown to somebody when it asked */
+    uint64_t asked;                  /* stamp */
+    uint64_t next;                   /* the offset behind the last that it has got; 0: it has got none */
+    const struct known_entry *first; /* that it has got */
+};
+
 struct known_consumer {
     struct known_queue *queue;
     struct known_channel *channel;
     uint64_t stream;
     struct text tag;
     bool no_ack, exclusive;
-    uint32_t prefetch, out; /* out: delivered, not yet settled */
+    struct known_cursor cursor; /* in a stream */
+    uint32_t prefetch, out;     /* out: delivered, not yet settled */
     enum { CONSUMER_STARTING, CONSUMER_ACTIVE, CONSUMER_CANCELLING, CONSUMER_GONE } state;
     bool lost;            /* it ended with its channel, and nobody sees what it was still sent */
     bool unsure;          /* it may be that the broker has it no more, or never had it */
@@ -49,6 +60,8 @@ struct known_consumer {
 struct known_settings {
     int64_t ttl, expires, length, bytes, highest, deliveries;
     enum { MODEL_DROPS_HEAD, MODEL_REFUSES, MODEL_REFUSES_TO_TARGET } overflow;
+    bool stream;
+    int64_t stream_bytes, segment; /* x-max-length-bytes of a stream */
     bool said_overflow, quorum, at_least_once, has_target, has_key, wrong;
     struct text target, key; /* of dead letters: exchange, routing key */
 };
@@ -74,6 +87,8 @@ struct known_queue {
     uint64_t asked_by_asker;
     struct known_entry **entries;
     unsigned entry_count;
+    struct known_entry **shown; /* of a stream: by offset; NULL: nobody has seen it */
+    unsigned shown_count;
 };
 
 struct known_binding {
@@ -128,7 +143,9 @@ struct known_entry {
         returns_safe;                          /* deliveries that came to nothing; safe: on the disk */
     struct known_message *heir[MODEL_REASONS]; /* its dead letters */
     struct known_entry
-        *twin; /* one of the two must be there after a crash: the dead letter, or what it is of */
+        *twin;       /* one of the two must be there after a crash: the dead letter, or what it is of */
+    uint64_t offset; /* in a stream, and one more; 0: nobody has seen it */
+    bool kept;       /* it was shown, and so on disk */
     enum sure present;
     enum where where;
     uint64_t since;  /* stamp: READY for sure; settled; delivered */
@@ -179,6 +196,7 @@ enum {
     MAY_406 = 16,
     MAY_530 = 32,
     MAY_541 = 64,
+    MAY_540 = 128,
 };
 
 struct known_request {
@@ -190,11 +208,13 @@ struct known_request {
     struct known_settings settings;
     uint64_t begun_ns;
     bool passive, durable, exclusive, auto_delete, internal, if_unused, if_empty, no_ack, active, global;
-    uint32_t count; /* qos */
-    bool entered;   /* model_request_begin was called */
-    bool disturbed; /* something has changed while it was under way */
-    bool adrift;    /* it may have been about another life of the queue */
-    bool changes;   /* thing_begin was called: */
+    uint32_t count;             /* qos */
+    struct known_cursor cursor; /* consume */
+    unsigned wrong;             /* MAY_*: what it comes to if it is a stream's; 0: it may be */
+    bool entered;               /* model_request_begin was called */
+    bool disturbed;             /* something has changed while it was under way */
+    bool adrift;                /* it may have been about another life of the queue */
+    bool changes;               /* thing_begin was called: */
     struct thing *thing;
     enum sure wants;
     struct known_exchange *exchange; /* that is declared or deleted, or the source of a binding */
@@ -254,6 +274,7 @@ struct known_conn {
     bool there;       /* the front knows it */
     bool ending;      /* either side has sent connection.close */
     bool bye;         /* the client has */
+    bool may_540;     /* it has asked for what isn't there to be had */
     uint64_t flushed; /* stamp of the last idle moment at which all that the front had for it was given */
     struct known_channel *channels[TALK_CHANNELS];
 };

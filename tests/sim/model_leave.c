@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "model_leave.h"
+#include "model_stream.h"
 #include "tap.h"
 
 /* ---- time
@@ -17,7 +18,7 @@ static int64_t lifetime(const struct known_entry *e)
 void model_set_times(struct model *model, struct known_entry *e)
 {
     const struct known_message *m = e->message;
-    int64_t ms = lifetime(e);
+    int64_t ms = model_keeps(e->queue) ? -1 : lifetime(e);
     e->mortal_ms = e->dead_ms = UINT64_MAX;
     if (e->queue->perhaps_other)
         e->mortal_ms = 0;

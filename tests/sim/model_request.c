@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "model_leave.h"
+#include "model_stream.h"
 
 /* ---- reading them
  * ------------------------------------------------------------------------------------------------ */
@@ -19,6 +20,10 @@ static void read_arguments(struct known_request *q, struct reader *r)
             q->alternate = field.text;
         else if (q->method == QUEUE_DECLARE)
             model_read_setting(&q->settings, &field);
+    if (q->settings.stream) { /* it has a way of its own to be shortened */
+        q->settings.stream_bytes = q->settings.bytes;
+        q->settings.bytes = -1;
+    }
 }
 
 static void read_declare(struct known_request *q, struct reader *r, bool exchange)
@@ -57,6 +62,7 @@ static void read_consume(struct known_request *q, struct reader *r)
     uint8_t bits = read_octet(r);
     q->no_ack = bits & 2;
     q->exclusive = bits & 4;
+    model_read_cursor(q, read_table(r));
 }
 
 static void read_delete(struct known_request *q, struct reader *r)
@@ -210,8 +216,9 @@ static void begin_consume(struct model *model, struct known_channel *channel, st
     c->stream = channel->conn->stream;
     c->tag = q->other;
     c->no_ack = q->no_ack;
-    c->exclusive = q->exclusive && !q->queue->settings.quorum; /* a quorum queue's never are */
+    c->exclusive = q->exclusive && !q->queue->settings.quorum && !model_keeps(q->queue); /* those never are */
     c->prefetch = channel->prefetch;
+    model_stream_joins(model, c, q);
     c->unsure = true;
     q->consumer = c;
     ADD(model->consumers, model->consumer_count, c);
@@ -380,6 +387,7 @@ void model_request(struct model *model, struct known_channel *channel, const str
     q->begun_ns = model->now_ns;
     model_no_settings(&q->settings);
     read_request(q, said->args);
+    model_stream_asked(channel, q);
     ADD(channel->requests, channel->request_count, q);
     touch(model, q);
     model_reconsider(model, channel, q);

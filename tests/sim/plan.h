@@ -106,5 +106,7 @@ void plan_draw(struct plan *plan, struct prng *prng);
 enum deed plan_deed(const struct plan *plan, struct prng *prng);
 /* A routing key, or a pattern for a topic binding. */
 void plan_key(struct prng *prng, bool pattern, char key[PLAN_NAME_BYTES]);
+/* Whether the queue, if it is there, is a stream. */
+bool plan_is_stream(const struct plan *plan, const char *queue);
 /* Whether bindings on the exchange have weights for keys. */
 bool plan_is_weighted(const struct plan *plan, const char *exchange);

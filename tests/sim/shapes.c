@@ -202,6 +202,10 @@ void shapes_write(const struct shape_plan *s, struct prng *prng, bool wrong, str
         add_wrong(prng, arguments);
         return;
     }
+    if (s->stream) {
+        streams_write(s, arguments);
+        return;
+    }
     if (s->quorum)
         add_text_field(arguments, "x-queue-type", "quorum");
     add_number(arguments, "x-message-ttl", s->ttl);

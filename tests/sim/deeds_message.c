@@ -179,7 +179,7 @@ static void get(struct client *client, uint16_t channel)
         return;
     bool no_ack = chance(client, client->all->plan->no_ack_ppm);
     const char *queue = names_queue(client);
-    if (plan_is_stream(client->all->plan, queue) && below(client, 32))
+    if (plan_keeps(client->all->plan, queue) && below(client, 32))
         return;
     size_t frame = method_open(&client->out, channel, BASIC_GET);
     add_short(&client->out, 0);
@@ -192,7 +192,7 @@ static void get(struct client *client, uint16_t channel)
 
 static void qos(struct client *client, uint16_t channel)
 {
-    bool streams = plan_is_stream(client->all->plan, "q0");
+    bool streams = plan_keeps(client->all->plan, "q0");
     bool global = below(client, streams ? 24 : 3) == 0;
     size_t frame = method_open(&client->out, channel, BASIC_QOS);
     add_long(&client->out, 0);

@@ -35,12 +35,31 @@ void streams_draw(struct plan *plan, struct prng *prng)
     make_streaming(plan, prng);
     for (unsigned i = 0; i < streams; i++) {
         struct queue_plan *q = &plan->queues[i];
-        memset(&q->shape, 0, sizeof q->shape);
+        q->shape = shape_none();
         q->shape.stream = true;
         q->durable = true;
         q->exclusive = q->auto_delete = false;
         q->shape.bytes = prng_below(prng, 3) ? SHAPE_UNSAID : (int32_t)prng_below(prng, 600);
         q->shape.segment = q->shape.bytes == SHAPE_UNSAID ? SHAPE_UNSAID : (int32_t)prng_below(prng, 300);
+    }
+}
+
+/* Often one of a few keys, so that values are replaced while consumers are slow. */
+void images_draw(struct plan *plan, struct prng *prng)
+{
+    static const char *const keys[] = {"h1", "h2", "routing-key"};
+    if (prng_below(prng, 5))
+        return;
+    unsigned images = 1 + (unsigned)prng_below(prng, 2);
+    make_streaming(plan, prng);
+    for (unsigned i = 0; i < images; i++) {
+        struct queue_plan *q = &plan->queues[i];
+        if (q->shape.stream)
+            continue;
+        bool auto_delete = q->auto_delete && prng_below(prng, 4) == 0;
+        q->auto_delete = auto_delete;
+        q->shape = shape_none();
+        q->shape.last_value = keys[prng_below(prng, 3)];
     }
 }
 
@@ -51,6 +70,14 @@ void streams_write(const struct shape_plan *s, struct buffer *arguments)
         return;
     add_int_field(arguments, "x-max-length-bytes", s->bytes);
     add_int_field(arguments, "x-stream-max-segment-size-bytes", s->segment);
+}
+
+bool plan_keeps(const struct plan *plan, const char *queue)
+{
+    for (unsigned i = 0; i < PLAN_QUEUES; i++)
+        if (plan->queues[i].shape.last_value && strcmp(plan->queues[i].name, queue) == 0)
+            return true;
+    return plan_is_stream(plan, queue);
 }
 
 bool plan_is_stream(const struct plan *plan, const char *queue)

@@ -130,8 +130,10 @@ void model_free(struct model *model)
     free_things(model);
     for (unsigned i = 0; i < model->channel_count; i++)
         free_channel(model->channels[i]);
-    for (unsigned i = 0; i < model->consumer_count; i++)
+    for (unsigned i = 0; i < model->consumer_count; i++) {
+        free(model->consumers[i]->got);
         free(model->consumers[i]);
+    }
     for (unsigned i = 0; i < model->conn_count; i++)
         free(model->conns[i]);
     free(model->idles);

@@ -282,6 +282,10 @@ static void take(struct model *model, struct known_channel *channel, struct know
     model_part_twins(e);
     if (!back && !no_ack)
         remember(channel, e, consumer);
+    if (q->settings.last_value.s[0] && consumer) {
+        model_image_takes(model, e, consumer, marks->redelivered, marks->offset);
+        return;
+    }
     if (model_keeps(q) && consumer) {
         model_stream_takes(model, e, consumer, marks->redelivered, marks->offset);
         return;

@@ -67,7 +67,7 @@ static void entry_down(struct model *model, struct known_entry *e, bool clean)
     bool settled = e->where == WHERE_DONE || e->where == WHERE_ACKED;
     bool safely_settled = e->where == WHERE_DONE && e->safe;
     e->returns_least = e->returns_least < e->returns_safe ? e->returns_least : e->returns_safe;
-    bool stored = m->persistent || model_keeps(e->queue);
+    bool stored = m->persistent || model_stores(e->queue);
     if (!stored || safely_settled || m->nowhere) {
         e->present = NO;
         e->where = WHERE_DONE;
@@ -112,6 +112,8 @@ static void queue_down(struct model *model, struct known_queue *queue, bool clea
         queue->entries[i]->present = MAYBE; /* it was deleted, but the disk didn't hear of it */
     queue->gone = 0;
     model_stream_down(model, queue);
+    if (queue->settings.last_value.s[0])
+        model_image_down(queue);
     for (unsigned i = 0; i < queue->entry_count; i++)
         entry_down(model, queue->entries[i], clean);
     model_crowd(model, queue);

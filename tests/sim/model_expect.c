@@ -30,6 +30,14 @@ static bool asked_for(const struct model *model, const struct known_queue *queue
     return own > 1;
 }
 
+/* Somebody else may have got messages, or purged them, since. */
+static bool was_asked(const struct model *model, const struct known_queue *queue, uint64_t since,
+                      uint64_t but)
+{
+    return asked_for(model, queue, but) || queue->asked >= since ||
+           (queue->asker != but && queue->asked_by_asker >= since);
+}
+
 bool model_interest(const struct model *model, const struct known_queue *queue, uint64_t since, uint64_t but)
 {
     for (unsigned i = 0; i < model->consumer_count; i++) {
@@ -37,8 +45,7 @@ bool model_interest(const struct model *model, const struct known_queue *queue, 
         if (c->queue == queue && c->stream != but && (c->state != CONSUMER_GONE || c->gone >= since))
             return true;
     }
-    return asked_for(model, queue, but) || queue->asked >= since ||
-           (queue->asker != but && queue->asked_by_asker >= since);
+    return was_asked(model, queue, since, but);
 }
 
 /* It is there, unless the one who asks deletes it. */
@@ -52,6 +59,15 @@ static bool is_sure(const struct thing *thing)
 struct model_bounds model_ready(struct model *model, const struct known_queue *queue, uint64_t since,
                                 uint64_t asker)
 {
+    if (queue->settings.last_value.s[0]) {
+        bool purged = was_asked(model, queue, model_idle_before(model, since), asker);
+        struct model_bounds values = model_values(queue, since, is_sure(&queue->thing) && !purged);
+        for (unsigned i = 0; i < model->routing_count; i++)
+            values.most += model->routing[i]->loose;
+        if (model_receives(model, queue))
+            values.most = UINT64_MAX;
+        return values;
+    }
     struct model_bounds b = {0};
     bool receives = model_receives(model, queue);
     bool taken = !is_sure(&queue->thing) || queue->settings.stream_bytes >= 0;
@@ -240,7 +256,7 @@ static unsigned expect_consume(const struct model *model, const struct known_cha
     enum sure in_use = NO;
     for (unsigned i = 0; queue && i < model->consumer_count; i++) {
         const struct known_consumer *c = model->consumers[i];
-        bool never = queue->settings.quorum || model_keeps(queue);
+        bool never = queue->settings.quorum || model_stores(queue);
         bool exclusive = (q->exclusive && !never) || c->exclusive;
         bool in_the_way = c->queue == queue && c != q->consumer && exclusive;
         if (!in_the_way || (c->state == CONSUMER_GONE && c->gone < from))

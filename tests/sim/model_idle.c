@@ -126,12 +126,14 @@ static bool hidden(const struct model *model, const struct known_queue *queue)
     return false;
 }
 
-/* Each consumer of a stream is owed all that it hasn't got. */
+/* Each consumer of a queue that keeps what is consumed is owed all that it hasn't got. */
 static void check_stream(const struct model *model, const struct known_queue *queue)
 {
-    for (unsigned i = 0; queue->thing.there == YES && i < model->consumer_count; i++)
+    if (queue->thing.there != YES || (!model_stores(queue) && hidden(model, queue)))
+        return; /* somebody may have purged it */
+    for (unsigned i = 0; i < model->consumer_count; i++)
         if (model->consumers[i]->queue == queue && has_room(model, model->consumers[i]))
-            model_stream_owed(queue, model->consumers[i]);
+            (model_stores(queue) ? model_stream_owed : model_image_owed)(queue, model->consumers[i]);
 }
 
 /* Something waits, and somebody waits for it. */

@@ -49,7 +49,9 @@ struct known_consumer {
     struct text tag;
     bool no_ack, exclusive;
     struct known_cursor cursor; /* in a stream */
-    uint32_t prefetch, out;     /* out: delivered, not yet settled */
+    struct known_entry **got;   /* of a last-value queue */
+    unsigned got_count;
+    uint32_t prefetch, out; /* out: delivered, not yet settled */
     enum { CONSUMER_STARTING, CONSUMER_ACTIVE, CONSUMER_CANCELLING, CONSUMER_GONE } state;
     bool lost;            /* it ended with its channel, and nobody sees what it was still sent */
     bool unsure;          /* it may be that the broker has it no more, or never had it */
@@ -61,6 +63,7 @@ struct known_settings {
     int64_t ttl, expires, length, bytes, highest, deliveries;
     enum { MODEL_DROPS_HEAD, MODEL_REFUSES, MODEL_REFUSES_TO_TARGET } overflow;
     bool stream;
+    struct text last_value;        /* the key's header, "routing-key", or "" */
     int64_t stream_bytes, segment; /* x-max-length-bytes of a stream */
     bool said_overflow, quorum, at_least_once, has_target, has_key, wrong;
     struct text target, key; /* of dead letters: exchange, routing key */
@@ -245,6 +248,7 @@ enum channel_life {
 struct known_channel {
     struct known_conn *conn;
     uint16_t number;
+    bool flowed; /* channel.flow has been used */
     enum channel_life life;
     bool crossed; /* both have sent channel.close: the broker's close-ok is still to come */
     bool heard;   /* the client has answered the broker's */

@@ -216,7 +216,8 @@ static void begin_consume(struct model *model, struct known_channel *channel, st
     c->stream = channel->conn->stream;
     c->tag = q->other;
     c->no_ack = q->no_ack;
-    c->exclusive = q->exclusive && !q->queue->settings.quorum && !model_keeps(q->queue); /* those never are */
+    c->exclusive =
+        q->exclusive && !q->queue->settings.quorum && !model_stores(q->queue); /* those never are */
     c->prefetch = channel->prefetch;
     model_stream_joins(model, c, q);
     c->unsure = true;
@@ -324,6 +325,7 @@ void model_request_begin(struct model *model, struct known_channel *channel, str
         return;
     case CHANNEL_FLOW:
         channel->flow_off &= !q->active;
+        channel->flowed = true;
         return;
     case CONFIRM_SELECT:
         channel->mode = MODEL_CONFIRM;

@@ -58,6 +58,8 @@ void model_read_setting(struct known_settings *s, const struct table_field *fiel
         s->quorum = is(&field->text, "quorum");
         s->stream = is(&field->text, "stream");
         s->wrong |= !s->quorum && !s->stream && !is(&field->text, "classic");
+    } else if (is(name, "x-last-value-key")) {
+        s->last_value = field->text;
     } else if (is(name, "x-dead-letter-exchange")) {
         s->has_target = true;
         s->target = field->text;
@@ -86,7 +88,9 @@ bool model_settings_wrong(const struct known_request *q)
     const struct known_settings *s = &q->settings;
     bool only_quorum = s->deliveries >= 0 || s->at_least_once;
     bool passing = !q->durable || q->auto_delete;
-    return s->wrong || (s->stream && passing) || (s->has_key && !s->has_target) ||
+    bool limited = s->ttl >= 0 || s->length >= 0 || s->bytes >= 0 || s->has_target || s->said_overflow;
+    bool clashes = s->last_value.s[0] && (limited || s->highest >= 0);
+    return s->wrong || clashes || (s->stream && passing) || (s->has_key && !s->has_target) ||
            (only_quorum && !s->quorum) || (s->quorum && (s->highest >= 0 || !q->durable || q->auto_delete));
 }
 

@@ -108,6 +108,7 @@ void model_rollback_acks(struct known_channel *channel)
  * acknowledgement never will be. */
 static void unseen(struct model *model, const struct known_queue *queue, bool gone)
 {
+    gone &= !model_keeps(queue);
     for (unsigned i = 0; i < queue->entry_count; i++) {
         struct known_entry *e = queue->entries[i];
         e->may_redeliver = true;

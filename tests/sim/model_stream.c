@@ -11,6 +11,11 @@
 
 bool model_keeps(const struct known_queue *queue)
 {
+    return queue->settings.stream || queue->settings.last_value.s[0];
+}
+
+bool model_stores(const struct known_queue *queue)
+{
     return queue->settings.stream;
 }
 
@@ -56,7 +61,7 @@ void model_stream_asked(const struct known_channel *channel, struct known_reques
 /* Another exclusive consumer is looked for first. */
 unsigned model_expect_stream(const struct known_queue *queue, const struct known_request *q, unsigned then)
 {
-    if (!queue || !queue->settings.stream || !q->wrong)
+    if (!queue || !model_keeps(queue) || !q->wrong || (!model_stores(queue) && q->method != BASIC_GET))
         return then;
     return (then & ~(unsigned)MAY_OK) | (then & MAY_OK ? q->wrong : 0);
 }

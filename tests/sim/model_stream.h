@@ -6,8 +6,9 @@
 
 #include "model_inside.h"
 
-/* Whether the queue keeps its messages. */
+/* Whether the queue keeps what is consumed; and puts it on disk, whatever its delivery mode: a stream. */
 bool model_keeps(const struct known_queue *queue);
+bool model_stores(const struct known_queue *queue);
 /* Whether a queue that may get the message puts it on disk, whatever its delivery mode. */
 bool model_is_kept(const struct known_message *message);
 /* Reads where the consumer of the request wants to begin. */
@@ -30,3 +31,14 @@ void model_stream_owed(const struct known_queue *queue, const struct known_consu
 void model_stream_forgets(struct known_queue *queue);
 /* The broker is gone. */
 void model_stream_down(const struct model *model, struct known_queue *queue);
+
+/* ---- model_image.c: last-value queues ---------------------------------------------------------------------
+ */
+
+/* How many keys can have had values since the stamp, and must have, if the queue is there for sure. */
+struct model_bounds model_values(const struct known_queue *queue, uint64_t since, bool sure);
+void model_image_takes(const struct model *model, struct known_entry *entry, struct known_consumer *consumer,
+                       bool redelivered, int64_t offset);
+void model_image_owed(const struct known_queue *queue, const struct known_consumer *consumer);
+/* The broker is gone; what is there is still as it was. */
+void model_image_down(struct known_queue *queue);

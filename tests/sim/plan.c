@@ -157,6 +157,7 @@ void plan_draw(struct plan *plan, struct prng *prng)
     prng_seed(&apart, prng_next(&apart));
     shapes_draw(plan, &apart);
     streams_draw(plan, &apart);
+    images_draw(plan, &apart);
 }
 
 enum deed plan_deed(const struct plan *plan, struct prng *prng)

@@ -106,7 +106,8 @@ void plan_draw(struct plan *plan, struct prng *prng);
 enum deed plan_deed(const struct plan *plan, struct prng *prng);
 /* A routing key, or a pattern for a topic binding. */
 void plan_key(struct prng *prng, bool pattern, char key[PLAN_NAME_BYTES]);
-/* Whether the queue, if it is there, is a stream. */
+/* Whether the queue, if it is there, keeps what is consumed; is a stream. */
+bool plan_keeps(const struct plan *plan, const char *queue);
 bool plan_is_stream(const struct plan *plan, const char *queue);
 /* Whether bindings on the exchange have weights for keys. */
 bool plan_is_weighted(const struct plan *plan, const char *exchange);

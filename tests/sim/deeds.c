@@ -30,10 +30,12 @@ static void exchange_declare(struct client *client, uint16_t channel)
         e.durable = !e.durable;
     if (e.alternate[0])
         add_text_field(&arguments, "alternate-exchange", e.alternate);
+    if (e.delays)
+        add_text_field(&arguments, "x-delayed-type", e.type);
     size_t frame = method_open(out, channel, EXCHANGE_DECLARE);
     add_short(out, 0);
     add_name(out, e.name);
-    add_name(out, e.type);
+    add_name(out, e.delays ? "x-delayed-message" : e.type);
     add_octet(out, (uint8_t)(passive | e.durable << 1 | e.auto_delete << 2 | e.internal << 3));
     add_table(out, arguments.at, arguments.len);
     frame_close(out, frame);

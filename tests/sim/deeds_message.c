@@ -59,6 +59,9 @@ static void add_properties(struct client *client, uint64_t message)
         optional |= HAS_HEADERS;
     if (client->all->plan->mortal_ppm && below(client, 4) == 0)
         optional |= HAS_EXPIRATION;
+    bool waits = client->all->plan->delay_ppm && chance(client, client->all->plan->delay_ppm);
+    if (waits)
+        optional |= HAS_HEADERS;
     bool persistent = chance(client, client->all->plan->persistent_ppm);
     bool has_mode = persistent || below(client, 2);
     add_short(out, (uint16_t)(optional | HAS_ID | (has_mode ? HAS_MODE : 0)));
@@ -66,6 +69,8 @@ static void add_properties(struct client *client, uint64_t message)
         add_name(out, "text/plain");
     if (optional & HAS_HEADERS) {
         names_headers(client->all->prng, &headers);
+        if (waits)
+            delays_write(client->all->prng, &headers);
         add_table(out, headers.at, headers.len);
         buffer_free(&headers);
     }

@@ -97,6 +97,11 @@ static bool always(const struct world *world)
     return true;
 }
 
+static bool none_waits(const struct world *world)
+{
+    return !model_delays(world->model);
+}
+
 static struct client *emptier(struct world *world)
 {
     return &world->clients[CLIENTS - 1];
@@ -204,6 +209,7 @@ void world_end(struct world *world)
     for (unsigned i = 0; i < CLIENTS; i++)
         client_close(&world->clients[i]);
     settle(world, all_away, "a connection isn't closed");
+    settle(world, none_waits, "messages still wait for their time");
     empty_queues(world);
     stop(world);
 }

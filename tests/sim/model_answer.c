@@ -64,7 +64,7 @@ static void inherit(struct model *model, struct known_queue *from, struct known_
 {
     for (unsigned i = 0; i < from->entry_count; i++) {
         struct known_message *m = from->entries[i]->message;
-        if ((!m->closed || m->closed >= since) && !model_entry(m, to))
+        if ((!m->closed || m->closed >= since || m->delay_ms) && !model_entry(m, to))
             model_add_entry(model, m, to)->returns_most = UINT32_MAX;
     }
     for (unsigned i = 0; i < model->binding_count; i++) {
@@ -204,7 +204,7 @@ void model_purged(struct model *model, struct known_queue *queue, const struct k
         bool ready = e->where == WHERE_READY && alone;
         if ((e->where != WHERE_READY && e->where != WHERE_BACK) || e->present == NO)
             continue;
-        bool routed = e->present == YES || (m->closed && m->closed < q->begun);
+        bool routed = e->present == YES || (m->closed && m->closed < q->begun && !m->delay_ms);
         if (ready && routed && e->since < q->begun) {
             e->present = NO;
             model_done(model, e);
@@ -245,6 +245,7 @@ static void exchange_declared(struct model *model, struct known_request *q)
     e->perhaps_durable = false;
     e->auto_delete = q->auto_delete;
     e->internal = q->internal;
+    e->delays = q->delays;
     bool doubt = e->thing.before == MAYBE || e->thing.clash;
     model_thing_end(model, &e->thing, YES, true);
     e->was_bound &= !e->suspect;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model_delay.h"
 #include "model_leave.h"
 #include "model_stream.h"
 #include "tap.h"
@@ -52,7 +53,13 @@ struct known_message *model_recognise(struct model *model, const struct text *ex
     if ((!same(exchange, &m->exchange) && !nameless) || !same(key, &m->key))
         history_fail("m%llu came with exchange '%s' and key '%s', but was published with '%s' and '%s'",
                      NUMBER(m), exchange->s, key->s, m->exchange.s, m->key.s);
+    struct known_message *root = m->original ? m->original : m; /* whose properties they are */
+    bool left = root->delay_ms && said->method != BASIC_RETURN;
+    if (left)
+        model_delay_turn(root, true);
     model_check_properties(m, said->properties, said->method != BASIC_RETURN);
+    if (left)
+        model_delay_turn(root, false);
     if (!bytes_are(&m->body, said->body))
         history_fail("m%llu came with another body (%zu bytes) than it was published with (%zu)", NUMBER(m),
                      (size_t)(said->body.end - said->body.at), m->body.len);
@@ -124,7 +131,7 @@ bool model_before(const struct known_queue *queue, const struct known_message *a
     unsigned first = model_priority(queue, a), second = model_priority(queue, b);
     if (first != second)
         return first > second;
-    if (a->late || b->late)
+    if (a->late || b->late || a->delay_ms || b->delay_ms)
         return false;
     if (a->channel == b->channel && a->channel)
         return a->order < b->order;
@@ -171,7 +178,8 @@ static void check_fresh(const struct model *model, const struct known_entry *e, 
         return;
     for (unsigned i = 0; i < q->entry_count; i++) {
         const struct known_entry *o = q->entries[i];
-        bool comparable = o->message->channel && o->message->channel == e->message->channel &&
+        bool comparable = !o->message->delay_ms && !e->message->delay_ms && o->message->channel &&
+                          o->message->channel == e->message->channel &&
                           model_priority(q, o->message) == model_priority(q, e->message);
         if (o->stream == conn->stream && comparable && o->message->order > e->message->order)
             history_fail("m%llu was delivered from '%s' after m%llu, which was published after it",
@@ -276,6 +284,7 @@ static void take(struct model *model, struct known_channel *channel, struct know
                  const struct marks *marks)
 {
     struct known_conn *conn = channel->conn;
+    model_delay_check(model, m);
     struct known_entry *e = entry_of(model, m, q, conn);
     bool back = is_void(channel) && !no_ack; /* it was on its way when it was taken back */
     model->counts.delivered++;

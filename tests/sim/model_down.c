@@ -1,6 +1,7 @@
 /* The broker is gone: what must be there when it comes back, what may be, and what must not. */
 #include <stdlib.h>
 
+#include "model_delay.h"
 #include "model_leave.h"
 #include "model_stream.h"
 
@@ -202,6 +203,7 @@ void model_down(struct model *model, bool clean)
         model_twins(model);
     conns_down(model);
     model_settle_lost(model);
+    model_delays_down(model);
     bindings_down(model);
     exchanges_down(model);
     for (unsigned i = 0; i < model->queue_count; i++)

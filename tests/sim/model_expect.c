@@ -123,7 +123,7 @@ static enum sure there(const struct known_exchange *e)
 static bool equal_exchange(const struct known_exchange *e, const struct known_request *q)
 {
     return same(&e->type, &q->type) && same(&e->alternate, &q->alternate) && e->durable == q->durable &&
-           e->auto_delete == q->auto_delete && e->internal == q->internal;
+           e->delays == q->delays && e->auto_delete == q->auto_delete && e->internal == q->internal;
 }
 
 static unsigned expect_exchange_declare(struct model *model, const struct known_request *q)

@@ -1,6 +1,7 @@
 /* The broker has nothing to do: what was under way is over, and what is owed must have been given. */
 #include <stdlib.h>
 
+#include "model_delay.h"
 #include "model_leave.h"
 #include "model_stream.h"
 #include "tap.h"
@@ -171,6 +172,7 @@ void model_idle(struct model *model)
     model_settle_lost(model);
     end_routing(model);
     end_all_settling(model);
+    model_delays_settled(model);
     model_letters_settled(model);
     model_uses_settled(model);
     model_settle_suspects(model);

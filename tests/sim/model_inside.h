@@ -27,6 +27,7 @@ struct known_exchange {
     struct thing thing;
     struct text name, type, alternate;
     bool durable, auto_delete, internal;
+    bool delays;          /* x-delayed-message; the type is then the one it delays for */
     bool perhaps_durable; /* declared so, and it isn't known what came of it */
     bool was_bound;       /* surely */
     bool suspect;         /* may have lost its last binding */
@@ -174,6 +175,9 @@ struct known_message {
     struct known_message **letters; /* of a published one: all its dead letters */
     unsigned letter_count;
     uint64_t begun_ms, closed_ms; /* as begun and closed; closed_ms: UINT64_MAX until then */
+    uint64_t delay_ms, left_ms;   /* 0: it doesn't wait; when it had surely left, or UINT64_MAX */
+    enum { DELAY_NONE, DELAY_WAITS, DELAY_LEAVES, DELAY_OVER } delay;
+    bool delay_sure; /* it will leave */
     bool persistent, mandatory;
     bool in_tx;    /* not yet committed */
     bool nowhere;  /* refused, rolled back: it must not be seen */
@@ -210,6 +214,7 @@ struct known_request {
     struct buffer arguments;
     struct known_settings settings;
     uint64_t begun_ns;
+    bool delays; /* an exchange */
     bool passive, durable, exclusive, auto_delete, internal, if_unused, if_empty, no_ack, active, global;
     uint32_t count;             /* qos */
     struct known_cursor cursor; /* consume */
@@ -304,6 +309,9 @@ struct model {
     unsigned consumer_count;
     struct known_message **messages; /* by number - 1; NULL: not seen yet */
     unsigned message_count;
+    struct known_message **delayed; /* all that ever waited */
+    unsigned delayed_count;
+    bool delays_again;              /* one of them may have come, and come again after a crash */
     struct known_message **routing; /* whose routing isn't over */
     unsigned routing_count;
     struct known_conn **conns;
@@ -387,6 +395,8 @@ void model_message_accepted(struct model *model, struct known_message *message);
 void model_message_nowhere(struct model *model, struct known_message *message);
 /* Whether a queue may have had no room for it. */
 bool model_may_be_full(const struct known_message *message);
+/* Where the message goes as things are; first: that is when it came. */
+void model_look(struct model *model, struct known_message *message, bool first);
 /* Its routing begins. */
 void model_begin_routing(struct model *model, struct known_message *message);
 void model_on_confirm(struct model *model, struct known_channel *channel, const struct said *said);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "model_delay.h"
 #include "model_leave.h"
 #include "model_stream.h"
 
@@ -18,6 +19,8 @@ static void read_arguments(struct known_request *q, struct reader *r)
     while (read_field(&fields, &field))
         if (is(&field.name, "alternate-exchange"))
             q->alternate = field.text;
+        else if (is(&field.name, "x-delayed-type"))
+            q->other = field.text;
         else if (q->method == QUEUE_DECLARE)
             model_read_setting(&q->settings, &field);
     if (q->settings.stream) { /* it has a way of its own to be shortened */
@@ -39,6 +42,9 @@ static void read_declare(struct known_request *q, struct reader *r, bool exchang
     q->auto_delete = bits & (exchange ? 4 : 8);
     q->internal = exchange && bits & 8;
     read_arguments(q, r);
+    q->delays = exchange && is(&q->type, "x-delayed-message");
+    if (q->delays)
+        q->type = q->other;
     if (q->exclusive)
         q->durable = false; /* it dies with its connection anyway */
 }
@@ -132,6 +138,7 @@ static void exchange_becomes(struct known_exchange *e, const struct known_reques
     e->perhaps_durable = false;
     e->auto_delete = q->auto_delete;
     e->internal = q->internal;
+    e->delays = q->delays;
 }
 
 void model_queue_becomes(struct known_queue *queue, const struct known_request *q, uint64_t stream)
@@ -151,6 +158,7 @@ static void begin_exchange(struct model *model, struct known_request *q)
         return;
     struct known_exchange *e = q->exchange;
     if (q->method == EXCHANGE_DELETE) {
+        model_delays_doubt(model, e);
         model_suspect_sources(model, NULL, e);
         change(model, q, &e->thing, NO);
         return;

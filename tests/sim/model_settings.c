@@ -180,5 +180,5 @@ bool model_receives(struct model *model, const struct known_queue *queue)
             if (model->queues[i]->settings.has_target)
                 mark_receivers(model, model->queues[i]);
     }
-    return queue->receives;
+    return queue->receives || model->delays_again;
 }

@@ -24,7 +24,7 @@ bool model_is_kept(const struct known_message *m)
     for (unsigned i = 0; i < m->entry_count; i++)
         if (m->entries[i]->queue->settings.stream)
             return true;
-    return false;
+    return m->delay_ms; /* or an exchange that lets it wait */
 }
 
 /* ---- consumers ------------------------------------------------------------------------------------ */
@@ -114,7 +114,7 @@ static void check_first(const struct known_consumer *c, const struct known_entry
         wrong = offset + 1 < at->shown;
         break;
     case CURSOR_NEXT:
-        wrong = offset < at->shown || (m->closed && m->closed < at->asked && !m->late);
+        wrong = offset < at->shown || (m->closed && m->closed < at->asked && !m->late && !m->delay_ms);
         break;
     }
     if (wrong)

@@ -32,6 +32,8 @@ struct shape_plan {
 void shapes_draw(struct plan *plan, struct prng *prng);
 /* Some seeds have streams (deeds_stream.c). */
 struct shape_plan shape_none(void);
+void delays_draw(struct plan *plan, struct prng *prng);
+void delays_write(struct prng *prng, struct buffer *headers);
 void images_draw(struct plan *plan, struct prng *prng);
 void streams_draw(struct plan *plan, struct prng *prng);
 void streams_write(const struct shape_plan *shape, struct buffer *arguments);

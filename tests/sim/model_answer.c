@@ -198,6 +198,7 @@ void model_purged(struct model *model, struct known_queue *queue, const struct k
 {
     uint64_t from = model_idle_before(model, q->begun);
     bool alone = surely && queue->thing.there == YES && !model_interest(model, queue, from, stream);
+    queue->holes = true;
     for (unsigned i = 0; i < queue->entry_count; i++) {
         struct known_entry *e = queue->entries[i];
         const struct known_message *m = e->message;

@@ -4,6 +4,7 @@
 
 #include "model_delay.h"
 #include "model_leave.h"
+#include "model_sequence.h"
 #include "model_stream.h"
 #include "tap.h"
 
@@ -265,6 +266,7 @@ struct marks {
     bool redelivered;
     int64_t attempts; /* x-delivery-count */
     int64_t offset;   /* x-stream-offset */
+    struct said_sequence sequence;
 };
 
 static void check_attempts(const struct known_entry *e, int64_t attempts)
@@ -302,6 +304,8 @@ static void take(struct model *model, struct known_channel *channel, struct know
     if ((back && e->where != WHERE_READY) || is_another_copy(e, marks->redelivered))
         return;
     check_place(model, e);
+    model_sequence_takes(e, &marks->sequence,
+                         back || q->thing.there != YES || (consumer && consumer->unsure));
     check_time(e, conn);
     bool redelivered = marks->redelivered;
     if (!back) { /* else it may have been on its way since long ago */
@@ -393,7 +397,7 @@ void model_on_deliver(struct model *model, struct known_channel *channel, const 
     check_tag(channel, tag);
     check_windows(channel, c);
     take(model, channel, queue_for(model, c->queue, m, c->unsure), m, c, c->no_ack,
-         &(struct marks){redelivered, model_attempts(said), model_offset(said)});
+         &(struct marks){redelivered, model_attempts(said), model_offset(said), model_sequence(said)});
 }
 
 void model_on_get_ok(struct model *model, struct known_channel *channel, struct known_request *request,
@@ -415,5 +419,5 @@ void model_on_get_ok(struct model *model, struct known_channel *channel, struct 
             "basic.get-ok says that %u messages are left in '%s', but %llu to %llu must have been ready",
             left, q->name.s, (unsigned long long)ready.least, (unsigned long long)ready.most);
     take(model, channel, queue_for(model, q, m, request->disturbed), m, NULL, request->no_ack,
-         &(struct marks){redelivered, model_attempts(said), model_offset(said)});
+         &(struct marks){redelivered, model_attempts(said), model_offset(said), model_sequence(said)});
 }

@@ -3,6 +3,7 @@
 
 #include "model_delay.h"
 #include "model_leave.h"
+#include "model_sequence.h"
 #include "model_stream.h"
 
 /* ---- what stays
@@ -117,6 +118,9 @@ static void queue_down(struct model *model, struct known_queue *queue, bool clea
         model_image_down(queue);
     for (unsigned i = 0; i < queue->entry_count; i++)
         entry_down(model, queue->entries[i], clean);
+    queue->holes = true;
+    if (!model_keeps(queue) && !clean)
+        model_sequence_down(queue);
     model_crowd(model, queue);
 }
 
@@ -242,6 +246,7 @@ void model_all_empty(const struct model *model)
         const struct known_queue *queue = model->queues[q];
         if (model_keeps(queue))
             continue;
+        model_sequence_whole(queue);
         for (unsigned i = 0; !queue->gone && i < queue->entry_count; i++) {
             const struct known_entry *e = queue->entries[i];
             if (e->twin)

@@ -63,7 +63,7 @@ struct known_consumer {
 struct known_settings {
     int64_t ttl, expires, length, bytes, highest, deliveries;
     enum { MODEL_DROPS_HEAD, MODEL_REFUSES, MODEL_REFUSES_TO_TARGET } overflow;
-    bool stream;
+    bool stream, sequence;
     struct text last_value;        /* the key's header, "routing-key", or "" */
     int64_t stream_bytes, segment; /* x-max-length-bytes of a stream */
     bool said_overflow, quorum, at_least_once, has_target, has_key, wrong;
@@ -91,8 +91,11 @@ struct known_queue {
     uint64_t asked_by_asker;
     struct known_entry **entries;
     unsigned entry_count;
-    struct known_entry **shown; /* of a stream: by offset; NULL: nobody has seen it */
+    struct known_entry **shown; /* of a stream: by offset; else by number; NULL: nobody has seen it */
     unsigned shown_count;
+    struct known_shed *shed;
+    unsigned shed_count;
+    bool holes; /* some numbers may have been given to somebody unseen, or purged */
 };
 
 struct known_binding {
@@ -123,6 +126,12 @@ struct known_death {
     uint64_t count;
 };
 
+/* Numbers of a queue that were said to be shed. */
+struct known_shed {
+    uint64_t from, to;
+    enum reason reason;
+};
+
 /* A message in a queue, or one that may have got there. */
 struct known_entry {
     struct known_message *message;
@@ -148,7 +157,7 @@ struct known_entry {
     struct known_message *heir[MODEL_REASONS]; /* its dead letters */
     struct known_entry
         *twin;       /* one of the two must be there after a crash: the dead letter, or what it is of */
-    uint64_t offset; /* in a stream, and one more; 0: nobody has seen it */
+    uint64_t offset; /* in a stream, and one more, or its number; 0: nobody has seen it */
     bool kept;       /* it was shown, and so on disk */
     enum sure present;
     enum where where;

@@ -291,7 +291,8 @@ static bool headers_fit(const struct known_message *m, struct reader was, struct
                      strncmp(field.name.s, "x-last-death-", 13) == 0;
         bool count = delivered && is(&field.name, "x-delivery-count");
         bool offset = delivered && is(&field.name, "x-stream-offset");
-        fits = (death && m->original) || count || offset;
+        bool number = delivered && (is(&field.name, "x-sequence") || strncmp(field.name.s, "x-gap", 5) == 0);
+        fits = (death && m->original) || count || offset || number;
     }
     return fits && !is_now.bad;
 }

@@ -292,6 +292,12 @@ static void begin_qos(struct known_channel *channel, const struct known_request 
     channel->limit = q->count;
 }
 
+static void begin_flow(struct known_channel *channel, const struct known_request *q)
+{
+    channel->flow_off &= !q->active;
+    channel->flowed = true;
+}
+
 void model_request_begin(struct model *model, struct known_channel *channel, struct known_request *q)
 {
     switch (q->method) {
@@ -332,8 +338,7 @@ void model_request_begin(struct model *model, struct known_channel *channel, str
         begin_qos(channel, q);
         return;
     case CHANNEL_FLOW:
-        channel->flow_off &= !q->active;
-        channel->flowed = true;
+        begin_flow(channel, q);
         return;
     case CONFIRM_SELECT:
         channel->mode = MODEL_CONFIRM;

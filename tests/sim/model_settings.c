@@ -58,6 +58,8 @@ void model_read_setting(struct known_settings *s, const struct table_field *fiel
         s->quorum = is(&field->text, "quorum");
         s->stream = is(&field->text, "stream");
         s->wrong |= !s->quorum && !s->stream && !is(&field->text, "classic");
+    } else if (is(name, "x-sequence")) {
+        s->sequence = field->number;
     } else if (is(name, "x-last-value-key")) {
         s->last_value = field->text;
     } else if (is(name, "x-dead-letter-exchange")) {

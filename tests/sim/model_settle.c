@@ -106,8 +106,9 @@ void model_rollback_acks(struct known_channel *channel)
 
 /* What may have been sent from the queue without that we have seen it; gone: and what needs no
  * acknowledgement never will be. */
-static void unseen(struct model *model, const struct known_queue *queue, bool gone)
+static void unseen(struct model *model, struct known_queue *queue, bool gone)
 {
+    queue->holes = true;
     gone &= !model_keeps(queue);
     for (unsigned i = 0; i < queue->entry_count; i++) {
         struct known_entry *e = queue->entries[i];

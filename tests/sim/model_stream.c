@@ -266,7 +266,8 @@ void model_stream_forgets(struct known_queue *q)
         q->entries[i]->offset = 0;
         q->entries[i]->kept = false;
     }
-    q->shown_count = 0;
+    q->shown_count = q->shed_count = 0;
+    q->holes = true;
 }
 
 /* What was shown when the journal had failed may not have been safe. */

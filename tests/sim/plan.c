@@ -159,6 +159,7 @@ void plan_draw(struct plan *plan, struct prng *prng)
     streams_draw(plan, &apart);
     images_draw(plan, &apart);
     delays_draw(plan, &apart);
+    sequences_draw(plan, &apart);
 }
 
 enum deed plan_deed(const struct plan *plan, struct prng *prng)

@@ -208,6 +208,8 @@ void shapes_write(const struct shape_plan *s, struct prng *prng, bool wrong, str
         add_wrong(prng, arguments);
         return;
     }
+    if (s->sequence)
+        add_bool_field(arguments, "x-sequence", true);
     if (s->last_value)
         add_text_field(arguments, "x-last-value-key", s->last_value);
     if (s->stream) {
@@ -230,4 +232,17 @@ void shapes_write(const struct shape_plan *s, struct prng *prng, bool wrong, str
         add_text_field(arguments, "x-dead-letter-routing-key", s->key);
     if (s->at_least_once)
         add_text_field(arguments, "x-dead-letter-strategy", "at-least-once");
+}
+
+void sequences_draw(struct plan *plan, struct prng *prng)
+{
+    bool some = plan->shaped && prng_below(prng, 2);
+    for (unsigned i = 0; some && i < PLAN_QUEUES; i++) {
+        struct shape_plan *s = &plan->queues[i].shape;
+        s->sequence = !s->stream && !s->last_value && prng_below(prng, 3);
+        if (s->sequence && s->length == SHAPE_UNSAID && one_in(prng, 2))
+            s->length = 1 + (int32_t)prng_below(prng, 4);
+        if (s->sequence && s->ttl == SHAPE_UNSAID && one_in(prng, 2))
+            s->ttl = some_ms(prng);
+    }
 }

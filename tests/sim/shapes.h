@@ -16,7 +16,7 @@ enum { SHAPE_UNSAID = -1, SHAPE_NAME_BYTES = 32 };
 
 /* Numbers: as in the argument, or SHAPE_UNSAID. */
 struct shape_plan {
-    bool stream;
+    bool stream, sequence;
     const char *last_value; /* NULL: unsaid */
     int32_t segment;        /* bytes, of a stream */
     bool quorum, at_least_once;
@@ -32,6 +32,7 @@ struct shape_plan {
 void shapes_draw(struct plan *plan, struct prng *prng);
 /* Some seeds have streams (deeds_stream.c). */
 struct shape_plan shape_none(void);
+void sequences_draw(struct plan *plan, struct prng *prng);
 void delays_draw(struct plan *plan, struct prng *prng);
 void delays_write(struct prng *prng, struct buffer *headers);
 void images_draw(struct plan *plan, struct prng *prng);

@@ -284,6 +284,9 @@ static void replay_gap(struct router *router, const struct record_gap *r)
     struct queue *queue = catalog_queue_by_number(&router->catalog, r->queue);
     if (queue && queue->shape)
         gaps_add(&queue->shape->gaps, r->from, r->to, (enum gap_reason)r->reason);
+    /* Of what was shed nothing else may be left, if it was transient: its number isn't given again. */
+    if (queue && r->to >= queue->index.tail)
+        index_move_tail(&queue->index, r->to + 1);
 }
 
 /* In a checkpoint it comes before the entries that refer to it; elsewhere, parts have been copied forward. */

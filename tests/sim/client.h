@@ -106,5 +106,9 @@ void client_act(struct client *client);
 void deed_topology(struct client *client, uint16_t channel, enum deed deed);
 void deed_message(struct client *client, uint16_t channel, enum deed deed);
 
+/* The queue may be a stream: says how much the client takes, mostly, and adds where it begins. Returns
+ * whether it is one, and must be told that it will be answered. (deeds_stream.c) */
+bool stream_consume(struct client *client, uint16_t channel, const char *queue, struct buffer *arguments);
+
 /* The body of a message. */
 uint8_t body_octet(uint64_t message, uint64_t at);

@@ -30,10 +30,12 @@ static void exchange_declare(struct client *client, uint16_t channel)
         e.durable = !e.durable;
     if (e.alternate[0])
         add_text_field(&arguments, "alternate-exchange", e.alternate);
+    if (e.delays)
+        add_text_field(&arguments, "x-delayed-type", e.type);
     size_t frame = method_open(out, channel, EXCHANGE_DECLARE);
     add_short(out, 0);
     add_name(out, e.name);
-    add_name(out, e.type);
+    add_name(out, e.delays ? "x-delayed-message" : e.type);
     add_octet(out, (uint8_t)(passive | e.durable << 1 | e.auto_delete << 2 | e.internal << 3));
     add_table(out, arguments.at, arguments.len);
     frame_close(out, frame);
@@ -124,7 +126,8 @@ static void add_shape(struct client *client, const struct queue_plan *q, bool pa
     const struct plan *plan = client->all->plan;
     struct shape_plan shape = q->shape;
     struct buffer arguments = {0};
-    bool shaped = plan->shaped && q->name[0] && !passive, wrong = false;
+    bool special = q->shape.stream || q->shape.last_value, wrong = false;
+    bool shaped = (plan->shaped || special) && q->name[0] && !passive;
     if (shaped && chance(client, plan->wrong_ppm))
         shape.length = shape.length == SHAPE_UNSAID ? 3 : SHAPE_UNSAID;
     else if (shaped)
@@ -173,9 +176,14 @@ static void queue_delete(struct client *client, uint16_t channel)
 static void queue_purge(struct client *client, uint16_t channel)
 {
     struct buffer *out = &client->out;
+    const char *queue = names_queue(client);
+    if (plan_is_stream(client->all->plan, queue) && below(client, 16)) {
+        queue_declare(client, channel, true);
+        return;
+    }
     size_t frame = method_open(out, channel, QUEUE_PURGE);
     add_short(out, 0);
-    add_name(out, names_queue(client));
+    add_name(out, queue);
     add_octet(out, 0);
     frame_close(out, frame);
 }

@@ -59,6 +59,9 @@ static void add_properties(struct client *client, uint64_t message)
         optional |= HAS_HEADERS;
     if (client->all->plan->mortal_ppm && below(client, 4) == 0)
         optional |= HAS_EXPIRATION;
+    bool waits = client->all->plan->delay_ppm && chance(client, client->all->plan->delay_ppm);
+    if (waits)
+        optional |= HAS_HEADERS;
     bool persistent = chance(client, client->all->plan->persistent_ppm);
     bool has_mode = persistent || below(client, 2);
     add_short(out, (uint16_t)(optional | HAS_ID | (has_mode ? HAS_MODE : 0)));
@@ -66,6 +69,8 @@ static void add_properties(struct client *client, uint64_t message)
         add_name(out, "text/plain");
     if (optional & HAS_HEADERS) {
         names_headers(client->all->prng, &headers);
+        if (waits)
+            delays_write(client->all->prng, &headers);
         add_table(out, headers.at, headers.len);
         buffer_free(&headers);
     }
@@ -144,12 +149,17 @@ static void consume(struct client *client, uint16_t channel)
     snprintf(c->tag, sizeof c->tag, "c%llu", (unsigned long long)++client->all->tags);
     c->no_ack = chance(client, client->all->plan->no_ack_ppm);
     bool exclusive = below(client, 12) == 0;
+    const char *queue = names_queue(client);
+    struct buffer arguments = {0};
+    if (stream_consume(client, channel, queue, &arguments))
+        c->no_ack = false;
     size_t frame = method_open(out, channel, BASIC_CONSUME);
     add_short(out, 0);
-    add_name(out, names_queue(client));
+    add_name(out, queue);
     add_name(out, c->tag);
     add_octet(out, (uint8_t)(c->no_ack << 1 | exclusive << 2));
-    add_table(out, NULL, 0);
+    add_table(out, arguments.at, arguments.len);
+    buffer_free(&arguments);
     frame_close(out, frame);
     chan->awaited++;
     chan->consumed = true;
@@ -173,9 +183,12 @@ static void get(struct client *client, uint16_t channel)
     if (chan->get_count == CLIENT_GETS)
         return;
     bool no_ack = chance(client, client->all->plan->no_ack_ppm);
+    const char *queue = names_queue(client);
+    if (plan_keeps(client->all->plan, queue) && below(client, 32))
+        return;
     size_t frame = method_open(&client->out, channel, BASIC_GET);
     add_short(&client->out, 0);
-    add_name(&client->out, names_queue(client));
+    add_name(&client->out, queue);
     add_octet(&client->out, no_ack);
     frame_close(&client->out, frame);
     chan->gets[chan->get_count++] = no_ack;
@@ -184,7 +197,8 @@ static void get(struct client *client, uint16_t channel)
 
 static void qos(struct client *client, uint16_t channel)
 {
-    bool global = below(client, 3) == 0;
+    bool streams = plan_keeps(client->all->plan, "q0");
+    bool global = below(client, streams ? 24 : 3) == 0;
     size_t frame = method_open(&client->out, channel, BASIC_QOS);
     add_long(&client->out, 0);
     add_short(&client->out, (uint16_t)below(client, 5));

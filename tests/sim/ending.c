@@ -97,6 +97,11 @@ static bool always(const struct world *world)
     return true;
 }
 
+static bool none_waits(const struct world *world)
+{
+    return !model_delays(world->model);
+}
+
 static struct client *emptier(struct world *world)
 {
     return &world->clients[CLIENTS - 1];
@@ -140,12 +145,15 @@ static void empty_queue(struct world *world, const char *name)
     struct client_consumer *c = &client->chan[1].consumers[0];
     *c = (struct client_consumer){.tag = "emptier"};
     client->chan[1].consumer_count = 1;
+    struct buffer arguments = {0};
+    stream_consume(client, 1, name, &arguments);
     size_t frame = method_open(out, 1, BASIC_CONSUME);
     add_short(out, 0);
     add_name(out, name);
     add_name(out, c->tag);
     add_octet(out, 0);
-    add_table(out, NULL, 0);
+    add_table(out, arguments.at, arguments.len);
+    buffer_free(&arguments);
     frame_close(out, frame);
     settle(world, all_said, "a queue isn't emptied");
     frame = method_open(out, 1, BASIC_CANCEL);
@@ -201,6 +209,7 @@ void world_end(struct world *world)
     for (unsigned i = 0; i < CLIENTS; i++)
         client_close(&world->clients[i]);
     settle(world, all_away, "a connection isn't closed");
+    settle(world, none_waits, "messages still wait for their time");
     empty_queues(world);
     stop(world);
 }

@@ -104,6 +104,7 @@ static void free_messages(struct model *model)
     }
     free(model->messages);
     free(model->routing);
+    free(model->delayed);
 }
 
 static void free_things(struct model *model)
@@ -112,6 +113,8 @@ static void free_things(struct model *model)
         free(model->exchanges[i]);
     for (unsigned i = 0; i < model->queue_count; i++) {
         free(model->queues[i]->entries);
+        free(model->queues[i]->shown);
+        free(model->queues[i]->shed);
         free(model->queues[i]);
     }
     for (unsigned i = 0; i < model->binding_count; i++) {
@@ -129,8 +132,10 @@ void model_free(struct model *model)
     free_things(model);
     for (unsigned i = 0; i < model->channel_count; i++)
         free_channel(model->channels[i]);
-    for (unsigned i = 0; i < model->consumer_count; i++)
+    for (unsigned i = 0; i < model->consumer_count; i++) {
+        free(model->consumers[i]->got);
         free(model->consumers[i]);
+    }
     for (unsigned i = 0; i < model->conn_count; i++)
         free(model->conns[i]);
     free(model->idles);
@@ -418,7 +423,8 @@ static void broker_closes_conn(struct model *model, struct known_conn *conn, str
     unsigned code = read_short(&r);
     struct text why = read_name(&r);
     uint32_t method = read_long(&r);
-    bool known = code == 320 || (code == 506 && method == BASIC_PUBLISH) || (code == 541 && model->failed);
+    bool known = code == 320 || (code == 540 && conn->may_540) || (code == 506 && method == BASIC_PUBLISH) ||
+                 (code == 541 && model->failed);
     history_note("model: connection closed with %u for %s: %s", code, method_text(method), why.s);
     if (!known)
         history_fail("stream %llu was closed with %u for %s without a reason: %s",

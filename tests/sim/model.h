@@ -48,6 +48,9 @@ const char *model_queue_name(const struct model *model, unsigned i); /* NULL: it
 /* At the end, when all has been consumed: nothing may be left. */
 void model_all_empty(const struct model *model);
 
+/* Whether messages may still wait for their time. */
+bool model_delays(const struct model *model);
+
 /* What the model has judged, for a line in the log. */
 struct model_counts {
     uint64_t messages, delivered, rejected, confirmed, returned, idles;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model_leave.h"
+#include "model_stream.h"
 
 #define U(n) ((unsigned long long)(n))
 
@@ -36,6 +37,7 @@ void model_doubt_content(struct model *model, struct known_queue *queue)
     for (unsigned i = 0; i < queue->entry_count; i++)
         if (queue->entries[i]->where != WHERE_DONE)
             model_doubt_entry(queue->entries[i]);
+    model_stream_forgets(queue);
     for (unsigned i = 0; i < model->binding_count; i++)
         if (model->bindings[i]->queue == queue && model->bindings[i]->thing.there == YES)
             model_thing_set(model, &model->bindings[i]->thing, MAYBE);
@@ -62,7 +64,7 @@ static void inherit(struct model *model, struct known_queue *from, struct known_
 {
     for (unsigned i = 0; i < from->entry_count; i++) {
         struct known_message *m = from->entries[i]->message;
-        if ((!m->closed || m->closed >= since) && !model_entry(m, to))
+        if ((!m->closed || m->closed >= since || m->delay_ms) && !model_entry(m, to))
             model_add_entry(model, m, to)->returns_most = UINT32_MAX;
     }
     for (unsigned i = 0; i < model->binding_count; i++) {
@@ -196,13 +198,14 @@ void model_purged(struct model *model, struct known_queue *queue, const struct k
 {
     uint64_t from = model_idle_before(model, q->begun);
     bool alone = surely && queue->thing.there == YES && !model_interest(model, queue, from, stream);
+    queue->holes = true;
     for (unsigned i = 0; i < queue->entry_count; i++) {
         struct known_entry *e = queue->entries[i];
         const struct known_message *m = e->message;
         bool ready = e->where == WHERE_READY && alone;
         if ((e->where != WHERE_READY && e->where != WHERE_BACK) || e->present == NO)
             continue;
-        bool routed = e->present == YES || (m->closed && m->closed < q->begun);
+        bool routed = e->present == YES || (m->closed && m->closed < q->begun && !m->delay_ms);
         if (ready && routed && e->since < q->begun) {
             e->present = NO;
             model_done(model, e);
@@ -243,6 +246,7 @@ static void exchange_declared(struct model *model, struct known_request *q)
     e->perhaps_durable = false;
     e->auto_delete = q->auto_delete;
     e->internal = q->internal;
+    e->delays = q->delays;
     bool doubt = e->thing.before == MAYBE || e->thing.clash;
     model_thing_end(model, &e->thing, YES, true);
     e->was_bound &= !e->suspect;

@@ -2,7 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model_delay.h"
 #include "model_leave.h"
+#include "model_sequence.h"
+#include "model_stream.h"
 #include "tap.h"
 
 #define NUMBER(m) ((unsigned long long)(m)->number)
@@ -51,7 +54,13 @@ struct known_message *model_recognise(struct model *model, const struct text *ex
     if ((!same(exchange, &m->exchange) && !nameless) || !same(key, &m->key))
         history_fail("m%llu came with exchange '%s' and key '%s', but was published with '%s' and '%s'",
                      NUMBER(m), exchange->s, key->s, m->exchange.s, m->key.s);
+    struct known_message *root = m->original ? m->original : m; /* whose properties they are */
+    bool left = root->delay_ms && said->method != BASIC_RETURN;
+    if (left)
+        model_delay_turn(root, true);
     model_check_properties(m, said->properties, said->method != BASIC_RETURN);
+    if (left)
+        model_delay_turn(root, false);
     if (!bytes_are(&m->body, said->body))
         history_fail("m%llu came with another body (%zu bytes) than it was published with (%zu)", NUMBER(m),
                      (size_t)(said->body.end - said->body.at), m->body.len);
@@ -123,7 +132,7 @@ bool model_before(const struct known_queue *queue, const struct known_message *a
     unsigned first = model_priority(queue, a), second = model_priority(queue, b);
     if (first != second)
         return first > second;
-    if (a->late || b->late)
+    if (a->late || b->late || a->delay_ms || b->delay_ms)
         return false;
     if (a->channel == b->channel && a->channel)
         return a->order < b->order;
@@ -170,7 +179,8 @@ static void check_fresh(const struct model *model, const struct known_entry *e, 
         return;
     for (unsigned i = 0; i < q->entry_count; i++) {
         const struct known_entry *o = q->entries[i];
-        bool comparable = o->message->channel && o->message->channel == e->message->channel &&
+        bool comparable = !o->message->delay_ms && !e->message->delay_ms && o->message->channel &&
+                          o->message->channel == e->message->channel &&
                           model_priority(q, o->message) == model_priority(q, e->message);
         if (o->stream == conn->stream && comparable && o->message->order > e->message->order)
             history_fail("m%llu was delivered from '%s' after m%llu, which was published after it",
@@ -255,6 +265,8 @@ static void check_time(const struct known_entry *e, const struct known_conn *con
 struct marks {
     bool redelivered;
     int64_t attempts; /* x-delivery-count */
+    int64_t offset;   /* x-stream-offset */
+    struct said_sequence sequence;
 };
 
 static void check_attempts(const struct known_entry *e, int64_t attempts)
@@ -274,15 +286,26 @@ static void take(struct model *model, struct known_channel *channel, struct know
                  const struct marks *marks)
 {
     struct known_conn *conn = channel->conn;
+    model_delay_check(model, m);
     struct known_entry *e = entry_of(model, m, q, conn);
     bool back = is_void(channel) && !no_ack; /* it was on its way when it was taken back */
     model->counts.delivered++;
     model_part_twins(e);
     if (!back && !no_ack)
         remember(channel, e, consumer);
+    if (q->settings.last_value.s[0] && consumer) {
+        model_image_takes(model, e, consumer, marks->redelivered, marks->offset);
+        return;
+    }
+    if (model_keeps(q) && consumer) {
+        model_stream_takes(model, e, consumer, marks->redelivered, marks->offset);
+        return;
+    }
     if ((back && e->where != WHERE_READY) || is_another_copy(e, marks->redelivered))
         return;
     check_place(model, e);
+    model_sequence_takes(e, &marks->sequence,
+                         back || q->thing.there != YES || (consumer && consumer->unsure));
     check_time(e, conn);
     bool redelivered = marks->redelivered;
     if (!back) { /* else it may have been on its way since long ago */
@@ -374,7 +397,7 @@ void model_on_deliver(struct model *model, struct known_channel *channel, const 
     check_tag(channel, tag);
     check_windows(channel, c);
     take(model, channel, queue_for(model, c->queue, m, c->unsure), m, c, c->no_ack,
-         &(struct marks){redelivered, model_attempts(said)});
+         &(struct marks){redelivered, model_attempts(said), model_offset(said), model_sequence(said)});
 }
 
 void model_on_get_ok(struct model *model, struct known_channel *channel, struct known_request *request,
@@ -396,5 +419,5 @@ void model_on_get_ok(struct model *model, struct known_channel *channel, struct 
             "basic.get-ok says that %u messages are left in '%s', but %llu to %llu must have been ready",
             left, q->name.s, (unsigned long long)ready.least, (unsigned long long)ready.most);
     take(model, channel, queue_for(model, q, m, request->disturbed), m, NULL, request->no_ack,
-         &(struct marks){redelivered, model_attempts(said)});
+         &(struct marks){redelivered, model_attempts(said), model_offset(said), model_sequence(said)});
 }

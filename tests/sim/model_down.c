@@ -1,7 +1,10 @@
 /* The broker is gone: what must be there when it comes back, what may be, and what must not. */
 #include <stdlib.h>
 
+#include "model_delay.h"
 #include "model_leave.h"
+#include "model_sequence.h"
+#include "model_stream.h"
 
 /* ---- what stays
  * ------------------------------------------------------------------------------------------------------- */
@@ -66,7 +69,8 @@ static void entry_down(struct model *model, struct known_entry *e, bool clean)
     bool settled = e->where == WHERE_DONE || e->where == WHERE_ACKED;
     bool safely_settled = e->where == WHERE_DONE && e->safe;
     e->returns_least = e->returns_least < e->returns_safe ? e->returns_least : e->returns_safe;
-    if (!m->persistent || safely_settled || m->nowhere) {
+    bool stored = m->persistent || model_stores(e->queue);
+    if (!stored || safely_settled || m->nowhere) {
         e->present = NO;
         e->where = WHERE_DONE;
         e->safe = true;
@@ -74,6 +78,8 @@ static void entry_down(struct model *model, struct known_entry *e, bool clean)
     }
     if (comes_back(model, e))
         history_note("model: m%llu is in '%s' again", (unsigned long long)m->number, e->queue->name.s);
+    else if (e->kept)
+        e->present = YES;
     else if (settled || !m->safe || !m->accepted || m->refused)
         e->present = e->present == NO && !settled ? NO : MAYBE;
     e->where = WHERE_READY;
@@ -107,8 +113,14 @@ static void queue_down(struct model *model, struct known_queue *queue, bool clea
     for (unsigned i = 0; queue->gone && i < queue->entry_count; i++)
         queue->entries[i]->present = MAYBE; /* it was deleted, but the disk didn't hear of it */
     queue->gone = 0;
+    model_stream_down(model, queue);
+    if (queue->settings.last_value.s[0])
+        model_image_down(queue);
     for (unsigned i = 0; i < queue->entry_count; i++)
         entry_down(model, queue->entries[i], clean);
+    queue->holes = true;
+    if (!model_keeps(queue) && !clean)
+        model_sequence_down(queue);
     model_crowd(model, queue);
 }
 
@@ -124,6 +136,8 @@ static void merge(struct known_queue *into, struct known_queue *from)
         }
     }
     from->entry_count = 0;
+    model_stream_forgets(into);
+    from->shown_count = 0;
     if (!model_settings_equal(&into->settings, &from->settings))
         model_become_other(into);
     for (unsigned i = 0; i < into->entry_count; i++) {
@@ -193,6 +207,7 @@ void model_down(struct model *model, bool clean)
         model_twins(model);
     conns_down(model);
     model_settle_lost(model);
+    model_delays_down(model);
     bindings_down(model);
     exchanges_down(model);
     for (unsigned i = 0; i < model->queue_count; i++)
@@ -229,6 +244,9 @@ void model_all_empty(const struct model *model)
 {
     for (unsigned q = 0; q < model->queue_count; q++) {
         const struct known_queue *queue = model->queues[q];
+        if (model_keeps(queue))
+            continue;
+        model_sequence_whole(queue);
         for (unsigned i = 0; !queue->gone && i < queue->entry_count; i++) {
             const struct known_entry *e = queue->entries[i];
             if (e->twin)

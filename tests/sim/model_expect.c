@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "model_leave.h"
+#include "model_stream.h"
 
 /* ---- bounds
  * ------------------------------------------------------------------------------------------------------ */
@@ -29,6 +30,14 @@ static bool asked_for(const struct model *model, const struct known_queue *queue
     return own > 1;
 }
 
+/* Somebody else may have got messages, or purged them, since. */
+static bool was_asked(const struct model *model, const struct known_queue *queue, uint64_t since,
+                      uint64_t but)
+{
+    return asked_for(model, queue, but) || queue->asked >= since ||
+           (queue->asker != but && queue->asked_by_asker >= since);
+}
+
 bool model_interest(const struct model *model, const struct known_queue *queue, uint64_t since, uint64_t but)
 {
     for (unsigned i = 0; i < model->consumer_count; i++) {
@@ -36,8 +45,7 @@ bool model_interest(const struct model *model, const struct known_queue *queue, 
         if (c->queue == queue && c->stream != but && (c->state != CONSUMER_GONE || c->gone >= since))
             return true;
     }
-    return asked_for(model, queue, but) || queue->asked >= since ||
-           (queue->asker != but && queue->asked_by_asker >= since);
+    return was_asked(model, queue, since, but);
 }
 
 /* It is there, unless the one who asks deletes it. */
@@ -51,10 +59,20 @@ static bool is_sure(const struct thing *thing)
 struct model_bounds model_ready(struct model *model, const struct known_queue *queue, uint64_t since,
                                 uint64_t asker)
 {
+    if (queue->settings.last_value.s[0]) {
+        bool purged = was_asked(model, queue, model_idle_before(model, since), asker);
+        struct model_bounds values = model_values(queue, since, is_sure(&queue->thing) && !purged);
+        for (unsigned i = 0; i < model->routing_count; i++)
+            values.most += model->routing[i]->loose;
+        if (model_receives(model, queue))
+            values.most = UINT64_MAX;
+        return values;
+    }
     struct model_bounds b = {0};
     bool receives = model_receives(model, queue);
-    bool taken =
-        !is_sure(&queue->thing) || model_interest(model, queue, model_idle_before(model, since), asker);
+    bool taken = !is_sure(&queue->thing) || queue->settings.stream_bytes >= 0;
+    if (!model_keeps(queue))
+        taken |= model_interest(model, queue, model_idle_before(model, since), asker);
     for (unsigned i = 0; i < queue->entry_count; i++) {
         const struct known_entry *e = queue->entries[i];
         bool settled = e->where == WHERE_DONE && e->since >= since; /* purged, perhaps: it may still count */
@@ -105,7 +123,7 @@ static enum sure there(const struct known_exchange *e)
 static bool equal_exchange(const struct known_exchange *e, const struct known_request *q)
 {
     return same(&e->type, &q->type) && same(&e->alternate, &q->alternate) && e->durable == q->durable &&
-           e->auto_delete == q->auto_delete && e->internal == q->internal;
+           e->delays == q->delays && e->auto_delete == q->auto_delete && e->internal == q->internal;
 }
 
 static unsigned expect_exchange_declare(struct model *model, const struct known_request *q)
@@ -238,14 +256,16 @@ static unsigned expect_consume(const struct model *model, const struct known_cha
     enum sure in_use = NO;
     for (unsigned i = 0; queue && i < model->consumer_count; i++) {
         const struct known_consumer *c = model->consumers[i];
-        bool exclusive = (q->exclusive && !queue->settings.quorum) || c->exclusive;
+        bool never = queue->settings.quorum || model_stores(queue);
+        bool exclusive = (q->exclusive && !never) || c->exclusive;
         bool in_the_way = c->queue == queue && c != q->consumer && exclusive;
         if (!in_the_way || (c->state == CONSUMER_GONE && c->gone < from))
             continue;
         enum sure is = c->state == CONSUMER_ACTIVE && !c->unsure && !queue->perhaps_other ? YES : MAYBE;
         in_use = is > in_use ? is : in_use;
     }
-    return with_queue(model, channel, q, on_thing(in_use, MAY_403, MAY_OK), MAY_404);
+    unsigned then = model_expect_stream(queue, q, on_thing(in_use, MAY_403, MAY_OK));
+    return with_queue(model, channel, q, then, MAY_404);
 }
 
 static unsigned expect_commit(struct model *model, const struct known_channel *channel,
@@ -297,7 +317,8 @@ static unsigned expect(struct model *model, const struct known_channel *channel,
         return with_queue(model, channel, q, MAY_OK, MAY_OK);
     case QUEUE_PURGE:
     case BASIC_GET:
-        return with_queue(model, channel, q, MAY_OK, MAY_404);
+        return with_queue(model, channel, q, model_expect_stream(model_queue(model, &q->name), q, MAY_OK),
+                          MAY_404);
     case BASIC_CONSUME:
         return expect_consume(model, channel, q);
     case TX_COMMIT:
@@ -315,6 +336,7 @@ void model_reconsider(struct model *model, struct known_channel *channel, struct
 {
     unsigned may = expect(model, channel, q);
     q->may |= may;
+    channel->conn->may_540 |= (may & MAY_540) != 0;
     if (q->entered || !(may & MAY_OK))
         return;
     q->entered = true;
@@ -334,6 +356,8 @@ unsigned model_code_bit(unsigned code)
         return MAY_406;
     case 530:
         return MAY_530;
+    case 540:
+        return MAY_540;
     case 541:
         return MAY_541;
     default:

@@ -1,7 +1,9 @@
 /* The broker has nothing to do: what was under way is over, and what is owed must have been given. */
 #include <stdlib.h>
 
+#include "model_delay.h"
 #include "model_leave.h"
+#include "model_stream.h"
 #include "tap.h"
 
 #define U(n) ((unsigned long long)(n))
@@ -20,7 +22,8 @@ static bool perhaps_refused(const struct model *model, const struct known_messag
     bool durable = false;
     for (unsigned i = 0; i < m->entry_count; i++)
         durable |= m->entries[i]->queue->durable || m->entries[i]->queue->perhaps_durable;
-    return model->failed && m->persistent && durable && m->channel->mode == MODEL_CONFIRM && !m->confirmed;
+    bool stored = m->persistent || model_is_kept(m);
+    return model->failed && stored && durable && m->channel->mode == MODEL_CONFIRM && !m->confirmed;
 }
 
 /* Every publish that a front took has been routed, but for those of open transactions. */
@@ -37,7 +40,8 @@ static void end_routing(struct model *model)
         model_message_closed(model, m);
         if (!m->taken || perhaps_refused(model, m))
             continue;
-        if (model->failed && m->persistent && !m->confirmed && m->channel->mode == MODEL_CONFIRM)
+        bool stored = m->persistent || model_is_kept(m);
+        if (model->failed && stored && !m->confirmed && m->channel->mode == MODEL_CONFIRM)
             m->refused = true; /* perhaps: the channel was over before it could be told */
         model_message_accepted(model, m);
         m->safe |= !model->failed;
@@ -123,10 +127,24 @@ static bool hidden(const struct model *model, const struct known_queue *queue)
     return false;
 }
 
+/* Each consumer of a queue that keeps what is consumed is owed all that it hasn't got. */
+static void check_stream(const struct model *model, const struct known_queue *queue)
+{
+    if (queue->thing.there != YES || (!model_stores(queue) && hidden(model, queue)))
+        return; /* somebody may have purged it */
+    for (unsigned i = 0; i < model->consumer_count; i++)
+        if (model->consumers[i]->queue == queue && has_room(model, model->consumers[i]))
+            (model_stores(queue) ? model_stream_owed : model_image_owed)(queue, model->consumers[i]);
+}
+
 /* Something waits, and somebody waits for it. */
 static void check_queue(const struct model *model, const struct known_queue *queue)
 {
     const struct known_entry *ready = NULL;
+    if (model_keeps(queue)) {
+        check_stream(model, queue);
+        return;
+    }
     for (unsigned i = 0; !ready && i < queue->entry_count; i++)
         if (queue->entries[i]->present == YES && queue->entries[i]->where == WHERE_READY)
             ready = queue->entries[i];
@@ -154,6 +172,7 @@ void model_idle(struct model *model)
     model_settle_lost(model);
     end_routing(model);
     end_all_settling(model);
+    model_delays_settled(model);
     model_letters_settled(model);
     model_uses_settled(model);
     model_settle_suspects(model);

@@ -27,9 +27,20 @@ struct known_exchange {
     struct thing thing;
     struct text name, type, alternate;
     bool durable, auto_delete, internal;
+    bool delays;          /* x-delayed-message; the type is then the one it delays for */
     bool perhaps_durable; /* declared so, and it isn't known what came of it */
     bool was_bound;       /* surely */
     bool suspect;         /* may have lost its last binding */
+};
+
+/* Where the consumer of a stream is. */
+struct known_cursor {
+    enum { CURSOR_NEXT, CURSOR_FIRST, CURSOR_LAST, CURSOR_NUMBER } kind; /* where it began */
+    uint64_t number;
+    uint64_t shown;                  /* offsets below had been shown to somebody when it asked */
+    uint64_t asked;                  /* stamp */
+    uint64_t next;                   /* the offset behind the last that it has got; 0: it has got none */
+    const struct known_entry *first; /* that it has got */
 };
 
 struct known_consumer {
@@ -38,6 +49,9 @@ struct known_consumer {
     uint64_t stream;
     struct text tag;
     bool no_ack, exclusive;
+    struct known_cursor cursor; /* in a stream */
+    struct known_entry **got;   /* of a last-value queue */
+    unsigned got_count;
     uint32_t prefetch, out; /* out: delivered, not yet settled */
     enum { CONSUMER_STARTING, CONSUMER_ACTIVE, CONSUMER_CANCELLING, CONSUMER_GONE } state;
     bool lost;            /* it ended with its channel, and nobody sees what it was still sent */
@@ -49,6 +63,9 @@ struct known_consumer {
 struct known_settings {
     int64_t ttl, expires, length, bytes, highest, deliveries;
     enum { MODEL_DROPS_HEAD, MODEL_REFUSES, MODEL_REFUSES_TO_TARGET } overflow;
+    bool stream, sequence;
+    struct text last_value;        /* the key's header, "routing-key", or "" */
+    int64_t stream_bytes, segment; /* x-max-length-bytes of a stream */
     bool said_overflow, quorum, at_least_once, has_target, has_key, wrong;
     struct text target, key; /* of dead letters: exchange, routing key */
 };
@@ -74,6 +91,11 @@ struct known_queue {
     uint64_t asked_by_asker;
     struct known_entry **entries;
     unsigned entry_count;
+    struct known_entry **shown; /* of a stream: by offset; else by number; NULL: nobody has seen it */
+    unsigned shown_count;
+    struct known_shed *shed;
+    unsigned shed_count;
+    bool holes; /* some numbers may have been given to somebody unseen, or purged */
 };
 
 struct known_binding {
@@ -104,6 +126,12 @@ struct known_death {
     uint64_t count;
 };
 
+/* Numbers of a queue that were said to be shed. */
+struct known_shed {
+    uint64_t from, to;
+    enum reason reason;
+};
+
 /* A message in a queue, or one that may have got there. */
 struct known_entry {
     struct known_message *message;
@@ -128,7 +156,9 @@ struct known_entry {
         returns_safe;                          /* deliveries that came to nothing; safe: on the disk */
     struct known_message *heir[MODEL_REASONS]; /* its dead letters */
     struct known_entry
-        *twin; /* one of the two must be there after a crash: the dead letter, or what it is of */
+        *twin;       /* one of the two must be there after a crash: the dead letter, or what it is of */
+    uint64_t offset; /* in a stream, and one more, or its number; 0: nobody has seen it */
+    bool kept;       /* it was shown, and so on disk */
     enum sure present;
     enum where where;
     uint64_t since;  /* stamp: READY for sure; settled; delivered */
@@ -154,6 +184,9 @@ struct known_message {
     struct known_message **letters; /* of a published one: all its dead letters */
     unsigned letter_count;
     uint64_t begun_ms, closed_ms; /* as begun and closed; closed_ms: UINT64_MAX until then */
+    uint64_t delay_ms, left_ms;   /* 0: it doesn't wait; when it had surely left, or UINT64_MAX */
+    enum { DELAY_NONE, DELAY_WAITS, DELAY_LEAVES, DELAY_OVER } delay;
+    bool delay_sure; /* it will leave */
     bool persistent, mandatory;
     bool in_tx;    /* not yet committed */
     bool nowhere;  /* refused, rolled back: it must not be seen */
@@ -179,6 +212,7 @@ enum {
     MAY_406 = 16,
     MAY_530 = 32,
     MAY_541 = 64,
+    MAY_540 = 128,
 };
 
 struct known_request {
@@ -189,12 +223,15 @@ struct known_request {
     struct buffer arguments;
     struct known_settings settings;
     uint64_t begun_ns;
+    bool delays; /* an exchange */
     bool passive, durable, exclusive, auto_delete, internal, if_unused, if_empty, no_ack, active, global;
-    uint32_t count; /* qos */
-    bool entered;   /* model_request_begin was called */
-    bool disturbed; /* something has changed while it was under way */
-    bool adrift;    /* it may have been about another life of the queue */
-    bool changes;   /* thing_begin was called: */
+    uint32_t count;             /* qos */
+    struct known_cursor cursor; /* consume */
+    unsigned wrong;             /* MAY_*: what it comes to if it is a stream's; 0: it may be */
+    bool entered;               /* model_request_begin was called */
+    bool disturbed;             /* something has changed while it was under way */
+    bool adrift;                /* it may have been about another life of the queue */
+    bool changes;               /* thing_begin was called: */
     struct thing *thing;
     enum sure wants;
     struct known_exchange *exchange; /* that is declared or deleted, or the source of a binding */
@@ -225,6 +262,7 @@ enum channel_life {
 struct known_channel {
     struct known_conn *conn;
     uint16_t number;
+    bool flowed; /* channel.flow has been used */
     enum channel_life life;
     bool crossed; /* both have sent channel.close: the broker's close-ok is still to come */
     bool heard;   /* the client has answered the broker's */
@@ -254,6 +292,7 @@ struct known_conn {
     bool there;       /* the front knows it */
     bool ending;      /* either side has sent connection.close */
     bool bye;         /* the client has */
+    bool may_540;     /* it has asked for what isn't there to be had */
     uint64_t flushed; /* stamp of the last idle moment at which all that the front had for it was given */
     struct known_channel *channels[TALK_CHANNELS];
 };
@@ -279,6 +318,9 @@ struct model {
     unsigned consumer_count;
     struct known_message **messages; /* by number - 1; NULL: not seen yet */
     unsigned message_count;
+    struct known_message **delayed; /* all that ever waited */
+    unsigned delayed_count;
+    bool delays_again;              /* one of them may have come, and come again after a crash */
     struct known_message **routing; /* whose routing isn't over */
     unsigned routing_count;
     struct known_conn **conns;
@@ -362,6 +404,8 @@ void model_message_accepted(struct model *model, struct known_message *message);
 void model_message_nowhere(struct model *model, struct known_message *message);
 /* Whether a queue may have had no room for it. */
 bool model_may_be_full(const struct known_message *message);
+/* Where the message goes as things are; first: that is when it came. */
+void model_look(struct model *model, struct known_message *message, bool first);
 /* Its routing begins. */
 void model_begin_routing(struct model *model, struct known_message *message);
 void model_on_confirm(struct model *model, struct known_channel *channel, const struct said *said);

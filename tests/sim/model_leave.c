@@ -2,7 +2,9 @@
  * been given back too often. And how a queue leaves that nobody uses. */
 #include <stdlib.h>
 
+#include "model_delay.h"
 #include "model_leave.h"
+#include "model_stream.h"
 #include "tap.h"
 
 /* ---- time
@@ -17,14 +19,15 @@ static int64_t lifetime(const struct known_entry *e)
 void model_set_times(struct model *model, struct known_entry *e)
 {
     const struct known_message *m = e->message;
-    int64_t ms = lifetime(e);
+    int64_t ms = model_keeps(e->queue) ? -1 : lifetime(e);
     e->mortal_ms = e->dead_ms = UINT64_MAX;
     if (e->queue->perhaps_other)
         e->mortal_ms = 0;
     else if (ms >= 0)
-        e->mortal_ms = m->begun_ms + (uint64_t)ms;
-    if (ms >= 0 && m->closed_ms != UINT64_MAX && !m->late && !e->queue->perhaps_other)
-        e->dead_ms = m->closed_ms + (uint64_t)ms;
+        e->mortal_ms = m->begun_ms + m->delay_ms + (uint64_t)ms;
+    uint64_t closed_ms = m->delay_ms ? m->left_ms : m->closed_ms;
+    if (ms >= 0 && closed_ms != UINT64_MAX && !m->late && !e->queue->perhaps_other)
+        e->dead_ms = closed_ms + (uint64_t)ms;
     e->mortal |= e->mortal_ms <= model->now_ms;
     if (!e->mortal && e->mortal_ms < model->next_ms)
         model->next_ms = e->mortal_ms;
@@ -53,6 +56,7 @@ void model_time(struct model *model, uint64_t now_ns)
 {
     model->now_ns = now_ns;
     model->now_ms = now_ns / 1000000;
+    model_delays_due(model);
     for (unsigned q = 0; q < model->queue_count; q++) {
         struct known_queue *queue = model->queues[q];
         if (queue->thing.there == NO || model_outlived(model, queue) == NO)
@@ -167,8 +171,8 @@ void model_crowd(struct model *model, struct known_queue *queue)
     bool receives = model_receives(model, queue), drops = queue->settings.overflow == MODEL_DROPS_HEAD;
     for (unsigned i = 0; i < queue->entry_count; i++) {
         struct known_entry *e = queue->entries[i];
-        bool settled =
-            drops ? e->crowded && e->present == MAYBE && !e->must : e->message->accepted || e->full;
+        bool settled = drops ? e->crowded && e->present == MAYBE && !e->must
+                             : (e->message->accepted && !e->message->delay_ms) || e->full;
         if (!is_waiting(e) || settled || !may_be_over(model, e, receives))
             continue;
         if (drops) {

@@ -68,6 +68,8 @@ struct known_entry *model_letter_entry(struct model *model, struct known_message
                                        struct known_queue *queue);
 /* Fails unless the properties are the message's, with what the broker changes. */
 void model_check_properties(const struct known_message *message, struct reader properties, bool delivered);
+/* A header of properties, by its name. */
+bool model_find_header(struct reader properties, const char *name, struct table_field *field);
 /* x-delivery-count. */
 int64_t model_attempts(const struct said *said);
 /* Those on their way have arrived, or may still begin theirs. At an idle moment. */

@@ -290,9 +290,16 @@ static bool headers_fit(const struct known_message *m, struct reader was, struct
                      strncmp(field.name.s, "x-first-death-", 14) == 0 ||
                      strncmp(field.name.s, "x-last-death-", 13) == 0;
         bool count = delivered && is(&field.name, "x-delivery-count");
-        fits = (death && m->original) || count;
+        bool offset = delivered && is(&field.name, "x-stream-offset");
+        bool number = delivered && (is(&field.name, "x-sequence") || strncmp(field.name.s, "x-gap", 5) == 0);
+        fits = (death && m->original) || count || offset || number;
     }
     return fits && !is_now.bad;
+}
+
+bool model_find_header(struct reader properties, const char *name, struct table_field *field)
+{
+    return find_field(headers_of(properties), name, field);
 }
 
 int64_t model_attempts(const struct said *said)

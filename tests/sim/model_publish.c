@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "model_delay.h"
 #include "model_leave.h"
 
 /* ---- what is published ------------------------------------------------------------------------------------
@@ -72,12 +73,17 @@ struct known_entry *model_add_entry(struct model *model, struct known_message *m
 }
 
 /* What a moment says: `first` is the one in which the message came. */
-static void look(struct model *model, struct known_message *m, bool first)
+void model_look(struct model *model, struct known_message *m, bool first)
 {
     enum sure *to = model_make((model->queue_count + 1) * sizeof *to);
     bool any = false;
+    if (m->delay == DELAY_WAITS || m->delay == DELAY_OVER) {
+        m->unroutable = m->one = false;
+        free(to);
+        return;
+    }
     struct route_facts facts = model_route(model, m, to);
-    m->one = (first || m->one) && facts.one && !m->loose && !m->original;
+    m->one = (first || m->one) && facts.one && !m->loose && !m->original && !m->delay_ms;
     m->races |= facts.races || m->loose;
     for (unsigned i = 0; i < model->queue_count; i++) {
         struct known_entry *e = model_entry(m, model->queues[i]);
@@ -94,7 +100,7 @@ static void look(struct model *model, struct known_message *m, bool first)
         if (e)
             e->must &= to[i] == YES;
     }
-    m->unroutable = (first || m->unroutable) && !any && !m->loose;
+    m->unroutable = (first || m->unroutable) && !any && !m->loose && !m->delay_ms;
     free(to);
 }
 
@@ -116,14 +122,15 @@ static void reconsider(struct model *model, struct known_channel *channel)
 void model_reroute(struct model *model)
 {
     for (unsigned i = 0; i < model->routing_count; i++)
-        look(model, model->routing[i], false);
+        model_look(model, model->routing[i], false);
+    model_delays_rerouted(model);
     for (unsigned i = 0; i < model->channel_count; i++)
         reconsider(model, model->channels[i]);
 }
 
 void model_begin_routing(struct model *model, struct known_message *m)
 {
-    look(model, m, true);
+    model_look(model, m, true);
     ADD(model->routing, model->routing_count, m);
 }
 
@@ -159,8 +166,8 @@ void model_message_accepted(struct model *model, struct known_message *m)
     history_note("model: m%llu accepted", (unsigned long long)m->number);
     for (unsigned i = 0; i < m->entry_count; i++) {
         struct known_entry *e = m->entries[i];
-        if (e->must && e->present == MAYBE && e->where == WHERE_READY && !m->refused && !e->mortal &&
-            (!e->full || m->confirmed)) {
+        if (e->must && !m->delay_ms && e->present == MAYBE && e->where == WHERE_READY && !m->refused &&
+            !e->mortal && (!e->full || m->confirmed)) {
             e->present = YES;
             e->since = model->clock;
         }
@@ -253,6 +260,7 @@ void model_publish(struct model *model, struct known_channel *channel, const str
     store_message(model, m, said);
     if (m->nowhere)
         return;
+    model_delay(model, m);
     model_begin_routing(model, m);
     note(m);
     channel->may_end |= model_publish_may_come_to(model, m);

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "model_delay.h"
 #include "model_leave.h"
+#include "model_stream.h"
 
 /* ---- reading them
  * ------------------------------------------------------------------------------------------------ */
@@ -17,8 +19,14 @@ static void read_arguments(struct known_request *q, struct reader *r)
     while (read_field(&fields, &field))
         if (is(&field.name, "alternate-exchange"))
             q->alternate = field.text;
+        else if (is(&field.name, "x-delayed-type"))
+            q->other = field.text;
         else if (q->method == QUEUE_DECLARE)
             model_read_setting(&q->settings, &field);
+    if (q->settings.stream) { /* it has a way of its own to be shortened */
+        q->settings.stream_bytes = q->settings.bytes;
+        q->settings.bytes = -1;
+    }
 }
 
 static void read_declare(struct known_request *q, struct reader *r, bool exchange)
@@ -34,6 +42,9 @@ static void read_declare(struct known_request *q, struct reader *r, bool exchang
     q->auto_delete = bits & (exchange ? 4 : 8);
     q->internal = exchange && bits & 8;
     read_arguments(q, r);
+    q->delays = exchange && is(&q->type, "x-delayed-message");
+    if (q->delays)
+        q->type = q->other;
     if (q->exclusive)
         q->durable = false; /* it dies with its connection anyway */
 }
@@ -57,6 +68,7 @@ static void read_consume(struct known_request *q, struct reader *r)
     uint8_t bits = read_octet(r);
     q->no_ack = bits & 2;
     q->exclusive = bits & 4;
+    model_read_cursor(q, read_table(r));
 }
 
 static void read_delete(struct known_request *q, struct reader *r)
@@ -126,6 +138,7 @@ static void exchange_becomes(struct known_exchange *e, const struct known_reques
     e->perhaps_durable = false;
     e->auto_delete = q->auto_delete;
     e->internal = q->internal;
+    e->delays = q->delays;
 }
 
 void model_queue_becomes(struct known_queue *queue, const struct known_request *q, uint64_t stream)
@@ -145,6 +158,7 @@ static void begin_exchange(struct model *model, struct known_request *q)
         return;
     struct known_exchange *e = q->exchange;
     if (q->method == EXCHANGE_DELETE) {
+        model_delays_doubt(model, e);
         model_suspect_sources(model, NULL, e);
         change(model, q, &e->thing, NO);
         return;
@@ -210,8 +224,10 @@ static void begin_consume(struct model *model, struct known_channel *channel, st
     c->stream = channel->conn->stream;
     c->tag = q->other;
     c->no_ack = q->no_ack;
-    c->exclusive = q->exclusive && !q->queue->settings.quorum; /* a quorum queue's never are */
+    c->exclusive =
+        q->exclusive && !q->queue->settings.quorum && !model_stores(q->queue); /* those never are */
     c->prefetch = channel->prefetch;
+    model_stream_joins(model, c, q);
     c->unsure = true;
     q->consumer = c;
     ADD(model->consumers, model->consumer_count, c);
@@ -276,6 +292,12 @@ static void begin_qos(struct known_channel *channel, const struct known_request 
     channel->limit = q->count;
 }
 
+static void begin_flow(struct known_channel *channel, const struct known_request *q)
+{
+    channel->flow_off &= !q->active;
+    channel->flowed = true;
+}
+
 void model_request_begin(struct model *model, struct known_channel *channel, struct known_request *q)
 {
     switch (q->method) {
@@ -316,7 +338,7 @@ void model_request_begin(struct model *model, struct known_channel *channel, str
         begin_qos(channel, q);
         return;
     case CHANNEL_FLOW:
-        channel->flow_off &= !q->active;
+        begin_flow(channel, q);
         return;
     case CONFIRM_SELECT:
         channel->mode = MODEL_CONFIRM;
@@ -380,6 +402,7 @@ void model_request(struct model *model, struct known_channel *channel, const str
     q->begun_ns = model->now_ns;
     model_no_settings(&q->settings);
     read_request(q, said->args);
+    model_stream_asked(channel, q);
     ADD(channel->requests, channel->request_count, q);
     touch(model, q);
     model_reconsider(model, channel, q);

@@ -21,6 +21,7 @@ static const struct number_row numbers[] = {
     {"x-max-length", NUMBER_AT(length), 0, INT64_MAX},
     {"x-max-length-bytes", NUMBER_AT(bytes), 0, INT64_MAX},
     {"x-max-priority", NUMBER_AT(highest), 0, 255},
+    {"x-stream-max-segment-size-bytes", NUMBER_AT(segment), 0, INT64_MAX},
     {"x-delivery-limit", NUMBER_AT(deliveries), 0, INT64_MAX},
 };
 
@@ -55,7 +56,12 @@ void model_read_setting(struct known_settings *s, const struct table_field *fiel
         read_overflow(s, &field->text);
     } else if (is(name, "x-queue-type")) {
         s->quorum = is(&field->text, "quorum");
-        s->wrong |= !s->quorum && !is(&field->text, "classic");
+        s->stream = is(&field->text, "stream");
+        s->wrong |= !s->quorum && !s->stream && !is(&field->text, "classic");
+    } else if (is(name, "x-sequence")) {
+        s->sequence = field->number;
+    } else if (is(name, "x-last-value-key")) {
+        s->last_value = field->text;
     } else if (is(name, "x-dead-letter-exchange")) {
         s->has_target = true;
         s->target = field->text;
@@ -70,6 +76,7 @@ void model_read_setting(struct known_settings *s, const struct table_field *fiel
 void model_no_settings(struct known_settings *s)
 {
     memset(s, 0, sizeof *s);
+    s->stream_bytes = s->segment = -1;
     s->ttl = s->expires = s->length = s->bytes = s->highest = s->deliveries = -1;
 }
 
@@ -82,8 +89,11 @@ bool model_settings_wrong(const struct known_request *q)
 {
     const struct known_settings *s = &q->settings;
     bool only_quorum = s->deliveries >= 0 || s->at_least_once;
-    return s->wrong || (s->has_key && !s->has_target) || (only_quorum && !s->quorum) ||
-           (s->quorum && (s->highest >= 0 || !q->durable || q->auto_delete));
+    bool passing = !q->durable || q->auto_delete;
+    bool limited = s->ttl >= 0 || s->length >= 0 || s->bytes >= 0 || s->has_target || s->said_overflow;
+    bool clashes = s->last_value.s[0] && (limited || s->highest >= 0);
+    return s->wrong || clashes || (s->stream && passing) || (s->has_key && !s->has_target) ||
+           (only_quorum && !s->quorum) || (s->quorum && (s->highest >= 0 || !q->durable || q->auto_delete));
 }
 
 void model_become_other(struct known_queue *queue)
@@ -172,5 +182,5 @@ bool model_receives(struct model *model, const struct known_queue *queue)
             if (model->queues[i]->settings.has_target)
                 mark_receivers(model, model->queues[i]);
     }
-    return queue->receives;
+    return queue->receives || model->delays_again;
 }

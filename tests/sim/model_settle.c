@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model_leave.h"
+#include "model_stream.h"
 #include "tap.h"
 
 void model_done(struct model *model, struct known_entry *e)
@@ -36,6 +37,10 @@ static void drop_unacked(struct known_channel *channel, unsigned i)
 static void settle_one(struct model *model, struct known_channel *channel, unsigned i, int how)
 {
     struct known_entry *e = channel->unacked[i].entry;
+    if (model_keeps(e->queue)) {
+        drop_unacked(channel, i);
+        return;
+    }
     e->rejected |= how == HELD_DROP;
     e->drops = how == HELD_DROP;
     model->counts.rejected += e->drops;
@@ -101,8 +106,10 @@ void model_rollback_acks(struct known_channel *channel)
 
 /* What may have been sent from the queue without that we have seen it; gone: and what needs no
  * acknowledgement never will be. */
-static void unseen(struct model *model, const struct known_queue *queue, bool gone)
+static void unseen(struct model *model, struct known_queue *queue, bool gone)
 {
+    queue->holes = true;
+    gone &= !model_keeps(queue);
     for (unsigned i = 0; i < queue->entry_count; i++) {
         struct known_entry *e = queue->entries[i];
         e->may_redeliver = true;

@@ -156,6 +156,10 @@ void plan_draw(struct plan *plan, struct prng *prng)
     struct prng apart = *prng; /* so that a seed without shapes is what it was */
     prng_seed(&apart, prng_next(&apart));
     shapes_draw(plan, &apart);
+    streams_draw(plan, &apart);
+    images_draw(plan, &apart);
+    delays_draw(plan, &apart);
+    sequences_draw(plan, &apart);
 }
 
 enum deed plan_deed(const struct plan *plan, struct prng *prng)

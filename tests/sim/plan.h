@@ -74,6 +74,7 @@ enum { PLAN_NAME_BYTES = 32, PLAN_EXCHANGES = 7, PLAN_QUEUES = 8, PLAN_CLIENTS =
 struct exchange_plan {
     char name[PLAN_NAME_BYTES], type[PLAN_NAME_BYTES], alternate[PLAN_NAME_BYTES];
     bool durable, auto_delete, internal;
+    bool delays; /* x-delayed-message, of that type */
 };
 
 struct queue_plan {
@@ -97,6 +98,7 @@ struct plan {
     } network;
     bool deadly;         /* the broker is killed when messages have just been rejected */
     bool shaped;         /* some queues aren't plain ones */
+    uint32_t delay_ppm;  /* publishes that are to wait */
     uint32_t mortal_ppm; /* publishes that expire soon, of those with an expiration */
     uint32_t wide_ppm;   /* publishes to a queue through the default exchange, of all */
 };
@@ -106,5 +108,8 @@ void plan_draw(struct plan *plan, struct prng *prng);
 enum deed plan_deed(const struct plan *plan, struct prng *prng);
 /* A routing key, or a pattern for a topic binding. */
 void plan_key(struct prng *prng, bool pattern, char key[PLAN_NAME_BYTES]);
+/* Whether the queue, if it is there, keeps what is consumed; is a stream. */
+bool plan_keeps(const struct plan *plan, const char *queue);
+bool plan_is_stream(const struct plan *plan, const char *queue);
 /* Whether bindings on the exchange have weights for keys. */
 bool plan_is_weighted(const struct plan *plan, const char *exchange);

@@ -142,6 +142,17 @@ static void make_busy(struct plan *plan, unsigned kinds, struct prng *prng)
         make_calm(plan, plan->deadly);
 }
 
+struct shape_plan shape_none(void)
+{
+    return (struct shape_plan){.segment = SHAPE_UNSAID,
+                               .ttl = SHAPE_UNSAID,
+                               .expires = SHAPE_UNSAID,
+                               .length = SHAPE_UNSAID,
+                               .bytes = SHAPE_UNSAID,
+                               .highest = SHAPE_UNSAID,
+                               .deliveries = SHAPE_UNSAID};
+}
+
 void shapes_draw(struct plan *plan, struct prng *prng)
 {
     plan->shaped = prng_below(prng, 3) != 0;
@@ -155,12 +166,7 @@ void shapes_draw(struct plan *plan, struct prng *prng)
         make_busy(plan, kinds, prng);
     for (unsigned i = 0; i < PLAN_QUEUES; i++) {
         struct queue_plan *q = &plan->queues[i];
-        q->shape = (struct shape_plan){.ttl = SHAPE_UNSAID,
-                                       .expires = SHAPE_UNSAID,
-                                       .length = SHAPE_UNSAID,
-                                       .bytes = SHAPE_UNSAID,
-                                       .highest = SHAPE_UNSAID,
-                                       .deliveries = SHAPE_UNSAID};
+        q->shape = shape_none();
         if (plan->shaped && prng_below(prng, 5))
             draw_shape(plan, q, kinds, prng);
     }
@@ -202,6 +208,14 @@ void shapes_write(const struct shape_plan *s, struct prng *prng, bool wrong, str
         add_wrong(prng, arguments);
         return;
     }
+    if (s->sequence)
+        add_bool_field(arguments, "x-sequence", true);
+    if (s->last_value)
+        add_text_field(arguments, "x-last-value-key", s->last_value);
+    if (s->stream) {
+        streams_write(s, arguments);
+        return;
+    }
     if (s->quorum)
         add_text_field(arguments, "x-queue-type", "quorum");
     add_number(arguments, "x-message-ttl", s->ttl);
@@ -218,4 +232,17 @@ void shapes_write(const struct shape_plan *s, struct prng *prng, bool wrong, str
         add_text_field(arguments, "x-dead-letter-routing-key", s->key);
     if (s->at_least_once)
         add_text_field(arguments, "x-dead-letter-strategy", "at-least-once");
+}
+
+void sequences_draw(struct plan *plan, struct prng *prng)
+{
+    bool some = plan->shaped && prng_below(prng, 2);
+    for (unsigned i = 0; some && i < PLAN_QUEUES; i++) {
+        struct shape_plan *s = &plan->queues[i].shape;
+        s->sequence = !s->stream && !s->last_value && prng_below(prng, 3);
+        if (s->sequence && s->length == SHAPE_UNSAID && one_in(prng, 2))
+            s->length = 1 + (int32_t)prng_below(prng, 4);
+        if (s->sequence && s->ttl == SHAPE_UNSAID && one_in(prng, 2))
+            s->ttl = some_ms(prng);
+    }
 }

@@ -16,6 +16,9 @@ enum { SHAPE_UNSAID = -1, SHAPE_NAME_BYTES = 32 };
 
 /* Numbers: as in the argument, or SHAPE_UNSAID. */
 struct shape_plan {
+    bool stream, sequence;
+    const char *last_value; /* NULL: unsaid */
+    int32_t segment;        /* bytes, of a stream */
     bool quorum, at_least_once;
     int32_t ttl, expires; /* ms */
     int32_t length, bytes, highest, deliveries;
@@ -27,5 +30,13 @@ struct shape_plan {
 
 /* After names were drawn: the plan's queues get shapes, or stay plain. */
 void shapes_draw(struct plan *plan, struct prng *prng);
+/* Some seeds have streams (deeds_stream.c). */
+struct shape_plan shape_none(void);
+void sequences_draw(struct plan *plan, struct prng *prng);
+void delays_draw(struct plan *plan, struct prng *prng);
+void delays_write(struct prng *prng, struct buffer *headers);
+void images_draw(struct plan *plan, struct prng *prng);
+void streams_draw(struct plan *plan, struct prng *prng);
+void streams_write(const struct shape_plan *shape, struct buffer *arguments);
 /* Adds the fields of the arguments. wrong: one of them can't be. */
 void shapes_write(const struct shape_plan *shape, struct prng *prng, bool wrong, struct buffer *arguments);

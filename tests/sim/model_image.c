@@ -1,0 +1,145 @@
+/* Last-value queues: of each key they have the newest message, and nobody takes it out of them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model_leave.h"
+#include "model_stream.h"
+
+#define U(n) ((unsigned long long)(n))
+
+/* ---- keys ------------------------------------------------------------------------------------------- */
+
+static const struct table_field *header(const struct known_message *m, const char *name)
+{
+    for (unsigned i = 0; i < m->header_count; i++)
+        if (is(&m->headers[i].name, name))
+            return &m->headers[i];
+    return NULL;
+}
+
+static bool same_key(const struct known_queue *q, const struct known_message *a,
+                     const struct known_message *b)
+{
+    const char *name = q->settings.last_value.s;
+    if (strcmp(name, "routing-key") == 0)
+        return same(&a->key, &b->key);
+    const struct table_field *x = header(a, name), *y = header(b, name);
+    return (!x && !y) || (x && y && x->type == y->type && x->number == y->number && same(&x->text, &y->text));
+}
+
+/* Whether one before it in the list has its key, and is counted. */
+static bool is_counted(const struct known_queue *q, unsigned n,
+                       bool (*counts)(const struct known_entry *e, uint64_t since), uint64_t since)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (counts(q->entries[i], since) && same_key(q, q->entries[i]->message, q->entries[n]->message))
+            return true;
+    return false;
+}
+
+static bool may_count(const struct known_entry *e, uint64_t since)
+{
+    bool settled = e->where == WHERE_DONE;
+    return settled ? e->since >= since : e->present != NO;
+}
+
+static bool must_count(const struct known_entry *e, uint64_t since)
+{
+    return e->present == YES && e->where == WHERE_READY && e->since < since;
+}
+
+struct model_bounds model_values(const struct known_queue *q, uint64_t since, bool sure)
+{
+    struct model_bounds b = {0};
+    for (unsigned i = 0; i < q->entry_count; i++) {
+        b.most += may_count(q->entries[i], since) && !is_counted(q, i, may_count, since);
+        b.least += sure && must_count(q->entries[i], since) && !is_counted(q, i, must_count, since);
+    }
+    return b;
+}
+
+/* ---- deliveries ------------------------------------------------------------------------------------ */
+
+static void check_got(const struct known_entry *e, const struct known_consumer *c)
+{
+    const struct known_message *m = e->message;
+    for (unsigned i = 0; i < c->got_count; i++) {
+        const struct known_entry *o = c->got[i];
+        if (o == e && !m->original)
+            history_fail("m%llu of last-value queue '%s' comes to consumer '%s' once more", U(m->number),
+                         e->queue->name.s, c->tag.s);
+        if (o != e && same_key(e->queue, m, o->message) && model_before(e->queue, m, o->message))
+            history_fail("m%llu of last-value queue '%s' comes to consumer '%s' after m%llu, which is newer",
+                         U(m->number), e->queue->name.s, c->tag.s, U(o->message->number));
+    }
+}
+
+/* It had been replaced by the last idle moment, when nothing was on its way to the client. */
+static void check_stale(const struct model *model, const struct known_entry *e,
+                        const struct known_consumer *c)
+{
+    const struct known_queue *q = e->queue;
+    const struct known_channel *channel = c->channel;
+    if (channel->conn->flushed != model->idle || channel->limit || channel->limit_before || channel->flowed)
+        return;
+    for (unsigned i = 0; i < q->entry_count; i++) {
+        const struct known_entry *o = q->entries[i];
+        if (o->present == YES && o->since <= model->idle && same_key(q, e->message, o->message) &&
+            model_before(q, e->message, o->message))
+            history_fail("m%llu is sent from last-value queue '%s', but m%llu has long replaced it",
+                         U(e->message->number), q->name.s, U(o->message->number));
+    }
+}
+
+void model_image_takes(const struct model *model, struct known_entry *e, struct known_consumer *c,
+                       bool redelivered, int64_t offset)
+{
+    const struct known_message *m = e->message;
+    const struct known_queue *q = e->queue;
+    if (redelivered || offset >= 0)
+        history_fail("m%llu came from last-value queue '%s' marked redelivered, or with an offset",
+                     U(m->number), q->name.s);
+    if (m->nowhere || (e->present == NO && !q->gone))
+        history_fail("m%llu was delivered from last-value queue '%s', but can't be there", U(m->number),
+                     q->name.s);
+    check_got(e, c);
+    if (!c->unsure && !q->gone && q == c->queue)
+        check_stale(model, e, c);
+    ADD(c->got, c->got_count, e);
+}
+
+/* ---- what is owed ------------------------------------------------------------------------------------ */
+
+static bool has_as_new(const struct known_consumer *c, const struct known_entry *e)
+{
+    for (unsigned i = 0; i < c->got_count; i++) {
+        const struct known_entry *o = c->got[i];
+        if (o == e ||
+            (same_key(c->queue, o->message, e->message) && !model_before(c->queue, o->message, e->message)))
+            return true;
+    }
+    return false;
+}
+
+void model_image_owed(const struct known_queue *q, const struct known_consumer *c)
+{
+    for (unsigned i = 0; i < q->entry_count; i++) {
+        const struct known_entry *e = q->entries[i];
+        if (e->present == YES && e->where == WHERE_READY && !has_as_new(c, e))
+            history_fail("m%llu is in last-value queue '%s', or something newer, and consumer '%s' of stream "
+                         "%llu isn't sent it",
+                         U(e->message->number), q->name.s, c->tag.s, U(c->stream));
+    }
+}
+
+/* Before a crash: what has been replaced by something that isn't on disk may be gone. */
+void model_image_down(struct known_queue *q)
+{
+    for (unsigned i = 0; i < q->entry_count; i++)
+        for (unsigned n = 0; q->entries[i]->present == YES && n < q->entry_count; n++) {
+            const struct known_message *m = q->entries[i]->message, *o = q->entries[n]->message;
+            if (o != m && !o->persistent && q->entries[n]->present != NO && same_key(q, m, o) &&
+                !model_before(q, o, m))
+                model_doubt_entry(q->entries[i]);
+        }
+}

@@ -1,0 +1,285 @@
+/* Streams: every message has a place for ever, its offset, and every consumer gets all from where it began.
+ */
+#include "model_stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "model_leave.h"
+
+#define U(n) ((unsigned long long)(n))
+
+bool model_keeps(const struct known_queue *queue)
+{
+    return queue->settings.stream || queue->settings.last_value.s[0];
+}
+
+bool model_stores(const struct known_queue *queue)
+{
+    return queue->settings.stream;
+}
+
+bool model_is_kept(const struct known_message *m)
+{
+    for (unsigned i = 0; i < m->entry_count; i++)
+        if (m->entries[i]->queue->settings.stream)
+            return true;
+    return m->delay_ms; /* or an exchange that lets it wait */
+}
+
+/* ---- consumers ------------------------------------------------------------------------------------ */
+
+void model_read_cursor(struct known_request *q, struct reader arguments)
+{
+    struct table_field field;
+    q->cursor.kind = CURSOR_NEXT;
+    while (read_field(&arguments, &field)) {
+        if (!is(&field.name, "x-stream-offset"))
+            continue;
+        q->cursor.number = field.number > 0 ? (uint64_t)field.number : 0;
+        q->cursor.kind = field.type != 'S'          ? CURSOR_NUMBER
+                         : is(&field.text, "first") ? CURSOR_FIRST
+                         : is(&field.text, "last")  ? CURSOR_LAST
+                                                    : CURSOR_NEXT;
+    }
+}
+
+void model_stream_asked(const struct known_channel *channel, struct known_request *q)
+{
+    if (q->method == BASIC_GET || q->method == QUEUE_PURGE)
+        q->wrong = MAY_540;
+    else if (q->method != BASIC_CONSUME)
+        return;
+    else if (!channel->prefetch)
+        q->wrong = MAY_406;
+    else if (q->no_ack || (channel->limit && channel->limit_before))
+        q->wrong = MAY_540;
+    else if (channel->limit || channel->limit_before)
+        q->wrong = MAY_540 | MAY_OK;
+}
+
+/* Another exclusive consumer is looked for first. */
+unsigned model_expect_stream(const struct known_queue *queue, const struct known_request *q, unsigned then)
+{
+    if (!queue || !model_keeps(queue) || !q->wrong || (!model_stores(queue) && q->method != BASIC_GET))
+        return then;
+    return (then & ~(unsigned)MAY_OK) | (then & MAY_OK ? q->wrong : 0);
+}
+
+void model_stream_joins(const struct model *model, struct known_consumer *c, const struct known_request *q)
+{
+    c->cursor = q->cursor;
+    c->cursor.shown = c->queue->shown_count;
+    c->cursor.asked = model->clock;
+}
+
+/* ---- deliveries ------------------------------------------------------------------------------------ */
+
+int64_t model_offset(const struct said *said)
+{
+    struct table_field field;
+    bool found = model_find_header(said->properties, "x-stream-offset", &field);
+    return found && field.type == 'l' ? field.number : -1;
+}
+
+/* For the report. */
+static void note_cursor(const struct known_consumer *c)
+{
+    static const char *const kinds[] = {"next", "first", "last", "number"};
+    history_note(
+        "model: consumer '%s' began at %s %llu, when %llu had been shown, and expects %llu; of %u it "
+        "has %u to answer",
+        c->tag.s, kinds[c->cursor.kind], U(c->cursor.number), U(c->cursor.shown), U(c->cursor.next),
+        c->prefetch, c->out);
+}
+
+static bool is_limited(const struct known_queue *queue)
+{
+    return queue->settings.stream_bytes >= 0;
+}
+
+static void check_first(const struct known_consumer *c, const struct known_entry *e, uint64_t offset)
+{
+    const struct known_cursor *at = &c->cursor;
+    const struct known_message *m = e->message;
+    bool limited = is_limited(c->queue), wrong = false;
+    switch (at->kind) {
+    case CURSOR_FIRST:
+        wrong = !limited && offset != 0;
+        break;
+    case CURSOR_NUMBER:
+        wrong = offset < at->number || (!limited && offset != at->number);
+        break;
+    case CURSOR_LAST:
+        wrong = offset + 1 < at->shown;
+        break;
+    case CURSOR_NEXT:
+        wrong = offset < at->shown || (m->closed && m->closed < at->asked && !m->late && !m->delay_ms);
+        break;
+    }
+    if (wrong)
+        note_cursor(c);
+    if (wrong)
+        history_fail(
+            "m%llu, at offset %llu, is the first that consumer '%s' gets from stream '%s': that isn't "
+            "where it wanted to begin",
+            U(m->number), U(offset), c->tag.s, c->queue->name.s);
+}
+
+/* Without a gap, but for what has gone from the front since. */
+static void check_cursor(const struct known_consumer *c, const struct known_entry *e, uint64_t offset)
+{
+    uint64_t next = c->cursor.next;
+    if (!next) {
+        if (!c->unsure && !c->queue->gone)
+            check_first(c, e, offset);
+    } else if (offset < next || (offset > next && !is_limited(c->queue))) {
+        history_fail("m%llu, at offset %llu of stream '%s', comes to consumer '%s' after offset %llu",
+                     U(e->message->number), U(offset), c->queue->name.s, c->tag.s, U(next - 1));
+    }
+}
+
+static void check_neighbours(const struct known_queue *q, const struct known_entry *e, uint64_t offset)
+{
+    for (uint64_t i = 0; i < q->shown_count; i++) {
+        const struct known_entry *o = q->shown[i];
+        if (!o || o == e)
+            continue;
+        if (i < offset ? model_before(q, e->message, o->message) : model_before(q, o->message, e->message))
+            history_fail("m%llu is at offset %llu of stream '%s' and m%llu at %llu: that is not their order",
+                         U(e->message->number), U(offset), q->name.s, U(o->message->number), U(i));
+    }
+}
+
+static void put(struct known_queue *q, struct known_entry *e, uint64_t offset)
+{
+    while (q->shown_count <= offset) {
+        q->shown = model_room(q->shown, q->shown_count, sizeof *q->shown);
+        q->shown[q->shown_count++] = NULL;
+    }
+    q->shown[offset] = e;
+    e->offset = offset + 1;
+}
+
+/* An offset that somebody has seen means that message for ever. */
+static void learn(const struct model *model, struct known_queue *q, struct known_entry *e, uint64_t offset)
+{
+    const struct known_entry *was = offset < q->shown_count ? q->shown[offset] : NULL;
+    uint64_t number = e->message->number;
+    if (was && was != e)
+        history_fail("m%llu is at offset %llu of stream '%s', where m%llu was", U(number), U(offset),
+                     q->name.s, U(was->message->number));
+    if (e->offset && e->offset != offset + 1 && !e->message->original)
+        history_fail("m%llu is at offset %llu of stream '%s', but was at %llu", U(number), U(offset),
+                     q->name.s, U(e->offset - 1));
+    if (!was) {
+        check_neighbours(q, e, offset);
+        put(q, e, offset);
+    }
+    e->kept |= !model->failed;
+    if (q->thing.there == YES && e->present != YES) {
+        e->present = YES;
+        e->since = model->clock;
+    }
+}
+
+void model_stream_takes(struct model *model, struct known_entry *e, struct known_consumer *c,
+                        bool redelivered, int64_t offset)
+{
+    const struct known_message *m = e->message;
+    struct known_queue *q = e->queue;
+    if (redelivered)
+        history_fail("m%llu came from stream '%s' marked redelivered", U(m->number), q->name.s);
+    if (offset < 0)
+        history_fail("m%llu came from stream '%s' without its offset", U(m->number), q->name.s);
+    if (m->nowhere || (e->present == NO && !q->gone))
+        history_fail("m%llu was delivered from stream '%s', but can't be there", U(m->number), q->name.s);
+    history_note("model: offset %lld", (long long)offset);
+    check_cursor(c, e, (uint64_t)offset);
+    if (!c->cursor.next)
+        c->cursor.first = e;
+    c->cursor.next = (uint64_t)offset + 1;
+    if (!c->unsure && !q->gone && q == c->queue)
+        learn(model, q, e, (uint64_t)offset);
+}
+
+/* ---- what is owed ------------------------------------------------------------------------------------ */
+
+/* Whether it is surely there though the stream is shortened: it, and all that may have come after it, fit. */
+static bool stays(const struct known_queue *q, const struct known_entry *e)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < q->entry_count; i++) {
+        const struct known_entry *o = q->entries[i];
+        if (o->present != NO && (o == e || !model_before(q, o->message, e->message)))
+            bytes += o->message->body.len;
+    }
+    return !is_limited(q) || bytes <= (uint64_t)q->settings.stream_bytes;
+}
+
+/* Whether the message is surely where the consumer began, or behind it. */
+static bool is_behind(const struct known_consumer *c, const struct known_entry *e)
+{
+    const struct known_cursor *at = &c->cursor;
+    if (e->offset && at->next)
+        return e->offset > at->next;
+    if (!at->next && at->kind == CURSOR_NUMBER)
+        return e->offset > at->number;
+    if (e->message->begun > c->since && !e->message->late && at->kind != CURSOR_NUMBER)
+        return true;
+    if (at->kind == CURSOR_FIRST)
+        return true;
+    return at->next ? model_before(c->queue, at->first->message, e->message) : at->kind == CURSOR_LAST;
+}
+
+void model_stream_owed(const struct known_queue *q, const struct known_consumer *c)
+{
+    const struct known_cursor *at = &c->cursor;
+    uint64_t sure = 0;
+    const struct known_entry *last = NULL;
+    for (unsigned i = 0; i < q->entry_count; i++) {
+        const struct known_entry *e = q->entries[i];
+        if (e->present != YES)
+            continue;
+        sure++;
+        last = e;
+        bool has = e->offset && at->next && e->offset <= at->next;
+        bool owed = !has && is_behind(c, e) && stays(q, e);
+        if (owed)
+            note_cursor(c);
+        if (owed)
+            history_fail("m%llu is in stream '%s', and consumer '%s' of stream %llu isn't sent it",
+                         U(e->message->number), q->name.s, c->tag.s, U(c->stream));
+    }
+    if (!at->next && at->kind == CURSOR_NUMBER && sure > at->number && !is_limited(q))
+        history_fail(
+            "stream '%s' has %llu messages, m%llu among them, and consumer '%s' of stream %llu isn't "
+            "sent what is at %llu",
+            q->name.s, U(sure), U(last->message->number), c->tag.s, U(c->stream), U(at->number));
+}
+
+/* ---- doubts ------------------------------------------------------------------------------------------ */
+
+void model_stream_forgets(struct known_queue *q)
+{
+    for (unsigned i = 0; i < q->entry_count; i++) {
+        q->entries[i]->offset = 0;
+        q->entries[i]->kept = false;
+    }
+    q->shown_count = q->shed_count = 0;
+    q->holes = true;
+}
+
+/* What was shown when the journal had failed may not have been safe. */
+void model_stream_down(const struct model *model, struct known_queue *q)
+{
+    for (uint64_t i = 0; model->failed && i < q->shown_count; i++) {
+        struct known_entry *e = q->shown[i];
+        if (!e || e->kept || e->message->safe)
+            continue;
+        e->offset = 0;
+        q->shown[i] = NULL;
+    }
+    while (q->shown_count && !q->shown[q->shown_count - 1])
+        q->shown_count--;
+}

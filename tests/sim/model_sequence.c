@@ -128,6 +128,8 @@ static void learn(struct known_queue *q, struct known_entry *e, uint64_t number)
 
 static bool may_be_shed(const struct known_entry *e, enum reason reason)
 {
+    if (e->leaving && e->reason == reason) /* it has surely left so, and what it may do is told no more */
+        return true;
     return reason == REASON_EXPIRED ? e->mortal : reason == REASON_MAXLEN ? e->crowded || e->full : true;
 }
 

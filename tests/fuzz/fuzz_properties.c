@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "copy.h"
 #include "router/death.h"
 #include "router/history.h"
 #include "router/own_headers.h"
@@ -22,18 +23,6 @@
 #include "router/table_out.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static struct span copy_of(struct span s)
-{
-    uint8_t *bytes = malloc(s.len + !s.len);
-    put_span(bytes, s);
-    return span_of(bytes, s.len);
-}
-
-static void free_span(struct span s)
-{
-    free((void *)(uintptr_t)s.at);
-}
 
 /* ---- properties ---------------------------------------------------------------------------------- */
 

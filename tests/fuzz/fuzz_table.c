@@ -9,24 +9,12 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "copy.h"
 #include "router/exchange.h"
 #include "router/headers.h"
 #include "router/table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* On the heap and of the exact size, so that a read past the end is seen. */
-static struct span copy_of(struct span s)
-{
-    uint8_t *bytes = malloc(s.len + !s.len);
-    put_span(bytes, s);
-    return span_of(bytes, s.len);
-}
-
-static void free_span(struct span s)
-{
-    free((void *)(uintptr_t)s.at);
-}
 
 static bool is_read_to_the_end(struct span table)
 {

@@ -328,6 +328,16 @@ PERSISTENT = pika.BasicProperties(delivery_mode=2)
 TRANSIENT = pika.BasicProperties(delivery_mode=1)
 
 
+def shout(path, said):
+    """Says it to a socket in the file system and goes, whatever comes of it."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(path)
+        with contextlib.suppress(OSError):
+            s.sendall(said)
+            s.shutdown(socket.SHUT_WR)
+            s.recv(100)
+
+
 def drain(channel, queue, limit=None):
     """Takes what stands ready in a queue, acknowledging it: a list of (body, redelivered), oldest first."""
     got = []

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import unittest
 
-from broker import GANNETCTL, PERSISTENT, Broker, until
+from broker import GANNETCTL, PERSISTENT, Broker, shout, until
 from runner import main
 
 ODD_NAMES = ["with blanks", "tab\there", "line\nhere", "quote\"s", "back\\slash", "größer", "", "x" * 255]
@@ -126,14 +126,7 @@ class Control(unittest.TestCase):
             path = os.path.join(broker.data, "control.sock")
             self.assertEqual(os.stat(path).st_mode & 0o007, 0)
             for said in (b"", b"\n", b"x" * 100000, b"status", b"drop tables\n", b"\0\0\0\n"):
-                with socket.socket(socket.AF_UNIX) as s:
-                    s.connect(path)
-                    try:
-                        s.sendall(said)
-                        s.shutdown(socket.SHUT_WR)
-                        s.recv(100)
-                    except OSError:
-                        pass
+                shout(path, said)
             silent = socket.socket(socket.AF_UNIX)
             silent.connect(path)
             # Whoever is behind a silent one waits for a moment, not for ever.

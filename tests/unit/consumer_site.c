@@ -8,18 +8,9 @@
 struct site *site_new(enum queue_type type, enum setting setting, uint64_t value)
 {
     struct site *s = calloc(1, sizeof *s);
-    const char *vhosts[] = {"/"};
-    char error[100];
-    s->access = access_new(vhosts, 1, "u", "p", true, error, sizeof error);
-    s->to_journal = ring_new();
-    s->to_front = ring_new();
-    s->router = router_new(&(struct router_options){.routers = 1,
-                                                    .fronts = 1,
-                                                    .to_journal = s->to_journal,
-                                                    .to_front = {s->to_front},
-                                                    .access = s->access,
-                                                    .memory_budget = 10 * PAGE_BYTES});
-    s->queue = queue_new(s->router, access_vhost_at(s->access, 0), span_str("q"));
+    lone_router_begin(&s->lone, (struct router_options){.memory_budget = 10 * PAGE_BYTES});
+    s->router = s->lone.router;
+    s->queue = queue_new(s->router, access_vhost_at(s->lone.access, 0), span_str("q"));
     catalog_queue_add(&s->router->catalog, s->queue);
     struct settings settings;
     settings_load(&settings, (struct span){NULL, 0});
@@ -37,10 +28,7 @@ void site_free(struct site *s)
     uint64_t seq = 0;
     for (struct entry *entry; (entry = index_alive_from(&s->queue->index, &seq)); seq++)
         index_kill(&s->queue->index, seq, entry);
-    router_free(s->router);
-    ring_free(s->to_journal);
-    ring_free(s->to_front);
-    access_free(s->access);
+    lone_router_end(&s->lone);
     free(s);
 }
 
@@ -69,7 +57,7 @@ bool site_cancelled(struct site *s, struct event_cancel *event)
 {
     union event e;
     link_flush(&s->router->front[0]);
-    while (ring_take(s->to_front, &e, 1))
+    while (ring_take(s->lone.to_front, &e, 1))
         if (e.kind == EVENT_CANCEL) {
             *event = e.cancel;
             return true;

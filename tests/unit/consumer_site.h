@@ -2,15 +2,14 @@
  * here. */
 #pragma once
 
-#include "router/agent.h"
+#include "lone_router.h"
 #include "router/consumer.h"
 #include "router/lapse.h"
 #include "router/shape.h"
 
 struct site {
-    struct access *access;
-    struct ring *to_journal, *to_front;
-    struct router *router;
+    struct lone_router lone;
+    struct router *router; /* its */
     struct queue *queue;
 };
 

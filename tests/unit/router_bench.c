@@ -11,29 +11,14 @@ static const uint64_t log_begin = SEGMENT_BYTES;
 struct bench *bench_new(size_t budget_bytes)
 {
     struct bench *b = calloc(1, sizeof *b);
-    const char *vhosts[] = {"/"};
-    char error[100];
-    b->access = access_new(vhosts, 1, "u", "p", true, error, sizeof error);
-    b->from_front = ring_new();
-    b->to_front = ring_new();
-    b->to_journal = ring_new();
-    b->from_journal = ring_new();
+    lone_router_begin(&b->lone, (struct router_options){.memory_budget = budget_bytes,
+                                                        .epoch_ns = UINT64_C(1700000000000000000)});
+    b->router = b->lone.router;
     b->log = calloc(BENCH_PAGES, PAGE_BYTES);
-    b->router = router_new(&(struct router_options){
-        .routers = 1,
-        .fronts = 1,
-        .from_front = {b->from_front},
-        .to_front = {b->to_front},
-        .to_journal = b->to_journal,
-        .from_journal = b->from_journal,
-        .access = b->access,
-        .memory_budget = budget_bytes,
-        .epoch_ns = UINT64_C(1700000000000000000),
-    });
     store_open(&b->router->store, &(struct journal_end){.lsn = log_begin, .safe = log_begin}, 1, 1);
     b->handed = log_begin;
     b->exchange =
-        catalog_exchange(&b->router->catalog, access_vhost_at(b->access, 0), span_str(""))->exchange.id;
+        catalog_exchange(&b->router->catalog, access_vhost_at(b->lone.access, 0), span_str(""))->exchange.id;
     return b;
 }
 
@@ -47,12 +32,7 @@ static void free_op(struct op *op)
 void bench_free(struct bench *b)
 {
     free_op(b->answer);
-    router_free(b->router);
-    ring_free(b->from_front);
-    ring_free(b->to_front);
-    ring_free(b->to_journal);
-    ring_free(b->from_journal);
-    access_free(b->access);
+    lone_router_end(&b->lone);
     free(b->log);
     free(b);
 }
@@ -61,7 +41,7 @@ void bench_free(struct bench *b)
 
 static void tell(struct bench *b, struct journal_event event)
 {
-    cr_assert_eq(ring_put(b->from_journal, &event, 1), 1);
+    cr_assert_eq(ring_put(b->lone.from_journal, &event, 1), 1);
 }
 
 static void read_back(struct bench *b, const struct journal_command *c)
@@ -74,7 +54,7 @@ static unsigned disk(struct bench *b)
 {
     struct journal_command c;
     unsigned work = 0;
-    for (; ring_take(b->to_journal, &c, 1); work++) {
+    for (; ring_take(b->lone.to_journal, &c, 1); work++) {
         if (c.kind == JOURNAL_WRITE) {
             cr_assert(c.lsn + c.len <= log_begin + (uint64_t)BENCH_PAGES * PAGE_BYTES);
             memcpy(b->log + (c.lsn - log_begin), c.bytes, c.len);
@@ -96,7 +76,7 @@ static unsigned disk(struct bench *b)
 
 static void command(struct bench *b, union command command)
 {
-    cr_assert_eq(ring_put(b->from_front, &command, 1), 1);
+    cr_assert_eq(ring_put(b->lone.from_front, &command, 1), 1);
 }
 
 static void done(struct bench *b, uint64_t page)
@@ -123,7 +103,7 @@ static unsigned front(struct bench *b)
 {
     union event e;
     unsigned work = 0;
-    for (; ring_take(b->to_front, &e, 1); work++) {
+    for (; ring_take(b->lone.to_front, &e, 1); work++) {
         if (e.kind == EVENT_DELIVER)
             on_deliver(b, &e.deliver);
         else if (e.kind == EVENT_CONFIRM)
@@ -183,7 +163,7 @@ struct op *bench_op(struct bench *b, enum op_kind kind, const char *name, uint32
     struct op *op = calloc(1, sizeof *op);
     op->kind = kind;
     op->flags = flags;
-    op->vhost = access_vhost_at(b->access, 0);
+    op->vhost = access_vhost_at(b->lone.access, 0);
     op->arguments = span_copy(arguments);
     name_set(&op->name, span_str(name));
     command(b, (union command){.op = {.kind = COMMAND_OP, .op = op}});
@@ -200,7 +180,7 @@ struct op *bench_consume(struct bench *b, const char *queue, uint64_t tag, uint3
     struct op *op = calloc(1, sizeof *op);
     op->kind = OP_CONSUME;
     op->flags = prefetch ? 0 : OP_NO_PREFETCH;
-    op->vhost = access_vhost_at(b->access, 0);
+    op->vhost = access_vhost_at(b->lone.access, 0);
     op->arguments = span_copy(arguments);
     op->tag = tag;
     op->prefetch = prefetch ? prefetch : UNACKED_MAX;
@@ -239,5 +219,5 @@ struct bench_delivery bench_next(struct bench *b)
 
 struct queue *bench_queue(struct bench *b, const char *name)
 {
-    return catalog_queue(&b->router->catalog, access_vhost_at(b->access, 0), span_str(name));
+    return catalog_queue(&b->router->catalog, access_vhost_at(b->lone.access, 0), span_str(name));
 }

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "router/agent.h"
+#include "lone_router.h"
 
 enum { BENCH_PAGES = 64, BENCH_DELIVERIES = 4096 };
 
@@ -18,9 +18,8 @@ struct bench_delivery {
 };
 
 struct bench {
-    struct access *access;
-    struct ring *from_front, *to_front, *to_journal, *from_journal;
-    struct router *router;
+    struct lone_router lone;
+    struct router *router; /* its */
     uint64_t now_ns, published;
     uint64_t exchange;                  /* the default one's id */
     uint8_t *log;                       /* BENCH_PAGES of them, from the first segment on */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/prng.h"
-#include "router/agent.h"
+#include "lone_router.h"
 #include "router/policy_effect.h"
 #include "router/shape.h"
 #include "router/table_out.h"
@@ -13,9 +13,8 @@
 enum { HEADERS_MAX = 400, SECOND = 1000000000 };
 
 struct world {
-    struct access *access;
-    struct ring *to_journal, *from_front, *to_front;
-    struct router *router;
+    struct lone_router lone;
+    struct router *router; /* its */
     struct catalog_exchange *exchange;
     struct queue *durable, *transient;
     uint64_t seq; /* of the last publish */
@@ -25,7 +24,7 @@ struct world {
 
 static struct queue *queue_add(struct world *w, const char *name, bool durable)
 {
-    struct queue *queue = queue_new(w->router, access_vhost_at(w->access, 0), span_str(name));
+    struct queue *queue = queue_new(w->router, access_vhost_at(w->lone.access, 0), span_str(name));
     queue->durable = durable;
     queue->number = durable ? w->router->catalog.queue_next++ : 0;
     catalog_queue_add(&w->router->catalog, queue);
@@ -34,26 +33,21 @@ static struct queue *queue_add(struct world *w, const char *name, bool durable)
     return queue;
 }
 
-static struct world *world_new(uint64_t silence_s)
+static struct world *world_without_queues(uint64_t silence_s)
 {
     struct world *w = calloc(1, sizeof *w);
-    const char *vhosts[] = {"/"};
-    char error[100];
-    w->access = access_new(vhosts, 1, "u", "p", true, error, sizeof error);
-    w->to_journal = ring_new();
-    w->from_front = ring_new();
-    w->to_front = ring_new();
-    w->router = router_new(&(struct router_options){.routers = 1,
-                                                    .fronts = 1,
-                                                    .from_front = {w->from_front},
-                                                    .to_front = {w->to_front},
-                                                    .to_journal = w->to_journal,
-                                                    .access = w->access,
-                                                    .producer_silence_ns = silence_s * SECOND,
-                                                    .memory_budget = 100 * PAGE_BYTES});
+    lone_router_begin(&w->lone, (struct router_options){.producer_silence_ns = silence_s * SECOND,
+                                                        .memory_budget = 100 * PAGE_BYTES});
+    w->router = w->lone.router;
     w->router->now_ns = SECOND;
     w->router->catalog.queue_next = 1;
-    w->exchange = catalog_exchange(&w->router->catalog, access_vhost_at(w->access, 0), span_str(""));
+    w->exchange = catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str(""));
+    return w;
+}
+
+static struct world *world_new(uint64_t silence_s)
+{
+    struct world *w = world_without_queues(silence_s);
     store_open(&w->router->store, &(struct journal_end){.lsn = SEGMENT_BYTES, .safe = SEGMENT_BYTES}, 1, 1);
     w->durable = queue_add(w, "durable", true);
     w->transient = queue_add(w, "transient", false);
@@ -62,11 +56,7 @@ static struct world *world_new(uint64_t silence_s)
 
 static void world_free(struct world *w)
 {
-    router_free(w->router);
-    ring_free(w->to_journal);
-    ring_free(w->from_front);
-    ring_free(w->to_front);
-    access_free(w->access);
+    lone_router_end(&w->lone);
     free(w);
 }
 
@@ -120,7 +110,7 @@ static uint64_t confirmed(struct world *w, bool *refused)
     union event event;
     confirm_poll(w->router);
     link_flush(&w->router->front[0]);
-    if (!ring_take(w->to_front, &event, 1))
+    if (!ring_take(w->lone.to_front, &event, 1))
         return 0;
     cr_assert_eq(event.kind, EVENT_CONFIRM);
     *refused = event.confirm.flags & CONFIRM_REFUSED;
@@ -142,17 +132,8 @@ static uint64_t ready(const struct queue *queue)
 /* Replays what stands in the log from lsn on into a new router. */
 static struct world *replayed(struct world *w, uint64_t from)
 {
-    struct world *other = world_new(1);
+    struct world *other = world_without_queues(1);
     struct store *store = &w->router->store;
-    router_free(other->router);
-    other->router = router_new(&(struct router_options){.routers = 1,
-                                                        .fronts = 1,
-                                                        .from_front = {other->from_front},
-                                                        .to_front = {other->to_front},
-                                                        .to_journal = other->to_journal,
-                                                        .access = other->access,
-                                                        .memory_budget = 100 * PAGE_BYTES});
-    other->exchange = catalog_exchange(&other->router->catalog, access_vhost_at(w->access, 0), span_str(""));
     other->router->recovering = true;
     for (uint64_t at = from / PAGE_BYTES * PAGE_BYTES; at < store->end[1]; at += PAGE_BYTES) {
         struct record_scan scan;
@@ -238,7 +219,7 @@ Test(producer, more_queues_than_a_record_can_name)
 {
     struct world *w = world_new(1);
     struct catalog_exchange *fanout =
-        catalog_exchange(&w->router->catalog, access_vhost_at(w->access, 0), span_str("amq.fanout"));
+        catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str("amq.fanout"));
     bool refused;
     char name[20];
     for (unsigned i = 0; i < ROUTES_MAX; i++) {
@@ -330,7 +311,7 @@ Test(producer, levels_of_queues)
     make_safe(w);
     cr_assert_eq(confirmed(w, &refused), 2);
     struct catalog_exchange *fanout =
-        catalog_exchange(&w->router->catalog, access_vhost_at(w->access, 0), span_str("amq.fanout"));
+        catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str("amq.fanout"));
     exchange_bind(&fanout->exchange, &w->durable->destination, span_str(""), (struct span){NULL, 0});
     exchange_bind(&fanout->exchange, &w->transient->destination, span_str(""), (struct span){NULL, 0});
     w->exchange = fanout;
@@ -346,7 +327,7 @@ Test(producer, levels_of_queues)
 static void set_policy(struct world *w, const char *level)
 {
     uint8_t table[HEADERS_MAX];
-    struct policy policy = {.vhost = access_vhost_at(w->access, 0), .target = POLICY_EXCHANGES};
+    struct policy policy = {.vhost = access_vhost_at(w->lone.access, 0), .target = POLICY_EXCHANGES};
     policy.definition = span_of(table, (size_t)(put_field_str(table, "confirm", span_str(level)) - table));
     name_set(&policy.name, span_str("p"));
     name_set(&policy.pattern, span_str("^amq.fan"));
@@ -358,7 +339,7 @@ Test(producer, levels_of_exchanges)
     struct world *w = world_new(1);
     bool refused;
     struct catalog_exchange *fanout =
-        catalog_exchange(&w->router->catalog, access_vhost_at(w->access, 0), span_str("amq.fanout"));
+        catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str("amq.fanout"));
     exchange_bind(&fanout->exchange, &w->durable->destination, span_str(""), (struct span){NULL, 0});
     set_policy(w, "ram");
     publish(w, (struct sent){.queue = "durable"});

@@ -2,8 +2,8 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "lone_router.h"
 #include "naive.h"
-#include "router/agent.h"
 #include "router/large.h"
 #include "router/shape.h"
 
@@ -12,9 +12,8 @@ enum { RECORD_BYTES = 512, MESSAGE_AT = 2 * BLOCK_BYTES, PART_AT = 3 * BLOCK_BYT
 static const uint64_t message_at = MESSAGE_AT, part_at = PART_AT;
 
 struct world {
-    struct access *access;
-    struct ring *to_journal;
-    struct router *router;
+    struct lone_router lone;
+    struct router *router; /* its */
     uint64_t lsn;
     _Alignas(8) uint8_t record[RECORD_BYTES];
 };
@@ -22,12 +21,8 @@ struct world {
 static struct world *world_new(void)
 {
     struct world *w = calloc(1, sizeof *w);
-    const char *vhosts[] = {"/"};
-    char error[100];
-    w->access = access_new(vhosts, 1, "u", "p", true, error, sizeof error);
-    w->to_journal = ring_new();
-    w->router = router_new(&(struct router_options){
-        .routers = 1, .to_journal = w->to_journal, .access = w->access, .memory_budget = 10 * PAGE_BYTES});
+    lone_router_begin(&w->lone, (struct router_options){.memory_budget = 10 * PAGE_BYTES});
+    w->router = w->lone.router;
     w->router->recovering = true;
     w->lsn = SEGMENT_BYTES;
     return w;
@@ -35,9 +30,7 @@ static struct world *world_new(void)
 
 static void world_free(struct world *w)
 {
-    router_free(w->router);
-    ring_free(w->to_journal);
-    access_free(w->access);
+    lone_router_end(&w->lone);
     free(w);
 }
 
@@ -55,7 +48,7 @@ static void replay(struct world *w, enum router_record type, const void *fixed, 
 
 static void replay_queue(struct world *w, uint32_t number, const char *name)
 {
-    struct record_queue r = {.number = number, .vhost = access_vhost_at(w->access, 0), .tail = 2};
+    struct record_queue r = {.number = number, .vhost = access_vhost_at(w->lone.access, 0), .tail = 2};
     r.name_len = (uint8_t)strlen(name);
     replay(w, RECORD_QUEUE, &r, sizeof r, name, r.name_len);
 }
@@ -171,7 +164,7 @@ static void replay_policy(struct world *w, enum router_record type, const char *
 {
     uint8_t more[NAIVE_BYTES_MAX + 64], *at = put_span(put_span(more, span_str("p")), span_str(pattern));
     struct record_policy r = {
-        .vhost = access_vhost_at(w->access, 0), .name_len = 1, .pattern_len = (uint8_t)strlen(pattern)};
+        .vhost = access_vhost_at(w->lone.access, 0), .name_len = 1, .pattern_len = (uint8_t)strlen(pattern)};
     if (type == RECORD_POLICY)
         r.definition_len =
             (uint32_t)naive_encode(&(struct naive_table){1, {{"max-length", 'l', "", length}}}, at).len;

@@ -82,6 +82,7 @@ void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint
         queue->acknowledged += how == SETTLE_ACK ? count : 0;
         return;
     }
+    bool back = false;
     for (uint64_t end = seq + count; seq < end; seq++) {
         struct entry *entry = index_at(&queue->index, seq);
         if (!entry || entry->state != ENTRY_OUT)
@@ -99,8 +100,9 @@ void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint
         if (how == SETTLE_REQUEUE && queue->shape && !shape_returned(router, queue, seq, entry))
             continue;
         index_requeue(&queue->index, seq, entry);
+        back = true;
     }
-    if (queue->shape)
+    if (back && queue->shape)
         shape_pushed(router, queue, 0);
     queue_wake(router, queue);
 }

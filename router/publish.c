@@ -418,7 +418,7 @@ void router_on_publish(struct router *router, unsigned front, const struct comma
         .numbering = NULL,
     };
     struct numbering numbering;
-    if (publish->flags & PUBLISH_MARKED)
+    if (publish->flags & PUBLISH_MARKED && publish->headers_len)
         publish_read_own(&p, &numbering);
     if (e && (e->confirm_ram || e->confirm_disk))
         take_level(&p, e->confirm_ram);

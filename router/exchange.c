@@ -151,9 +151,10 @@ static void hash_match(const void *index, const struct message_facts *facts, str
     hash_ring_match(index, facts, match);
 }
 
-static void hash_free(void *index)
+/* An empty tree holds no memory, be it a ring's or a pick's. */
+static void nothing_free(void *index)
 {
-    (void)index; /* an empty tree holds no memory; so of a pick's */
+    (void)index;
 }
 
 static bool hash_takes(const struct destination *destination, struct span key, struct span arguments,
@@ -221,14 +222,14 @@ static const struct type {
     [EXCHANGE_HEADERS] = {"headers", false, false, sizeof(struct headers), by_headers_add, by_headers_remove,
                           by_headers_match, by_headers_free, NULL, by_headers_takes, NULL},
     [EXCHANGE_CONSISTENT_HASH] = {"x-consistent-hash", false, true, sizeof(struct hash_ring), hash_add,
-                                  hash_remove, hash_match, hash_free, hash_begin, hash_takes,
+                                  hash_remove, hash_match, nothing_free, hash_begin, hash_takes,
                                   hash_arguments_valid},
     [EXCHANGE_MODULUS_HASH] = {"x-modulus-hash", false, true, sizeof(struct pick), one_add, one_remove,
-                               modulus_match, hash_free, one_begin, NULL, NULL},
+                               modulus_match, nothing_free, one_begin, NULL, NULL},
     [EXCHANGE_RANDOM] = {"x-random", false, true, sizeof(struct pick), one_add, one_remove, random_match,
-                         hash_free, one_begin, NULL, NULL},
+                         nothing_free, one_begin, NULL, NULL},
     [EXCHANGE_LOCAL_RANDOM] = {"x-local-random", false, true, sizeof(struct pick), one_add, one_remove,
-                               random_match, hash_free, one_begin, local_takes, NULL},
+                               random_match, nothing_free, one_begin, local_takes, NULL},
     [EXCHANGE_RECENT_HISTORY] = {"x-recent-history", false, false, sizeof(struct spot), fanout_add,
                                  fanout_remove, fanout_match, fanout_free, NULL, NULL,
                                  history_arguments_valid},

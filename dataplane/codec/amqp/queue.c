@@ -78,10 +78,12 @@ bool on_queue_declare(struct amqp *c, struct channel *ch, const union value *arg
         return true;
     struct op *op = request_new(c, ch, OP_QUEUE_DECLARE, m->nowait.n);
     op->flags = declare_flags(m);
-    if (m->queue.s.len)
+    if (m->queue.s.len) {
         name_set(&op->name, m->queue.s);
-    else
-        random_name(c, "amq.gen-", &op->name), op->flags |= OP_UNNAMED;
+    } else {
+        random_name(c, "amq.gen-", &op->name);
+        op->flags |= OP_UNNAMED;
+    }
     op_arguments(op, m->arguments.s);
     op_send(c, op);
     return true;

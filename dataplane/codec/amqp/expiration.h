@@ -1,4 +1,5 @@
-/* The expiration property: a time to live in milliseconds, as text. */
+/* What is wrong with an expiration property: the rule is expiration_ms (router/properties.h), here are the
+ * words. */
 #pragma once
 
 #include <stdbool.h>

@@ -328,6 +328,22 @@ PERSISTENT = pika.BasicProperties(delivery_mode=2)
 TRANSIENT = pika.BasicProperties(delivery_mode=1)
 
 
+# What a client may find when the broker dies under it: pika turns some of these into its own, others not.
+GONE = (AMQPError, OSError, AssertionError, AttributeError, KeyError)
+
+
+@contextlib.contextmanager
+def until_it_dies():
+    """What is done in it ends when the broker dies, if not before."""
+    try:
+        yield
+    except GONE:
+        pass
+    except ValueError as error:  # pika's, if that is between connect() and getpeername()
+        if "getpeername() failed" not in str(error):
+            raise
+
+
 def shout(path, said):
     """Says it to a socket in the file system and goes, whatever comes of it."""
     with socket.socket(socket.AF_UNIX) as s:

@@ -17,18 +17,15 @@ import unittest
 import zlib
 
 import pika
-from pika.exceptions import AMQPError
 
 import tap
-from broker import GANNET_BENCH, SANITIZED, PERSISTENT, Broker, ready, take, until
+from broker import GANNET_BENCH, SANITIZED, PERSISTENT, Broker, ready, take, until, until_it_dies
 from runner import main
 
 KILLS = 9
 QUEUES = 3
 IN_FLIGHT = 100
 ACKS_A_BARRIER = 25
-# What a client may find when the broker dies under it: pika turns some of these into its own, others not.
-GONE = (AMQPError, OSError, AssertionError, AttributeError, KeyError)
 
 
 # ---- messages ----
@@ -184,9 +181,8 @@ class Crowd:
 
     def _run(self, client, parameters):
         try:
-            client.run(parameters)
-        except GONE:
-            pass
+            with until_it_dies():
+                client.run(parameters)
         except Exception as error:  # pylint: disable=broad-except
             self.failed.append(error)
 

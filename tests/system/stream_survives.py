@@ -4,16 +4,13 @@ import time
 import unittest
 
 import pika
-from pika.exceptions import AMQPError
 
-from broker import PATIENCE_S, TRANSIENT, Broker
+from broker import PATIENCE_S, TRANSIENT, Broker, until_it_dies
 from publish import Publishing, publish
 from runner import main
 
 KILLS = 4
 STREAM = {"x-queue-type": "stream"}
-# What a client may find when the broker dies under it.
-GONE = (AMQPError, OSError, AssertionError, AttributeError, KeyError)
 
 
 def declare(broker, name="s", **arguments):
@@ -157,10 +154,8 @@ class StreamSurvives(unittest.TestCase):
 
     @staticmethod
     def guarded(run, *args):
-        try:
+        with until_it_dies():
             run(*args)
-        except GONE:
-            pass
 
 
 if __name__ == "__main__":

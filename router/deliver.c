@@ -98,6 +98,8 @@ static void answer_get(struct router *router, struct queue *queue, struct op *op
     send(router, queue, op->front, to, head);
     if (op->flags & OP_NO_ACK)
         queue_kill(router, queue, head->seq, head->entry);
+    if (queue->shape)
+        shape_watch(router, queue);
     op->got = true;
     op->messages = to.ready;
     router_answer_now(router, op);

@@ -242,10 +242,8 @@ void writer_command(struct writer *w, enum journal_command_kind kind, uint64_t l
 {
     struct journal_command command = {
         .kind = (uint8_t)kind, .lsn = lsn, .bytes = bytes, .len = len, .tag = tag};
-    for (unsigned i = 0; ring_put(w->commands, &command, 1) == 0; i++) {
-        CHECK(i < 1000000);
+    while (ring_put(w->commands, &command, 1) == 0)
         writer_poll(w);
-    }
 }
 
 static void on_event(struct writer *w, const struct journal_event *event)

@@ -175,7 +175,7 @@ static void lend_buffer(struct front *front, uint8_t *buffer)
 
 static bool is_delayed(const struct command_publish *p)
 {
-    return (p->flags & PUBLISH_MARKED) && header_delay(span_of(p->bytes + p->headers_at, p->headers_len)) > 0;
+    return (p->flags & PUBLISH_MARKED) && header_delay(command_headers(p)) > 0;
 }
 
 static uint64_t routers_for(const struct host *host, const struct exchange_row *exchange,

@@ -65,12 +65,23 @@ struct command_publish {
     uint64_t seq; /* the publisher's own number, per channel, from 1 */
     uint64_t exchange;
     const uint8_t *bytes;
-    uint32_t properties_len;
+    uint32_t properties_len : 22; /* PROPERTIES_MAX at most */
+    uint32_t
+        headers_in : 10; /* where in the properties their header table stands, behind its length; 0: none */
     uint32_t body_at;
-    uint32_t body_len;                /* of the bytes lent here */
-    uint32_t total_len;               /* of the whole body, parts included */
-    uint32_t headers_at, headers_len; /* the header table, for exchanges that look at it; len 0 for none */
+    uint32_t body_len;   /* of the bytes lent here */
+    uint32_t total_len;  /* of the whole body, parts included */
+    uint32_t expiration; /* the property, in ms, and 1; 0: the properties must be read, if there are any */
+    uint16_t producer_at, number_at; /* own_headers.h: own_headers_pick; 0: the table must be read */
 };
+
+static_assert(PROPERTIES_MAX < 1 << 22, "properties_len");
+
+static inline struct span command_headers(const struct command_publish *p)
+{
+    const uint8_t *at = p->bytes + p->properties_at + p->headers_in;
+    return p->headers_in ? span_of(at, get_be32(at - 4)) : span_of(at, 0);
+}
 
 /* The list of more routing keys, mostly empty: each a length of four bytes, big-endian, and so many bytes. */
 static inline struct span command_copies(const struct command_publish *p)

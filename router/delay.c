@@ -21,8 +21,7 @@ void delay_become(struct queue *queue, uint64_t exchange)
 bool delay_wanted(const struct catalog_exchange *exchange, const struct publishing *p)
 {
     const struct command_publish *c = p->publish;
-    return exchange->delayed && (c->flags & PUBLISH_MARKED) &&
-           header_delay(span_of(c->bytes + c->headers_at, c->headers_len)) > 0;
+    return exchange->delayed && (c->flags & PUBLISH_MARKED) && header_delay(command_headers(c)) > 0;
 }
 
 static void watch(struct router *router, struct queue *queue)

@@ -41,7 +41,7 @@ static enum fetch ready_head(struct router *router, struct queue *queue, struct 
     enum fetch result = FETCH_THERE;
     while ((head->entry = index_head(&queue->index, &head->seq))) {
         enum death_reason why;
-        if (queue->shape && shape_is_over(router, queue, head->seq, &why)) {
+        if (queue->index.has_notes && queue->shape && shape_is_over(router, queue, head->seq, &why)) {
             shape_shed(router, queue, head->seq, head->entry, why);
             continue;
         }
@@ -65,7 +65,7 @@ static void send(struct router *router, struct queue *queue, unsigned front, str
     to.page = head->page->at;
     to.message = head->message;
     to.parts = head->entry->large ? fetch_parts(router, &queue->fetching) : NULL;
-    if (queue->shape)
+    if (queue->shape && queue->shape->tells)
         shape_annotate(queue, head->seq, 0, &to);
     index_deliver(&queue->index, head->seq, head->entry);
     queue->delivered++;

@@ -49,8 +49,7 @@ void history_become(struct queue *queue, const struct catalog_exchange *exchange
     int64_t length = LENGTH_DEFAULT;
     if (exchange && table_find(exchange->arguments, length_argument, &field))
         field_int(&field, &length);
-    shape_for_expiration(queue);
-    queue->shape->history = true;
+    shape_for_history(queue);
     queue->shape->settings.value[SETTING_LENGTH] = (uint64_t)length;
 }
 
@@ -72,8 +71,7 @@ bool history_takes(const struct queue *queue, const struct publishing *p)
     struct field field;
     bool no_store;
     (void)queue;
-    return !table_find(span_of(c->bytes + c->headers_at, c->headers_len), "x-recent-history-no-store",
-                       &field) ||
+    return !table_find(command_headers(c), "x-recent-history-no-store", &field) ||
            !field_bool(&field, &no_store) || !no_store;
 }
 

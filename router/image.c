@@ -105,8 +105,7 @@ static void replace(struct router *router, struct queue *queue, struct image_key
 void image_push(struct router *router, struct queue *queue, struct entry entry, const struct publishing *p)
 {
     const struct command_publish *c = p->publish;
-    struct span key =
-        key_of(queue, span_of(c->bytes, c->key_len), span_of(c->bytes + c->headers_at, c->headers_len));
+    struct span key = key_of(queue, span_of(c->bytes, c->key_len), command_headers(c));
     struct image_key *k = find_or_add(queue->stream->image, key);
     replace(router, queue, k, queue_push(router, queue, entry));
 }

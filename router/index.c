@@ -139,10 +139,11 @@ static bool is_nothing(struct entry_note note)
     return !note.expires && !note.attempts && !note.priority;
 }
 
-static void set_note(struct index_chunk *chunk, uint64_t seq, struct entry_note note)
+static void set_note(struct index *index, struct index_chunk *chunk, uint64_t seq, struct entry_note note)
 {
     if (!chunk->notes && is_nothing(note))
         return;
+    index->has_notes = true;
     if (!chunk->notes) {
         chunk->notes = calloc(CHUNK, sizeof *chunk->notes);
         CHECK(chunk->notes);
@@ -155,7 +156,7 @@ uint64_t index_push_noted(struct index *index, struct entry entry, struct entry_
     struct index_chunk *chunk = push(index, entry);
     uint64_t seq = index->tail - 1;
     if (index->noted)
-        set_note(chunk, seq, note);
+        set_note(index, chunk, seq, note);
     if (index->lanes)
         lanes_add(index->lanes, note.priority, seq, true);
     return seq;
@@ -171,7 +172,7 @@ void index_set_note(struct index *index, uint64_t seq, struct entry_note note)
 {
     struct index_chunk *chunk = chunk_of(index, seq);
     if (index->noted && chunk)
-        set_note(chunk, seq, note);
+        set_note(index, chunk, seq, note);
 }
 
 void index_order(struct index *index, uint8_t highest)

@@ -56,6 +56,7 @@ struct index {
     uint64_t ready, out;         /* entries in these states */
     uint64_t bytes, ready_bytes; /* of bodies: READY and OUT, and READY alone */
     bool noted;                  /* new entries get a note */
+    bool has_notes;              /* one that says something has been kept */
     struct lanes *lanes;         /* NULL: READY entries leave in order of their numbers; owned */
 };
 

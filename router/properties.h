@@ -26,10 +26,11 @@ enum {
     HAS_USER_ID = 1 << 4,
     HAS_APP_ID = 1 << 3,
     HAS_CLUSTER_ID = 1 << 2,
-    /* These three are not on the wire; they say that there is something to be looked at. */
+    /* These are not on the wire; they say that there is something to be looked at. */
     HAS_ODD_DELIVERY_MODE = 1 << 16, /* neither 1 nor 2 */
     HAS_COPIES = 1 << 17,            /* a header CC or BCC */
     HAS_X_HEADER = 1 << 18,          /* a header whose name begins with "x-" */
+    HAS_ODD_EXPIRATION = 1 << 19,    /* not a number of milliseconds */
 };
 
 enum { DELIVERY_TRANSIENT = 1, DELIVERY_PERSISTENT = 2 };
@@ -44,6 +45,7 @@ struct properties {
     struct span correlation_id, reply_to, expiration, message_id, user_id;
     struct own_headers own; /* valid if HAS_X_HEADER is set, */
     const char *wrong;      /* and nothing is wrong with them (own_headers.h) */
+    uint64_t expiration_ms; /* valid if its flag is set, and it isn't odd */
     uint64_t timestamp;     /* seconds since 1970, as the publisher said; valid if its flag is set */
 };
 

@@ -20,11 +20,6 @@
 #include "router/spot.h"
 #include "router/stream.h"
 
-static struct queue *queue_of(struct destination *destination)
-{
-    return container_of(destination, struct queue, destination);
-}
-
 /* A message that comes again is to meet with the same chance. */
 static uint64_t chance_of(const struct publishing *p)
 {
@@ -40,7 +35,7 @@ static void match_exchange(struct router *router, struct catalog_exchange *e, st
     struct message_facts facts = {
         .key = span_of(c->bytes, c->key_len),
         .copies = command_copies(c),
-        .headers = span_of(c->bytes + c->headers_at, c->headers_len),
+        .headers = command_headers(c),
         .properties = span_of(c->bytes + c->properties_at, c->properties_len),
         .chance = chance_of(p),
     };
@@ -335,7 +330,9 @@ void publish_read_own(struct publishing *p, struct numbering *numbering)
 {
     const struct command_publish *c = p->publish;
     *numbering = (struct numbering){0};
-    if (own_headers_read(span_of(c->bytes + c->headers_at, c->headers_len), &numbering->own))
+    if (c->producer_at)
+        own_headers_pick(command_headers(c).at, c->producer_at, c->number_at, &numbering->own);
+    else if (own_headers_read(command_headers(c), &numbering->own))
         numbering->own = (struct own_headers){0}; /* fronts have looked: this one came in another way */
     if (!p->vhost)
         numbering->own.seq = 0;
@@ -418,7 +415,7 @@ void router_on_publish(struct router *router, unsigned front, const struct comma
         .numbering = NULL,
     };
     struct numbering numbering;
-    if (publish->flags & PUBLISH_MARKED && publish->headers_len)
+    if (publish->flags & PUBLISH_MARKED && publish->headers_in)
         publish_read_own(&p, &numbering);
     if (e && (e->confirm_ram || e->confirm_disk))
         take_level(&p, e->confirm_ram);

@@ -53,6 +53,12 @@ struct queue {
     const struct policy *policy, *operator_policy; /* those that hold for it, or NULL */
 };
 
+/* Bindings lead to it: destinations that aren't exchanges are queues'. */
+static inline struct queue *queue_of(struct destination *destination)
+{
+    return container_of(destination, struct queue, destination);
+}
+
 struct queue *queue_new(struct router *router, uint32_t vhost, struct span name);
 /* Forgets everything: messages, bindings, consumers (which are told), and the queue. Writes no record. */
 void queue_delete(struct router *router, struct queue *queue);

@@ -35,7 +35,6 @@ static struct command_publish gather(struct router *router, const struct repost 
         CHECK(b->at);
     }
     put_span(put_span(put_span(b->at, r->key), r->properties), r->copies);
-    size_t headers_at = r->key.len + (size_t)(known.headers.at - r->properties.at);
     bool marked = known.flags & (HAS_EXPIRATION | HAS_PRIORITY | HAS_X_HEADER);
     return (struct command_publish){
         .flags = (uint8_t)((r->persistent ? PUBLISH_PERSISTENT : 0) | (r->copies.len ? PUBLISH_COPIES : 0) |
@@ -50,8 +49,7 @@ static struct command_publish gather(struct router *router, const struct repost 
         .body_at = (uint32_t)len,
         .body_len = (uint32_t)r->body.len,
         .total_len = (uint32_t)r->body.len,
-        .headers_at = (uint32_t)headers_at,
-        .headers_len = (uint32_t)known.headers.len,
+        .headers_in = known.headers.len ? (uint32_t)(known.headers.at - r->properties.at) : 0,
     };
 }
 
@@ -87,7 +85,7 @@ static bool publish_here(struct router *router, const struct repost *r, struct t
     else
         publish_match(router, e, &p);
     if (r->dead)
-        break_circles(&p, span_of(c.bytes + c.headers_at, c.headers_len));
+        break_circles(&p, command_headers(&c));
     if (p.to.count)
         split(router, &p, parts);
     bool routed = p.to.count != 0;

@@ -6,31 +6,25 @@
 #include "router/agent.h"
 #include "router/delay.h"
 #include "router/deliver.h"
-#include "router/history.h"
 #include "router/image.h"
 #include "router/lanes.h"
 #include "router/lapse.h"
-#include "router/properties.h"
 #include "router/stream.h"
 
 /* RabbitMQ 4's for quorum queues. */
 #define DELIVERY_LIMIT_DEFAULT 20u
 
-static struct queue *queue_of(struct destination *destination)
-{
-    return container_of(destination, struct queue, destination);
-}
-
 /* ---- alarms -------------------------------------------------------------------------------------- */
 
-/* What has come to its time leaves the head. */
-static void expire(struct router *router, struct queue *queue)
+void shape_expire(struct router *router, struct queue *queue)
 {
     uint64_t seq, now = router_wall_ms(router);
     struct entry *entry;
     if (queue->shape->delay)
         delay_expire(router, queue);
-    while (!queue->shape->delay && (entry = index_head(&queue->index, &seq))) {
+    if (queue->shape->delay || !queue->index.has_notes)
+        return;
+    while ((entry = index_head(&queue->index, &seq))) {
         uint64_t expires = index_note(&queue->index, seq).expires;
         if (!expires || expires > now)
             break;
@@ -41,7 +35,7 @@ static void expire(struct router *router, struct queue *queue)
 static void on_expiry(struct router *router, struct alarm *alarm)
 {
     struct queue *queue = container_of(alarm, struct shape, expiry)->queue;
-    expire(router, queue);
+    shape_expire(router, queue);
     shape_watch(router, queue);
 }
 
@@ -77,7 +71,7 @@ void shape_watch(struct router *router, struct queue *queue)
     struct shape *shape = queue->shape;
     uint64_t seq;
     bool set = shape->expiry.timer.place;
-    if (shape->delay || (set && !shape->mixed))
+    if (!queue->index.has_notes || shape->delay || (set && !shape->mixed))
         return; /* what is delayed is watched by the earliest, which is not the head */
     struct entry *entry = index_head(&queue->index, &seq);
     uint64_t expires = entry ? index_note(&queue->index, seq).expires : 0;
@@ -98,6 +92,17 @@ static struct shape *make(struct queue *queue)
     gaps_init(&shape->gaps);
     queue->index.noted = true;
     return queue->shape = shape;
+}
+
+/* What each message would else have to ask the settings for. */
+static void sum_up(struct shape *shape)
+{
+    const struct settings *s = &shape->settings;
+    uint64_t overflow = s->value[SETTING_OVERFLOW];
+    const struct stream *stream = shape->queue->stream;
+    shape->choosy = overflow == OVERFLOW_REJECT || overflow == OVERFLOW_REJECT_DLX || shape->history ||
+                    shape->delay || settings_has(s, SETTING_TTL) || (stream && !stream->image);
+    shape->tells = settings_type(s) == TYPE_QUORUM || s->value[SETTING_SEQUENCE] == 1;
 }
 
 /* Until everything is replayed priorities are only noted; then persist_replayed sorts. */
@@ -123,6 +128,7 @@ void shape_apply(struct router *router, struct queue *queue, const struct settin
         queue->stream->image = last_value ? image_new() : NULL;
         queue->index.noted = false;
     }
+    sum_up(shape);
     order(router, queue);
     if (router->recovering)
         return;
@@ -154,6 +160,14 @@ void shape_for_delay(struct queue *queue, struct delay *delay)
 {
     shape_for_expiration(queue);
     queue->shape->delay = delay;
+    sum_up(queue->shape);
+}
+
+void shape_for_history(struct queue *queue)
+{
+    shape_for_expiration(queue);
+    queue->shape->history = true;
+    sum_up(queue->shape);
 }
 
 void shapes_wake(struct router *router)
@@ -178,156 +192,6 @@ void shape_free(struct router *router, struct queue *queue)
     free(shape->delay);
     free(shape);
     queue->shape = NULL;
-}
-
-/* ---- a publish ----------------------------------------------------------------------------------- */
-
-static bool is_over(const struct queue *queue, uint64_t more, uint64_t bytes)
-{
-    const struct settings *s = &queue->shape->settings;
-    const struct index *index = &queue->index;
-    return index->ready + more > s->value[SETTING_LENGTH] ||
-           (s->value[SETTING_BYTES] != NO_LIMIT && index->ready_bytes + bytes > s->value[SETTING_BYTES]);
-}
-
-static bool has_dead_exchange(const struct queue *queue)
-{
-    return settings_has(&queue->shape->settings, SETTING_DEAD_EXCHANGE);
-}
-
-void marks_read(struct marks *marks, struct span properties)
-{
-    struct properties known;
-    *marks = (struct marks){.expiration_ms = NO_LIMIT};
-    if (!properties_read(properties, &known))
-        return;
-    marks->priority = known.priority;
-    int64_t delay = header_delay(known.headers);
-    marks->delay_ms = delay <= 0 ? 0 : (uint64_t)delay < EXPIRATION_MAX ? (uint64_t)delay : EXPIRATION_MAX;
-    if (!(known.flags & HAS_EXPIRATION) || !expiration_ms(known.expiration, &marks->expiration_ms))
-        marks->expiration_ms = NO_LIMIT;
-}
-
-/* Consumers that can take messages do so before a limit or a time counts. */
-static void deliver_first(struct router *router, struct queue *queue)
-{
-    if (queue->ready)
-        queue_deliver(router, queue, UINT32_MAX);
-}
-
-/* Of a full queue that refuses, the message goes nowhere; with reject-publish-dlx it goes through, to the
- * dead letters (shape_pushed). */
-static bool refuses(struct router *router, struct queue *queue, const struct publishing *p)
-{
-    uint64_t overflow = queue->shape->settings.value[SETTING_OVERFLOW], len = p->publish->total_len;
-    if ((overflow != OVERFLOW_REJECT && overflow != OVERFLOW_REJECT_DLX) || !is_over(queue, 1, len))
-        return false;
-    deliver_first(router, queue);
-    return is_over(queue, 1, len) && !(queue->ready && queue->index.ready == 0);
-}
-
-static bool takes(struct router *router, struct queue *queue, struct publishing *p)
-{
-    if (!refuses(router, queue, p))
-        return true;
-    p->refused = true;
-    return queue->shape->settings.value[SETTING_OVERFLOW] == OVERFLOW_REJECT_DLX && has_dead_exchange(queue);
-}
-
-/* A message with a number that is refused by one goes to no other: its number isn't taken, and when it comes
- * again those would get it twice. It goes to the dead letters of those that refuse it so, each time. */
-static size_t keep_refusing(struct router *router, struct publishing *p)
-{
-    size_t left = 0;
-    for (size_t i = 0; i < p->to.count; i++) {
-        struct queue *queue = queue_of(p->to.list[i]);
-        if (queue->shape && has_dead_exchange(queue) &&
-            queue->shape->settings.value[SETTING_OVERFLOW] == OVERFLOW_REJECT_DLX &&
-            refuses(router, queue, p))
-            p->to.list[left++] = p->to.list[i];
-    }
-    return left;
-}
-
-/* Most marked messages have headers for others, and are not looked at again. */
-static bool says_something(const struct publishing *p)
-{
-    const struct command_publish *c = p->publish;
-    const struct shape *first = p->to.count ? queue_of(p->to.list[0])->shape : NULL;
-    return get_be16(c->bytes + c->properties_at) & (HAS_EXPIRATION | HAS_PRIORITY) || (first && first->delay);
-}
-
-void shape_publish(struct router *router, struct publishing *p, struct marks *marks)
-{
-    const struct command_publish *c = p->publish;
-    size_t left = 0;
-    bool timed = false, marked = c->flags & PUBLISH_MARKED && says_something(p);
-    *marks = (struct marks){.expiration_ms = NO_LIMIT};
-    if (marked)
-        marks_read(marks, span_of(c->bytes + c->properties_at, c->properties_len));
-    for (size_t i = 0; i < p->to.count; i++) {
-        struct queue *queue = queue_of(p->to.list[i]);
-        if (marks->expiration_ms != NO_LIMIT)
-            shape_for_expiration(queue);
-        if (queue->shape && !takes(router, queue, p))
-            continue;
-        if (queue->shape && queue->shape->history && !history_takes(queue, p))
-            continue;
-        timed |=
-            marks->expiration_ms != NO_LIMIT ||
-            (queue->shape && (settings_has(&queue->shape->settings, SETTING_TTL) || queue->shape->delay)) ||
-            (queue->stream && !queue->stream->image);
-        p->to.list[left++] = p->to.list[i];
-    }
-    p->to.count = left;
-    if (p->refused && publish_number(p))
-        p->to.count = keep_refusing(router, p);
-    marks->arrival_ms = timed ? router_wall_ms(router) : 0;
-    p->marks = marks;
-}
-
-struct entry_note shape_note(const struct queue *queue, const struct marks *marks)
-{
-    struct entry_note note = {0};
-    const struct settings *s = &queue->shape->settings;
-    uint64_t ttl =
-        s->value[SETTING_TTL] < marks->expiration_ms ? s->value[SETTING_TTL] : marks->expiration_ms;
-    if (queue->shape->delay)
-        ttl = marks->delay_ms; /* its own expiration counts from when it has been delayed */
-    if (ttl != NO_LIMIT && marks->arrival_ms)
-        note.expires = marks->arrival_ms + ttl;
-    if (settings_has(s, SETTING_PRIORITY))
-        note.priority = marks->priority;
-    queue->shape->mixed |= marks->expiration_ms != NO_LIMIT;
-    return note;
-}
-
-/* seq: 0 if nothing is new, but something has come back. */
-void shape_pushed(struct router *router, struct queue *queue, uint64_t seq)
-{
-    uint64_t overflow = queue->shape->settings.value[SETTING_OVERFLOW], head;
-    if (queue->stream) {
-        stream_trim(router, queue->stream);
-        return;
-    }
-    bool drops = overflow == NO_LIMIT || overflow == OVERFLOW_DROP_HEAD;
-    if (queue->shape->delay) {
-        if (seq)
-            delay_add(router, queue, seq, index_note(&queue->index, seq).expires);
-        return;
-    }
-    if (is_over(queue, 0, 0))
-        deliver_first(router, queue);
-    if (!queue->ready)
-        expire(router, queue);
-    struct entry *entry = seq && !drops && is_over(queue, 0, 0) ? index_at(&queue->index, seq) : NULL;
-    if (entry)
-        shape_shed(router, queue, seq, entry, DEATH_MAXLEN);
-    while (drops && is_over(queue, 0, 0) && (entry = index_head(&queue->index, &head)))
-        shape_shed(router, queue, head, entry, DEATH_MAXLEN);
-    if (!seq) /* what has come back may go sooner than what the alarm was set for */
-        alarm_cancel(router, &queue->shape->expiry);
-    shape_watch(router, queue);
 }
 
 /* ---- a delivery ---------------------------------------------------------------------------------- */
@@ -390,7 +254,7 @@ void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct
 {
     if (reason == DEATH_EXPIRED || reason == DEATH_MAXLEN)
         note_gap(router, queue, seq, reason == DEATH_EXPIRED ? GAP_EXPIRED : GAP_MAXLEN);
-    if (has_dead_exchange(queue)) {
+    if (shape_has_dead_exchange(queue->shape)) {
         dead_letter_add(router, queue, seq, entry, reason);
         return;
     }

@@ -30,6 +30,8 @@ struct shape {
     struct settings settings;
     struct alarm expiry; /* the message at the head expires */
     bool mixed;          /* messages may not expire in the order in which they leave */
+    bool choosy;         /* not every message is taken, or it is noted when each came (shape_publish) */
+    bool tells;          /* deliveries carry more than the message (shape_annotate) */
     struct alarm idle;   /* the queue has been unused for long enough to be deleted */
     struct alarm retry;  /* a dead letter that found no queue is tried again */
     uint64_t used_ns;    /* when it was last used */
@@ -48,10 +50,18 @@ void shape_free(struct router *router, struct queue *queue);
 void shape_for_expiration(struct queue *queue);
 /* It is one where messages wait: takes over delay. */
 void shape_for_delay(struct queue *queue, struct delay *delay);
+/* It is what an exchange remembers. */
+void shape_for_history(struct queue *queue);
 /* At the first poll: what was recovered begins to live. */
 void shapes_wake(struct router *router);
 
-/* ---- a publish (publish.c) ----------------------------------------------------------------------- */
+static inline bool shape_has_dead_exchange(const struct shape *shape)
+{
+    return settings_has(&shape->settings, SETTING_DEAD_EXCHANGE);
+}
+
+/* ---- a publish (shape_publish.c, for publish.c)
+ * ----------------------------------------------------------------------- */
 
 /* What the properties say; nothing of none. */
 void marks_read(struct marks *marks, struct span properties);
@@ -72,6 +82,8 @@ bool shape_due(const struct router *router, const struct queue *queue);
 /* Whether the READY message may not be delivered any more, and why not. */
 bool shape_is_over(const struct router *router, const struct queue *queue, uint64_t seq,
                    enum death_reason *why);
+/* What has come to its time leaves the head. */
+void shape_expire(struct router *router, struct queue *queue);
 /* The message leaves, and not to a consumer. */
 void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry,
                 enum death_reason reason);

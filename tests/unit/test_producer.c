@@ -92,8 +92,7 @@ static void publish(struct world *w, struct sent s)
         .properties_at = (uint16_t)(properties - bytes),
         .properties_len = (uint32_t)(at - properties),
         .body_at = (uint32_t)(at - bytes),
-        .headers_at = (uint32_t)(headers - bytes),
-        .headers_len = (uint32_t)(at - headers),
+        .headers_in = (uint32_t)(headers - properties),
     };
     router_on_publish(w->router, 0, &c);
 }

@@ -132,9 +132,12 @@ static inline enum scan send_whole(struct amqp *c, struct channel *ch, const str
         .body_at = (uint32_t)(w->body.at - w->key.at),
         .body_len = (uint32_t)w->body.len,
         .total_len = (uint32_t)w->body.len,
-        .headers_at = (uint32_t)(p.headers.at - w->key.at),
-        .headers_len = (uint32_t)p.headers.len,
+        .headers_in = p.headers.len ? (uint32_t)(p.headers.at - w->properties.at) : 0,
     };
+    if (p.flags & HAS_EXPIRATION && p.expiration_ms < UINT32_MAX)
+        publish.expiration = (uint32_t)p.expiration_ms + 1;
+    if (p.flags & HAS_X_HEADER)
+        own_headers_place(&p.own, p.headers, &publish.producer_at, &publish.number_at);
     return publisher_send(c, ch, row, &publish, NULL) ? SCAN_WHOLE : SCAN_WAIT;
 }
 
@@ -202,9 +205,9 @@ bool properties_allowed(struct amqp *c, struct channel *ch, const struct propert
         amqp_fail(c, ch, ERR_PRECONDITION_FAILED,
                   "user_id property set to '%.*s' but authenticated user was '%.*s'", TEXT_OF(p->user_id),
                   TEXT_OF(user));
-    else if ((p->flags & HAS_EXPIRATION) && !expiration_valid(p->expiration, why, sizeof why))
+    else if (p->flags & HAS_ODD_EXPIRATION)
         amqp_fail(c, ch, ERR_PRECONDITION_FAILED, "invalid expiration '%.*s': %s", TEXT_OF(p->expiration),
-                  why);
+                  expiration_fault(p->expiration, why, sizeof why));
     else if ((p->flags & HAS_REPLY_TO) && reply_to_named(p->reply_to) && !ch->reply_queue.len)
         amqp_fail(c, ch, ERR_PRECONDITION_FAILED, "fast reply consumer does not exist");
     else if (p->flags & HAS_ODD_DELIVERY_MODE)

@@ -27,11 +27,8 @@ static void say_leftover(struct span rest, char *why, size_t size)
     memcpy(why + n, "\"}", 3);
 }
 
-bool expiration_valid(struct span text, char *why, size_t size)
+const char *expiration_fault(struct span text, char *why, size_t size)
 {
-    uint64_t ms;
-    if (expiration_ms(text, &ms))
-        return true;
     bool negative = text.len && text.at[0] == '-';
     size_t sign = negative || (text.len && text.at[0] == '+');
     struct span digits = span_of(text.at + sign, digits_from(text, sign));
@@ -46,5 +43,5 @@ bool expiration_valid(struct span text, char *why, size_t size)
         snprintf(why, size, "{value_negative,-%.*s}", (int)digits.len, (const char *)digits.at);
     else
         snprintf(why, size, "{value_too_large,%.*s}", (int)digits.len, (const char *)digits.at);
-    return false;
+    return why;
 }

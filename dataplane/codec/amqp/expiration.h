@@ -2,10 +2,9 @@
  * words. */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/span.h"
 
-/* False if it isn't one; why: in RabbitMQ's words. */
-bool expiration_valid(struct span text, char *why, size_t size);
+/* Of one that is odd: into why, in RabbitMQ's words; returns why. */
+const char *expiration_fault(struct span text, char *why, size_t size);

@@ -69,8 +69,7 @@ static struct command_publish publish_of(const struct piece *piece)
         .body_at = piece->key_len + piece->properties_len + piece->copies_len,
         .body_len = piece->body_len,
         .total_len = piece->total_len,
-        .headers_at = piece->key_len + piece->headers_at,
-        .headers_len = piece->headers_len,
+        .headers_in = piece->headers_len ? piece->headers_at : 0,
     };
 }
 

@@ -67,9 +67,9 @@ bool properties_allowed(struct amqp *c, struct channel *ch, const struct propert
 /* Whether properties_allowed has something to look at. */
 static inline bool properties_special(const struct properties *p)
 {
-    uint64_t ms;
-    return p->flags & (HAS_REPLY_TO | HAS_USER_ID | HAS_ODD_DELIVERY_MODE | HAS_COPIES) ||
-           (p->flags & HAS_EXPIRATION && !expiration_ms(p->expiration, &ms)) || p->wrong;
+    return p->flags &
+               (HAS_REPLY_TO | HAS_USER_ID | HAS_ODD_DELIVERY_MODE | HAS_ODD_EXPIRATION | HAS_COPIES) ||
+           p->wrong;
 }
 /* The PUBLISH_* that follow from the properties. */
 static inline uint8_t properties_publish_flags(const struct properties *p)

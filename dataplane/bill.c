@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/ring.h"
+#include "listener_kinds.h"
 #include "network.h"
 #include "router/router.h"
 
@@ -48,7 +49,7 @@ void bill_print(const struct config *config, const struct placement *placement, 
     sum += line("rings between agents", ring_count, (uint64_t)RING_SLOTS * RING_ENTRY_BYTES);
     sum += line("frames begun by connections, not complete", config->connections_max, frame);
     sum += line("output waiting for connections", config->connections_max, OUTPUT_HIGH_BYTES);
-    if (config->listeners_amqps.count)
+    if (listener_wants(config, LAYER_TLS))
         sum += line("TLS: keys, and output that is encrypted", config->connections_max, TLS_CONNECTION_BYTES);
     log_line(LOG_INFO, "memory", "%-44s %9s if every connection does its worst at once", "total",
              text(sum, total));

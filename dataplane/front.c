@@ -45,39 +45,6 @@ void front_free_op(struct front *front, struct op *op)
     front->ops = op;
 }
 
-static uint64_t taken(const struct front *front, unsigned router)
-{
-    const struct link *link = &front->router[router];
-    return front->sent[router] - link_pending(link) - ring_waiting(link->ring);
-}
-
-static bool all_taken(const struct front *front, const uint64_t *sent)
-{
-    for (unsigned r = 0; r < front->options.routers; r++)
-        if (taken(front, r) < sent[r])
-            return false;
-    return true;
-}
-
-/* Receive buffers and bodies whose commands every router has taken may be used again. */
-static void take_back_lent(struct front *front)
-{
-    for (struct lent_row *row; (row = fifo_oldest(&front->lent)) && all_taken(front, row->sent);) {
-        if (row->buffer) {
-            size_t *length = (size_t *)(void *)row->buffer - 1;
-            front->buffer_bytes -= *length;
-            free(length);
-        } else {
-            struct transport *t = front->port[row->port].transport;
-            t->ops->rx_release(t, row->epoch);
-        }
-        fifo_drop_oldest(&front->lent);
-    }
-    /* Nothing points anywhere: the buffers in use are begun anew, while they are in the cache. */
-    if (!front->lent.count && ports_in_use(front) && all_taken(front, front->sent))
-        ports_release_all(front);
-}
-
 /* ---- connections ---------------------------------------------------------------------------------- */
 
 void front_touch(struct host *host)
@@ -402,7 +369,7 @@ unsigned front_poll(struct front *front, uint64_t now_ns)
 {
     front->now_ns = now_ns;
     unsigned work = front_take_events(front);
-    take_back_lent(front);
+    lent_take_back(front);
     if (front->leftovers)
         look_at_leftovers(front);
     if (front->parked)
@@ -462,14 +429,6 @@ bool front_stopped(const struct front *front)
     return front->stats.connections == 0;
 }
 
-static void free_lent_buffers(struct front *front)
-{
-    for (struct lent_row *row; (row = fifo_oldest(&front->lent)); fifo_drop_oldest(&front->lent))
-        if (row->buffer)
-            free((size_t *)(void *)row->buffer - 1);
-    fifo_free(&front->lent);
-}
-
 void front_unplug(struct front *front)
 {
     for (uint32_t i = 0; i < front->conns.count; i++)
@@ -485,7 +444,7 @@ void front_unplug(struct front *front)
 void front_free(struct front *front)
 {
     front_drain(front);
-    free_lent_buffers(front);
+    lent_free(front);
     for (struct op *op; (op = front->ops); free(op))
         front->ops = op->next;
     for (unsigned r = 0; r < front->options.routers; r++)

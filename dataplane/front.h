@@ -36,7 +36,7 @@ void front_unplug(struct front *front);
 void front_free(struct front *front);
 
 /* A front may have several transports, each a port of its own: sockets, our own TCP, TLS over either. */
-enum { FRONT_PORTS_MAX = 4 };
+enum { FRONT_PORTS_MAX = 8 };
 
 /* What the next transport calls up into; the transport is made with it and then given to the front, which
  * frees it. Before the first poll; a transport is attached before the upcalls for the next are asked for. The

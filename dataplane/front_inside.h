@@ -79,6 +79,8 @@ struct front {
     uint64_t sent[ROUTERS_MAX]; /* commands ever given to the link */
     FIFO(struct lent_row) lent;
     uint64_t buffer_bytes; /* of host_buffer memory in use */
+    uint8_t *scratch;      /* of host_scratch: a buffer, or NULL */
+    size_t scratch_room, scratch_used;
     struct exchange_table exchanges;
     uint8_t gate[ROUTERS_MAX]; /* GATE_* that are shut, by router */
     bool gates_changed;

@@ -7,6 +7,7 @@
 #include "broker.h"
 #include "command_line.h"
 #include "config.h"
+#include "listener_kinds.h"
 #include "network.h"
 #include "placement.h"
 #include "worker.h"
@@ -29,8 +30,8 @@ struct gannetd {
     struct broker *broker;
     struct network *network; /* NULL: no listener is DPDK's */
     struct tls_context *tls_context[FRONTS_MAX];
-    /* [under TLS]; NULL: no listener is its */
-    struct transport *transport[NET_TRANSPORTS][2][FRONTS_MAX];
+    /* By their layers; NULL: no listener is its. */
+    struct transport *transport[NET_TRANSPORTS][LAYERS][FRONTS_MAX];
     struct workers *workers;
     struct control *control;
 };

@@ -166,13 +166,6 @@ static bool can_send(struct host *host, uint64_t routers, uint8_t flags)
     return host->waits == WAIT_NOTHING;
 }
 
-static void lend_buffer(struct front *front, uint8_t *buffer)
-{
-    struct lent_row *row = fifo_add(&front->lent);
-    row->buffer = buffer;
-    memcpy(row->sent, front->sent, sizeof row->sent[0] * front->options.routers);
-}
-
 static bool is_delayed(const struct command_publish *p)
 {
     return (p->flags & PUBLISH_MARKED) && header_delay(command_headers(p)) > 0;
@@ -213,7 +206,7 @@ unsigned host_publish(struct host *host, const struct exchange_row *exchange, st
     }
     front->published_to = routers;
     if (owned)
-        lend_buffer(front, owned);
+        lent_add(front, owned);
     return count;
 }
 
@@ -232,33 +225,8 @@ bool host_part(struct host *host, uint64_t routers, struct command_part *part, v
     for (uint64_t left = routers; left; left &= left - 1)
         front_command(front, (unsigned)__builtin_ctzll(left))->part = *part;
     if (owned)
-        lend_buffer(front, owned);
+        lent_add(front, owned);
     return true;
-}
-
-/* The length stands before the buffer. */
-uint8_t *host_buffer(struct host *host, size_t bytes)
-{
-    struct front *front = host->front;
-    if (front->buffer_bytes + bytes > front->options.buffer_bytes)
-        return NULL;
-    size_t *buffer = malloc(sizeof *buffer + bytes);
-    CHECK(buffer);
-    *buffer = bytes;
-    front->buffer_bytes += bytes;
-    return (uint8_t *)(buffer + 1);
-}
-
-static void free_buffer(struct front *front, uint8_t *buffer)
-{
-    size_t *length = (size_t *)(void *)buffer - 1;
-    front->buffer_bytes -= *length;
-    free(length);
-}
-
-void host_buffer_free(struct host *host, uint8_t *buffer)
-{
-    free_buffer(host->front, buffer);
 }
 
 /* ---- the rest ------------------------------------------------------------------------------------ */

@@ -5,8 +5,8 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "codec/codecs.h"
 #include "gannetd.h"
+#include "listener_kinds.h"
 #include "transport/socket.h"
 #include "transport/transport_tcp.h"
 #include "transport/transport_tls.h"
@@ -16,11 +16,6 @@ enum {
     ADDRESS_MS = 2000,     /* a broker just killed lets go of its address within */
     HANDSHAKES_MAX = 1024, /* of TLS, under way at once on a front */
 };
-
-static const struct text_list *list(const struct gannetd *g, bool tls)
-{
-    return tls ? &g->config->listeners_amqps : &g->config->listeners_amqp;
-}
 
 /* ---- are they free? ----------------------------------------------------------------------------------- */
 
@@ -50,7 +45,10 @@ static bool all_free(const struct gannetd *g, const struct text_list *addresses,
 
 bool listeners_free(const struct gannetd *g, char *error, size_t error_size)
 {
-    return all_free(g, list(g, false), error, error_size) && all_free(g, list(g, true), error, error_size);
+    for (unsigned k = 0; k < LISTENER_KINDS; k++)
+        if (!all_free(g, listener_addresses(g->config, &listener_kinds[k]), error, error_size))
+            return false;
+    return true;
 }
 
 /* ---- transports -----------------------------------------------------------------------------------------
@@ -89,19 +87,19 @@ static struct transport *new_tls(const struct gannetd *g, unsigned front, enum n
     return tls;
 }
 
-static bool attach(struct gannetd *g, unsigned i, enum net_transport kind, bool tls, char *error,
+static bool attach(struct gannetd *g, unsigned i, enum net_transport kind, unsigned layers, char *error,
                    size_t error_size)
 {
     struct front *front = g->broker->front[i];
-    if (!network_wants(g->config, kind, tls))
+    if (!network_wants(g->config, kind, layers))
         return true;
     struct transport_user up = front_transport_user(front);
-    struct transport *transport =
-        tls ? new_tls(g, i, kind, up, error, error_size) : new_plain(g, i, kind, up, error, error_size);
+    struct transport *transport = layers & LAYER_TLS ? new_tls(g, i, kind, up, error, error_size)
+                                                     : new_plain(g, i, kind, up, error, error_size);
     if (!transport)
         return false;
     front_attach(front, transport);
-    g->transport[kind][tls][i] = transport;
+    g->transport[kind][layers][i] = transport;
     return true;
 }
 
@@ -109,8 +107,9 @@ bool listeners_attach(struct gannetd *g, char *error, size_t error_size)
 {
     for (unsigned i = 0; i < g->placement.fronts; i++)
         for (unsigned kind = 0; kind < NET_TRANSPORTS; kind++)
-            if (!attach(g, i, kind, false, error, error_size) || !attach(g, i, kind, true, error, error_size))
-                return false;
+            for (unsigned layers = 0; layers < LAYERS; layers++)
+                if (!attach(g, i, kind, layers, error, error_size))
+                    return false;
     return true;
 }
 
@@ -118,31 +117,31 @@ bool listeners_attach(struct gannetd *g, char *error, size_t error_size)
  */
 
 /* port: of the address, as the first front got it; the others share it. */
-static bool listen_on(struct transport *transport, unsigned front, bool tls, const char *address,
-                      uint16_t *port, char *error, size_t error_size)
+static bool listen_on(struct transport *transport, unsigned front, const struct listener_kind *kind,
+                      const char *address, uint16_t *port, char *error, size_t error_size)
 {
     char same[ADDRESS_TEXT];
     const char *colon = strrchr(address, ':');
     if (front > 0)
         snprintf(same, sizeof same, "%.*s:%u", (int)(colon - address), address, *port);
-    if (transport->ops->listen(transport, front > 0 ? same : address, CODEC_AMQP, port, error, error_size) <
+    if (transport->ops->listen(transport, front > 0 ? same : address, kind->codec, port, error, error_size) <
         0)
         return false;
     if (front == 0)
-        log_line(LOG_INFO, "main", "%s%s listens on %.*s:%u", codecs[CODEC_AMQP]->name, tls ? "s" : "",
-                 (int)(colon - address), address, *port);
+        log_line(LOG_INFO, "main", "%s listens on %.*s:%u", kind->name, (int)(colon - address), address,
+                 *port);
     return true;
 }
 
-static bool listen_all(struct gannetd *g, bool tls, char *error, size_t error_size)
+static bool listen_all(struct gannetd *g, const struct listener_kind *kind, char *error, size_t error_size)
 {
-    const struct text_list *addresses = list(g, tls);
+    const struct text_list *addresses = listener_addresses(g->config, kind);
     for (unsigned a = 0; a < addresses->count; a++) {
         uint16_t port = 0;
         const char *address;
-        enum net_transport kind = network_of(g->config, addresses->item[a], &address);
+        enum net_transport net = network_of(g->config, addresses->item[a], &address);
         for (unsigned i = 0; i < g->placement.fronts; i++)
-            if (!listen_on(g->transport[kind][tls][i], i, tls, address, &port, error, error_size))
+            if (!listen_on(g->transport[net][kind->layers][i], i, kind, address, &port, error, error_size))
                 return false;
     }
     return true;
@@ -150,5 +149,8 @@ static bool listen_all(struct gannetd *g, bool tls, char *error, size_t error_si
 
 bool listeners_open(struct gannetd *g, char *error, size_t error_size)
 {
-    return listen_all(g, false, error, error_size) && listen_all(g, true, error, error_size);
+    for (unsigned k = 0; k < LISTENER_KINDS; k++)
+        if (!listen_all(g, &listener_kinds[k], error, error_size))
+            return false;
+    return true;
 }

@@ -9,6 +9,7 @@
 #include "base/crc32c.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "listener_kinds.h"
 #include "network_inside.h"
 #include "tcp/device_dpdk.h"
 #include "tcp/device_pcap.h"
@@ -36,9 +37,10 @@ enum net_transport network_of(const struct config *config, const char *item, con
     return (enum net_transport)transport;
 }
 
-bool network_wants(const struct config *config, enum net_transport transport, bool tls)
+static bool any_of(const struct config *config, const struct listener_kind *kind,
+                   enum net_transport transport)
 {
-    const struct text_list *list = tls ? &config->listeners_amqps : &config->listeners_amqp;
+    const struct text_list *list = listener_addresses(config, kind);
     const char *address;
     for (unsigned i = 0; i < list->count; i++)
         if (network_of(config, list->item[i], &address) == transport)
@@ -46,9 +48,20 @@ bool network_wants(const struct config *config, enum net_transport transport, bo
     return false;
 }
 
+bool network_wants(const struct config *config, enum net_transport transport, unsigned layers)
+{
+    for (unsigned k = 0; k < LISTENER_KINDS; k++)
+        if (listener_kinds[k].layers == layers && any_of(config, &listener_kinds[k], transport))
+            return true;
+    return false;
+}
+
 bool network_uses(const struct config *config, enum net_transport transport)
 {
-    return network_wants(config, transport, false) || network_wants(config, transport, true);
+    for (unsigned k = 0; k < LISTENER_KINDS; k++)
+        if (any_of(config, &listener_kinds[k], transport))
+            return true;
+    return false;
 }
 
 /* ---- what options say of each other ------------------------------------------------------------------ */
@@ -176,9 +189,10 @@ bool network_check(const struct config *config, char *error, size_t error_size)
         return true;
     if (!check_addresses(config, error, error_size) || !check_gateways(config, error, error_size))
         return false;
-    if (!check_listeners(config, "listeners.amqp", &config->listeners_amqp, error, error_size) ||
-        !check_listeners(config, "listeners.amqps", &config->listeners_amqps, error, error_size))
-        return false;
+    for (unsigned k = 0; k < LISTENER_KINDS; k++)
+        if (!check_listeners(config, listener_kinds[k].key, listener_addresses(config, &listener_kinds[k]),
+                             error, error_size))
+            return false;
     for (unsigned i = 0; i < config->dpdk_address.count; i++)
         if (strchr(config->dpdk_address.item[i], ':') && config->dpdk_mtu < 1280)
             return refuse(error, error_size, "dpdk.mtu: IPv6 (%s) needs 1280 or more, not %llu",

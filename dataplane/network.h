@@ -19,8 +19,8 @@ struct stack;
 
 /* What carries a listener, and its address without the word that says so. */
 enum net_transport network_of(const struct config *config, const char *item, const char **address);
-/* Whether any listener is carried so, plain or under TLS; either. */
-bool network_wants(const struct config *config, enum net_transport transport, bool tls);
+/* Whether any listener is carried so, with these layers (listener_kinds.h); with any. */
+bool network_wants(const struct config *config, enum net_transport transport, unsigned layers);
 bool network_uses(const struct config *config, enum net_transport transport);
 /* What options say of each other. Returns false with one sentence in error. */
 bool network_check(const struct config *config, char *error, size_t error_size);

@@ -1,5 +1,6 @@
 #include "tls.h"
 
+#include "listener_kinds.h"
 #include "transport/tls_context.h"
 
 static struct tls_settings settings(const struct config *config)
@@ -19,7 +20,7 @@ bool tls_contexts_make(const struct config *config, struct tls_context **context
                        size_t error_size)
 {
     const struct tls_settings all = settings(config);
-    if (config->listeners_amqps.count == 0)
+    if (!listener_wants(config, LAYER_TLS))
         return true;
     for (unsigned i = 0; i < n; i++) {
         contexts[i] = tls_context_new(&all, i ? contexts[0] : NULL, error, error_size);

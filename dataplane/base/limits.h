@@ -25,17 +25,20 @@
 #define CONSUMER_PRIORITIES_MAX 256u
 
 #ifndef GANNET_TINY
-#define RING_SLOTS        4096u       /* entries between two agents, one way; a power of two */
-#define PAGE_BYTES        (1u * MIB)  /* a log page: unit of memory, of write and of read-back */
-#define SEGMENT_BYTES     (64u * MIB) /* a journal segment file */
-#define INLINE_BODY_MAX   (64u * KIB) /* a body up to this is one PUBLISH; a larger one comes in parts */
-#define PARTS_MAX         4096u       /* parts of one message */
-#define FRAME_BYTES_MAX   (128u * KIB)
-#define CHANNELS_MAX      2047u
-#define UNACKED_MAX       (1024u * 1024u) /* deliveries of one channel that its client has not answered for */
-#define ROUTES_MAX        4096u           /* durable queues named by one record; more take another record */
-#define RX_CHUNK_BYTES    (1u * MIB)      /* a receive chunk, shared by the connections of a front */
-#define RX_CHUNKS         16u
+#define RING_SLOTS      4096u       /* entries between two agents, one way; a power of two */
+#define PAGE_BYTES      (1u * MIB)  /* a log page: unit of memory, of write and of read-back */
+#define SEGMENT_BYTES   (64u * MIB) /* a journal segment file */
+#define INLINE_BODY_MAX (64u * KIB) /* a body up to this is one PUBLISH; a larger one comes in parts */
+#define PARTS_MAX       4096u       /* parts of one message */
+#define FRAME_BYTES_MAX (128u * KIB)
+#define CHANNELS_MAX    2047u
+#define UNACKED_MAX     (1024u * 1024u) /* deliveries of one channel that its client has not answered for */
+#define ROUTES_MAX      4096u           /* durable queues named by one record; more take another record */
+#define RX_CHUNK_BYTES  (1u * MIB)      /* a receive chunk, shared by the connections of a front */
+#define RX_CHUNKS       16u
+#define SCRATCH_BYTES                                                                                        \
+    (256u * KIB)                     /* of a front, for publishes that don't stand in the input as they must \
+                                      */
 #define OUTPUT_HIGH_BYTES (1u * MIB) /* a connection with more to send than this is not read from */
 #define CONSUMER_WINDOW   (1u * MIB) /* bytes in flight to one consumer */
 #define WRITES_IN_FLIGHT  4u         /* journal writes under way at once */
@@ -60,6 +63,7 @@
 #define ROUTES_MAX        8u
 #define RX_CHUNK_BYTES    (32u * KIB)
 #define RX_CHUNKS         3u
+#define SCRATCH_BYTES     (4u * KIB)
 #define OUTPUT_HIGH_BYTES (8u * KIB)
 #define CONSUMER_WINDOW   (2u * KIB)
 #define WRITES_IN_FLIGHT  2u

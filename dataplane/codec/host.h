@@ -106,6 +106,15 @@ bool host_part(struct host *host, uint64_t routers, struct command_part *part, v
 uint8_t *host_buffer(struct host *host, size_t bytes);
 void host_buffer_free(struct host *host, uint8_t *buffer);
 
+/*
+ * Room for what a publish is to point at and doesn't stand in the input as it must: key, properties and a
+ * small body, one behind the other. Valid until the routers have seen the publish, if it is kept then; else
+ * the next call may give the same room again. NULL: the front's bound is met.
+ */
+uint8_t *host_scratch(struct host *host, size_t bytes);
+/* The publish that points at the first `bytes` of it has been sent. */
+void host_scratch_keep(struct host *host, size_t bytes);
+
 void host_settle(struct host *host, unsigned router, uint64_t queue, uint64_t seq, uint32_t count,
                  enum settle how, uint64_t consumer);
 /* Adds to the consumer's window; flags: CREDIT_PAUSE, or 0. */

@@ -215,7 +215,7 @@ TABLES = [
         (r"\b{0}\b", ["journal/*.c"], "no journal sends it"),
     ]),
     ("dataplane/options.def", r"\A", r"\Z", r"(?m)^OPTION\((\w+),", [
-        (r"[.>]{0}\b", ["dataplane/*.c", "dataplane/*.h"], "nothing depends on it"),
+        (r"[.>]{0}\b|struct config, {0}\)", ["dataplane/*.c", "dataplane/*.h"], "nothing depends on it"),
     ]),
     ("dataplane/stats.def", r"\A", r"\Z", r"(?m)^STAT\((\w+), (\w+),", [
         (r"\bstats\.{1}\b", ["dataplane/*.c", "router/*.c"], "nobody counts it"),

@@ -86,6 +86,7 @@ void fake_host_free(struct host *host)
     CHECK(host->buffers == 0);
     CHECK(host->ops_alive == 0);
     fake_forget(host);
+    free(host->scratch);
     free(host->publish);
     free(host->part);
     free(host->settle);
@@ -319,6 +320,23 @@ void host_buffer_free(struct host *host, uint8_t *buffer)
     host->buffer_bytes -= start[0];
     host->buffers--;
     free(start);
+}
+
+/* Fresh each time, so that writing beyond it is seen; publishes are copied when they are sent. */
+uint8_t *host_scratch(struct host *host, size_t bytes)
+{
+    if (host->buffer_bytes + bytes > host->buffers_most)
+        return NULL;
+    free(host->scratch);
+    host->scratch = malloc(bytes);
+    CHECK(host->scratch);
+    host->scratch_bytes = bytes;
+    return host->scratch;
+}
+
+void host_scratch_keep(struct host *host, size_t bytes)
+{
+    CHECK(bytes <= host->scratch_bytes);
 }
 
 /* One line for each delivery: how they were gathered depends on turns. */

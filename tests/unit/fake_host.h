@@ -78,6 +78,8 @@ struct host {
     bool closed;
     uint64_t wake_ns, published_to;
     size_t buffers, buffer_bytes, ops_alive;
+    uint8_t *scratch;
+    size_t scratch_bytes;
     uint8_t buffer[FAKE_BUFFER]; /* host_reserve's */
     size_t reserved;
 };

@@ -76,6 +76,7 @@ static struct front *make_front(struct broker *broker, const struct broker_optio
         .connections_max = options->connections_max,
         .buffer_bytes = options->memory_budget / 4 / broker->fronts,
         .seed = seed,
+        .epoch_ns = options->epoch_ns,
     };
     for (unsigned r = 0; r < broker->routers; r++) {
         o.to_router[r] = w->to_router[index][r];

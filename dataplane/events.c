@@ -37,13 +37,14 @@ static void undo_op(struct front *front, unsigned router, struct op *op)
         return;
     }
     bool consumed = op->kind == OP_CONSUME && op->error == ERR_NONE;
+    bool attached = op->kind == OP_SESSION_ATTACH && op->error == ERR_NONE;
     bool declared = op->kind == OP_QUEUE_DECLARE && op->error == ERR_NONE && (op->flags & OP_EXCLUSIVE);
-    if (!consumed && !declared) {
+    if (!consumed && !declared && !attached) {
         front_free_op(front, op);
         return;
     }
-    op->kind = consumed ? OP_CANCEL : OP_QUEUE_DELETE;
-    op->flags = consumed ? 0 : OP_OF_OWNER;
+    op->kind = consumed ? OP_CANCEL : attached ? OP_SESSION_DETACH : OP_QUEUE_DELETE;
+    op->flags = declared ? OP_OF_OWNER : 0;
     front_command(front, router)->op = (struct command_op){.kind = COMMAND_OP, .op = op};
 }
 

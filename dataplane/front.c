@@ -41,6 +41,7 @@ void front_free_op(struct front *front, struct op *op)
 {
     free((void *)(uintptr_t)op->arguments.at);
     free(op->list);
+    free(op->will);
     op->next = front->ops;
     front->ops = op;
 }

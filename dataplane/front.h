@@ -26,6 +26,7 @@ struct front_options {
     uint32_t connections_max;
     uint64_t buffer_bytes; /* bound of host_buffer memory: bodies being put together and open transactions */
     uint64_t seed;         /* for host_random */
+    uint64_t epoch_ns;     /* since 1970, when the clock of front_poll was 0 */
 };
 
 struct front *front_new(const struct front_options *options);

@@ -97,6 +97,7 @@ static struct broker_options broker_options(const struct gannetd *g)
                  .channel_max = (uint16_t)config->amqp_channel_max,
                  .heartbeat_s = (uint16_t)((config->amqp_heartbeat + 999) / 1000),
                  .handshake_ms = (uint32_t)config->handshake_timeout,
+                 .anonymous = config->mqtt_anonymous,
                  .max_message_size = (uint32_t)config->max_message_size,
                  .consumers_max = (uint32_t)config->consumers_max},
         .connections_max = g->connections_max,

@@ -39,6 +39,11 @@ uint64_t host_now(const struct host *host)
     return host->front->now_ns;
 }
 
+uint64_t host_wall_ms(const struct host *host)
+{
+    return (host->front->options.epoch_ns + host->front->now_ns) / 1000000;
+}
+
 uint64_t host_random(struct host *host)
 {
     return prng_next(&host->front->prng);
@@ -76,6 +81,12 @@ const struct host_options *host_options(const struct host *host)
 bool host_login(struct host *host, struct span user, struct span password)
 {
     return access_login(host->front->options.access, user, password, host_peer_is_loopback(host));
+}
+
+bool host_login_guest(struct host *host, struct span *user)
+{
+    *user = access_guest(host->front->options.access);
+    return host->front->options.host.anonymous && host_peer_is_loopback(host);
 }
 
 uint32_t host_vhost(struct host *host, struct span user, struct span name)

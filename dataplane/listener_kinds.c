@@ -5,6 +5,8 @@
 const struct listener_kind listener_kinds[LISTENER_KINDS] = {
     {"listeners.amqp", "amqp", CODEC_AMQP, 0, offsetof(struct config, listeners_amqp)},
     {"listeners.amqps", "amqps", CODEC_AMQP, LAYER_TLS, offsetof(struct config, listeners_amqps)},
+    {"listeners.mqtt", "mqtt", CODEC_MQTT, 0, offsetof(struct config, listeners_mqtt)},
+    {"listeners.mqtts", "mqtts", CODEC_MQTT, LAYER_TLS, offsetof(struct config, listeners_mqtts)},
 };
 
 bool listener_wants(const struct config *config, unsigned layers)

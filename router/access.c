@@ -73,6 +73,11 @@ bool access_login(const struct access *access, struct span user, struct span pas
     return span_is(user, access->user) && same && (loopback || !access->loopback_only);
 }
 
+struct span access_guest(const struct access *access)
+{
+    return span_str(access->user);
+}
+
 uint32_t access_vhost(const struct access *access, struct span name)
 {
     for (size_t i = 0; i < access->count; i++)

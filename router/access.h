@@ -18,6 +18,8 @@ void access_free(struct access *access);
 
 /* Compares in a time that doesn't depend on where the password differs. */
 bool access_login(const struct access *access, struct span user, struct span password, bool loopback);
+/* The name of the user that who gives none is taken for. */
+struct span access_guest(const struct access *access);
 /* The id of a virtual host: a function of its name only, as it stands in journals. 0 if there is none of that
  * name. */
 uint32_t access_vhost(const struct access *access, struct span name);

@@ -49,6 +49,7 @@ struct router {
     struct map large;        /* struct large by position */
     struct map open;         /* struct open_message by front, connection and channel */
     struct producers producers;
+    struct map sessions;               /* struct session by its queue's name */
     FIFO(struct confirm) confirms;     /* publishes that wait for the disk */
     struct op *waiting, **waiting_end; /* ops that wait for the disk or for others to know (ops.c) */
     struct queue *run, **run_end;      /* runnable queues */

@@ -271,10 +271,11 @@ struct event_confirm {
     uint64_t seq;
 };
 
-enum { CANCEL_LAPSED = 1 };
+enum { CANCEL_LAPSED = 1, CANCEL_SESSION = 2 };
 
-/* A consumer is gone; or, LAPSED, has kept a delivery unanswered for too long, and is sent nothing more: the
- * front gives back what it has with SETTLE_REQUEUE, and then cancels it. */
+/* A consumer is gone; or, SESSION, another connection wants the session that this one has; or, LAPSED, has
+ * kept a delivery unanswered for too long, and is sent nothing more: the front gives back what it has with
+ * SETTLE_REQUEUE, and then cancels it. */
 struct event_cancel {
     uint8_t kind;
     uint8_t flags; /* CANCEL_* */
@@ -350,6 +351,9 @@ enum op_kind {
     OP_CONSUME, /* name, tag, prefetch, window, flags, arguments */
     OP_CANCEL,  /* consumer */
     OP_GET,     /* name, NO_ACK: a DELIVER with DELIVER_GET comes before the op if there is a message */
+    OP_SESSION_ATTACH, /* name: the session's queue, ANEW, expiry_s → got: the queue is there, arguments: its
+                          bindings (session_binding_next); when nobody else has the session any more */
+    OP_SESSION_DETACH, /* name, expiry_s, will: conn has it no longer */
     OP_BARRIER, /* flags → answered when all that came before on this ring is safe; durable: or refused */
     OP_LIST_QUEUES, /* to each router: list, one line a queue: vhost id, name, ready, unacknowledged,
                        consumers, bytes, flags, policy, operator policy, with tabs between */
@@ -373,14 +377,42 @@ enum {
     OP_UNNAMED = 1024,  /* QUEUE_DECLARE: the front has made up the name */
     OP_OF_OWNER = 512,  /* QUEUE_DELETE: only if the queue is exclusive to conn (its connection is closing) */
     OP_OPERATOR = 2048, /* POLICY_*: an operator policy */
-    OP_NO_PREFETCH = 4096, /* CONSUME: the client has set no bound for the consumer, */
-    OP_LIMITED = 8192,     /* but one for all of its channel */
+    OP_NO_PREFETCH = 4096,   /* CONSUME: the client has set no bound for the consumer, */
+    OP_LIMITED = 8192,       /* but one for all of its channel */
+    OP_SESSION_ANEW = 16384, /* SESSION_ATTACH: what there is of it is deleted */
 };
 
 struct name {
     uint8_t len;
     char bytes[NAME_MAX_BYTES];
 };
+
+/* What is published for a connection when it is gone. malloc'd in one piece. */
+struct will {
+    uint32_t delay_s; /* unless the session has a connection again by then */
+    uint8_t protocol; /* as in a publish */
+    bool persistent;
+    uint8_t key_len;
+    uint32_t properties_len, body_len;
+    uint8_t bytes[]; /* routing key, properties, body */
+};
+
+/* A binding of a session's queue, in a list of them. */
+struct session_binding {
+    struct span key, arguments;
+};
+
+/* Takes the first off the list: a length of one byte and the key, one of four and the arguments. */
+static inline bool session_binding_next(struct span *list, struct session_binding *b)
+{
+    if (!list->len)
+        return false;
+    b->key = span_of(list->at + 1, list->at[0]);
+    b->arguments = span_of(b->key.at + b->key.len + 4, get_be32(b->key.at + b->key.len));
+    const uint8_t *end = b->arguments.at + b->arguments.len;
+    *list = span_of(end, (size_t)(list->at + list->len - end));
+    return true;
+}
 
 static inline struct span name_span(const struct name *n)
 {
@@ -423,6 +455,10 @@ struct op {
     uint64_t tag;      /* the front's name for the consumer, echoed in each DELIVER */
     uint32_t prefetch; /* messages unacknowledged at most; 0 for a consumer without acknowledgement */
     uint32_t window;   /* bytes in flight at most */
+
+    /* OP_SESSION_* */
+    uint32_t expiry_s; /* how long the session outlives its connection; UINT32_MAX: for ever */
+    struct will *will; /* owned */
 
     /* The answer. */
     enum error error;

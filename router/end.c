@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "router/agent.h"
 #include "router/large.h"
+#include "router/session.h"
 
 static void free_op(struct op *op)
 {
@@ -98,6 +99,7 @@ static void free_large(struct map_node *node, void *owner)
 void router_free(struct router *router)
 {
     router->recovering = true; /* nothing more is written */
+    sessions_free(router);
     free_ops(router->waiting);
     map_each(&router->catalog.queues, free_queue, router);
     free_links(router);

@@ -8,13 +8,33 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/span.h"
 #include "journal/record.h"
 
-/* In which wire form the properties are kept: that of the protocol they were published with. */
-enum { PROPERTIES_AMQP = 1 };
+/* message.protocol: in which wire form the properties are kept, which is AMQP's; and what a publisher that
+ * speaks MQTT has said beyond them. */
+enum {
+    PROPERTIES_AMQP = 1,
+    ORIGIN_MQTT = 2,
+    ORIGIN_TEXT = 4,   /* the payload is UTF-8 */
+    ORIGIN_RETAIN = 8, /* it was published with RETAIN */
+    ORIGIN_QOS_SHIFT = 4,
+    ORIGIN_STORED = 64, /* it is sent because it was retained when somebody subscribed */
+};
+
+static inline uint8_t origin_of(unsigned qos, bool retain, bool text)
+{
+    return (uint8_t)(PROPERTIES_AMQP | ORIGIN_MQTT | (text ? ORIGIN_TEXT : 0) | (retain ? ORIGIN_RETAIN : 0) |
+                     qos << ORIGIN_QOS_SHIFT);
+}
+
+static inline unsigned origin_qos(uint8_t protocol)
+{
+    return protocol >> ORIGIN_QOS_SHIFT & 3;
+}
 
 enum {
     MESSAGE_PERSISTENT = 1, /* the publisher asked for it to survive a restart */
@@ -43,7 +63,7 @@ struct produced {
 
 struct message {
     struct record record;
-    uint8_t protocol; /* PROPERTIES_* */
+    uint8_t protocol; /* PROPERTIES_AMQP, ORIGIN_* */
     uint8_t flags;    /* MESSAGE_* */
     uint8_t exchange_len;
     uint8_t key_len;

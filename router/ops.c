@@ -15,6 +15,7 @@
 #include "router/history.h"
 #include "router/image.h"
 #include "router/policy_effect.h"
+#include "router/session.h"
 #include "router/shape.h"
 #include "router/stream.h"
 
@@ -400,6 +401,12 @@ void router_on_op(struct router *router, struct op *op)
         return;
     case OP_QUEUE_DECLARE:
         declare(router, op);
+        return;
+    case OP_SESSION_ATTACH:
+        session_attach(router, op);
+        return;
+    case OP_SESSION_DETACH:
+        session_detach(router, op);
         return;
     case OP_QUEUE_DELETE:
         delete (router, op);

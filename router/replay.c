@@ -112,12 +112,25 @@ static void replay_settled(struct router *router, const struct record_settled *r
         kill_range(router, queue, r->seq, r->seq + r->count);
 }
 
+/* A queue is there already: it has been told another expiry since (session.h), or the checkpoint repeats it.
+ */
+static void replay_arguments(struct router *router, struct queue *queue, struct span arguments)
+{
+    if (is_hidden(queue->vhost) || span_equal(queue->arguments, arguments))
+        return;
+    free((void *)(uintptr_t)queue->arguments.at);
+    queue->arguments = span_copy(arguments);
+    queue_reshape(router, queue);
+}
+
 static void replay_queue(struct router *router, const struct record_queue *r)
 {
     const uint8_t *at = (const uint8_t *)(r + 1);
     struct queue *queue = catalog_queue_by_number(&router->catalog, r->number);
-    if (queue)
+    if (queue) {
+        replay_arguments(router, queue, span_of(at + r->name_len, r->arguments_len));
         return;
+    }
     queue = queue_new(router, r->vhost, span_of(at, r->name_len));
     queue->number = r->number;
     queue->durable = true;

@@ -29,6 +29,7 @@ struct router *router_new(const struct router_options *options)
     store_init(&router->store, options->to_journal, options->index, options->memory_budget);
     catalog_init(&router->catalog);
     map_init(&router->large);
+    map_init(&router->sessions);
     map_init(&router->open);
     producers_init(&router->producers);
     router->waiting_end = &router->waiting;

@@ -1,7 +1,9 @@
 #include "codec/codecs.h"
 
 #include "codec/amqp/amqp.h"
+#include "codec/mqtt/mqtt.h"
 
 const struct codec *const codecs[CODECS] = {
     [CODEC_AMQP] = &codec_amqp,
+    [CODEC_MQTT] = &codec_mqtt,
 };

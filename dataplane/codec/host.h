@@ -24,6 +24,8 @@ const char *host_peer(const struct host *host);
 bool host_peer_is_loopback(const struct host *host);
 /* Nanoseconds of a clock that only goes forward. */
 uint64_t host_now(const struct host *host);
+/* Milliseconds since 1970. */
+uint64_t host_wall_ms(const struct host *host);
 uint64_t host_random(struct host *host);
 /* tick() is called once at or after this time; a later call replaces it; 0 for never. */
 void host_wake_at(struct host *host, uint64_t now_ns);
@@ -40,11 +42,14 @@ struct host_options {
     uint32_t handshake_ms;     /* a connection not open by then is closed */
     uint32_t max_message_size; /* bytes of body */
     uint32_t consumers_max;    /* per channel */
+    bool anonymous;            /* MQTT: who gives no user name is guest, from this machine */
 };
 const struct host_options *host_options(const struct host *host);
 
 /* Whether the user may log in from this peer with this password. */
 bool host_login(struct host *host, struct span user, struct span password);
+/* Who gives no name: whether he may be here, and as which user. */
+bool host_login_guest(struct host *host, struct span *user);
 /* The id of a virtual host that exists and that the user may use, else 0. */
 uint32_t host_vhost(struct host *host, struct span user, struct span name);
 

@@ -139,6 +139,17 @@ uint64_t host_now(const struct host *host)
     return host->now_ns;
 }
 
+uint64_t host_wall_ms(const struct host *host)
+{
+    return host->now_ns / 1000000;
+}
+
+bool host_login_guest(struct host *host, struct span *user)
+{
+    *user = span_str("guest");
+    return host->options.anonymous;
+}
+
 uint64_t host_random(struct host *host)
 {
     return hash_id(++host->random);

@@ -1,0 +1,291 @@
+/* A message for the client becomes a PUBLISH (MQTT 5.0, 3.3), as its subscriptions want it. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "codec/mqtt/connection.h"
+#include "codec/mqtt/topic.h"
+#include "codec/mqtt/translation.h"
+
+/* A payload of this size and more is lent to the output; a smaller one is copied. */
+#define LEND_MIN 1024u
+
+/* A delivery, taken apart once. */
+struct delivery {
+    struct source *source;
+    unsigned router;
+    const struct event_deliver *event;
+    const struct message *message;
+    struct span key, body;
+    uint32_t body_len; /* with the parts before `body` */
+    struct verdict verdict;
+    unsigned qos;
+    uint16_t id;
+};
+
+/* ---- not delivered ----------------------------------------------------------------------------------- */
+
+static void done(struct mqtt *c, const struct delivery *d)
+{
+    struct parts *parts = d->event->parts;
+    for (uint32_t i = 0; parts && i < parts->n; i++)
+        host_done(c->host, d->router, parts->part[i].page);
+    free(parts);
+    host_done(c->host, d->router, d->event->page);
+}
+
+static void settle(struct mqtt *c, const struct delivery *d, enum settle how)
+{
+    settle_add(&c->settle, c->host, d->router, d->event->queue, d->event->seq, how,
+               d->source ? d->source->id : 0);
+}
+
+/* The bytes count against the source's window, sent or not; it gets them back in one go. */
+static void owe(struct source *source, uint32_t bytes)
+{
+    source->debt += bytes;
+}
+
+void sources_credit(struct mqtt *c)
+{
+    for (struct source *s = c->first_source; s; s = s->next) {
+        if (!s->id || s->debt < s->window / 2)
+            continue;
+        host_credit(c->host, s->router, s->id, s->debt, 0);
+        s->debt = 0;
+    }
+}
+
+/* ---- identifiers --------------------------------------------------------------------------------------- */
+
+/* One of those for shared subscriptions that is free; 0: none is. */
+static uint16_t shared_id(struct mqtt *c)
+{
+    for (unsigned tries = 0; tries < 65535 - OWN_IDS; tries++) {
+        c->shared_id = c->shared_id <= OWN_IDS || c->shared_id == 65535 ? OWN_IDS + 1 : c->shared_id + 1;
+        if (!inflight_find(&c->inflight, c->shared_id))
+            return c->shared_id;
+    }
+    return 0;
+}
+
+/* A message of the session's queue has the same identifier each time, also after a restart: its number in the
+ * queue says it. So a client that has it already knows it again. */
+static uint16_t id_for(struct mqtt *c, const struct delivery *d)
+{
+    uint16_t id = (uint16_t)((d->event->seq - 1) % OWN_IDS + 1);
+    return d->source == c->own && !inflight_find(&c->inflight, id) ? id : shared_id(c);
+}
+
+static bool remember(struct mqtt *c, struct delivery *d)
+{
+    d->id = id_for(c, d);
+    if (!d->id)
+        return false;
+    struct sent sent = {
+        .queue = d->event->queue,
+        .seq = d->event->seq,
+        .consumer = d->source->handle,
+        .router = (uint8_t)d->router,
+        .state = d->qos == 1 ? INFLIGHT_ACK : INFLIGHT_REC,
+    };
+    inflight_slot(&c->inflight, d->id);
+    inflight_use(&c->inflight, d->id, &sent);
+    return true;
+}
+
+/* ---- topic aliases ----------------------------------------------------------------------------------------
+ */
+
+/* The topic that an alias stands for, by a hash of it: a new one takes the place of what was there. */
+struct alias_out {
+    uint8_t len;
+    uint8_t key[TOPIC_BYTES_MAX];
+};
+
+/* The alias to send, 0 for none. *known: the client has its topic. */
+static unsigned alias_for(struct mqtt *c, struct span key, bool *known)
+{
+    *known = false;
+    if (!c->alias_out_max)
+        return 0;
+    if (!c->alias_out) {
+        c->alias_out = calloc(c->alias_out_max, sizeof *c->alias_out);
+        CHECK(c->alias_out);
+    }
+    unsigned i = (unsigned)(hash_keyed(key, 0) % c->alias_out_max);
+    struct alias_out *alias = &c->alias_out[i];
+    *known = alias->len && span_equal(span_of(alias->key, alias->len), key);
+    alias->len = (uint8_t)key.len;
+    put_span(alias->key, key);
+    return i + 1;
+}
+
+/* ---- the packet -------------------------------------------------------------------------------------------
+ */
+
+static uint8_t *put_properties(struct mqtt *c, uint8_t *to, const struct delivery *d,
+                               const struct mqtt_form *form, unsigned alias)
+{
+    uint64_t arrival = message_arrival(d->message), now = host_wall_ms(c->host);
+    if (alias)
+        to = put_property_u16(to, PROPERTY_ALIAS, (uint16_t)alias);
+    for (unsigned i = 0; i < d->verdict.ids; i++)
+        to = varint_put(put_u8(to, PROPERTY_SUBSCRIPTION_ID), d->verdict.id[i]);
+    return mqtt_form_put(to, form, arrival && now > arrival ? now - arrival : 0);
+}
+
+static unsigned flags_of(const struct delivery *d)
+{
+    const struct message *m = d->message;
+    bool retain = m->protocol & ORIGIN_STORED || (m->protocol & ORIGIN_RETAIN && d->verdict.as_published);
+    bool dup = d->qos && d->event->flags & DELIVER_REDELIVERED;
+    return (dup ? HEADER_DUP : 0u) | d->qos << 1 | (retain ? HEADER_RETAIN : 0u);
+}
+
+/* Fixed and variable header. properties: with their length before them; empty in MQTT 3. */
+static uint8_t *put_head(uint8_t *to, const struct delivery *d, bool topic, struct span properties)
+{
+    size_t topic_len = topic ? d->key.len : 0;
+    uint32_t remaining = (uint32_t)(2 + topic_len + (d->qos ? 2 : 0) + properties.len + d->body_len);
+    to = varint_put(put_u8(to, (uint8_t)(PACKET_PUBLISH << 4 | flags_of(d))), remaining);
+    to = put_be16(to, (uint16_t)topic_len);
+    if (topic)
+        key_to_topic(to, d->key);
+    to += topic_len;
+    if (d->qos)
+        to = put_be16(to, d->id);
+    return put_span(to, properties);
+}
+
+/* Each piece in one page; the last use of a page gives it back. */
+static void write_piece(struct mqtt *c, unsigned router, struct span piece, uint64_t page)
+{
+    if (piece.len >= LEND_MIN) {
+        host_lend(c->host, router, page, piece);
+        return;
+    }
+    host_write(c->host, piece);
+    host_done(c->host, router, page);
+}
+
+static void write_body(struct mqtt *c, const struct delivery *d)
+{
+    struct parts *parts = d->event->parts;
+    for (uint32_t i = 0; parts && i < parts->n; i++)
+        write_piece(c, d->router, span_of(parts->part[i].at, parts->part[i].len), parts->part[i].page);
+    free(parts);
+    write_piece(c, d->router, d->body, d->event->page);
+}
+
+/* Head and small body in one piece of output. */
+static void write_packet(struct mqtt *c, const struct delivery *d, bool topic, struct span properties)
+{
+    bool small = !d->event->parts && d->body.len < LEND_MIN;
+    uint8_t *start = host_reserve(c->host, 16 + d->key.len + properties.len + (small ? d->body.len : 0));
+    uint8_t *end = put_head(start, d, topic, properties);
+    if (small)
+        end = put_span(end, d->body);
+    host_commit(c->host, (size_t)(end - start));
+    if (small)
+        host_done(c->host, d->router, d->event->page);
+    else
+        write_body(c, d);
+}
+
+/* The most that put_properties may write, of the alias and the identifiers. */
+enum { OTHERS_MAX = 3 + 8 * 5 };
+
+/* Of MQTT 5.0: properties are put together first, since their length stands before them. */
+static bool write_five(struct mqtt *c, struct delivery *d, const struct mqtt_form *form)
+{
+    static _Thread_local uint8_t bytes[2 * PROPERTIES_MAX + OTHERS_MAX];
+    uint8_t *body = bytes + 4, *start;
+    bool known;
+    unsigned alias = alias_for(c, d->key, &known);
+    uint32_t len = (uint32_t)(put_properties(c, body, d, form, alias) - body);
+    start = body - varint_bytes(len);
+    varint_put(start, len);
+    write_packet(c, d, !known, span_of(start, (size_t)(body + len - start)));
+    return true;
+}
+
+/* ---- is it to be sent?
+ * -------------------------------------------------------------------------------------- */
+
+static void take_apart(struct delivery *d, const struct message *m)
+{
+    const struct parts *parts = d->event->parts;
+    d->message = m;
+    d->key = message_key(m);
+    d->body = message_body(m);
+    d->body_len = m->body_len;
+    for (uint32_t i = 0; parts && i < parts->n; i++)
+        d->body_len += parts->part[i].len;
+}
+
+/* Publishers of other protocols have no QoS: what is to survive a restart is acknowledged. */
+static unsigned published_qos(const struct message *m)
+{
+    if (m->protocol & ORIGIN_MQTT)
+        return origin_qos(m->protocol);
+    return m->flags & MESSAGE_PERSISTENT ? 1 : 0;
+}
+
+static bool is_topic(struct span key)
+{
+    uint8_t topic[TOPIC_BYTES_MAX];
+    return key_to_topic(topic, key);
+}
+
+/* Whether the client takes so large a packet ([MQTT-3.1.2-24]). */
+static bool fits(const struct mqtt *c, const struct delivery *d, const struct mqtt_form *form)
+{
+    if (c->packet_max == UINT32_MAX)
+        return true;
+    return 16 + d->key.len + OTHERS_MAX + mqtt_form_bytes_max(form) + d->body_len <= c->packet_max;
+}
+
+static void judge(struct mqtt *c, struct delivery *d)
+{
+    bool own = c->stamped && published_by(d->message, c->client_id);
+    d->verdict = d->source->shared ? subscription_judge(d->source->shared)
+                                   : subscriptions_judge(&c->subs, d->key, own);
+    unsigned published = published_qos(d->message);
+    d->qos = d->verdict.qos < published ? d->verdict.qos : published;
+}
+
+static void deliver(struct mqtt *c, struct delivery *d)
+{
+    struct mqtt_form form;
+    properties_from_amqp(d->message, &form);
+    judge(c, d);
+    if (!d->verdict.wanted || !is_topic(d->key) || !fits(c, d, &form)) {
+        settle(c, d, SETTLE_ACK);
+        done(c, d);
+        return;
+    }
+    if (!d->qos) {
+        settle(c, d, SETTLE_ACK);
+    } else if (!remember(c, d)) {
+        settle(c, d, SETTLE_UNSEEN);
+        done(c, d);
+        return;
+    }
+    if (c->version == MQTT_5)
+        write_five(c, d, &form);
+    else
+        write_packet(c, d, true, span_of("", 0));
+}
+
+void mqtt_deliver(struct mqtt *c, unsigned router, const struct event_deliver *event)
+{
+    struct delivery d = {.source = slots_get(&c->sources, event->tag), .router = router, .event = event};
+    if (c->stage != STAGE_OPEN || !d.source) {
+        settle(c, &d, SETTLE_UNSEEN);
+        done(c, &d);
+        return;
+    }
+    take_apart(&d, event->message);
+    owe(d.source, d.body_len + 1);
+    deliver(c, &d);
+}

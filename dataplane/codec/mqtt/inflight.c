@@ -1,0 +1,67 @@
+#include "codec/mqtt/inflight.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+
+void inflight_free(struct inflight *inflight)
+{
+    for (unsigned i = 0; inflight->pages && i < INFLIGHT_PAGES; i++)
+        free(inflight->pages[i]);
+    free(inflight->pages);
+    free(inflight->spare);
+    *inflight = (struct inflight){0};
+}
+
+struct sent *inflight_slot(struct inflight *inflight, uint16_t id)
+{
+    if (!inflight->pages) {
+        inflight->pages = calloc(INFLIGHT_PAGES, sizeof *inflight->pages);
+        CHECK(inflight->pages);
+    }
+    struct inflight_page **page = &inflight->pages[id / INFLIGHT_PAGE];
+    if (!*page) {
+        *page = inflight->spare ? inflight->spare : calloc(1, sizeof **page);
+        CHECK(*page);
+        inflight->spare = NULL;
+    }
+    return &(*page)->slot[id % INFLIGHT_PAGE];
+}
+
+void inflight_use(struct inflight *inflight, uint16_t id, const struct sent *sent)
+{
+    struct sent *slot = inflight_slot(inflight, id);
+    CHECK(slot->state == INFLIGHT_FREE && sent->state != INFLIGHT_FREE);
+    *slot = *sent;
+    inflight->pages[id / INFLIGHT_PAGE]->used++;
+    inflight->count++;
+}
+
+struct sent *inflight_find(const struct inflight *inflight, uint16_t id)
+{
+    struct inflight_page *page = inflight->pages ? inflight->pages[id / INFLIGHT_PAGE] : NULL;
+    struct sent *slot = page ? &page->slot[id % INFLIGHT_PAGE] : NULL;
+    return slot && slot->state != INFLIGHT_FREE ? slot : NULL;
+}
+
+void inflight_remove(struct inflight *inflight, uint16_t id)
+{
+    struct inflight_page **page = &inflight->pages[id / INFLIGHT_PAGE];
+    (*page)->slot[id % INFLIGHT_PAGE].state = INFLIGHT_FREE;
+    inflight->count--;
+    if (--(*page)->used)
+        return;
+    free(inflight->spare);
+    inflight->spare = *page;
+    *page = NULL;
+}
+
+void inflight_each(struct inflight *inflight, void (*visit)(void *owner, uint16_t id, struct sent *sent),
+                   void *owner)
+{
+    for (unsigned id = 0; inflight->pages && id < 65536; id++) {
+        struct sent *sent = inflight_find(inflight, (uint16_t)id);
+        if (sent)
+            visit(owner, (uint16_t)id, sent);
+    }
+}

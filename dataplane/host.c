@@ -197,7 +197,11 @@ static uint64_t routers_for(const struct host *host, const struct exchange_row *
         while (copies_next(&copies, &key));
         return routers;
     }
-    return exchange->interest ? exchange->interest : 1;
+    uint64_t routers = exchange->interest ? exchange->interest : 1;
+    if (publish->protocol & ORIGIN_RETAIN)
+        routers |= UINT64_C(1) << router_of_retained(exchange->id, span_of(publish->bytes, publish->key_len),
+                                                     host->front->options.routers);
+    return routers;
 }
 
 unsigned host_publish(struct host *host, const struct exchange_row *exchange, struct command_publish *publish,

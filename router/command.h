@@ -379,6 +379,7 @@ enum {
     OP_OPERATOR = 2048, /* POLICY_*: an operator policy */
     OP_NO_PREFETCH = 4096,   /* CONSUME: the client has set no bound for the consumer, */
     OP_LIMITED = 8192,       /* but one for all of its channel */
+    OP_RETAINED = 32768,     /* QUEUE_BIND: the queue gets what was retained and fits the key */
     OP_SESSION_ANEW = 16384, /* SESSION_ATTACH: what there is of it is deleted */
 };
 
@@ -429,6 +430,12 @@ static inline unsigned router_of_queue(uint32_t vhost, struct span queue, unsign
 static inline unsigned router_of_delays(uint64_t exchange, unsigned routers)
 {
     return (unsigned)(hash_id(exchange) % routers);
+}
+
+/* The router that keeps what is retained with this key. */
+static inline unsigned router_of_retained(uint64_t exchange, struct span key, unsigned routers)
+{
+    return routers == 1 ? 0 : (unsigned)((hash_bytes(key, exchange) >> 32) % routers);
 }
 
 /* s.len must be at most NAME_MAX_BYTES. */

@@ -129,7 +129,7 @@ static struct reposted send(struct router *router, struct queue *queue, const st
     struct repost r = {
         .properties = {marks, 0},
         .body = body,
-        .protocol = m->protocol,
+        .protocol = m->protocol & (uint8_t)~ORIGIN_RETAIN,
         .persistent = m->flags & MESSAGE_PERSISTENT,
     };
     if (dying->copy) {
@@ -138,6 +138,8 @@ static struct reposted send(struct router *router, struct queue *queue, const st
         r.exchange = message_exchange(m);
         r.key = message_key(m);
         r.properties = message_properties(m);
+        r.arrived_ms = message_arrival(m);
+        r.protocol = m->protocol | (queue->stream ? ORIGIN_STORED : 0); /* retain.h */
         return repost(router, &r, (struct ticket){queue->handle, number});
     }
     if (queue->shape->delay) {

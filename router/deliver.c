@@ -162,10 +162,10 @@ unsigned queue_run(struct router *router, struct queue *queue, unsigned most)
 {
     if (!queue->shape)
         return queue_deliver(router, queue, most);
-    if (queue->stream)
-        return stream_run(router, queue, most);
     if (!queue->waiting && !shape_run(router, queue, most))
         return 0;
+    if (queue->stream)
+        return stream_run(router, queue, most);
     unsigned sent = queue_deliver(router, queue, most);
     shape_watch(router, queue);
     return sent;

@@ -43,6 +43,8 @@ static void free_peer_message(const struct peer_message *message)
         shadow_free(message->shadow);
     if (message->kind == PEER_HISTORY)
         free(message->request);
+    if (message->kind == PEER_RETAINED)
+        free(message->retained);
     if (message->kind == PEER_REPOST)
         free(message->letter);
 }

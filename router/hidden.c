@@ -4,6 +4,7 @@
 #include "router/agent.h"
 #include "router/delay.h"
 #include "router/history.h"
+#include "router/retain.h"
 
 enum { NO_VHOST = 0 };
 
@@ -31,6 +32,8 @@ static void become(struct queue *queue, const struct hidden_name *name,
 {
     if (name->kind == HIDDEN_DELAY)
         delay_become(queue, name->exchange);
+    else if (name->kind == HIDDEN_RETAIN)
+        retain_become(queue);
     else
         history_become(queue, exchange);
 }
@@ -64,7 +67,7 @@ bool hidden_recover(struct router *router, struct queue *queue)
 
 void hidden_drop(struct router *router, const struct catalog_exchange *exchange)
 {
-    for (int kind = HIDDEN_DELAY; kind <= HIDDEN_HISTORY; kind++) {
+    for (int kind = HIDDEN_DELAY; kind <= HIDDEN_RETAIN; kind++) {
         struct queue *queue = hidden_find(router, exchange, (enum hidden)kind);
         if (queue)
             router_delete_queue(router, queue);

@@ -1,7 +1,7 @@
 /*
  * Queues of a router's own, which clients don't see: where the messages of an exchange wait (delay.h), or are
- * remembered (history.h). They are in a virtual host that there isn't, named by the exchange's id and what
- * they are for, durable if the exchange is, and go with it.
+ * remembered (history.h, retain.h). They are in a virtual host that there isn't, named by the exchange's id
+ * and what they are for, durable if the exchange is, and go with it.
  */
 #pragma once
 
@@ -12,7 +12,7 @@ struct catalog_exchange;
 struct queue;
 struct router;
 
-enum hidden { HIDDEN_DELAY, HIDDEN_HISTORY };
+enum hidden { HIDDEN_DELAY, HIDDEN_HISTORY, HIDDEN_RETAIN };
 
 /* Whether a queue of this virtual host is one of these. */
 static inline bool is_hidden(uint32_t vhost)

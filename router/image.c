@@ -8,6 +8,7 @@
 #include "router/shape.h"
 #include "router/stream.h"
 #include "router/table.h"
+#include "router/word_tree.h"
 
 #define KEY_IS_ROUTING_KEY "routing-key"
 
@@ -25,6 +26,14 @@ static struct image_key *find(const struct image *image, struct span name)
     return node ? container_of(node, struct image_key, by_name) : NULL;
 }
 
+static void key_append(struct image *image, struct image_key *k)
+{
+    k->next = NULL;
+    k->prev = image->last;
+    *(image->last ? &image->last->next : &image->first) = k;
+    image->last = k;
+}
+
 /* At the end of the list: the caller sees to the order. */
 static struct image_key *add(struct image *image, struct span name, uint64_t order)
 {
@@ -34,8 +43,9 @@ static struct image_key *add(struct image *image, struct span name, uint64_t ord
     k->len = (uint32_t)name.len;
     put_span(k->name, name);
     map_add(&image->keys, &k->by_name, hash_keyed(name, 0));
-    *image->end = k;
-    image->end = &k->next;
+    if (image->names)
+        k->node = word_tree_add(image->names, name, k);
+    key_append(image, k);
     if (order >= image->order)
         image->order = order + 1;
     return k;
@@ -65,20 +75,26 @@ struct image *image_new(void)
     struct image *image = calloc(1, sizeof *image);
     CHECK(image);
     map_init(&image->keys);
-    image->end = &image->first;
     image->order = 1;
     return image;
+}
+
+/* Not off the list. */
+static void key_free(struct image *image, struct image_key *k)
+{
+    map_remove(&image->keys, &k->by_name);
+    if (k->node)
+        word_tree_remove(image->names, k->node);
+    free(k);
 }
 
 static void forget_all(struct image *image)
 {
     for (struct image_key *k = image->first, *next; k; k = next) {
         next = k->next;
-        map_remove(&image->keys, &k->by_name);
-        free(k);
+        key_free(image, k);
     }
-    image->first = NULL;
-    image->end = &image->first;
+    image->first = image->last = NULL;
     image->saving = NULL;
 }
 
@@ -88,6 +104,9 @@ void image_free(struct image *image)
         return;
     forget_all(image);
     map_free(&image->keys);
+    if (image->names)
+        word_tree_free(image->names);
+    free(image->names);
     free(image);
 }
 
@@ -110,10 +129,40 @@ void image_push(struct router *router, struct queue *queue, struct entry entry, 
     replace(router, queue, k, queue_push(router, queue, entry));
 }
 
+void image_forget(struct router *router, struct queue *queue, struct span name)
+{
+    struct image *image = queue->stream->image;
+    struct image_key *k = find(image, name);
+    if (!k)
+        return;
+    replace(router, queue, k, 0);
+    *(k->prev ? &k->prev->next : &image->first) = k->next;
+    *(k->next ? &k->next->prev : &image->last) = k->prev;
+    if (image->saving == k)
+        image->saving = k->next;
+    key_free(image, k);
+}
+
 void image_clear(struct router *router, struct queue *queue)
 {
     stream_forget_image(router, queue);
     forget_all(queue->stream->image);
+}
+
+/* ---- names --------------------------------------------------------------------------------------- */
+
+void image_find_names(struct image *image)
+{
+    CHECK(!image->first);
+    image->names = malloc(sizeof *image->names);
+    CHECK(image->names);
+    word_tree_init(image->names);
+}
+
+void image_match_names(const struct image *image, struct span pattern,
+                       void (*visit)(void *owner, void *image_key), void *owner)
+{
+    word_tree_match(image->names, pattern, visit, owner);
 }
 
 /* ---- readers ------------------------------------------------------------------------------------- */
@@ -219,17 +268,13 @@ void image_replayed(struct queue *queue)
         keys[n++] = k;
         if (index_at(&queue->index, k->seq))
             continue;
-        map_remove(&image->keys, &k->by_name);
-        free(k);
+        key_free(image, k);
         n--;
     }
     qsort(keys, n, sizeof *keys, by_order);
-    image->first = NULL;
-    image->end = &image->first;
+    image->first = image->last = NULL;
     for (size_t i = 0; i < n; i++) {
-        keys[i]->next = NULL;
-        *image->end = keys[i];
-        image->end = &keys[i]->next;
+        key_append(image, keys[i]);
         if (keys[i]->order >= image->order)
             image->order = keys[i]->order + 1;
     }

@@ -22,6 +22,8 @@
 
 struct message;
 struct publishing;
+struct word_node;
+struct word_tree;
 struct queue;
 struct reader;
 struct record_keys;
@@ -29,17 +31,19 @@ struct router;
 
 struct image_key {
     struct map_node by_name;
-    struct image_key *next; /* that came first later */
-    uint64_t order;         /* counts first arrivals */
-    uint64_t seq;           /* of its value; 0: it has none any more */
+    struct image_key *next, *prev; /* that came first later, and before */
+    struct word_node *node;        /* in image.names; NULL: names aren't looked for */
+    uint64_t order;                /* counts first arrivals */
+    uint64_t seq;                  /* of its value; 0: it has none any more */
     uint32_t len;
     uint8_t name[];
 };
 
 struct image {
     struct map keys;
-    struct image_key *first, **end; /* by order */
+    struct image_key *first, *last; /* by order */
     uint64_t order;                 /* the next one's */
+    struct word_tree *names;        /* NULL: keys are found by their whole names only; owned */
     const struct image_key *saving; /* of a checkpoint: the next one; NULL: there is none, or it's done */
 };
 
@@ -61,6 +65,12 @@ struct image *image_new(void);
 void image_free(struct image *image);
 /* A message becomes the queue's, which is a last-value queue; the key's older value goes. */
 void image_push(struct router *router, struct queue *queue, struct entry entry, const struct publishing *p);
+/* The key's value goes, and with it the key: of a queue without readers. */
+void image_forget(struct router *router, struct queue *queue, struct span name);
+/* From now on, while there are no keys yet: their names are routing keys, and found by patterns. */
+void image_find_names(struct image *image);
+void image_match_names(const struct image *image, struct span pattern,
+                       void (*visit)(void *owner, void *image_key), void *owner);
 /* The queue has been purged. */
 void image_clear(struct router *router, struct queue *queue);
 

@@ -15,6 +15,7 @@
 #include "router/history.h"
 #include "router/image.h"
 #include "router/policy_effect.h"
+#include "router/retain.h"
 #include "router/session.h"
 #include "router/shape.h"
 #include "router/stream.h"
@@ -301,6 +302,8 @@ static void bind(struct router *router, struct op *op)
     struct span key = name_span(&op->key);
     if (!bindable(router, op, queue, e))
         return;
+    if (op->flags & OP_RETAINED)
+        retain_send(router, e, op->vhost, name_span(&op->name), key);
     if (!exchange_binding(&e->exchange, &queue->destination, key, op->arguments)) {
         struct binding *b = exchange_bind(&e->exchange, &queue->destination, key, op->arguments);
         b->durable = e->durable && queue->durable;

@@ -19,6 +19,7 @@ enum peer_kind {
     PEER_APPLIED,  /* to the registrar: update `number` is in force here */
     PEER_REPOST,   /* publish this: repost.h */
     PEER_HISTORY,  /* what does `exchange` remember? history.h */
+    PEER_RETAINED, /* what does `exchange` retain? retain.h */
     PEER_REPOSTED, /* what was to be published is as safe as it is to be: number (row) and exchange (queue)
                       are its ticket, bound: whether a queue has it */
 };
@@ -28,6 +29,7 @@ enum bound { BOUND_FIRST, BOUND_LAST, BOUND_ADD, BOUND_REMOVE };
 struct policy;
 struct history_request;
 struct repost_letter;
+struct retain_request;
 
 /* A binding of a queue at one router, for the others: they need to know that it would match (see
  * registrar.h). */
@@ -78,7 +80,7 @@ struct peer_message {
     struct shadow *shadow;           /* BOUND: ADD, REMOVE */
     struct repost_letter *letter;    /* REPOST */
     struct history_request *request; /* HISTORY */
-    uint64_t unused3;
+    struct retain_request *retained; /* RETAINED */
 };
 
 static_assert(sizeof(struct peer_message) == RING_ENTRY_BYTES, "a ring entry");

@@ -16,6 +16,7 @@
 #include "router/image.h"
 #include "router/large.h"
 #include "router/properties.h"
+#include "router/retain.h"
 #include "router/shape.h"
 #include "router/spot.h"
 #include "router/stream.h"
@@ -26,6 +27,13 @@ static uint64_t chance_of(const struct publishing *p)
     const struct command_publish *c = p->publish;
     return publish_number(p) ? hash_bytes(p->numbering->own.producer, hash_id(p->numbering->own.seq))
                              : c->conn ^ (uint64_t)c->channel << 48 ^ c->seq << 20;
+}
+
+static void match_retained(struct router *router, struct catalog_exchange *e, const struct command_publish *c)
+{
+    struct queue *queue = retain_queue(router, e, c);
+    if (queue)
+        match_destination(&router->match, &queue->destination);
 }
 
 static void match_exchange(struct router *router, struct catalog_exchange *e, struct publishing *p)
@@ -40,6 +48,8 @@ static void match_exchange(struct router *router, struct catalog_exchange *e, st
         .chance = chance_of(p),
     };
     exchange_match(&e->exchange, &facts, match, catalog_alternate, &router->catalog);
+    if (c->protocol & ORIGIN_RETAIN)
+        match_retained(router, e, c);
     p->to = (struct recipients){match->found, match->count};
     p->elsewhere = match->elsewhere;
 }
@@ -66,10 +76,11 @@ static void match_delay(struct router *router, struct catalog_exchange *e, struc
     p->to = (struct recipients){&router->one, 1};
 }
 
-/* Of what is delayed nothing is lost, and a stream keeps on disk whatever it is given. */
+/* Of what is delayed or retained nothing is lost, and a stream keeps on disk whatever it is given. */
 static bool keeps_all(const struct queue *queue)
 {
-    return queue->shape && ((queue->stream && !queue->stream->image) || queue->shape->delay);
+    bool last_value = queue->stream && queue->stream->image && !is_hidden(queue->vhost);
+    return queue->shape && ((queue->stream && !last_value) || queue->shape->delay);
 }
 
 static inline bool wants_disk(const struct queue *queue, const struct command_publish *publish)
@@ -406,6 +417,7 @@ void router_on_publish(struct router *router, unsigned front, const struct comma
         .ram = false,
         .disk = false,
         .vhost = e ? e->vhost : 0,
+        .arrived_ms = 0,
         .to = {NULL, 0},
         .exchange = e ? name_span(&e->name) : (struct span){NULL, 0},
         .body = span_of(publish->bytes + publish->body_at, publish->body_len),

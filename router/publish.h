@@ -43,7 +43,8 @@ struct publishing {
     bool elsewhere; /* another router was picked to get it (match.elsewhere) */
     bool reposted;  /* on a router's own account: what its headers ask for has been done before */
     uint32_t vhost; /* 0 if the exchange is gone */
-    bool ram, disk; /* where it must be to be confirmed; neither: its queues say */
+    uint64_t arrived_ms; /* when it came; 0: now */
+    bool ram, disk;      /* where it must be to be confirmed; neither: its queues say */
     struct recipients to;
     struct span exchange; /* name */
     struct span body;     /* what stands in the record itself, behind the parts */

@@ -78,8 +78,12 @@ static bool publish_here(struct router *router, const struct repost *r, struct t
     static _Thread_local struct part parts[PARTS_MAX];
     struct catalog_exchange *e = catalog_exchange(&router->catalog, r->vhost, r->exchange);
     struct command_publish c = gather(router, r, ticket);
-    struct publishing p = {
-        .publish = &c, .exchange = r->exchange, .body = r->body, .at_once = r->at_once, .reposted = true};
+    struct publishing p = {.publish = &c,
+                           .exchange = r->exchange,
+                           .body = r->body,
+                           .at_once = r->at_once,
+                           .reposted = true,
+                           .arrived_ms = r->arrived_ms};
     if (r->only.len)
         only_to(router, r, &p);
     else
@@ -109,8 +113,10 @@ static uint64_t routers_for(struct router *router, const struct repost *r)
         return 0;
     if (routers == 1)
         return 1;
+    uint64_t keeper =
+        r->protocol & ORIGIN_RETAIN ? UINT64_C(1) << router_of_retained(e->exchange.id, r->key, routers) : 0;
     if (!e->is_default)
-        return e->interest;
+        return e->interest | keeper;
     struct span copies = r->copies, key = r->key;
     uint64_t set = 0;
     do

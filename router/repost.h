@@ -26,6 +26,7 @@ struct repost {
     struct span key, copies; /* copies: as in command_copies */
     struct span properties, body;
     uint8_t protocol;
+    uint64_t arrived_ms; /* when the message came, if that isn't now; since 1970 */
     bool persistent;
     bool dead;    /* a dead letter: circles are broken (death.h) */
     bool at_once; /* it has been delayed: delay.h */

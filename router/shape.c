@@ -198,7 +198,7 @@ void shape_free(struct router *router, struct queue *queue)
 
 bool shape_due(const struct router *router, const struct queue *queue)
 {
-    return queue->stream ? stream_due(queue->stream) : dead_letter_due(router, queue);
+    return (queue->stream && stream_due(queue->stream)) || dead_letter_due(router, queue);
 }
 
 bool shape_run(struct router *router, struct queue *queue, unsigned most)

@@ -112,7 +112,7 @@ void shape_publish(struct router *router, struct publishing *p, struct marks *ma
     p->to.count = left;
     if (p->refused && publish_number(p))
         p->to.count = keep_refusing(router, p);
-    marks->arrival_ms = timed ? router_wall_ms(router) : 0;
+    marks->arrival_ms = !timed ? 0 : p->arrived_ms ? p->arrived_ms : router_wall_ms(router);
     p->marks = marks;
 }
 

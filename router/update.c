@@ -8,6 +8,7 @@
 #include "router/history.h"
 #include "router/policy_effect.h"
 #include "router/repost.h"
+#include "router/retain.h"
 
 /* ---- telling ------------------------------------------------------------------------------------ */
 
@@ -218,6 +219,9 @@ void router_on_peer(struct router *router, unsigned from, const struct peer_mess
         return;
     case PEER_HISTORY:
         router_on_history(router, m->exchange, m->request);
+        return;
+    case PEER_RETAINED:
+        router_on_retained(router, m->exchange, m->retained);
         return;
     case PEER_REPOSTED:
         dead_letter_answered(router, m->exchange, m->number, m->bound);

@@ -168,10 +168,11 @@ static void declare(struct mqtt *c, struct span queue, bool shared, uint32_t i)
 }
 
 static void bind(struct mqtt *c, enum op_kind kind, struct span queue, struct span filter,
-                 const struct wish *wish, uint32_t i)
+                 const struct wish *wish, uint32_t flags, uint32_t i)
 {
     struct op *op = mqtt_op(c, kind, kind == OP_QUEUE_BIND ? PURPOSE_BIND : PURPOSE_UNBIND, queue);
     uint8_t table[WISH_BYTES];
+    op->flags = flags;
     name_set(&op->other, span_str(EXCHANGE));
     name_set(&op->key, filter);
     if (wish)
@@ -192,9 +193,10 @@ static void subscribe_own(struct mqtt *c, struct span filter, const struct wish 
     struct wish old = s ? s->wish : *wish;
     if (!c->own)
         declare(c, c->queue, false, i);
-    bind(c, OP_QUEUE_BIND, c->queue, filter, wish, i);
+    bool stored = wish->handling == RETAINED_SENT || (wish->handling == RETAINED_IF_NEW && !s);
+    bind(c, OP_QUEUE_BIND, c->queue, filter, wish, stored ? OP_RETAINED : 0, i);
     if (s && !same_wish(&old, wish))
-        bind(c, OP_QUEUE_UNBIND, c->queue, filter, &old, i);
+        bind(c, OP_QUEUE_UNBIND, c->queue, filter, &old, 0, i);
     subscription_set(&c->subs, span_of("", 0), filter, wish);
     c->stamped |= wish->no_local;
     if (!c->own)
@@ -223,7 +225,7 @@ static enum reason subscribe_shared(struct mqtt *c, struct span group, struct sp
     if (s->source)
         return REASON_SUCCESS;
     declare(c, name_span(&queue), true, i);
-    bind(c, OP_QUEUE_BIND, name_span(&queue), filter, NULL, i);
+    bind(c, OP_QUEUE_BIND, name_span(&queue), filter, NULL, 0, i);
     request_send(c, source_op(c, source_new(c, s), name_span(&queue), PURPOSE_CONSUME), i);
     return REASON_SUCCESS;
 }
@@ -342,7 +344,7 @@ static uint8_t unsubscribe_one(struct mqtt *c, struct span text, uint32_t i)
         leave_shared(c, s);
         return REASON_SUCCESS;
     }
-    bind(c, OP_QUEUE_UNBIND, c->queue, span_of(key, filter.len), &s->wish, i);
+    bind(c, OP_QUEUE_UNBIND, c->queue, span_of(key, filter.len), &s->wish, 0, i);
     subscription_remove(&c->subs, s);
     return REASON_SUCCESS;
 }

@@ -16,6 +16,9 @@
 
 struct source;
 
+/* When what has been retained is sent: a wish's handling. */
+enum { RETAINED_SENT, RETAINED_IF_NEW, RETAINED_NOT_SENT };
+
 /* How a subscription wants its messages: MQTT 5.0, 3.8.3.1. */
 struct wish {
     uint8_t qos;

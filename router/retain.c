@@ -1,0 +1,100 @@
+#include "router/retain.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "router/agent.h"
+#include "router/dead_letter.h"
+#include "router/hidden.h"
+#include "router/image.h"
+#include "router/message.h"
+#include "router/shape.h"
+#include "router/stream.h"
+
+void retain_become(struct queue *queue)
+{
+    shape_for_history(queue);
+    struct settings *s = &queue->shape->settings;
+    s->text[SETTING_LAST_VALUE] = span_str("routing-key");
+    s->value[SETTING_LAST_VALUE] = 1;
+    queue->stream = stream_new(queue);
+    queue->stream->image = image_new();
+    image_find_names(queue->stream->image);
+    queue->index.noted = false;
+}
+
+struct queue *retain_queue(struct router *router, struct catalog_exchange *exchange,
+                           const struct command_publish *publish)
+{
+    struct span key = span_of(publish->bytes, publish->key_len);
+    unsigned home = router_of_retained(exchange->exchange.id, key, router->options.routers);
+    if (exchange->exchange.type != EXCHANGE_TOPIC || home != router->options.index)
+        return NULL;
+    if (publish->total_len)
+        return hidden_queue(router, exchange, HIDDEN_RETAIN);
+    struct queue *queue = hidden_find(router, exchange, HIDDEN_RETAIN);
+    if (queue)
+        image_forget(router, queue, key);
+    return NULL;
+}
+
+/* ---- to who subscribes --------------------------------------------------------------------------------- */
+
+struct copying {
+    struct router *router;
+    struct queue *queue;
+    struct copy_target *target;
+    bool spares; /* the filter begins with a wildcard: it is for no name that begins with '$' */
+};
+
+static void copy(void *owner, void *thing)
+{
+    const struct copying *c = owner;
+    const struct image_key *k = thing;
+    if (k->seq && !(c->spares && k->len && k->name[0] == '$'))
+        dead_letter_copy(c->router, c->queue, k->seq, c->target);
+}
+
+static void send_here(struct router *router, struct catalog_exchange *exchange, uint32_t vhost,
+                      struct span name, struct span filter)
+{
+    struct queue *queue = hidden_find(router, exchange, HIDDEN_RETAIN);
+    if (!queue)
+        return;
+    struct copying copying = {router, queue, copy_target_new(vhost, name),
+                              filter.len && (filter.at[0] == '*' || filter.at[0] == '#')};
+    image_match_names(queue->stream->image, filter, copy, &copying);
+    copy_target_drop(copying.target);
+    queue_wake(router, queue);
+}
+
+static void ask(struct router *router, unsigned other, const struct catalog_exchange *exchange,
+                uint32_t vhost, struct span queue, struct span filter)
+{
+    struct retain_request *request = calloc(1, sizeof *request);
+    CHECK(request);
+    request->vhost = vhost;
+    name_set(&request->queue, queue);
+    name_set(&request->filter, filter);
+    *(struct peer_message *)link_add(&router->peer[other]) =
+        (struct peer_message){.kind = PEER_RETAINED, .exchange = exchange->exchange.id, .retained = request};
+}
+
+void retain_send(struct router *router, struct catalog_exchange *exchange, uint32_t vhost, struct span queue,
+                 struct span filter)
+{
+    for (unsigned r = 0; r < router->options.routers; r++) {
+        if (r == router->options.index)
+            send_here(router, exchange, vhost, queue, filter);
+        else
+            ask(router, r, exchange, vhost, queue, filter);
+    }
+}
+
+void router_on_retained(struct router *router, uint64_t id, struct retain_request *request)
+{
+    struct catalog_exchange *exchange = catalog_exchange_by_id(&router->catalog, id);
+    if (exchange)
+        send_here(router, exchange, request->vhost, name_span(&request->queue), name_span(&request->filter));
+    free(request);
+}

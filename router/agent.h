@@ -23,6 +23,7 @@
 #include "router/queue.h"
 #include "router/registrar.h"
 #include "router/router.h"
+#include "router/sender.h"
 #include "router/store.h"
 
 /* Memory that is used again. */
@@ -49,6 +50,7 @@ struct router {
     struct map large;        /* struct large by position */
     struct map open;         /* struct open_message by front, connection and channel */
     struct producers producers;
+    struct senders senders;
     struct map sessions;               /* struct session by its queue's name */
     FIFO(struct confirm) confirms;     /* publishes that wait for the disk */
     struct op *waiting, **waiting_end; /* ops that wait for the disk or for others to know (ops.c) */
@@ -113,6 +115,8 @@ void router_refuse(struct router *router, struct op *op, enum error error, const
 unsigned router_answer_waiting(struct router *router);
 /* Makes the queue's waiting getters and consumers go on. */
 void router_wake(struct router *router, struct waiter *waiters);
+/* Makes the queue that an op describes: name, flags, arguments, owner. */
+struct queue *router_make_queue(struct router *router, const struct op *op);
 /* Forgets the queue, with a record of it if it is durable. */
 void router_delete_queue(struct router *router, struct queue *queue);
 

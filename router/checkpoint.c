@@ -173,12 +173,16 @@ static bool save_queue_more(struct router *router, const struct queue *queue)
     return queue->stream && queue->stream->image && image_save(router, queue, begin);
 }
 
-/* Goes on with producers and queues. Returns false when all are saved. */
+/* Goes on with producers, senders and queues. Returns false when all are saved. */
 static bool save_more(struct router *router)
 {
     struct checkpoint *c = &router->checkpoint;
     if (!c->producers) {
         c->producers = !producers_save(router, &c->producer);
+        return true;
+    }
+    if (!c->senders) {
+        c->senders = !senders_save(router, &c->sender);
         return true;
     }
     for (; c->slot < router->queues.count; c->slot++, c->seq = 0, c->keys = false) {

@@ -17,10 +17,12 @@ struct checkpoint {
     uint64_t end;       /* LSN behind its last record; 0 while it is being written */
     uint32_t producer;  /* producers are saved up to this slot, */
     bool producers;     /* and that is all of them */
-    uint32_t slot;      /* the queue under way, by its slot, */
-    uint64_t seq;       /* and where in it */
-    bool keys;          /* of a last-value queue: its entries are saved, its keys are under way */
-    uint64_t written;   /* bytes */
+    uint32_t sender;    /* the same of senders */
+    bool senders;
+    uint32_t slot;    /* the queue under way, by its slot, */
+    uint64_t seq;     /* and where in it */
+    bool keys;        /* of a last-value queue: its entries are saved, its keys are under way */
+    uint64_t written; /* bytes */
 };
 
 /* Begins one if enough has been written since the last, goes on with the one under way. Returns the work

@@ -72,7 +72,9 @@ struct command_publish {
     uint32_t body_len;   /* of the bytes lent here */
     uint32_t total_len;  /* of the whole body, parts included */
     uint32_t expiration; /* the property, in ms, and 1; 0: the properties must be read, if there are any */
-    uint16_t producer_at, number_at; /* own_headers.h: own_headers_pick; 0: the table must be read */
+    /* own_headers.h: own_headers_pick; 0: the table must be read. Of MQTT's QoS 2, which has no such headers:
+     * where the sender's name stands in bytes, a length of one byte before it, or 0, and the identifier. */
+    uint16_t producer_at, number_at;
 };
 
 static_assert(PROPERTIES_MAX < 1 << 22, "properties_len");
@@ -113,10 +115,12 @@ struct command_part {
 
 /* How a delivery ends. */
 enum settle {
-    SETTLE_ACK,     /* it is done with */
-    SETTLE_DROP,    /* refused: dead-lettered or dropped */
-    SETTLE_REQUEUE, /* given back to its old place, marked redelivered */
-    SETTLE_UNSEEN,  /* given back without the client ever having been sent it */
+    SETTLE_ACK,      /* it is done with */
+    SETTLE_DROP,     /* refused: dead-lettered or dropped */
+    SETTLE_REQUEUE,  /* given back to its old place, marked redelivered */
+    SETTLE_UNSEEN,   /* given back without the client ever having been sent it */
+    SETTLE_RECEIVED, /* the client has it and will say so once more: it stays out, and if it is delivered
+                        again that is said with it */
 };
 
 /* count deliveries of consecutive sequence numbers. consumer: whose window they leave, 0 if nobody's. */
@@ -227,6 +231,7 @@ enum {
     DELIVER_ATTEMPTS = 4,  /* x-delivery-count: deliver_attempts() */
     DELIVER_OFFSET = 8,    /* x-stream-offset: seq less 1 */
     DELIVER_SEQUENCE = 16, /* x-sequence: seq; and the gaps, if there are any */
+    DELIVER_RECEIVED = 32, /* it has been settled as received before */
     DELIVER_ANNOTATED = DELIVER_ATTEMPTS | DELIVER_OFFSET | DELIVER_SEQUENCE,
 };
 
@@ -353,6 +358,8 @@ enum op_kind {
     OP_GET,     /* name, NO_ACK: a DELIVER with DELIVER_GET comes before the op if there is a message */
     OP_SESSION_ATTACH, /* name: the session's queue, ANEW, expiry_s → got: the queue is there, arguments: its
                           bindings (session_binding_next); when nobody else has the session any more */
+    OP_RELEASE,        /* name, arguments: identifiers of QoS 2 → to each router: sender.h */
+    OP_FORGET,         /* name: a session is new → to each router */
     OP_SESSION_DETACH, /* name, expiry_s, will: conn has it no longer */
     OP_BARRIER, /* flags → answered when all that came before on this ring is safe; durable: or refused */
     OP_LIST_QUEUES, /* to each router: list, one line a queue: vhost id, name, ready, unacknowledged,
@@ -387,6 +394,9 @@ struct name {
     uint8_t len;
     char bytes[NAME_MAX_BYTES];
 };
+
+/* Of the queues of sessions, which are told from others by it. */
+#define SESSION_PREFIX "mqtt-subscription-"
 
 /* What is published for a connection when it is gone. malloc'd in one piece. */
 struct will {

@@ -110,6 +110,7 @@ void router_free(struct router *router)
     catalog_free(&router->catalog);
     open_free(router);
     producers_free(&router->producers);
+    senders_free(&router->senders);
     map_each(&router->large, free_large, &router->large);
     map_free(&router->large);
     fifo_free(&router->confirms);

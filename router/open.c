@@ -71,11 +71,16 @@ static void keep_part(struct router *router, struct open_message *o, struct span
 
 static void copy_publish(struct open_message *o, const struct command_publish *p)
 {
-    uint8_t *bytes = malloc(p->key_len + (size_t)p->properties_len + 1);
+    struct span sender = publish_sender(p);
+    uint8_t *bytes = malloc(p->key_len + (size_t)p->properties_len + 1 + sender.len);
     CHECK(bytes);
-    put_span(put_span(bytes, span_of(p->bytes, p->key_len)),
-             span_of(p->bytes + p->properties_at, p->properties_len));
+    uint8_t *at = put_span(put_span(bytes, span_of(p->bytes, p->key_len)),
+                           span_of(p->bytes + p->properties_at, p->properties_len));
     o->publish = *p;
+    if (sender.len) {
+        o->publish.producer_at = (uint16_t)(at - bytes);
+        put_span(put_u8(at, (uint8_t)sender.len), sender);
+    }
     o->publish.bytes = bytes;
     o->publish.properties_at = p->key_len;
 }
@@ -151,8 +156,7 @@ static void complete(struct router *router, struct open_message *o, struct span 
         .parts = o->part,
         .part_count = o->parts,
     };
-    if (o->publish.flags & PUBLISH_MARKED)
-        publish_read_own(&p, &numbering);
+    publish_read_numbering(&p, &numbering);
     p.ram = o->ram;
     p.disk = o->disk;
     publish_look(router, &p);

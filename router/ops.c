@@ -155,11 +155,8 @@ static bool read_settings(struct router *router, struct op *op, struct settings 
     return false;
 }
 
-static void create(struct router *router, struct op *op)
+struct queue *router_make_queue(struct router *router, const struct op *op)
 {
-    struct settings settings;
-    if (!read_settings(router, op, &settings))
-        return;
     struct queue *queue = queue_new(router, op->vhost, name_span(&op->name));
     queue->durable = op->flags & OP_DURABLE;
     queue->auto_delete = op->flags & OP_AUTO_DELETE;
@@ -176,7 +173,15 @@ static void create(struct router *router, struct op *op)
     if (queue->durable)
         persist_queue(router, queue);
     queue_reshape(router, queue);
-    counts(queue, op);
+    return queue;
+}
+
+static void create(struct router *router, struct op *op)
+{
+    struct settings settings;
+    if (!read_settings(router, op, &settings))
+        return;
+    counts(router_make_queue(router, op), op);
     router_answer(router, op);
 }
 
@@ -410,6 +415,12 @@ void router_on_op(struct router *router, struct op *op)
         return;
     case OP_SESSION_DETACH:
         session_detach(router, op);
+        return;
+    case OP_RELEASE:
+        sender_release(router, op);
+        return;
+    case OP_FORGET:
+        sender_forget(router, op);
         return;
     case OP_QUEUE_DELETE:
         delete (router, op);

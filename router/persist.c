@@ -135,6 +135,20 @@ uint64_t persist_producer(struct router *router, const struct producer *producer
     return store_end(&router->store);
 }
 
+struct record_sender *persist_sender_begin(struct router *router, size_t bytes)
+{
+    return begin(router, RECORD_SENDER, sizeof(struct record_sender), bytes);
+}
+
+void persist_released(struct router *router, uint64_t number, struct span ids)
+{
+    struct record_ids *r = begin(router, RECORD_RELEASED, sizeof *r, ids.len);
+    r->number = number;
+    r->count = (uint32_t)(ids.len / 2);
+    put_span((uint8_t *)(r + 1), ids);
+    store_end(&router->store);
+}
+
 void persist_note(struct router *router, uint32_t queue, uint64_t seq, struct entry_note note)
 {
     struct record_notes *r = begin(router, RECORD_NOTES, sizeof *r, sizeof *r->notes);

@@ -48,8 +48,11 @@ enum router_record {
     RECORD_POLICY_GONE, /* the same, of the name only */
     RECORD_PRODUCER,    /* struct record_producer, its words, id: a producer is known, and what of it */
     RECORD_PRODUCER_GONE, /* struct record_id */
-    RECORD_KEYS, /* struct record_keys, and for each struct saved_key and its name: what a last-value queue
-                    has */
+    RECORD_KEYS,   /* struct record_keys, and for each struct saved_key and its name: what a last-value queue
+                      has */
+    RECORD_SENDER, /* struct record_sender, name, identifiers of two bytes, big-endian: all that are in use */
+    RECORD_SENDER_GONE, /* struct record_id */
+    RECORD_RELEASED,    /* struct record_ids, identifiers: they are in use no longer */
 };
 
 struct record_settled {
@@ -165,6 +168,23 @@ struct record_producer {
     uint64_t bits[]; /* number n is bit n % 64 of word n / 64 % words */
 };
 
+/* A session that publishes with MQTT's QoS 2 (sender.h). */
+struct record_sender {
+    struct record record;
+    uint64_t number; /* 0: the LSN of this record, which is the first of it */
+    uint32_t vhost;
+    uint32_t count;
+    uint8_t name_len;
+    uint8_t unused[7];
+};
+
+struct record_ids {
+    struct record record;
+    uint64_t number;
+    uint32_t count;
+    uint32_t unused;
+};
+
 struct record_keys {
     struct record record;
     uint32_t queue;
@@ -190,6 +210,9 @@ void persist_large(struct router *router, const struct large *large);
 void persist_gap(struct router *router, uint32_t queue, const struct gap *gap);
 /* Returns the record's LSN. */
 uint64_t persist_producer(struct router *router, const struct producer *producer);
+/* Begins a record with `bytes` behind it; store_end ends it. */
+struct record_sender *persist_sender_begin(struct router *router, size_t bytes);
+void persist_released(struct router *router, uint64_t number, struct span ids);
 void persist_note(struct router *router, uint32_t queue, uint64_t seq, struct entry_note note);
 /* The message seq of a durable queue is done with. Runs of them are collected into one record: */
 void persist_settled(struct router *router, uint32_t queue, uint64_t seq);

@@ -330,6 +330,10 @@ static size_t durable_count(const struct publishing *p)
 /* A number is taken by one record, so that it is safe together with all of the message. */
 static void take_number(struct router *router, struct publishing *p)
 {
+    if (p->numbering->of_sender) {
+        sender_take(router, p);
+        return;
+    }
     bool fits = !p->durable || p->to.count <= ROUTES_MAX || durable_count(p) <= ROUTES_MAX;
     if (fits && producer_take(router, p))
         return;
@@ -337,7 +341,7 @@ static void take_number(struct router *router, struct publishing *p)
     p->to.count = 0;
 }
 
-void publish_read_own(struct publishing *p, struct numbering *numbering)
+static void read_own(struct publishing *p, struct numbering *numbering)
 {
     const struct command_publish *c = p->publish;
     *numbering = (struct numbering){0};
@@ -350,6 +354,30 @@ void publish_read_own(struct publishing *p, struct numbering *numbering)
     p->ram = numbering->own.ram;
     p->disk = numbering->own.disk;
     p->numbering = numbering;
+}
+
+struct span publish_sender(const struct command_publish *c)
+{
+    const uint8_t *name = c->bytes + c->producer_at;
+    return c->producer_at && origin_qos(c->protocol) == 2 ? span_of(name + 1, *name) : span_of(name, 0);
+}
+
+static void read_sender(struct publishing *p, struct span name, struct numbering *numbering)
+{
+    *numbering = (struct numbering){.of_sender = true};
+    numbering->own.producer = name;
+    numbering->own.seq = p->vhost ? p->publish->number_at : 0;
+    p->numbering = numbering;
+}
+
+void publish_read_numbering(struct publishing *p, struct numbering *numbering)
+{
+    const struct command_publish *c = p->publish;
+    struct span sender = publish_sender(c);
+    if (sender.len)
+        read_sender(p, sender, numbering);
+    else if (c->flags & PUBLISH_MARKED && c->headers_in)
+        read_own(p, numbering);
 }
 
 /* Keeps it where it is to be kept, or gives it back. */
@@ -382,7 +410,8 @@ void publish_end(struct router *router, struct publishing *p)
 {
     uint8_t flags = p->publish->flags;
     bool refused = router->store.failed && p->wants_disk && (flags & PUBLISH_CONFIRM);
-    bool again = publish_number(p) && producer_has(router, p);
+    bool again =
+        publish_number(p) && (p->numbering->of_sender ? sender_has(router, p) : producer_has(router, p));
     bool routed = again || (p->shaped ? is_routed(p) : p->to.count != 0);
     stat_add(&router->stats.published, 1);
     if (!again && !refused)
@@ -427,8 +456,7 @@ void router_on_publish(struct router *router, unsigned front, const struct comma
         .numbering = NULL,
     };
     struct numbering numbering;
-    if (publish->flags & PUBLISH_MARKED && publish->headers_in)
-        publish_read_own(&p, &numbering);
+    publish_read_numbering(&p, &numbering);
     if (e && (e->confirm_ram || e->confirm_disk))
         take_level(&p, e->confirm_ram);
     publish_match(router, e, &p);

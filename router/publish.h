@@ -27,6 +27,7 @@ struct marks {
 /* Of a message that is marked: whose it is, and which of his. */
 struct numbering {
     struct own_headers own;
+    bool of_sender;            /* producer and seq are a sender and an identifier: sender.h */
     struct producer *producer; /* whose it is, if he is known and it has a number */
     struct produced produced;  /* for the record, if its number goes to disk with it */
 };
@@ -62,9 +63,11 @@ static inline uint64_t publish_number(const struct publishing *p)
 
 /* Finds the recipients and what depends on them. */
 void publish_match(struct router *router, struct catalog_exchange *e, struct publishing *p);
-/* Reads what the message's headers ask of the broker: of one that is marked and not reposted, before the
- * match. Fills in numbering, which is p's from now on. */
-void publish_read_own(struct publishing *p, struct numbering *numbering);
+/* Reads whose message it is, and which of his, and what else its headers ask of the broker: of one that isn't
+ * reposted, before the match. Fills in numbering, which is p's from now on, if there is anything. */
+void publish_read_numbering(struct publishing *p, struct numbering *numbering);
+/* The name of the sender of a publish with QoS 2 (sender.h); empty: it has none. */
+struct span publish_sender(const struct command_publish *publish);
 /* The latter alone, of recipients that are known. */
 void publish_look(struct router *router, struct publishing *p);
 /* Keeps a piece of the body in a record of its own, which the caller gives up by store_drop when the message

@@ -95,6 +95,10 @@ void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint
                 queue_kill(router, queue, seq, entry);
             continue;
         }
+        if (how == SETTLE_RECEIVED) {
+            shape_received(router, queue, seq, entry);
+            continue;
+        }
         if (how == SETTLE_REQUEUE)
             entry->redelivered = 1;
         if (how == SETTLE_REQUEUE && queue->shape && !shape_returned(router, queue, seq, entry))

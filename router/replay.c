@@ -72,8 +72,10 @@ static void note(struct router *router, struct queue *queue, uint64_t seq, const
 
 static void replay_message(struct router *router, const struct message *m, uint64_t lsn)
 {
-    if (m->flags & MESSAGE_PRODUCED)
+    if (m->flags & MESSAGE_PRODUCED) {
         producer_replay_message(router, m);
+        sender_replay_message(router, m);
+    }
     struct entry entry = {.position = lsn >> 3, .large = m->parts != 0};
     entry.share = m->record.length / (m->routes ? m->routes : 1);
     entry.body = m->body_len;
@@ -285,7 +287,7 @@ static void replay_notes(struct router *router, const struct record_notes *r)
             stream_replay_mark(queue->stream, r->notes[i].seq, note.expires, note.attempts);
             continue;
         }
-        if (note.expires)
+        if (note.expires || note.attempts)
             shape_for_expiration(queue);
         if (index_at(&queue->index, r->notes[i].seq))
             index_set_note(&queue->index, r->notes[i].seq, note);
@@ -387,6 +389,15 @@ void persist_replay(void *owner, const struct record *record, uint64_t lsn)
         return;
     case RECORD_PRODUCER_GONE:
         producer_replay_gone(router, ((const struct record_id *)record)->id);
+        return;
+    case RECORD_SENDER:
+        sender_replay(router, (const struct record_sender *)record, lsn);
+        return;
+    case RECORD_SENDER_GONE:
+        sender_replay_gone(router, ((const struct record_id *)record)->id);
+        return;
+    case RECORD_RELEASED:
+        sender_replay_released(router, (const struct record_ids *)record);
         return;
     default:
         replay_topology(router, record);

@@ -32,6 +32,7 @@ struct router *router_new(const struct router_options *options)
     map_init(&router->sessions);
     map_init(&router->open);
     producers_init(&router->producers);
+    senders_init(&router->senders);
     router->waiting_end = &router->waiting;
     router->run_end = &router->run;
     for (unsigned f = 0; f < options->fronts; f++)

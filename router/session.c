@@ -151,13 +151,21 @@ static struct span list_bindings(const struct queue *queue)
     return span_of(list, len);
 }
 
-/* How long the queue stays unused is changed, and kept so. */
-static void set_expiry(struct router *router, struct queue *queue, uint32_t expiry_s)
+/* What says how long the queue stays when it is unused: a table of `room` bytes. */
+enum { EXPIRY_BYTES = 32 };
+
+static struct span put_expiry(uint8_t *table, uint32_t expiry_s)
 {
-    uint8_t table[32], *end = table;
+    uint8_t *end = table;
     if (expiry_s != NEVER)
         end = put_field_long(end, "x-expires", (int64_t)expiry_s * 1000);
-    struct span arguments = span_of(table, (size_t)(end - table));
+    return span_of(table, (size_t)(end - table));
+}
+
+static void set_expiry(struct router *router, struct queue *queue, uint32_t expiry_s)
+{
+    uint8_t table[EXPIRY_BYTES];
+    struct span arguments = put_expiry(table, expiry_s);
     if (span_equal(arguments, queue->arguments))
         return;
     free((void *)(uintptr_t)queue->arguments.at);
@@ -165,6 +173,17 @@ static void set_expiry(struct router *router, struct queue *queue, uint32_t expi
     queue_reshape(router, queue);
     if (queue->number && !router->store.failed)
         persist_queue(router, queue);
+}
+
+/* Of one that outlives its connections. */
+static void make_queue(struct router *router, struct op *op)
+{
+    uint8_t table[EXPIRY_BYTES];
+    op->arguments = span_copy(put_expiry(table, op->expiry_s));
+    op->flags |= OP_DURABLE;
+    router_make_queue(router, op);
+    free((void *)(uintptr_t)op->arguments.at);
+    op->arguments = (struct span){0}; /* of the answer: there are no bindings */
 }
 
 /* ---- attach, detach --------------------------------------------------------------------------------------
@@ -184,9 +203,19 @@ static void take(struct router *router, struct session *s, struct op *op)
     s->front = op->front;
     s->conn = op->conn;
     s->told = false;
-    if (queue) {
+    if (queue && !op->expiry_s) {
         op->arguments = list_bindings(queue);
         op->got = true;
+    } else if (queue) {
+        set_expiry(router, queue, op->expiry_s);
+        op->arguments = list_bindings(queue);
+        op->got = true;
+    } else if (op->expiry_s && router->store.failed) {
+        router_refuse(router, op, ERR_INTERNAL, "the journal of router %u has failed: no session can be kept",
+                      router->options.index);
+        return;
+    } else if (op->expiry_s) {
+        make_queue(router, op);
     }
     router_answer(router, op);
 }

@@ -102,7 +102,8 @@ static void sum_up(struct shape *shape)
     const struct stream *stream = shape->queue->stream;
     shape->choosy = overflow == OVERFLOW_REJECT || overflow == OVERFLOW_REJECT_DLX || shape->history ||
                     shape->delay || settings_has(s, SETTING_TTL) || (stream && !stream->image);
-    shape->tells = settings_type(s) == TYPE_QUORUM || s->value[SETTING_SEQUENCE] == 1;
+    shape->tells = settings_type(s) == TYPE_QUORUM || s->value[SETTING_SEQUENCE] == 1 ||
+                   span_starts(name_span(&shape->queue->name), SESSION_PREFIX);
 }
 
 /* Until everything is replayed priorities are only noted; then persist_replayed sorts. */
@@ -139,8 +140,10 @@ void shape_apply(struct router *router, struct queue *queue, const struct settin
 
 void shape_for_expiration(struct queue *queue)
 {
-    if (!queue->shape)
-        settings_load(&make(queue)->settings, (struct span){NULL, 0});
+    if (queue->shape)
+        return;
+    settings_load(&make(queue)->settings, (struct span){NULL, 0});
+    sum_up(queue->shape);
 }
 
 static void wake(struct map_node *node, void *owner)
@@ -291,7 +294,11 @@ static void tell_gaps(const struct queue *queue, uint64_t seq, uint64_t since, s
 void shape_annotate(const struct queue *queue, uint64_t seq, uint64_t since, struct event_deliver *to)
 {
     bool counts = settings_type(&queue->shape->settings) == TYPE_QUORUM;
-    uint64_t attempts = counts ? index_note(&queue->index, seq).attempts : 0;
+    uint64_t attempts = index_note(&queue->index, seq).attempts;
+    if (attempts && !counts) {
+        to->flags |= DELIVER_RECEIVED;
+        attempts = 0;
+    }
     if (is_sequenced(queue)) {
         to->flags |= DELIVER_SEQUENCE;
         tell_gaps(queue, seq, since, to);
@@ -303,6 +310,19 @@ void shape_annotate(const struct queue *queue, uint64_t seq, uint64_t since, str
         to->tag = attempts;
     else
         to->ready |= (uint32_t)attempts << DELIVER_ROUND_BITS;
+}
+
+/* Noted as an attempt, which only quorum queues count else, and sessions have none. */
+void shape_received(struct router *router, struct queue *queue, uint64_t seq, const struct entry *entry)
+{
+    shape_for_expiration(queue);
+    struct entry_note note = index_note(&queue->index, seq);
+    if (settings_type(&queue->shape->settings) == TYPE_QUORUM || note.attempts)
+        return;
+    note.attempts = 1;
+    index_set_note(&queue->index, seq, note);
+    if (queue->number && !(entry_position(entry) & POSITION_TRANSIENT))
+        persist_note(router, queue->number, seq, note);
 }
 
 bool shape_returned(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry)

@@ -90,6 +90,8 @@ void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct
 /* The OUT message has been given back by its consumer: counts that. False: it has been delivered too often
  * and is leaving. */
 bool shape_returned(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry);
+/* The OUT message has been received by its client, who will say so once more. */
+void shape_received(struct router *router, struct queue *queue, uint64_t seq, const struct entry *entry);
 /* What the client is told of the message besides: into to, whose parts are set. since: gaps before this
  * number are none to it. */
 void shape_annotate(const struct queue *queue, uint64_t seq, uint64_t since, struct event_deliver *to);

@@ -65,6 +65,11 @@ void on_pubrec(struct mqtt *c, struct span in)
     }
     if (sent)
         sent->state = INFLIGHT_COMP;
+    if (sent && c->persistent && c->own && sent->consumer == c->own->handle) {
+        settle_add(&c->settle, c->host, sent->router, sent->queue, sent->seq, SETTLE_RECEIVED, 0);
+        batch_received(c, a.id);
+        return;
+    }
     send_answer(c, PACKET_PUBREL, 2, a.id, sent || again ? REASON_SUCCESS : REASON_ID_NOT_FOUND);
 }
 

@@ -127,6 +127,8 @@ static void op_back(struct mqtt *c, struct op *op)
         undo(c, op);
     else if (op->reply == PURPOSE_ATTACH)
         mqtt_attached(c, op);
+    else if (op->reply == PURPOSE_BATCH)
+        batch_back(c, op);
     else if (op->reply != PURPOSE_RELEASE)
         mqtt_request_back(c, op);
     host_free_op(c->host, op);
@@ -275,6 +277,7 @@ static void mqtt_flush(void *state, struct host *host)
     struct mqtt *c = state;
     c->host = host;
     settle_flush(&c->settle, host);
+    batches_send(c);
     if (host_backlog(host) < OUTPUT_HIGH_BYTES)
         sources_credit(c);
 }
@@ -339,6 +342,7 @@ static void mqtt_gone(void *state, struct host *host)
     inflight_free(&c->inflight);
     subscriptions_free(&c->subs);
     slots_free(&c->sources);
+    batches_free(c);
     free(c->request);
     c->request = NULL;
     bytes_drop(&c->client_id);

@@ -10,6 +10,7 @@
 
 #include "base/slots.h"
 #include "codec/host.h"
+#include "codec/mqtt/batch.h"
 #include "codec/mqtt/incoming.h"
 #include "codec/mqtt/inflight.h"
 #include "codec/mqtt/packet.h"
@@ -57,6 +58,7 @@ struct mqtt {
     enum stage stage;
     uint8_t version;        /* MQTT_* */
     bool clean, persistent; /* clean start; the session outlives the connection */
+    bool anew;              /* what routers remember of identifiers is still to be forgotten */
     bool queue_there;       /* the session's queue is declared */
     bool stamped;           /* a subscription wants none of the client's own messages */
     bool parked;            /* input has stopped at a publish that must wait */
@@ -76,6 +78,7 @@ struct mqtt {
     struct rest rest;
     struct incoming incoming;
     struct inflight inflight;
+    struct batches batches;
     struct subscriptions subs;
     struct slots sources;
     struct source *first_source; /* the session's is among them once there is one */
@@ -114,7 +117,7 @@ enum purpose {
     PURPOSE_BIND,
     PURPOSE_UNBIND,
     PURPOSE_CONSUME,
-    PURPOSE_RELEASED, /* a barrier: the PUBRECs before it are safe */
+    PURPOSE_BATCH, /* batch.h */
 };
 
 /* A fresh op on that queue. */

@@ -19,6 +19,7 @@ struct delivery {
     uint32_t body_len; /* with the parts before `body` */
     struct verdict verdict;
     unsigned qos;
+    bool received; /* the client has it: PUBREL is what is due */
     uint16_t id;
 };
 
@@ -86,7 +87,9 @@ static bool remember(struct mqtt *c, struct delivery *d)
         .seq = d->event->seq,
         .consumer = d->source->handle,
         .router = (uint8_t)d->router,
-        .state = d->qos == 1 ? INFLIGHT_ACK : INFLIGHT_REC,
+        .state = d->qos == 1   ? INFLIGHT_ACK
+                 : d->received ? INFLIGHT_COMP
+                               : INFLIGHT_REC,
     };
     inflight_slot(&c->inflight, d->id);
     inflight_use(&c->inflight, d->id, &sent);
@@ -254,9 +257,24 @@ static void judge(struct mqtt *c, struct delivery *d)
     d->qos = d->verdict.qos < published ? d->verdict.qos : published;
 }
 
+/* A delivery that was received on an earlier connection goes on where it was ([MQTT-4.4.0-1]). */
+static void release(struct mqtt *c, struct delivery *d)
+{
+    d->qos = 2;
+    if (remember(c, d))
+        send_answer(c, PACKET_PUBREL, 2, d->id, REASON_SUCCESS);
+    else
+        settle(c, d, SETTLE_UNSEEN);
+    done(c, d);
+}
+
 static void deliver(struct mqtt *c, struct delivery *d)
 {
     struct mqtt_form form;
+    if (d->received) {
+        release(c, d);
+        return;
+    }
     properties_from_amqp(d->message, &form);
     judge(c, d);
     if (!d->verdict.wanted || !is_topic(d->key) || !fits(c, d, &form)) {
@@ -279,7 +297,10 @@ static void deliver(struct mqtt *c, struct delivery *d)
 
 void mqtt_deliver(struct mqtt *c, unsigned router, const struct event_deliver *event)
 {
-    struct delivery d = {.source = slots_get(&c->sources, event->tag), .router = router, .event = event};
+    struct delivery d = {.source = slots_get(&c->sources, event->tag),
+                         .router = router,
+                         .event = event,
+                         .received = event->flags & DELIVER_RECEIVED};
     if (c->stage != STAGE_OPEN || !d.source) {
         settle(c, &d, SETTLE_UNSEEN);
         done(c, &d);

@@ -144,41 +144,55 @@ static uint32_t expiration_of(const struct publish *m)
     return property_has(&m->properties, PROPERTY_EXPIRY) && ms < UINT32_MAX ? (uint32_t)ms + 1 : 0;
 }
 
-/* Writes what is published to `to`; returns its bytes, 0 if it can't be said. */
-static size_t compose(struct mqtt *c, const struct publish *m, uint8_t *to, struct command_publish *command)
+/* Routing key; and, with QoS 2 of a session that may come back, whose it is: routers remember the identifier,
+ * whatever becomes of this connection. Returns the byte behind. */
+static uint8_t *put_names(struct mqtt *c, const struct publish *m, uint8_t *to,
+                          struct command_publish *command)
 {
-    struct amqp_form form;
-    size_t key_len = m->key.len ? m->key.len : m->topic.len;
-    struct span publisher = c->stamped ? c->client_id : span_of("", 0);
+    command->bytes = to;
+    command->key_len = (uint8_t)(m->key.len ? m->key.len : m->topic.len);
     if (m->key.len)
         put_span(to, m->key);
     else
         topic_to_key(to, m->topic);
-    const char *wrong = properties_to_amqp(to + key_len, &m->properties, m->qos, publisher, &form);
+    uint8_t *at = to + command->key_len;
+    if (m->qos < 2 || !c->persistent)
+        return at;
+    command->producer_at = command->key_len;
+    command->number_at = m->id;
+    return put_span(put_u8(at, (uint8_t)c->queue.len), c->queue);
+}
+
+/* Writes what is published to `to`; returns its bytes, 0 if it can't be said. */
+static size_t compose(struct mqtt *c, const struct publish *m, uint8_t *to, struct command_publish *command)
+{
+    struct amqp_form form;
+    struct span publisher = c->stamped ? c->client_id : span_of("", 0);
+    bool whole = m->body_len <= INLINE_BODY_MAX;
+    *command = (struct command_publish){
+        .flags = (uint8_t)((m->qos ? PUBLISH_PERSISTENT | PUBLISH_CONFIRM : 0) | (whole ? 0 : PUBLISH_MORE)),
+        .protocol = origin_of(m->qos, m->retain, property_number(&m->properties, PROPERTY_FORMAT, 0)),
+        .conn = host_conn(c->host),
+        .seq = m->qos ? c->incoming.next : 0,
+        .expiration = expiration_of(m),
+        .body_len = whole ? m->body_len : 0,
+        .total_len = m->body_len,
+    };
+    uint8_t *properties = put_names(c, m, to, command);
+    const char *wrong = properties_to_amqp(properties, &m->properties, m->qos, publisher, &form);
     if (wrong) {
         mqtt_fail(c, REASON_IMPLEMENTATION, "%s", wrong);
         return 0;
     }
-    bool whole = m->body_len <= INLINE_BODY_MAX;
-    *command = (struct command_publish){
-        .flags = (uint8_t)((m->qos ? PUBLISH_PERSISTENT | PUBLISH_CONFIRM : 0) |
-                           (form.marked ? PUBLISH_MARKED : 0) | (whole ? 0 : PUBLISH_MORE)),
-        .key_len = (uint8_t)key_len,
-        .protocol = origin_of(m->qos, m->retain, property_number(&m->properties, PROPERTY_FORMAT, 0)),
-        .conn = host_conn(c->host),
-        .seq = m->qos ? c->incoming.next : 0,
-        .bytes = to,
-        .properties_at = (uint16_t)key_len,
-        .properties_len = (uint32_t)form.len,
-        .headers_in = form.headers_in,
-        .expiration = expiration_of(m),
-        .body_at = (uint32_t)(key_len + form.len),
-        .body_len = whole ? m->body_len : 0,
-        .total_len = m->body_len,
-    };
+    uint8_t *body = properties + form.len;
+    command->flags |= form.marked ? PUBLISH_MARKED : 0;
+    command->properties_at = (uint16_t)(properties - to);
+    command->properties_len = (uint32_t)form.len;
+    command->headers_in = form.headers_in;
+    command->body_at = (uint32_t)(body - to);
     if (whole)
-        put_span(to + key_len + form.len, m->payload);
-    return key_len + form.len + (whole ? m->body_len : 0);
+        body = put_span(body, m->payload);
+    return (size_t)(body - to);
 }
 
 /* False: it must wait, or the connection is closed. */
@@ -186,7 +200,12 @@ static bool send(struct mqtt *c, const struct publish *m)
 {
     struct command_publish command;
     bool whole = m->body_len <= INLINE_BODY_MAX;
-    size_t room = TOPIC_BYTES_MAX + amqp_bytes_max(m->properties.all.len) + (whole ? m->body_len : 0);
+    size_t room = TOPIC_BYTES_MAX + amqp_bytes_max(m->properties.all.len) + 1 + NAME_MAX_BYTES +
+                  (whole ? m->body_len : 0);
+    if (m->qos == 2 && c->anew) {
+        c->anew = false;
+        batch_forget(c);
+    }
     uint8_t *scratch = host_scratch(c->host, room);
     if (!scratch) {
         mqtt_fail(c, REASON_QUOTA, "no memory for a message");
@@ -300,5 +319,9 @@ void on_pubrel(struct mqtt *c, struct span in)
     if (!answer_read(c, in, PACKET_PUBREL, &a))
         return;
     bool known = incoming_release(&c->incoming, a.id);
+    if (c->persistent) {
+        batch_released(c, a.id); /* it may be known to routers from an earlier connection */
+        return;
+    }
     send_answer(c, PACKET_PUBCOMP, 0, a.id, known ? REASON_SUCCESS : REASON_ID_NOT_FOUND);
 }

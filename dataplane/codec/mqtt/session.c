@@ -52,7 +52,8 @@ void mqtt_attached(struct mqtt *c, struct op *op)
         return;
     }
     c->stage = STAGE_OPEN;
-    c->queue_there = op->got;
+    c->queue_there = op->got || c->persistent;
+    c->anew = c->persistent && !op->got;
     restore(c, op->arguments);
     connect_answer(c, op->got);
     c->heard_ns = host_now(c->host);

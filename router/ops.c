@@ -411,16 +411,10 @@ void router_on_op(struct router *router, struct op *op)
         declare(router, op);
         return;
     case OP_SESSION_ATTACH:
-        session_attach(router, op);
-        return;
     case OP_SESSION_DETACH:
-        session_detach(router, op);
-        return;
     case OP_RELEASE:
-        sender_release(router, op);
-        return;
     case OP_FORGET:
-        sender_forget(router, op);
+        session_on_op(router, op);
         return;
     case OP_QUEUE_DELETE:
         delete (router, op);

@@ -220,7 +220,7 @@ static void take(struct router *router, struct session *s, struct op *op)
     router_answer(router, op);
 }
 
-void session_attach(struct router *router, struct op *op)
+static void session_attach(struct router *router, struct op *op)
 {
     struct key key = {op->vhost, name_span(&op->name)};
     struct session *s = find(router, key);
@@ -265,7 +265,7 @@ static void next(struct router *router, struct session *s)
     s->told = true;
 }
 
-void session_detach(struct router *router, struct op *op)
+static void session_detach(struct router *router, struct op *op)
 {
     struct session *s = find(router, (struct key){op->vhost, name_span(&op->name)});
     if (s && s->conn == op->conn && s->front == op->front) {
@@ -283,4 +283,24 @@ void session_detach(struct router *router, struct op *op)
             forget(router, s);
     }
     router_answer(router, op);
+}
+
+void session_on_op(struct router *router, struct op *op)
+{
+    switch (op->kind) {
+    case OP_SESSION_ATTACH:
+        session_attach(router, op);
+        return;
+    case OP_SESSION_DETACH:
+        session_detach(router, op);
+        return;
+    case OP_RELEASE:
+        sender_release(router, op);
+        return;
+    case OP_FORGET:
+        sender_forget(router, op);
+        return;
+    default:
+        UNREACHABLE();
+    }
 }

@@ -12,10 +12,9 @@
 
 struct router;
 
-/* OP_SESSION_ATTACH: answered when whoever had it has left; he is told to (CANCEL_SESSION). */
-void session_attach(struct router *router, struct op *op);
-/* OP_SESSION_DETACH: the queue goes with the connection, or expiry_s after it; the will is published, or when
- * its delay is over. */
-void session_detach(struct router *router, struct op *op);
+/* The ops of sessions and their senders (sender.h). SESSION_ATTACH is answered when whoever had the session
+ * has left; he is told to (CANCEL_SESSION). With SESSION_DETACH the queue goes, or will when it has been
+ * unused for expiry_s, and the will is published, or when its delay is over. */
+void session_on_op(struct router *router, struct op *op);
 /* All of them, at the end: ops that wait are then among those that wait for the disk. */
 void sessions_free(struct router *router);

@@ -15,10 +15,13 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "codec/codecs.h"
 #include "gannetd.h"
+#include "listener_kinds.h"
 #include "policies.h"
 #include "router/access.h"
 #include "status.h"
+#include "sys_topics.h"
 
 enum {
     CLIENT_S = 2,     /* a client that takes longer is dropped */
@@ -28,7 +31,8 @@ enum {
 struct control {
     struct gannetd *gannetd;
     char path[4200];
-    int listener, end; /* end: an eventfd */
+    int listener, end;            /* end: an eventfd */
+    uint64_t started_ns, told_ns; /* of the topics $SYS */
     pthread_t thread;
 };
 
@@ -170,6 +174,31 @@ static void serve(struct gannetd *g, int fd)
     free(text);
 }
 
+/* ns between two publishes of $SYS topics; 0: there is nobody to want them. */
+static uint64_t sys_interval(const struct config *config)
+{
+    for (unsigned k = 0; k < LISTENER_KINDS; k++)
+        if (listener_kinds[k].codec == CODEC_MQTT && listener_addresses(config, &listener_kinds[k])->count)
+            return config->mqtt_sys_interval * 1000000;
+    return 0;
+}
+
+/* Publishes them if it is time. Returns ms until it is next; -1: never. */
+static int tell_topics(struct control *control)
+{
+    const struct gannetd *g = control->gannetd;
+    uint64_t now = g->clock_ns(), every = sys_interval(g->config);
+    if (!every)
+        return -1;
+    if (!control->started_ns)
+        control->started_ns = control->told_ns = now;
+    if (now >= control->told_ns + every) {
+        control->told_ns = now;
+        sys_topics_publish(control->gannetd, control->started_ns);
+    }
+    return (int)((control->told_ns + every - now) / 1000000 + 1);
+}
+
 static void *run(void *arg)
 {
     struct control *control = arg;
@@ -177,7 +206,7 @@ static void *run(void *arg)
                             {.fd = control->end, .events = POLLIN}};
     pthread_setname_np(pthread_self(), "gannet-control");
     while (!(fds[1].revents & POLLIN)) {
-        if (poll(fds, 2, -1) < 0 || !(fds[0].revents & POLLIN))
+        if (poll(fds, 2, tell_topics(control)) <= 0 || !(fds[0].revents & POLLIN))
             continue;
         int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)

@@ -32,7 +32,8 @@ static void undo_op(struct front *front, unsigned router, struct op *op)
         listing_take(front, op);
         return;
     }
-    if (op->kind == OP_POLICY_SET || op->kind == OP_POLICY_CLEAR || op->kind == OP_POLICY_LIST) {
+    if (op->kind == OP_POLICY_SET || op->kind == OP_POLICY_CLEAR || op->kind == OP_POLICY_LIST ||
+        op->kind == OP_ANNOUNCE) {
         listing_answer(front, op);
         return;
     }

@@ -2,7 +2,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "base/check.h"
 #include "base/stats.h"
 #include "broker.h"
 
@@ -41,6 +43,14 @@ static uint64_t over_all(const struct stat_row *row, const struct broker *broker
             value = one;
     }
     return value;
+}
+
+uint64_t status_value(const struct broker *broker, const char *name)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].name, name) == 0)
+            return over_all(&rows[i], broker);
+    UNREACHABLE();
 }
 
 void status_write(const struct broker *broker, FILE *out)

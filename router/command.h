@@ -361,7 +361,9 @@ enum op_kind {
     OP_RELEASE,        /* name, arguments: identifiers of QoS 2 → to each router: sender.h */
     OP_FORGET,         /* name: a session is new → to each router */
     OP_SESSION_DETACH, /* name, expiry_s, will: conn has it no longer */
-    OP_BARRIER, /* flags → answered when all that came before on this ring is safe; durable: or refused */
+    OP_ANNOUNCE, /* arguments: keys and texts (session_binding_next), to be published with RETAIN → registrar
+                  */
+    OP_BARRIER,  /* flags → answered when all that came before on this ring is safe; durable: or refused */
     OP_LIST_QUEUES, /* to each router: list, one line a queue: vhost id, name, ready, unacknowledged,
                        consumers, bytes, flags, policy, operator policy, with tabs between */
     OP_POLICY_SET, /* OPERATOR, name, key: pattern, type: what it is for, priority, arguments: its definition,

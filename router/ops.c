@@ -398,23 +398,11 @@ static void barrier(struct router *router, struct op *op)
         router_answer(router, op);
 }
 
-void router_on_op(struct router *router, struct op *op)
+static void on_queue_op(struct router *router, struct op *op)
 {
     switch (op->kind) {
-    case OP_EXCHANGE_DECLARE:
-    case OP_EXCHANGE_DELETE:
-    case OP_EXCHANGE_BIND:
-    case OP_EXCHANGE_UNBIND:
-        registrar_on_op(router, op);
-        return;
     case OP_QUEUE_DECLARE:
         declare(router, op);
-        return;
-    case OP_SESSION_ATTACH:
-    case OP_SESSION_DETACH:
-    case OP_RELEASE:
-    case OP_FORGET:
-        session_on_op(router, op);
         return;
     case OP_QUEUE_DELETE:
         delete (router, op);
@@ -427,6 +415,34 @@ void router_on_op(struct router *router, struct op *op)
         return;
     case OP_QUEUE_UNBIND:
         unbind(router, op);
+        return;
+    default:
+        UNREACHABLE();
+    }
+}
+
+void router_on_op(struct router *router, struct op *op)
+{
+    switch (op->kind) {
+    case OP_EXCHANGE_DECLARE:
+    case OP_EXCHANGE_DELETE:
+    case OP_EXCHANGE_BIND:
+    case OP_EXCHANGE_UNBIND:
+        registrar_on_op(router, op);
+        return;
+    case OP_QUEUE_DECLARE:
+    case OP_QUEUE_DELETE:
+    case OP_QUEUE_PURGE:
+    case OP_QUEUE_BIND:
+    case OP_QUEUE_UNBIND:
+        on_queue_op(router, op);
+        return;
+    case OP_SESSION_ATTACH:
+    case OP_SESSION_DETACH:
+    case OP_RELEASE:
+    case OP_FORGET:
+    case OP_ANNOUNCE:
+        session_on_op(router, op);
         return;
     case OP_CONSUME:
         consume(router, op);

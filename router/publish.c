@@ -83,9 +83,16 @@ static bool keeps_all(const struct queue *queue)
     return queue->shape && ((queue->stream && !last_value) || queue->shape->delay);
 }
 
+/* What the broker says of itself is worth nothing after a restart. */
+static bool is_announced(const struct command_publish *publish)
+{
+    return publish->protocol & ORIGIN_RETAIN && publish->key_len && publish->bytes[0] == '$';
+}
+
 static inline bool wants_disk(const struct queue *queue, const struct command_publish *publish)
 {
-    return queue->durable && (publish->flags & PUBLISH_PERSISTENT || keeps_all(queue));
+    return queue->durable &&
+           (publish->flags & PUBLISH_PERSISTENT || (keeps_all(queue) && !is_announced(publish)));
 }
 
 /* Whether it has an expiration of its own, for which any queue gets a shape. */

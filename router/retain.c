@@ -8,6 +8,7 @@
 #include "router/hidden.h"
 #include "router/image.h"
 #include "router/message.h"
+#include "router/repost.h"
 #include "router/shape.h"
 #include "router/stream.h"
 
@@ -97,4 +98,25 @@ void router_on_retained(struct router *router, uint64_t id, struct retain_reques
     if (exchange)
         send_here(router, exchange, request->vhost, name_span(&request->queue), name_span(&request->filter));
     free(request);
+}
+
+/* ---- the broker's own --------------------------------------------------------------------------------- */
+
+void retain_announce(struct router *router, struct op *op)
+{
+    static const uint8_t no_properties[2];
+    struct span list = op->arguments;
+    struct session_binding said;
+    while (session_binding_next(&list, &said)) {
+        const struct repost r = {
+            .vhost = op->vhost,
+            .exchange = span_str("amq.topic"),
+            .key = said.key,
+            .properties = span_of(no_properties, sizeof no_properties),
+            .body = said.arguments,
+            .protocol = origin_of(0, true, true),
+        };
+        repost(router, &r, (struct ticket){0});
+    }
+    router_answer_now(router, op);
 }

@@ -33,4 +33,6 @@ void retain_become(struct queue *queue);
 /* The queue of this name has been bound with the filter: it is to get what all routers have for it. */
 void retain_send(struct router *router, struct catalog_exchange *exchange, uint32_t vhost, struct span queue,
                  struct span filter);
+/* OP_ANNOUNCE: what the broker says of itself. */
+void retain_announce(struct router *router, struct op *op);
 void router_on_retained(struct router *router, uint64_t exchange, struct retain_request *request);

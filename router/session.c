@@ -6,6 +6,7 @@
 #include "router/agent.h"
 #include "router/policy_effect.h"
 #include "router/repost.h"
+#include "router/retain.h"
 #include "router/shape.h"
 #include "router/table_out.h"
 
@@ -299,6 +300,9 @@ void session_on_op(struct router *router, struct op *op)
         return;
     case OP_FORGET:
         sender_forget(router, op);
+        return;
+    case OP_ANNOUNCE:
+        retain_announce(router, op);
         return;
     default:
         UNREACHABLE();

@@ -389,6 +389,7 @@ enum {
     OP_NO_PREFETCH = 4096,   /* CONSUME: the client has set no bound for the consumer, */
     OP_LIMITED = 8192,       /* but one for all of its channel */
     OP_RETAINED = 32768,     /* QUEUE_BIND: the queue gets what was retained and fits the key */
+    OP_ANY_WAY = 65536,      /* QUEUE_DECLARE: one that is there will do, however it was declared */
     OP_SESSION_ANEW = 16384, /* SESSION_ATTACH: what there is of it is deleted */
 };
 
@@ -415,7 +416,10 @@ struct session_binding {
     struct span key, arguments;
 };
 
-/* Takes the first off the list: a length of one byte and the key, one of four and the arguments. */
+/* Takes the first off the list: a length of one byte and the key, one of four and the arguments. Those that
+ * begin with SESSION_SHARED are no topics: they only say that the session takes part in a shared
+ * subscription, and are on an exchange where nobody publishes such keys. */
+#define SESSION_SHARED "$share/"
 static inline bool session_binding_next(struct span *list, struct session_binding *b)
 {
     if (!list->len)

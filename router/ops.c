@@ -192,11 +192,12 @@ static void equivalent(struct router *router, struct op *op, struct queue *queue
     if (queue->shape)
         shape_used(router, queue);
     op->error = ERR_PRECONDITION_FAILED;
-    if (flag_equivalent("durable", op->flags & OP_DURABLE, queue->durable || queue->said_durable, what,
-                        op->text, sizeof op->text) &&
-        flag_equivalent("auto_delete", op->flags & OP_AUTO_DELETE, queue->auto_delete, what, op->text,
-                        sizeof op->text) &&
-        settings_equivalent(op->arguments, queue->arguments, what, op->text, sizeof op->text))
+    bool same = flag_equivalent("durable", op->flags & OP_DURABLE, queue->durable || queue->said_durable,
+                                what, op->text, sizeof op->text) &&
+                flag_equivalent("auto_delete", op->flags & OP_AUTO_DELETE, queue->auto_delete, what, op->text,
+                                sizeof op->text) &&
+                settings_equivalent(op->arguments, queue->arguments, what, op->text, sizeof op->text);
+    if (same || op->flags & OP_ANY_WAY)
         op->error = ERR_NONE;
     counts(queue, op);
     router_answer(router, op);

@@ -99,6 +99,7 @@ enum {
 };
 
 #define SESSION_NEVER_EXPIRES UINT32_MAX
+#define TOPICS                "amq.topic" /* the exchange that topics are published to */
 
 /* ---- failure, output (connection.c) --------------------------------------------------------------- */
 
@@ -159,6 +160,20 @@ struct source *source_new(struct mqtt *c, struct subscription *shared);
 void source_free(struct mqtt *c, struct source *source);
 /* Asks the queue's router for its messages. */
 struct op *source_op(struct mqtt *c, struct source *source, struct span queue, enum purpose purpose);
+/* Sends an op for filter i of the request, or NO_REQUEST. */
+enum { NO_REQUEST = -1 };
+void mqtt_request_send(struct mqtt *c, struct op *op, int32_t i);
+void mqtt_declare(struct mqtt *c, struct span queue, bool shared, int32_t i);
+struct op *mqtt_bind_op(struct mqtt *c, enum op_kind kind, struct span queue);
+/* Fills it in and sends it. wish: kept with the binding, or NULL. */
+void mqtt_bind(struct mqtt *c, struct op *op, const char *exchange, struct span key, const struct wish *wish,
+               int32_t i);
+/* shared.c: filters are keys */
+enum reason shared_join(struct mqtt *c, struct span group, struct span filter, const struct wish *wish,
+                        int32_t i);
+void shared_leave(struct mqtt *c, struct subscription *subscription, int32_t i);
+/* What the session remembers of one. */
+void shared_restore(struct mqtt *c, struct span key, const struct wish *wish);
 /* deliver.c */
 void mqtt_deliver(struct mqtt *c, unsigned router, const struct event_deliver *event);
 void sources_credit(struct mqtt *c);

@@ -14,7 +14,6 @@
 #include "codec/mqtt/topic.h"
 #include "codec/mqtt/translation.h"
 
-#define EXCHANGE "amq.topic"
 /* What is waited for as a whole. */
 #define WHOLE_MAX (FRAME_BYTES_MAX - 16)
 
@@ -133,7 +132,7 @@ static bool is_sound(struct mqtt *c, struct publish *m)
 static const struct exchange_row *exchange_of(struct mqtt *c)
 {
     if (!c->row)
-        c->row = host_exchange(c->host, c->vhost, span_str(EXCHANGE));
+        c->row = host_exchange(c->host, c->vhost, span_str(TOPICS));
     CHECK(c->row); /* it exists from the start, and can't be deleted */
     return c->row;
 }

@@ -39,6 +39,10 @@ static void restore(struct mqtt *c, struct span list)
     while (session_binding_next(&list, &b)) {
         struct wish wish;
         wish_read(b.arguments, &wish);
+        if (span_starts(b.key, SESSION_SHARED)) {
+            shared_restore(c, b.key, &wish);
+            continue;
+        }
         subscription_set(&c->subs, span_of("", 0), b.key, &wish);
         c->stamped |= wish.no_local;
     }
@@ -60,7 +64,7 @@ void mqtt_attached(struct mqtt *c, struct op *op)
     host_wake_at(c->host, c->keep_alive_s ? c->heard_ns + c->keep_alive_s * SECOND_NS * 3 / 2 : 0);
     if (c->queue_there) {
         struct source *source = source_new(c, NULL);
-        mqtt_send(c, source_op(c, source, c->queue, PURPOSE_CONSUME));
+        mqtt_request_send(c, source_op(c, source, c->queue, PURPOSE_CONSUME), NO_REQUEST);
     }
 }
 

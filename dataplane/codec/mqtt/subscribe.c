@@ -11,8 +11,7 @@
 #include "codec/mqtt/topic.h"
 #include "router/table_out.h"
 
-#define EXCHANGE      "amq.topic"
-#define SHARED_PREFIX "mqtt-shared-"
+#define EXCHANGE "amq.topic"
 
 /* ---- queues that messages come from ------------------------------------------------------------------ */
 
@@ -58,10 +57,11 @@ struct op *source_op(struct mqtt *c, struct source *source, struct span queue, e
 
 /* ---- the request -------------------------------------------------------------------------------------- */
 
-static void request_send(struct mqtt *c, struct op *op, uint32_t i)
+void mqtt_request_send(struct mqtt *c, struct op *op, int32_t i)
 {
-    op->priority = (int32_t)i;
-    c->request->pending++;
+    op->priority = i;
+    if (i != NO_REQUEST)
+        c->request->pending++;
     mqtt_send(c, op);
 }
 
@@ -88,6 +88,14 @@ static void request_try(struct mqtt *c)
         request_done(c);
 }
 
+/* What could not be bound isn't subscribed to. */
+static void forget(struct mqtt *c, const struct op *op)
+{
+    struct subscription *s = subscription_find(&c->subs, span_of("", 0), name_span(&op->key));
+    if (s && span_equal(name_span(&op->name), c->queue))
+        subscription_remove(&c->subs, s);
+}
+
 /* A queue that could not be declared takes all of its subscriptions with it. */
 static void failed(struct mqtt *c, const struct op *op)
 {
@@ -95,6 +103,8 @@ static void failed(struct mqtt *c, const struct op *op)
     host_log(c->host, "subscription refused: %s", op->text);
     uint8_t code = c->version == MQTT_5 ? (uint8_t)REASON_IMPLEMENTATION : (uint8_t)REASON_UNSPECIFIED;
     r->codes[op->priority] = code;
+    if (op->reply == PURPOSE_BIND)
+        forget(c, op);
     if (op->reply == PURPOSE_QUEUE)
         for (uint32_t i = 0; i < r->count; i++)
             r->codes[i] = code;
@@ -103,17 +113,18 @@ static void failed(struct mqtt *c, const struct op *op)
 static void consuming(struct mqtt *c, const struct op *op)
 {
     struct source *source = slots_get(&c->sources, op->tag);
-    if (!source)
-        return;
-    source->id = op->consumer;
+    if (source && op->error == ERR_NONE)
+        source->id = op->consumer;
+    else if (source)
+        source_free(c, source);
 }
 
 void mqtt_request_back(struct mqtt *c, struct op *op)
 {
-    if (op->reply == PURPOSE_CONSUME && op->error == ERR_NONE)
+    if (op->reply == PURPOSE_CONSUME)
         consuming(c, op);
-    if (!c->request)
-        return; /* the session's own queue, at the start */
+    if (op->priority == NO_REQUEST)
+        return;
     if (op->error != ERR_NONE)
         failed(c, op);
     if (op->reply == PURPOSE_QUEUE && op->error == ERR_NONE && span_equal(name_span(&op->name), c->queue))
@@ -154,30 +165,43 @@ static void request_drop(struct mqtt *c)
 
 /* ---- queues and bindings ------------------------------------------------------------------------------ */
 
-/* For a session that outlives its connections: durable, and it goes when it has been unused for as long. */
-static void declare(struct mqtt *c, struct span queue, bool shared, uint32_t i)
+/* Of a session that outlives its connections the router has made the queue. A shared subscription's is as the
+ * first of its group makes it: durable, and gone when it has been unused for as long as the session may be,
+ * or gone with the last consumer. */
+void mqtt_declare(struct mqtt *c, struct span queue, bool shared, int32_t i)
 {
     struct op *op = mqtt_op(c, OP_QUEUE_DECLARE, PURPOSE_QUEUE, queue);
     uint8_t table[64], *end = table;
-    op->flags = c->persistent ? OP_DURABLE : shared ? OP_AUTO_DELETE : 0;
+    op->flags = OP_ANY_WAY | (c->persistent ? OP_DURABLE : shared ? OP_AUTO_DELETE : 0);
     if (c->persistent && c->expiry_s != SESSION_NEVER_EXPIRES)
         end = put_field_long(end, "x-expires", (int64_t)c->expiry_s * 1000);
     if (end != table)
         op->arguments = bytes_keep(span_of(table, (size_t)(end - table)));
-    request_send(c, op, i);
+    mqtt_request_send(c, op, i);
 }
 
-static void bind(struct mqtt *c, enum op_kind kind, struct span queue, struct span filter,
-                 const struct wish *wish, uint32_t flags, uint32_t i)
+void mqtt_bind(struct mqtt *c, struct op *op, const char *exchange, struct span key, const struct wish *wish,
+               int32_t i)
 {
-    struct op *op = mqtt_op(c, kind, kind == OP_QUEUE_BIND ? PURPOSE_BIND : PURPOSE_UNBIND, queue);
     uint8_t table[WISH_BYTES];
-    op->flags = flags;
-    name_set(&op->other, span_str(EXCHANGE));
-    name_set(&op->key, filter);
+    name_set(&op->other, span_str(exchange));
+    name_set(&op->key, key);
     if (wish)
         op->arguments = bytes_keep(span_of(table, wish_put(table, wish)));
-    request_send(c, op, i);
+    mqtt_request_send(c, op, i);
+}
+
+struct op *mqtt_bind_op(struct mqtt *c, enum op_kind kind, struct span queue)
+{
+    return mqtt_op(c, kind, kind == OP_QUEUE_BIND ? PURPOSE_BIND : PURPOSE_UNBIND, queue);
+}
+
+static void bind_own(struct mqtt *c, enum op_kind kind, struct span filter, const struct wish *wish,
+                     uint32_t flags, int32_t i)
+{
+    struct op *op = mqtt_bind_op(c, kind, c->queue);
+    op->flags = flags;
+    mqtt_bind(c, op, TOPICS, filter, wish, i);
 }
 
 static bool same_wish(const struct wish *a, const struct wish *b)
@@ -187,47 +211,20 @@ static bool same_wish(const struct wish *a, const struct wish *b)
 }
 
 /* The new binding before the old one goes: nothing is missed. */
-static void subscribe_own(struct mqtt *c, struct span filter, const struct wish *wish, uint32_t i)
+static void subscribe_own(struct mqtt *c, struct span filter, const struct wish *wish, int32_t i)
 {
     struct subscription *s = subscription_find(&c->subs, span_of("", 0), filter);
     struct wish old = s ? s->wish : *wish;
     if (!c->own)
-        declare(c, c->queue, false, i);
+        mqtt_declare(c, c->queue, false, i);
     bool stored = wish->handling == RETAINED_SENT || (wish->handling == RETAINED_IF_NEW && !s);
-    bind(c, OP_QUEUE_BIND, c->queue, filter, wish, stored ? OP_RETAINED : 0, i);
+    bind_own(c, OP_QUEUE_BIND, filter, wish, stored ? OP_RETAINED : 0, i);
     if (s && !same_wish(&old, wish))
-        bind(c, OP_QUEUE_UNBIND, c->queue, filter, &old, 0, i);
+        bind_own(c, OP_QUEUE_UNBIND, filter, &old, 0, i);
     subscription_set(&c->subs, span_of("", 0), filter, wish);
     c->stamped |= wish->no_local;
     if (!c->own)
-        request_send(c, source_op(c, source_new(c, NULL), c->queue, PURPOSE_CONSUME), i);
-}
-
-/* False: the name is too long for a queue. */
-static bool shared_name(struct span group, struct span filter, struct name *name)
-{
-    size_t len = sizeof SHARED_PREFIX - 1 + group.len + 1 + filter.len;
-    if (len > NAME_MAX_BYTES)
-        return false;
-    name->len = (uint8_t)len;
-    uint8_t *at = put_span((uint8_t *)name->bytes, span_str(SHARED_PREFIX));
-    put_span(put_u8(put_span(at, group), '/'), filter);
-    return true;
-}
-
-static enum reason subscribe_shared(struct mqtt *c, struct span group, struct span filter,
-                                    const struct wish *wish, uint32_t i)
-{
-    struct name queue;
-    if (!shared_name(group, filter, &queue))
-        return REASON_IMPLEMENTATION;
-    struct subscription *s = subscription_set(&c->subs, group, filter, wish);
-    if (s->source)
-        return REASON_SUCCESS;
-    declare(c, name_span(&queue), true, i);
-    bind(c, OP_QUEUE_BIND, name_span(&queue), filter, NULL, 0, i);
-    request_send(c, source_op(c, source_new(c, s), name_span(&queue), PURPOSE_CONSUME), i);
-    return REASON_SUCCESS;
+        mqtt_request_send(c, source_op(c, source_new(c, NULL), c->queue, PURPOSE_CONSUME), i);
 }
 
 /* ---- SUBSCRIBE ---------------------------------------------------------------------------------------- */
@@ -255,7 +252,7 @@ static uint8_t filter_code(struct span group, struct span filter)
 }
 
 static uint8_t subscribe_one(struct mqtt *c, struct span group, struct span filter, const struct wish *wish,
-                             uint32_t i)
+                             int32_t i)
 {
     uint8_t key[TOPIC_BYTES_MAX];
     enum reason reason = (enum reason)filter_code(group, filter);
@@ -263,7 +260,7 @@ static uint8_t subscribe_one(struct mqtt *c, struct span group, struct span filt
         topic_to_key(key, filter);
         struct span as_key = span_of(key, filter.len);
         if (group.len)
-            reason = subscribe_shared(c, group, as_key, wish, i);
+            reason = shared_join(c, group, as_key, wish, i);
         else
             subscribe_own(c, as_key, wish, i);
     }
@@ -309,7 +306,7 @@ void on_subscribe(struct mqtt *c, struct span in)
             return;
         }
     while (in.len && take_filter(c, &in, &p, &group, &filter, &wish)) {
-        uint32_t i = c->request->count++;
+        int32_t i = (int32_t)c->request->count++;
         c->request->codes[i] = subscribe_one(c, group, filter, &wish, i);
     }
     request_try(c);
@@ -317,20 +314,7 @@ void on_subscribe(struct mqtt *c, struct span in)
 
 /* ---- UNSUBSCRIBE -------------------------------------------------------------------------------------- */
 
-static void leave_shared(struct mqtt *c, struct subscription *s)
-{
-    struct source *source = s->source;
-    if (source && source->id) {
-        struct op *op = mqtt_op(c, OP_CANCEL, PURPOSE_RELEASE, c->queue);
-        op->consumer = source->id;
-        mqtt_send_to(c, source->router, op);
-    }
-    if (source)
-        source_free(c, source);
-    subscription_remove(&c->subs, s);
-}
-
-static uint8_t unsubscribe_one(struct mqtt *c, struct span text, uint32_t i)
+static uint8_t unsubscribe_one(struct mqtt *c, struct span text, int32_t i)
 {
     struct span group, filter;
     uint8_t key[TOPIC_BYTES_MAX];
@@ -341,10 +325,10 @@ static uint8_t unsubscribe_one(struct mqtt *c, struct span text, uint32_t i)
     if (!s)
         return REASON_NO_SUBSCRIPTION;
     if (group.len) {
-        leave_shared(c, s);
+        shared_leave(c, s, i);
         return REASON_SUCCESS;
     }
-    bind(c, OP_QUEUE_UNBIND, c->queue, span_of(key, filter.len), &s->wish, 0, i);
+    bind_own(c, OP_QUEUE_UNBIND, span_of(key, filter.len), &s->wish, 0, i);
     subscription_remove(&c->subs, s);
     return REASON_SUCCESS;
 }
@@ -362,7 +346,7 @@ void on_unsubscribe(struct mqtt *c, struct span in)
             return;
         }
     while (in.len && take_binary(&in, &text)) {
-        uint32_t i = c->request->count++;
+        int32_t i = (int32_t)c->request->count++;
         c->request->codes[i] = unsubscribe_one(c, text, i);
     }
     request_try(c);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "listener_kinds.h"
 #include "network.h"
 
 static const char usage[] = "gannetd, a durable message broker\n"
@@ -112,7 +113,8 @@ bool command_line_config(const struct command_line *line, struct config *config,
             fprintf(stderr, "--set: %s\n", error);
             good = false;
         }
-    if (good && !network_check(config, error, sizeof error)) {
+    if (good &&
+        (!network_check(config, error, sizeof error) || !listener_ports_check(config, error, sizeof error))) {
         fprintf(stderr, "%s\n", error);
         good = false;
     }

@@ -62,7 +62,7 @@ static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer
 {
     const struct front_port *port = owner;
     struct front *front = port->front;
-    (void)local;
+    const char *colon = strrchr(local, ':');
     if (front->stopping || front->stats.connections >= front->options.connections_max) {
         log_line(LOG_WARNING, "front", "%s: refused: there are %u connections already (connections_max)",
                  peer, front->options.connections_max);
@@ -79,6 +79,7 @@ static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer
     host->codec = codec;
     host->id = slots_add(&front->conns, host);
     snprintf(host->peer, sizeof host->peer, "%s", peer);
+    host->local_port = colon ? (uint16_t)strtoul(colon + 1, NULL, 10) : 0;
     stat_add(&front->stats.connections, 1);
     stat_add(&front->stats.accepted, 1);
     codec->open(host->state, host);

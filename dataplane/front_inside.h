@@ -43,6 +43,7 @@ struct host {
     unsigned ops;  /* requests that have not come back */
     uint8_t waits; /* enum wait: input has stopped at a publish that can't be sent yet */
     bool dirty, told_blocked, op_paused, output_paused, rest, closing, stream_closing;
+    uint16_t local_port;
     char peer[ADDRESS_TEXT];
     struct { /* for status commands */
         char protocol[16], user[64], vhost[64], client[128];

@@ -34,6 +34,11 @@ bool host_peer_is_loopback(const struct host *host)
            strncmp(host->peer, "[::ffff:127.", 12) == 0;
 }
 
+uint16_t host_local_port(const struct host *host)
+{
+    return host->local_port;
+}
+
 uint64_t host_now(const struct host *host)
 {
     return host->front->now_ns;

@@ -1,5 +1,8 @@
 #include "listener_kinds.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "codec/codecs.h"
 
 const struct listener_kind listener_kinds[LISTENER_KINDS] = {
@@ -16,4 +19,19 @@ bool listener_wants(const struct config *config, unsigned layers)
             listener_addresses(config, &listener_kinds[k])->count)
             return true;
     return false;
+}
+
+bool listener_ports_check(const struct config *config, char *error, size_t error_size)
+{
+    for (unsigned i = 0; i < config->mqtt_ports.count; i++) {
+        char *end;
+        const char *item = config->mqtt_ports.item[i];
+        unsigned long port = strtoul(item, &end, 10);
+        if (end != item && *end == '=' && end[1] && port > 0 && port < 65536)
+            continue;
+        snprintf(error, error_size,
+                 "mqtt.ports: '%s' isn't a port and a virtual host: write it as 1884=/orders", item);
+        return false;
+    }
+    return true;
 }

@@ -25,5 +25,7 @@ static inline const struct text_list *listener_addresses(const struct config *co
     return (const struct text_list *)(const void *)((const char *)config + kind->list);
 }
 
+/* Whether each item of mqtt.ports is a port and a virtual host. Else one sentence in error. */
+bool listener_ports_check(const struct config *config, char *error, size_t error_size);
 /* Whether there is a listener with these layers at least. */
 bool listener_wants(const struct config *config, unsigned layers);

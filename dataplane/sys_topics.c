@@ -60,6 +60,7 @@ void sys_topics_publish(struct gannetd *g, uint64_t started_ns)
         CHECK(op);
         op->kind = OP_ANNOUNCE;
         op->vhost = access_vhost_at(g->access, i);
+        name_set(&op->other, span_str(g->config->mqtt_exchange));
         op->arguments = make_list(g, started_ns);
         front_free_answer(control_ask(g, op));
     }

@@ -361,7 +361,8 @@ enum op_kind {
     OP_RELEASE,        /* name, arguments: identifiers of QoS 2 → to each router: sender.h */
     OP_FORGET,         /* name: a session is new → to each router */
     OP_SESSION_DETACH, /* name, expiry_s, will: conn has it no longer */
-    OP_ANNOUNCE, /* arguments: keys and texts (session_binding_next), to be published with RETAIN → registrar
+    OP_ANNOUNCE, /* other: the exchange, arguments: keys and texts (session_binding_next), to be published
+                  * with RETAIN → registrar
                   */
     OP_BARRIER,  /* flags → answered when all that came before on this ring is safe; durable: or refused */
     OP_LIST_QUEUES, /* to each router: list, one line a queue: vhost id, name, ready, unacknowledged,
@@ -406,9 +407,9 @@ struct will {
     uint32_t delay_s; /* unless the session has a connection again by then */
     uint8_t protocol; /* as in a publish */
     bool persistent;
-    uint8_t key_len;
+    uint8_t exchange_len, key_len;
     uint32_t properties_len, body_len;
-    uint8_t bytes[]; /* routing key, properties, body */
+    uint8_t bytes[]; /* exchange, routing key, properties, body */
 };
 
 /* A binding of a session's queue, in a list of them. */

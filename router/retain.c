@@ -110,7 +110,7 @@ void retain_announce(struct router *router, struct op *op)
     while (session_binding_next(&list, &said)) {
         const struct repost r = {
             .vhost = op->vhost,
-            .exchange = span_str("amq.topic"),
+            .exchange = name_span(&op->other),
             .key = said.key,
             .properties = span_of(no_properties, sizeof no_properties),
             .body = said.arguments,

@@ -10,9 +10,8 @@
 #include "router/shape.h"
 #include "router/table_out.h"
 
-#define NEVER          UINT32_MAX
-#define WILLS_EXCHANGE "amq.topic"
-#define SECOND_NS      1000000000ull
+#define NEVER     UINT32_MAX
+#define SECOND_NS 1000000000ull
 
 struct session {
     struct map_node by_name;
@@ -52,11 +51,12 @@ static struct session *find(struct router *router, struct key key)
 static void publish(struct router *router, struct session *s)
 {
     const struct will *will = s->will;
-    struct span key = span_of(will->bytes, will->key_len);
+    struct span exchange = span_of(will->bytes, will->exchange_len);
+    struct span key = span_of(exchange.at + exchange.len, will->key_len);
     struct span properties = span_of(key.at + key.len, will->properties_len);
     const struct repost r = {
         .vhost = s->vhost,
-        .exchange = span_str(WILLS_EXCHANGE),
+        .exchange = exchange,
         .key = key,
         .properties = properties,
         .body = span_of(properties.at + properties.len, will->body_len),

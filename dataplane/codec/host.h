@@ -22,6 +22,8 @@ unsigned host_front(const struct host *host);
 /* The peer's address as text, for the log. */
 const char *host_peer(const struct host *host);
 bool host_peer_is_loopback(const struct host *host);
+/* The port that it has come to. */
+uint16_t host_local_port(const struct host *host);
 /* Nanoseconds of a clock that only goes forward. */
 uint64_t host_now(const struct host *host);
 /* Milliseconds since 1970. */
@@ -43,6 +45,9 @@ struct host_options {
     uint32_t max_message_size; /* bytes of body */
     uint32_t consumers_max;    /* per channel */
     bool anonymous;            /* MQTT: who gives no user name is guest, from this machine */
+    const char *mqtt_exchange, *mqtt_vhost;
+    const char *const *mqtt_ports; /* "1884=/orders": the virtual host of who comes to that port */
+    uint32_t mqtt_port_count;
 };
 const struct host_options *host_options(const struct host *host);
 

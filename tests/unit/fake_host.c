@@ -57,6 +57,8 @@ struct host *fake_host_new(void)
     struct host *host = calloc(1, sizeof *host);
     CHECK(host);
     host->options = (struct host_options){131072, 2047, 60, 10000, 16 * MIB, 1000};
+    host->options.mqtt_exchange = "amq.topic";
+    host->options.mqtt_vhost = "/";
     host->routers = 2;
     host->interest = 1;
     host->buffers_most = 64 * MIB;
@@ -137,6 +139,11 @@ bool host_peer_is_loopback(const struct host *host)
 uint64_t host_now(const struct host *host)
 {
     return host->now_ns;
+}
+
+uint16_t host_local_port(const struct host *host)
+{
+    return host->local_port;
 }
 
 uint64_t host_wall_ms(const struct host *host)

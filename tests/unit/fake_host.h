@@ -60,6 +60,7 @@ struct host {
     size_t backlog;
     size_t buffers_most;
     uint64_t now_ns, random;
+    uint16_t local_port;
     struct exchange_row exchange[FAKE_EXCHANGES];
     const char *exchange_name[FAKE_EXCHANGES];
     unsigned exchanges;

@@ -149,10 +149,35 @@ static enum reason take_connect(struct mqtt *c, struct span *in, struct connect 
 
 /* ---- who is it? ------------------------------------------------------------------------------------- */
 
+/* Of who says nothing of it: by the port, or the one that is for all. */
+static struct span usual_vhost(const struct mqtt *c)
+{
+    for (uint32_t i = 0; i < c->options->mqtt_port_count; i++) {
+        char *end;
+        unsigned long port = strtoul(c->options->mqtt_ports[i], &end, 10);
+        if (*end == '=' && port == host_local_port(c->host))
+            return span_str(end + 1);
+    }
+    return span_str(c->options->mqtt_vhost);
+}
+
+static bool find_vhost(struct mqtt *c, struct span user, struct span vhost)
+{
+    c->vhost = host_vhost(c->host, user, vhost);
+    if (!c->vhost)
+        mqtt_fail(c, REASON_LOGIN, "no virtual host '%.*s'", (int)vhost.len, (const char *)vhost.at);
+    else if (!host_exchange(c->host, c->vhost, span_str(mqtt_exchange(c))))
+        mqtt_fail(c, REASON_UNAVAILABLE, "no exchange '%s' in virtual host '%.*s'", mqtt_exchange(c),
+                  (int)vhost.len, (const char *)vhost.at);
+    else
+        return true;
+    return false;
+}
+
 /* "vhost:user" or "user"; without one it is a guest, from this machine only. */
 static bool login(struct mqtt *c, const struct connect *m)
 {
-    struct span user = m->user, vhost = span_of("/", 1);
+    struct span user = m->user, vhost = usual_vhost(c);
     const uint8_t *colon = user.len ? memrchr(user.at, ':', user.len) : NULL;
     if (colon) {
         vhost = span_of(user.at, (size_t)(colon - user.at));
@@ -165,11 +190,8 @@ static bool login(struct mqtt *c, const struct connect *m)
                   (const char *)user.at);
         return false;
     }
-    c->vhost = host_vhost(c->host, user, vhost);
-    if (!c->vhost) {
-        mqtt_fail(c, REASON_LOGIN, "no virtual host '%.*s'", (int)vhost.len, (const char *)vhost.at);
+    if (!find_vhost(c, user, vhost))
         return false;
-    }
     host_describe(c->host,
                   c->version == MQTT_5     ? "MQTT 5.0"
                   : c->version == MQTT_311 ? "MQTT 3.1.1"

@@ -71,7 +71,7 @@ struct mqtt {
     uint32_t ops;                   /* handed to the routers and not back */
     uint64_t heard_ns;              /* when something last came */
     size_t backlog;                 /* as of the last tick */
-    const struct exchange_row *row; /* of amq.topic, during one call of input() */
+    const struct exchange_row *row; /* of the exchange of topics, during one call of input() */
     struct span client_id, queue;   /* owned; the session's queue's name */
     struct will *will;              /* owned */
     struct request *request;        /* owned */
@@ -99,7 +99,12 @@ enum {
 };
 
 #define SESSION_NEVER_EXPIRES UINT32_MAX
-#define TOPICS                "amq.topic" /* the exchange that topics are published to */
+
+/* The exchange that topics are published to. */
+static inline const char *mqtt_exchange(const struct mqtt *c)
+{
+    return c->options->mqtt_exchange;
+}
 
 /* ---- failure, output (connection.c) --------------------------------------------------------------- */
 

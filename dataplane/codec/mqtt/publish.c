@@ -129,11 +129,13 @@ static bool is_sound(struct mqtt *c, struct publish *m)
 
 /* ---- sending ------------------------------------------------------------------------------------------ */
 
+/* NULL: it has been deleted, and the connection is closed. */
 static const struct exchange_row *exchange_of(struct mqtt *c)
 {
     if (!c->row)
-        c->row = host_exchange(c->host, c->vhost, span_str(TOPICS));
-    CHECK(c->row); /* it exists from the start, and can't be deleted */
+        c->row = host_exchange(c->host, c->vhost, span_str(mqtt_exchange(c)));
+    if (!c->row)
+        mqtt_fail(c, REASON_UNSPECIFIED, "the exchange '%s' has been deleted", mqtt_exchange(c));
     return c->row;
 }
 
@@ -198,7 +200,10 @@ static size_t compose(struct mqtt *c, const struct publish *m, uint8_t *to, stru
 static bool send(struct mqtt *c, const struct publish *m)
 {
     struct command_publish command;
+    const struct exchange_row *row = exchange_of(c);
     bool whole = m->body_len <= INLINE_BODY_MAX;
+    if (!row)
+        return false;
     size_t room = TOPIC_BYTES_MAX + amqp_bytes_max(m->properties.all.len) + 1 + NAME_MAX_BYTES +
                   (whole ? m->body_len : 0);
     if (m->qos == 2 && c->anew) {
@@ -213,7 +218,7 @@ static bool send(struct mqtt *c, const struct publish *m)
     size_t bytes = compose(c, m, scratch, &command);
     if (!bytes)
         return false;
-    unsigned routers = host_publish(c->host, exchange_of(c), &command, NULL);
+    unsigned routers = host_publish(c->host, row, &command, NULL);
     if (!routers) {
         c->parked = true;
         return false;

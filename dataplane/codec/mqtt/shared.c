@@ -36,7 +36,7 @@ static void consume(struct mqtt *c, struct subscription *s, int32_t i)
     CHECK(join_names(SHARED_PREFIX, subscription_group(s), subscription_filter(s), &queue));
     struct span name = name_span(&queue);
     mqtt_declare(c, name, true, i);
-    mqtt_bind(c, mqtt_bind_op(c, OP_QUEUE_BIND, name), TOPICS, subscription_filter(s), NULL, i);
+    mqtt_bind(c, mqtt_bind_op(c, OP_QUEUE_BIND, name), mqtt_exchange(c), subscription_filter(s), NULL, i);
     mqtt_request_send(c, source_op(c, source_new(c, s), name, PURPOSE_CONSUME), i);
 }
 

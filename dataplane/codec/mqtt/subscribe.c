@@ -1,7 +1,7 @@
 /*
- * SUBSCRIBE and UNSUBSCRIBE (MQTT 5.0, 3.8 to 3.11): bindings of the session's queue to amq.topic, and for
- * each shared subscription a queue of its own from which all of its group consume. The answer goes out when
- * the routers have done all of it.
+ * SUBSCRIBE and UNSUBSCRIBE (MQTT 5.0, 3.8 to 3.11): bindings of the session's queue to the exchange of
+ * topics, and for each shared subscription a queue of its own from which all of its group consume. The answer
+ * goes out when the routers have done all of it.
  */
 #include <stdlib.h>
 
@@ -10,8 +10,6 @@
 #include "codec/mqtt/property.h"
 #include "codec/mqtt/topic.h"
 #include "router/table_out.h"
-
-#define EXCHANGE "amq.topic"
 
 /* ---- queues that messages come from ------------------------------------------------------------------ */
 
@@ -201,7 +199,7 @@ static void bind_own(struct mqtt *c, enum op_kind kind, struct span filter, cons
 {
     struct op *op = mqtt_bind_op(c, kind, c->queue);
     op->flags = flags;
-    mqtt_bind(c, op, TOPICS, filter, wish, i);
+    mqtt_bind(c, op, mqtt_exchange(c), filter, wish, i);
 }
 
 static bool same_wish(const struct wish *a, const struct wish *b)

@@ -38,11 +38,12 @@ enum reason will_make(struct mqtt *c, struct span topic, struct span payload, co
     if (wrong != REASON_SUCCESS)
         return wrong;
     unsigned qos = flags >> 3 & 3;
-    size_t most = topic.len + amqp_bytes_max(p->all.len) + payload.len;
+    struct span exchange = span_str(mqtt_exchange(c));
+    size_t most = exchange.len + topic.len + amqp_bytes_max(p->all.len) + payload.len;
     struct will *will = malloc(sizeof *will + most);
     CHECK(will);
     struct amqp_form form;
-    uint8_t *at = will->bytes;
+    uint8_t *at = put_span(will->bytes, exchange);
     topic_to_key(at, topic);
     *text = properties_to_amqp(at + topic.len, p, qos, span_of("", 0), &form);
     if (*text) {
@@ -53,6 +54,7 @@ enum reason will_make(struct mqtt *c, struct span topic, struct span payload, co
         .delay_s = property_number(p, PROPERTY_WILL_DELAY, 0),
         .protocol = origin_of(qos, flags & WILL_RETAIN, property_number(p, PROPERTY_FORMAT, 0)),
         .persistent = qos > 0,
+        .exchange_len = (uint8_t)exchange.len,
         .key_len = (uint8_t)topic.len,
         .properties_len = (uint32_t)form.len,
         .body_len = (uint32_t)payload.len,

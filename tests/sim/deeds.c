@@ -32,6 +32,8 @@ static void exchange_declare(struct client *client, uint16_t channel)
         add_text_field(&arguments, "alternate-exchange", e.alternate);
     if (e.delays)
         add_text_field(&arguments, "x-delayed-type", e.type);
+    if (e.remembers)
+        add_int_field(&arguments, "x-recent-history-length", e.remembers);
     size_t frame = method_open(out, channel, EXCHANGE_DECLARE);
     add_short(out, 0);
     add_name(out, e.name);

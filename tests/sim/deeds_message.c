@@ -62,6 +62,9 @@ static void add_properties(struct client *client, uint64_t message)
     bool waits = client->all->plan->delay_ppm && chance(client, client->all->plan->delay_ppm);
     if (waits)
         optional |= HAS_HEADERS;
+    bool no_store = client->all->plan->no_store_ppm && chance(client, client->all->plan->no_store_ppm);
+    if (no_store)
+        optional |= HAS_HEADERS;
     bool persistent = chance(client, client->all->plan->persistent_ppm);
     bool has_mode = persistent || below(client, 2);
     add_short(out, (uint16_t)(optional | HAS_ID | (has_mode ? HAS_MODE : 0)));
@@ -71,6 +74,8 @@ static void add_properties(struct client *client, uint64_t message)
         names_headers(client->all->prng, &headers);
         if (waits)
             delays_write(client->all->prng, &headers);
+        if (no_store)
+            add_bool_field(&headers, "x-recent-history-no-store", true);
         add_table(out, headers.at, headers.len);
         buffer_free(&headers);
     }

@@ -104,6 +104,7 @@ static void free_messages(struct model *model)
     }
     free(model->messages);
     free(model->routing);
+    free(model->promises);
     free(model->delayed);
 }
 

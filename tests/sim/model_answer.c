@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model_history.h"
 #include "model_leave.h"
 #include "model_stream.h"
 
@@ -49,7 +50,7 @@ void model_doubt_content(struct model *model, struct known_queue *queue)
 static bool equal(const struct known_queue *queue, const struct known_request *q)
 {
     return queue->durable == q->durable && queue->auto_delete == q->auto_delete &&
-           queue->exclusive == q->exclusive && model_settings_equal(&queue->settings, &q->settings);
+           queue->exclusive == q->exclusive && model_settings_equal(&queue->declared, &q->settings);
 }
 
 /* Whether it can't be the queue that was known by the name. */
@@ -141,7 +142,7 @@ static struct known_queue *declared(struct model *model, struct known_request *q
     if (late && !now->gone)
         return NULL;
     struct known_queue *life = model_new_queue(model, name);
-    model_queue_becomes(life, q, stream);
+    model_queue_becomes(model, life, q, stream);
     if (queue) {
         inherit(model, queue, life, q->begun);
         set_adrift(model, queue, life);
@@ -274,6 +275,7 @@ static void bound(struct model *model, struct known_request *q)
     if (!q->changes)
         return;
     model_thing_end(model, q->thing, q->wants, true);
+    model_history_bound(model, q);
     if (q->wants == YES && model_bound(b) == YES)
         b->source->was_bound = true;
 }
@@ -314,7 +316,7 @@ static void committed(struct model *model, struct known_channel *channel, struct
         q->messages[i]->in_tx = false;
         q->messages[i]->safe = q->messages[i]->confirmed = true;
         model_message_accepted(model, q->messages[i]);
-        model_check_return(q->messages[i]);
+        model_check_return(model, q->messages[i]);
     }
     for (unsigned n = 0; n < model->queue_count; n++)
         for (unsigned i = 0; i < model->queues[n]->entry_count; i++) {

@@ -169,8 +169,8 @@ static bool keeps_all(const struct known_queue *q)
 {
     const struct known_settings *s = &q->settings;
     return q->durable && !q->exclusive && !q->auto_delete && !q->gone && q->thing.there == YES &&
-           !q->thing.changing && !q->thing.unsafe && !q->perhaps_durable && !q->perhaps_other && s->ttl < 0 &&
-           s->expires < 0 && !model_is_limited(s) && !s->quorum;
+           !q->thing.changing && !q->thing.unsafe && !q->perhaps_durable && !q->perhaps_other && !q->varied &&
+           s->ttl < 0 && s->expires < 0 && !model_is_limited(s) && !s->quorum;
 }
 
 static void pair(struct known_entry *e)

@@ -80,6 +80,7 @@ static struct known_entry *entry_of(struct model *model, struct known_message *m
     } else if (!e && m->loose) {
         e = model_add_entry(model, m, q);
         e->may_redeliver = true; /* it may have been there for long */
+        e->copied = m->recent;
         e->returns_most = UINT32_MAX;
     }
     if (!e)
@@ -179,7 +180,8 @@ static void check_fresh(const struct model *model, const struct known_entry *e, 
         return;
     for (unsigned i = 0; i < q->entry_count; i++) {
         const struct known_entry *o = q->entries[i];
-        bool comparable = !o->message->delay_ms && !e->message->delay_ms && o->message->channel &&
+        bool comparable = !o->message->recent && !e->message->recent && !o->message->delay_ms &&
+                          !e->message->delay_ms && o->message->channel &&
                           o->message->channel == e->message->channel &&
                           model_priority(q, o->message) == model_priority(q, e->message);
         if (o->stream == conn->stream && comparable && o->message->order > e->message->order)
@@ -330,7 +332,7 @@ static void take(struct model *model, struct known_channel *channel, struct know
 static struct known_queue *queue_for(const struct model *model, struct known_queue *queue,
                                      const struct known_message *m, bool unsure)
 {
-    if (!unsure || model_entry(m, queue))
+    if (!unsure || model_entry(m, queue) || (m->recent && !queue->gone))
         return queue;
     for (unsigned i = model->queue_count; i-- > 0;)
         if (same(&model->queues[i]->name, &queue->name) && model_entry(m, model->queues[i]))

@@ -61,7 +61,8 @@ struct model_bounds model_ready(struct model *model, const struct known_queue *q
 {
     if (queue->settings.last_value.s[0]) {
         bool purged = was_asked(model, queue, model_idle_before(model, since), asker);
-        struct model_bounds values = model_values(queue, since, is_sure(&queue->thing) && !purged);
+        struct model_bounds values =
+            model_values(queue, since, is_sure(&queue->thing) && !purged && !queue->remembered);
         for (unsigned i = 0; i < model->routing_count; i++)
             values.most += model->routing[i]->loose;
         if (model_receives(model, queue))
@@ -70,7 +71,7 @@ struct model_bounds model_ready(struct model *model, const struct known_queue *q
     }
     struct model_bounds b = {0};
     bool receives = model_receives(model, queue);
-    bool taken = !is_sure(&queue->thing) || queue->settings.stream_bytes >= 0;
+    bool taken = !is_sure(&queue->thing) || queue->least.stream_bytes >= 0;
     if (!model_keeps(queue))
         taken |= model_interest(model, queue, model_idle_before(model, since), asker);
     for (unsigned i = 0; i < queue->entry_count; i++) {
@@ -86,8 +87,8 @@ struct model_bounds model_ready(struct model *model, const struct known_queue *q
     if (receives)
         b.most = UINT64_MAX;
     const struct known_settings *s = &queue->settings;
-    if (s->length >= 0 && s->overflow == MODEL_DROPS_HEAD && !queue->perhaps_other &&
-        b.most > (uint64_t)s->length)
+    bool sure = !queue->perhaps_other && !queue->flux && since >= queue->reshaped;
+    if (s->length >= 0 && s->overflow == MODEL_DROPS_HEAD && sure && b.most > (uint64_t)s->length)
         b.most = (uint64_t)s->length;
     return b;
 }
@@ -217,7 +218,7 @@ static unsigned expect_queue_declare(const struct model *model, const struct kno
     if (!queue || !q->name.s[0])
         return fresh | after_others(model, channel, q, MAY_OK);
     bool equal = queue->durable == q->durable && queue->auto_delete == q->auto_delete &&
-                 model_settings_equal(&queue->settings, &q->settings);
+                 model_settings_equal(&queue->declared, &q->settings);
     unsigned again = queue->exclusive != q->exclusive ? MAY_405 : equal ? MAY_OK : MAY_406;
     if (queue->perhaps_durable || queue->perhaps_other)
         again |= MAY_OK | MAY_406;

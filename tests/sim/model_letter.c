@@ -75,11 +75,11 @@ static bool can_die(const struct model *model, const struct known_entry *e, enum
     case REASON_EXPIRED:
         return model->now_ms >= e->mortal_ms;
     case REASON_MAXLEN:
-        return e->crowded && model_is_limited(s);
+        return e->crowded && (e->queue->varied || model_is_limited(s));
     case REASON_REJECTED:
         return e->rejected;
     default:
-        return s->quorum && e->returns_most > (uint64_t)model_delivery_limit(s);
+        return s->quorum && e->returns_most > (uint64_t)e->queue->least.deliveries;
     }
 }
 

@@ -95,7 +95,7 @@ static void note_cursor(const struct known_consumer *c)
 
 static bool is_limited(const struct known_queue *queue)
 {
-    return queue->settings.stream_bytes >= 0;
+    return queue->least.stream_bytes >= 0;
 }
 
 static void check_first(const struct known_consumer *c, const struct known_entry *e, uint64_t offset)
@@ -216,7 +216,7 @@ static bool stays(const struct known_queue *q, const struct known_entry *e)
         if (o->present != NO && (o == e || !model_before(q, o->message, e->message)))
             bytes += o->message->body.len;
     }
-    return !is_limited(q) || bytes <= (uint64_t)q->settings.stream_bytes;
+    return !is_limited(q) || (!q->remembered && bytes <= (uint64_t)q->least.stream_bytes);
 }
 
 /* Whether the message is surely where the consumer began, or behind it. */

@@ -34,6 +34,7 @@ void shapes_draw(struct plan *plan, struct prng *prng);
 struct shape_plan shape_none(void);
 void sequences_draw(struct plan *plan, struct prng *prng);
 void delays_draw(struct plan *plan, struct prng *prng);
+void histories_draw(struct plan *plan, struct prng *prng);
 void delays_write(struct prng *prng, struct buffer *headers);
 void images_draw(struct plan *plan, struct prng *prng);
 void streams_draw(struct plan *plan, struct prng *prng);

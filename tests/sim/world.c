@@ -32,6 +32,7 @@ bool world_step(struct world *world)
         site_start(world->site);
     if (world->site->state == SITE_STARTING && (world->faults.capacity || world->faults.write_fails))
         model_may_mark(world->model);
+    overseer_step(&world->overseer, &world->plan, world->site, world->model, world->acts);
     enum site_state before = world->site->state;
     bool idle = site_poll(world->site, world->step, world->now_ns);
     world->quiet = idle ? world->quiet + 1 : 0;
@@ -64,11 +65,13 @@ static void mix(struct world *world)
     uint64_t most = world->step + world->options.ops * STEPS_PER_DEED_MAX;
     while (world->shared.deeds < world->options.ops && world->step < most) {
         trouble_step(world);
-        if (world->step >= world->hush_until && world->site->state != SITE_DOWN)
+        world->acts = world->step >= world->hush_until && world->site->state != SITE_DOWN;
+        if (world->acts)
             act_all(world);
         if (world_step(world))
             world->hush_until = 0;
     }
+    world->acts = false;
 }
 
 /* ---- making one --------------------------------------------------------------------------------------- */
@@ -160,6 +163,7 @@ static struct world *world_new(const struct world_options *options)
     world->options = *options;
     prng_seed(&world->prng, options->seed);
     plan_draw(&world->plan, &world->prng);
+    prng_seed(&world->overseer.prng, options->seed);
     world->model = model_new();
     make_network(world);
     model_attach(world->model, world->taps);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "model_history.h"
 #include "model_leave.h"
 
 /* ---- trails
@@ -123,6 +124,7 @@ void model_dies(struct model *model, struct known_entry *e, enum reason reason)
     m = model_make_letter(model, e, reason);
     m->due = !m->late && queue->thing.there == YES && !queue->perhaps_other;
     model_begin_routing(model, m);
+    model_history_published(model, m);
     history_note("model: m%llu may leave '%s' for '%s'", (unsigned long long)m->number, queue->name.s,
                  m->exchange.s);
 }

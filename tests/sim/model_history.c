@@ -54,7 +54,7 @@ static void may_come(struct model *model, struct known_message *m, struct known_
         entry->present = MAYBE;
         entry->where = WHERE_READY;
     }
-    entry->copied = true;
+    entry->copied = entry->crowded = true;
     entry->dead_ms = UINT64_MAX;
     entry->dead = 0;
     entry->may_redeliver = true;

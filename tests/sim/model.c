@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "model_inside.h"
+#include "model_producer.h"
 
 /* ---- lists -------------------------------------------------------------------------------------------- */
 
@@ -129,6 +130,7 @@ static void free_things(struct model *model)
 void model_free(struct model *model)
 {
     free_messages(model);
+    model_numbers_free(model);
     free_things(model);
     for (unsigned i = 0; i < model->channel_count; i++)
         free_channel(model->channels[i]);

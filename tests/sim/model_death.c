@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "model_leave.h"
+#include "model_producer.h"
 
 /* ---- trails
  * ------------------------------------------------------------------------------------------------ */
@@ -211,6 +212,7 @@ void model_part_twins(struct known_entry *e)
     if (e->twin)
         e->twin->twin = NULL;
     e->twin = NULL;
+    model_number_parts(e);
 }
 
 /* What has come back may die once more. */

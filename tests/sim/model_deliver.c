@@ -4,6 +4,7 @@
 
 #include "model_delay.h"
 #include "model_leave.h"
+#include "model_producer.h"
 #include "model_sequence.h"
 #include "model_stream.h"
 #include "tap.h"
@@ -291,6 +292,7 @@ static void take(struct model *model, struct known_channel *channel, struct know
     bool back = is_void(channel) && !no_ack; /* it was on its way when it was taken back */
     model->counts.delivered++;
     model_part_twins(e);
+    model_number_seen(model, e);
     if (!back && !no_ack)
         remember(channel, e, consumer);
     if (q->settings.last_value.s[0] && consumer) {

@@ -163,10 +163,27 @@ struct known_entry {
     enum where where;
     uint64_t since;  /* stamp: READY for sure; settled; delivered */
     uint64_t stream; /* that it was first delivered to, unmarked; 0: none */
+    /* Of a message with a number (model_producer.c): */
+    bool owed;       /* this one or another with the number is there */
+    bool vouched;    /* another was said to be safe: then this one is */
+    bool remembered; /* its number was on the disk when the broker was gone */
+    bool seen;       /* last in: */
+    uint64_t seen_run;
+};
+
+/* What a producer has given the same number. */
+struct known_number {
+    struct text producer;
+    int64_t seq;
+    struct known_message **messages;
+    unsigned count;
 };
 
 struct known_message {
     uint64_t number;
+    struct known_number *own; /* that its producer gave it; NULL: none */
+    uint64_t run;             /* of the broker, that it came in */
+    bool again;               /* when it was accepted another with its number may have been taken */
     struct known_channel *channel;
     uint64_t stream, order; /* within the channel */
     struct text exchange, key;
@@ -323,6 +340,9 @@ struct model {
     bool delays_again;              /* one of them may have come, and come again after a crash */
     struct known_message **routing; /* whose routing isn't over */
     unsigned routing_count;
+    struct known_number **numbers;
+    unsigned number_count;
+    uint64_t runs; /* of the broker, before this one */
     struct known_conn **conns;
     unsigned conn_count;
     struct known_channel **channels; /* all that ever were */

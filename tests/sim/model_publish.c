@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "model_delay.h"
 #include "model_leave.h"
+#include "model_producer.h"
 
 /* ---- what is published ------------------------------------------------------------------------------------
  */
@@ -69,6 +70,7 @@ struct known_entry *model_add_entry(struct model *model, struct known_message *m
     ADD(m->entries, m->entry_count, e);
     ADD(q->entries, q->entry_count, e);
     model_set_times(model, e);
+    model_number_enters(model, e);
     return e;
 }
 
@@ -163,15 +165,17 @@ void model_message_accepted(struct model *model, struct known_message *m)
         return;
     model_message_closed(model, m);
     m->accepted = true;
+    m->again = model_may_be_again(model, m);
     history_note("model: m%llu accepted", (unsigned long long)m->number);
     for (unsigned i = 0; i < m->entry_count; i++) {
         struct known_entry *e = m->entries[i];
         if (e->must && !m->delay_ms && e->present == MAYBE && e->where == WHERE_READY && !m->refused &&
-            !e->mortal && (!e->full || m->confirmed)) {
+            !e->mortal && (!e->full || m->confirmed) && !m->again && !model_is_undecided(m)) {
             e->present = YES;
             e->since = model->clock;
         }
     }
+    model_number_owed(model, m);
 }
 
 void model_message_nowhere(struct model *model, struct known_message *m)
@@ -261,6 +265,7 @@ void model_publish(struct model *model, struct known_channel *channel, const str
     if (m->nowhere)
         return;
     model_delay(model, m);
+    model_number(model, m);
     model_begin_routing(model, m);
     note(m);
     channel->may_end |= model_publish_may_come_to(model, m);
@@ -277,7 +282,7 @@ void model_publish(struct model *model, struct known_channel *channel, const str
 
 void model_check_return(const struct known_message *m)
 {
-    if (m->accepted && m->mandatory && m->unroutable && !m->returned && !m->refused)
+    if (m->accepted && m->mandatory && m->unroutable && !m->returned && !m->refused && !m->again)
         history_fail("message m%llu is mandatory and has no queue to go to, but was not returned",
                      (unsigned long long)m->number);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model_leave.h"
+#include "model_producer.h"
 #include "model_stream.h"
 #include "tap.h"
 
@@ -11,6 +12,7 @@ void model_done(struct model *model, struct known_entry *e)
     e->where = WHERE_DONE;
     e->since = model->clock;
     e->safe = false;
+    model_number_parts(e);
 }
 
 void model_doubt_entry(struct known_entry *e)

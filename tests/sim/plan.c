@@ -160,6 +160,7 @@ void plan_draw(struct plan *plan, struct prng *prng)
     images_draw(plan, &apart);
     delays_draw(plan, &apart);
     sequences_draw(plan, &apart);
+    producers_draw(plan, &apart);
 }
 
 enum deed plan_deed(const struct plan *plan, struct prng *prng)

@@ -96,11 +96,13 @@ struct plan {
     struct {
         uint32_t delay_max_ns, window_max, piece_max, idle_ppm; /* as in sim_network_options */
     } network;
-    bool deadly;         /* the broker is killed when messages have just been rejected */
-    bool shaped;         /* some queues aren't plain ones */
-    uint32_t delay_ppm;  /* publishes that are to wait */
-    uint32_t mortal_ppm; /* publishes that expire soon, of those with an expiration */
-    uint32_t wide_ppm;   /* publishes to a queue through the default exchange, of all */
+    bool deadly;           /* the broker is killed when messages have just been rejected */
+    bool shaped;           /* some queues aren't plain ones */
+    uint32_t delay_ppm;    /* publishes that are to wait */
+    uint32_t mortal_ppm;   /* publishes that expire soon, of those with an expiration */
+    unsigned producers;    /* that number messages, */
+    uint32_t numbered_ppm; /* so many of all */
+    uint32_t wide_ppm;     /* publishes to a queue through the default exchange, of all */
 };
 
 void plan_draw(struct plan *plan, struct prng *prng);

@@ -35,6 +35,7 @@ struct shape_plan shape_none(void);
 void sequences_draw(struct plan *plan, struct prng *prng);
 void delays_draw(struct plan *plan, struct prng *prng);
 void delays_write(struct prng *prng, struct buffer *headers);
+void producers_draw(struct plan *plan, struct prng *prng);
 void images_draw(struct plan *plan, struct prng *prng);
 void streams_draw(struct plan *plan, struct prng *prng);
 void streams_write(const struct shape_plan *shape, struct buffer *arguments);

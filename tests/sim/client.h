@@ -131,6 +131,8 @@ bool stream_consume(struct client *client, uint16_t channel, const char *queue, 
 void producer_reconnects(struct client *client);
 /* The number of the next message, which may be one to be sent again, to where it was sent. NULL: none. */
 struct numbered *producer_next(struct client *client, const char *exchange, const char *key);
+/* Adds what the consumer of the queue asks for. (deeds_consumer.c) */
+void consumer_write(struct client *client, const char *queue, struct buffer *arguments);
 void producer_write(const struct numbered *number, struct buffer *headers);
 
 /* The body of a message. */

@@ -160,6 +160,7 @@ static void consume(struct client *client, uint16_t channel)
     struct buffer arguments = {0};
     if (stream_consume(client, channel, queue, &arguments))
         c->no_ack = false;
+    consumer_write(client, queue, &arguments);
     size_t frame = method_open(out, channel, BASIC_CONSUME);
     add_short(out, 0);
     add_name(out, queue);

@@ -25,6 +25,8 @@ static void make_numbering(struct plan *plan, struct prng *prng)
     plan->deeds[DEED_QUEUE_DELETE] /= 2;
     plan->deeds[DEED_CHANNEL_CLOSE] /= 2;
     plan->troubles[TROUBLE_WRITE_FAILS] /= 4;
+    if (prng_below(prng, 2))
+        plan->disk_steps |= 15;
     plan->wide_ppm = plan->wide_ppm < 600000 ? 600000 : plan->wide_ppm;
     if (plan->deed_ppm > 60000 && prng_below(prng, 4))
         plan->deed_ppm = 60000;

@@ -182,6 +182,7 @@ void model_opened(struct model *model, uint64_t stream)
     conn->stream = stream;
     conn->there = true;
     conn->flushed = model->clock; /* nothing has been on its way */
+    conn->flushed_ns = model->now_ns;
     ADD(model->conns, model->conn_count, conn);
 }
 

@@ -288,7 +288,7 @@ static void consuming(struct model *model, struct known_request *q)
     struct known_queue *now = model_queue(model, &q->name);
     if (c->state == CONSUMER_GONE)
         return; /* with its channel, before the answer was seen */
-    c->unsure = q->adrift || c->queue != now || now->thing.there != YES;
+    c->unsure = c->lapsed || q->adrift || c->queue != now || now->thing.there != YES;
     if (c->state == CONSUMER_STARTING)
         c->state = CONSUMER_ACTIVE;
     c->since = model->clock;

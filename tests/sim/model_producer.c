@@ -257,8 +257,8 @@ void model_numbers_down(struct model *model)
             for (unsigned k = 0; k < m->entry_count; k++) {
                 struct known_entry *e = m->entries[k];
                 bool was_seen = e->seen && e->seen_run == model->runs;
-                e->remembered |=
-                    (was_seen && m->run < model->runs) || ((was_seen || e->present == YES) && is_on_disk(e));
+                e->remembered |= (was_seen && m->run < model->runs) ||
+                                 ((was_seen || e->present == YES) && (is_on_disk(e) || is_vouched(model, e)));
                 e->vouched = e->present == YES && is_vouched(model, e);
                 e->owed &= is_on_disk(e);
             }

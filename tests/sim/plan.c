@@ -161,6 +161,7 @@ void plan_draw(struct plan *plan, struct prng *prng)
     delays_draw(plan, &apart);
     sequences_draw(plan, &apart);
     producers_draw(plan, &apart);
+    consumers_draw(plan, &apart);
 }
 
 enum deed plan_deed(const struct plan *plan, struct prng *prng)

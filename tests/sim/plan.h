@@ -100,6 +100,7 @@ struct plan {
     bool shaped;           /* some queues aren't plain ones */
     uint32_t delay_ppm;    /* publishes that are to wait */
     uint32_t mortal_ppm;   /* publishes that expire soon, of those with an expiration */
+    bool ranked, timed;    /* consumers have priorities, a time to answer */
     unsigned producers;    /* that number messages, */
     uint32_t numbered_ppm; /* so many of all */
     uint32_t wide_ppm;     /* publishes to a queue through the default exchange, of all */

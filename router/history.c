@@ -86,8 +86,7 @@ static void send_here(struct router *router, struct catalog_exchange *exchange, 
     if (!queue)
         return;
     copy_target_drop(target);
-    if (!queue->waiting) /* for what an earlier queue is to be sent: it stands in a list of waiters once */
-        dead_letter_run(router, queue, HISTORY_LENGTH_MAX);
+    dead_letter_run(router, queue, HISTORY_LENGTH_MAX);
 }
 
 void history_send(struct router *router, struct catalog_exchange *exchange, uint32_t vhost, struct span queue)

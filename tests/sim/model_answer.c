@@ -193,6 +193,14 @@ static void queue_deleted(struct model *model, struct known_channel *channel, st
         model_doubt_content(model, q->queue); /* it may have been made anew since */
 }
 
+/* It may be leaving for the queue's target, and then a purge doesn't find it; if the target doesn't take it,
+ * it is there again after the next start. */
+static bool may_be_dying(const struct known_queue *queue, const struct known_entry *e)
+{
+    return queue->settings.has_target &&
+           (e->mortal || e->crowded || e->full || e->rejected || e->returns_most > 0);
+}
+
 /* What was surely ready and nobody else wanted is gone; what may have been ready may be. */
 void model_purged(struct model *model, struct known_queue *queue, const struct known_request *q,
                   uint64_t stream, bool surely)
@@ -207,7 +215,7 @@ void model_purged(struct model *model, struct known_queue *queue, const struct k
         if ((e->where != WHERE_READY && e->where != WHERE_BACK) || e->present == NO)
             continue;
         bool routed = e->present == YES || (m->closed && m->closed < q->begun && !m->delay_ms);
-        if (ready && routed && e->since < q->begun) {
+        if (ready && routed && e->since < q->begun && !may_be_dying(queue, e)) {
             e->present = NO;
             model_done(model, e);
             e->safe = !model->failed;
@@ -290,7 +298,7 @@ static void consuming(struct model *model, struct known_request *q)
     struct known_queue *now = model_queue(model, &q->name);
     if (c->state == CONSUMER_GONE)
         return; /* with its channel, before the answer was seen */
-    c->unsure = q->adrift || c->queue != now || now->thing.there != YES;
+    c->unsure = c->lapsed || q->adrift || c->queue != now || now->thing.there != YES;
     if (c->state == CONSUMER_STARTING)
         c->state = CONSUMER_ACTIVE;
     c->since = model->clock;

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "model_history.h"
 #include "model_leave.h"
+#include "model_producer.h"
 
 /* ---- trails
  * ------------------------------------------------------------------------------------------------ */
@@ -213,6 +214,7 @@ void model_part_twins(struct known_entry *e)
     if (e->twin)
         e->twin->twin = NULL;
     e->twin = NULL;
+    model_number_parts(e);
 }
 
 /* What has come back may die once more. */

@@ -4,6 +4,7 @@
 #include "model_delay.h"
 #include "model_history.h"
 #include "model_leave.h"
+#include "model_producer.h"
 #include "model_sequence.h"
 #include "model_stream.h"
 
@@ -82,7 +83,7 @@ static void entry_down(struct model *model, struct known_entry *e, bool clean)
         history_note("model: m%llu is in '%s' again", (unsigned long long)m->number, e->queue->name.s);
     else if (e->kept)
         e->present = YES;
-    else if (settled || e->copied || !m->safe || !m->accepted || m->refused)
+    else if (settled || e->copied || m->refused || ((!m->safe || !m->accepted) && !e->vouched))
         e->present = e->present == NO && !settled ? NO : MAYBE;
     e->where = WHERE_READY;
     if (e->mortal)
@@ -117,7 +118,7 @@ static void queue_down(struct model *model, struct known_queue *queue, bool clea
     queue->gone = 0;
     model_stream_down(model, queue);
     if (queue->settings.last_value.s[0])
-        model_image_down(queue);
+        model_image_down(model, queue);
     for (unsigned i = 0; i < queue->entry_count; i++)
         entry_down(model, queue->entries[i], clean);
     queue->holes = true;
@@ -211,11 +212,13 @@ void model_down(struct model *model, bool clean)
     model_settle_lost(model);
     model_delays_down(model);
     model_history_down(model);
+    model_numbers_down(model);
     bindings_down(model);
     exchanges_down(model);
     for (unsigned i = 0; i < model->queue_count; i++)
         queue_down(model, model->queues[i], clean && !model->failed);
     merge_lives(model);
+    model_numbers_lost(model);
     model_letters_down(model);
     model->failed = false;
     model->clock++;
@@ -250,6 +253,7 @@ void model_all_empty(const struct model *model)
         if (model_keeps(queue))
             continue;
         model_sequence_whole(queue);
+        model_numbers_whole(queue);
         for (unsigned i = 0; !queue->gone && i < queue->entry_count; i++) {
             const struct known_entry *e = queue->entries[i];
             if (e->twin)

@@ -1,6 +1,7 @@
 /* What a request may come to, as things are known to be; and how much may be in a queue. */
 #include <stdlib.h>
 
+#include "model_consumer.h"
 #include "model_leave.h"
 #include "model_stream.h"
 
@@ -42,7 +43,8 @@ bool model_interest(const struct model *model, const struct known_queue *queue, 
 {
     for (unsigned i = 0; i < model->consumer_count; i++) {
         const struct known_consumer *c = model->consumers[i];
-        if (c->queue == queue && c->stream != but && (c->state != CONSUMER_GONE || c->gone >= since))
+        if (c->queue == queue && c->stream != but && !model_waits_in_line(model, c) &&
+            (c->state != CONSUMER_GONE || c->gone >= since))
             return true;
     }
     return was_asked(model, queue, since, but);
@@ -254,7 +256,8 @@ static unsigned expect_consume(const struct model *model, const struct known_cha
 {
     const struct known_queue *queue = model_queue(model, &q->name);
     uint64_t from = model_idle_before(model, q->begun);
-    enum sure in_use = NO;
+    bool alone = queue && queue->settings.single && q->exclusive && !queue->settings.quorum;
+    enum sure in_use = !alone ? NO : queue->perhaps_other ? MAYBE : YES;
     for (unsigned i = 0; queue && i < model->consumer_count; i++) {
         const struct known_consumer *c = model->consumers[i];
         bool never = queue->settings.quorum || model_stores(queue);

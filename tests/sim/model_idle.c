@@ -1,6 +1,7 @@
 /* The broker has nothing to do: what was under way is over, and what is owed must have been given. */
 #include <stdlib.h>
 
+#include "model_consumer.h"
 #include "model_delay.h"
 #include "model_history.h"
 #include "model_leave.h"
@@ -157,7 +158,8 @@ static void check_queue(const struct model *model, const struct known_queue *que
     if (!ready || queue->thing.there != YES || hidden(model, queue))
         return;
     for (unsigned i = 0; i < model->consumer_count; i++)
-        if (model->consumers[i]->queue == queue && has_room(model, model->consumers[i]))
+        if (model->consumers[i]->queue == queue && has_room(model, model->consumers[i]) &&
+            model_is_its_turn(model, model->consumers[i]))
             history_fail("m%llu waits in '%s', and consumer '%s' of stream %llu isn't sent it",
                          U(ready->message->number), queue->name.s, model->consumers[i]->tag.s,
                          U(model->consumers[i]->stream));
@@ -196,11 +198,13 @@ void model_idle(struct model *model)
     }
     for (unsigned i = 0; i < model->queue_count; i++)
         check_queue(model, model->queues[i]);
+    model_ranks_settled(model);
+    model_lapses_settled(model);
     model->clock++;
     model->idle = model->clock;
     ADD(model->idles, model->idle_count, model->clock);
     for (unsigned i = 0; i < model->conn_count; i++)
         if (is_flushed(model, model->conns[i]))
-            model->conns[i]->flushed = model->clock;
+            model->conns[i]->flushed = model->clock, model->conns[i]->flushed_ns = model->now_ns;
     model->clock++;
 }

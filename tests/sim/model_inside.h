@@ -57,6 +57,13 @@ struct known_consumer {
     unsigned got_count;
     uint32_t prefetch, out; /* out: delivered, not yet settled */
     enum { CONSUMER_STARTING, CONSUMER_ACTIVE, CONSUMER_CANCELLING, CONSUMER_GONE } state;
+    int64_t priority;
+    uint64_t begun, begun_ns, timeout_ns; /* of its consume; its time to answer, 0: any */
+    bool lapsed;                          /* it has kept something for too long; it is not told yet */
+    uint64_t answered_ns; /* what it has answered since the last idle moment was sent then at the earliest */
+    bool watched;         /* at the last idle moment it was free to get: */
+    uint32_t room, turns, turn_bytes; /* so much; and it has got, since then */
+    uint64_t shortfalls;
     bool lost;            /* it ended with its channel, and nobody sees what it was still sent */
     bool unsure;          /* it may be that the broker has it no more, or never had it */
     uint64_t since, gone; /* stamps: of its consume-ok, of its end */
@@ -64,7 +71,8 @@ struct known_consumer {
 
 /* What a queue was told. Numbers: -1 if nothing was said; ms. Compared as bytes. */
 struct known_settings {
-    int64_t ttl, expires, length, bytes, highest, deliveries;
+    int64_t ttl, expires, length, bytes, highest, deliveries, timeout;
+    bool single;
     enum { MODEL_DROPS_HEAD, MODEL_REFUSES, MODEL_REFUSES_TO_TARGET } overflow;
     bool stream, sequence;
     struct text last_value;        /* the key's header, "routing-key", or "" */
@@ -96,7 +104,8 @@ struct known_queue {
     bool suspect;                   /* may have lost its last consumer, or its owner */
     uint64_t gone;                  /* stamp of its end, 0: not yet */
     uint64_t asked; /* stamp of the last sign that a getter other than `asker` is interested */
-    uint64_t asker; /* stream of the last getter */
+    const struct known_consumer *active; /* the last that got something */
+    uint64_t asker;                      /* stream of the last getter */
     uint64_t asked_by_asker;
     struct known_entry **entries;
     unsigned entry_count;
@@ -174,10 +183,27 @@ struct known_entry {
     enum where where;
     uint64_t since;  /* stamp: READY for sure; settled; delivered */
     uint64_t stream; /* that it was first delivered to, unmarked; 0: none */
+    /* Of a message with a number (model_producer.c): */
+    bool owed;       /* this one or another with the number is there */
+    bool vouched;    /* another was said to be safe: then this one is */
+    bool remembered; /* its number was on the disk when the broker was gone */
+    bool seen;       /* last in: */
+    uint64_t seen_run;
+};
+
+/* What a producer has given the same number. */
+struct known_number {
+    struct text producer;
+    int64_t seq;
+    struct known_message **messages;
+    unsigned count;
 };
 
 struct known_message {
     uint64_t number;
+    struct known_number *own; /* that its producer gave it; NULL: none */
+    uint64_t run;             /* of the broker, that it came in */
+    bool again;               /* when it was accepted another with its number may have been taken */
     struct known_channel *channel;
     uint64_t stream, order; /* within the channel */
     struct text exchange, key;
@@ -247,13 +273,14 @@ struct known_request {
     int64_t remembers; /* an exchange: x-recent-history-length */
     bool delays;       /* an exchange */
     bool passive, durable, exclusive, auto_delete, internal, if_unused, if_empty, no_ack, active, global;
-    uint32_t count;             /* qos */
-    struct known_cursor cursor; /* consume */
-    unsigned wrong;             /* MAY_*: what it comes to if it is a stream's; 0: it may be */
-    bool entered;               /* model_request_begin was called */
-    bool disturbed;             /* something has changed while it was under way */
-    bool adrift;                /* it may have been about another life of the queue */
-    bool changes;               /* thing_begin was called: */
+    uint32_t count;               /* qos */
+    int64_t priority, timeout_ms; /* consume; -1: unsaid */
+    struct known_cursor cursor;   /* consume */
+    unsigned wrong;               /* MAY_*: what it comes to if it is a stream's; 0: it may be */
+    bool entered;                 /* model_request_begin was called */
+    bool disturbed;               /* something has changed while it was under way */
+    bool adrift;                  /* it may have been about another life of the queue */
+    bool changes;                 /* thing_begin was called: */
     struct thing *thing;
     enum sure wants;
     struct known_exchange *exchange; /* that is declared or deleted, or the source of a binding */
@@ -266,6 +293,8 @@ struct known_request {
 
 struct known_unacked {
     uint64_t tag;
+    uint64_t sent_ns, seen_ns; /* at the earliest, at the latest */
+    bool lapsed;               /* held, and its consumer took too long */
     struct known_entry *entry;
     struct known_consumer *consumer;                           /* NULL: basic.get */
     enum { HELD_NOT, HELD_ACK, HELD_DROP, HELD_REQUEUE } held; /* by a transaction */
@@ -297,6 +326,7 @@ struct known_channel {
     struct known_unacked *unacked;
     unsigned unacked_count;
     uint64_t last_tag, orders;
+    uint64_t lapsed_tag;             /* the last that went back since its consumer took too long */
     struct known_message **confirms; /* [tag - 1]; NULL: told */
     unsigned confirm_count;
     struct known_message **open; /* published, not yet accepted */
@@ -311,11 +341,12 @@ struct known_channel {
 
 struct known_conn {
     uint64_t stream;
-    bool there;       /* the front knows it */
-    bool ending;      /* either side has sent connection.close */
-    bool bye;         /* the client has */
-    bool may_540;     /* it has asked for what isn't there to be had */
-    uint64_t flushed; /* stamp of the last idle moment at which all that the front had for it was given */
+    bool there;          /* the front knows it */
+    bool ending;         /* either side has sent connection.close */
+    bool bye;            /* the client has */
+    bool may_540;        /* it has asked for what isn't there to be had */
+    uint64_t flushed_ns; /* as flushed */
+    uint64_t flushed;    /* stamp of the last idle moment at which all that the front had for it was given */
     struct known_channel *channels[TALK_CHANNELS];
 };
 
@@ -351,6 +382,9 @@ struct model {
     uint64_t history_down;          /* stamp: of the last end of the broker */
     struct known_message **routing; /* whose routing isn't over */
     unsigned routing_count;
+    struct known_number **numbers;
+    unsigned number_count;
+    uint64_t runs; /* of the broker, before this one */
     struct known_conn **conns;
     unsigned conn_count;
     struct known_channel **channels; /* all that ever were */
@@ -446,39 +480,5 @@ void model_check_return(const struct model *model, const struct known_message *m
 /* A confirm or return is owed at an idle moment. */
 void model_publishes_settled(struct model *model, struct known_channel *channel);
 
-/* ---- model_deliver.c ------------------------------------------------------------------------------------
- */
-
-void model_on_deliver(struct model *model, struct known_channel *channel, const struct said *said);
-void model_on_get_ok(struct model *model, struct known_channel *channel, struct known_request *request,
-                     const struct said *said);
-/* The message of that content; it is what was published, or the run ends. */
-struct known_message *model_recognise(struct model *model, const struct text *exchange,
-                                      const struct text *key, const struct said *said);
-
-/* ---- model_settle.c -------------------------------------------------------------------------------------
- */
-
-/* ack, nack, reject; how: HELD_ACK ... */
-void model_settle(struct model *model, struct known_channel *channel, uint64_t tag, bool multiple, int how);
-/* It isn't sure any more that the entry is in its queue. */
-void model_doubt_entry(struct known_entry *entry);
-/* The entry is settled for sure, if not yet on the disk. */
-void model_done(struct model *model, struct known_entry *entry);
-void model_commit_acks(struct model *model, struct known_channel *channel);
-void model_rollback_acks(struct known_channel *channel);
-void model_recover(struct model *model, struct known_channel *channel);
-/* The routers know by now of consumers that were lost; until then they may have sent them what needs no
- * acknowledgement. */
-void model_settle_lost(struct model *model);
-/* The broker has closed the channel, though that isn't seen yet: what it has still to give is void. */
-void model_fail_channel(struct model *model, struct known_channel *channel);
-/* The channel is over: everything on it goes back, consumers go. */
-void model_release(struct model *model, struct known_channel *channel);
-/* It isn't known what the broker has taken on the channel before it was over. */
-void model_doubt(struct model *model, struct known_channel *channel);
-/* basic.cancel from the broker. */
-void model_on_cancelled(struct model *model, struct known_channel *channel, const struct said *said);
-void model_consumer_gone(struct model *model, struct known_consumer *consumer);
-
 #include "model_request.h"
+#include "model_settle.h"

@@ -91,12 +91,13 @@ static bool is_head(const struct known_entry *e)
     return !e->queue->varied && s->highest < 0 && s->ttl >= 0 && (own < 0 || s->ttl <= own);
 }
 
-/* Whether some of the queue may be on its way to a client, unseen. */
+/* Whether some of the queue may be on its way to a client, unseen, if only behind what ended its channel. */
 static bool hidden(const struct model *model, const struct known_queue *queue)
 {
     for (unsigned i = 0; i < model->consumer_count; i++) {
         const struct known_consumer *c = model->consumers[i];
-        if (c->queue == queue && c->state != CONSUMER_GONE && c->channel->conn->there &&
+        bool over = c->state == CONSUMER_GONE && c->gone < c->channel->conn->flushed;
+        if (c->queue == queue && !over && c->channel->conn->there &&
             !taps_flushed(model->taps, c->channel->conn->stream))
             return true;
     }

@@ -7,6 +7,7 @@
 #include "model_delay.h"
 #include "model_history.h"
 #include "model_leave.h"
+#include "model_producer.h"
 
 /* ---- what is published ------------------------------------------------------------------------------------
  */
@@ -71,6 +72,7 @@ struct known_entry *model_add_entry(struct model *model, struct known_message *m
     ADD(q->entries, q->entry_count, e);
     model_policy_times(e);
     model_set_times(model, e);
+    model_number_enters(model, e);
     return e;
 }
 
@@ -165,15 +167,17 @@ void model_message_accepted(struct model *model, struct known_message *m)
         return;
     model_message_closed(model, m);
     m->accepted = true;
+    m->again = model_may_be_again(model, m);
     history_note("model: m%llu accepted", (unsigned long long)m->number);
     for (unsigned i = 0; i < m->entry_count; i++) {
         struct known_entry *e = m->entries[i];
         if (e->must && !m->delay_ms && e->present == MAYBE && e->where == WHERE_READY && !m->refused &&
-            !e->mortal && (!e->full || m->confirmed)) {
+            !e->mortal && (!e->full || m->confirmed) && !m->again && !model_is_undecided(m)) {
             e->present = YES;
             e->since = model->clock;
         }
     }
+    model_number_owed(model, m);
 }
 
 void model_message_nowhere(struct model *model, struct known_message *m)
@@ -263,6 +267,7 @@ void model_publish(struct model *model, struct known_channel *channel, const str
     if (m->nowhere)
         return;
     model_delay(model, m);
+    model_number(model, m);
     model_begin_routing(model, m);
     model_history_published(model, m);
     note(m);
@@ -282,7 +287,7 @@ void model_publish(struct model *model, struct known_channel *channel, const str
 void model_check_return(const struct model *model, const struct known_message *m)
 {
     bool waits = model->now_ns < model->room_ns && model_is_remembered(model, m);
-    if (!waits && m->accepted && m->mandatory && m->unroutable && !m->returned && !m->refused)
+    if (!waits && m->accepted && m->mandatory && m->unroutable && !m->returned && !m->refused && !m->again)
         history_fail("message m%llu is mandatory and has no queue to go to, but was not returned",
                      (unsigned long long)m->number);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "model_consumer.h"
 #include "model_delay.h"
 #include "model_history.h"
 #include "model_leave.h"
@@ -71,7 +72,9 @@ static void read_consume(struct known_request *q, struct reader *r)
     uint8_t bits = read_octet(r);
     q->no_ack = bits & 2;
     q->exclusive = bits & 4;
-    model_read_cursor(q, read_table(r));
+    struct reader arguments = read_table(r);
+    model_read_cursor(q, arguments);
+    model_read_consumer(q, arguments);
 }
 
 static void read_delete(struct known_request *q, struct reader *r)
@@ -240,6 +243,7 @@ static void begin_consume(struct model *model, struct known_channel *channel, st
         q->exclusive && !q->queue->settings.quorum && !model_stores(q->queue); /* those never are */
     c->prefetch = channel->prefetch;
     model_stream_joins(model, c, q);
+    model_consumer_begins(c, q);
     c->unsure = true;
     q->consumer = c;
     ADD(model->consumers, model->consumer_count, c);
@@ -288,7 +292,7 @@ static void begin_rollback(struct model *model, struct known_channel *channel)
     for (unsigned i = 0; i < channel->tx_count; i++)
         model_message_nowhere(model, channel->tx[i]);
     channel->tx_count = 0;
-    model_rollback_acks(channel);
+    model_rollback_acks(model, channel);
 }
 
 static void begin_qos(struct known_channel *channel, const struct known_request *q)

@@ -137,8 +137,8 @@ static bool may_be_shed(const struct known_entry *e, enum reason reason)
 static void check_reason(const struct known_queue *q, const struct said_gap *gap)
 {
     uint64_t can = 0, said = 0;
-    if (q->settings.has_target || q->remembered || (q->receives && q->varied))
-        return; /* its dead letters may come round to it, and each time take a number */
+    if (q->settings.has_target || q->remembered || q->receives)
+        return; /* dead letters, its own too, take numbers, and may be shed before anybody sees them */
     for (unsigned i = 0; i < q->entry_count; i++)
         can += may_be_shed(q->entries[i], gap->reason);
     for (unsigned i = 0; i < q->shed_count; i++)

@@ -164,6 +164,8 @@ void plan_draw(struct plan *plan, struct prng *prng)
     sequences_draw(plan, &apart);
     policies_draw(plan, &apart);
     histories_draw(plan, &apart);
+    producers_draw(plan, &apart);
+    consumers_draw(plan, &apart);
 }
 
 enum deed plan_deed(const struct plan *plan, struct prng *prng)

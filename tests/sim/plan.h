@@ -103,6 +103,9 @@ struct plan {
     uint32_t delay_ppm;    /* publishes that are to wait */
     uint32_t mortal_ppm;   /* publishes that expire soon, of those with an expiration */
     uint32_t policy_ppm;   /* steps in which the policies are changed */
+    bool ranked, timed;    /* consumers have priorities, a time to answer */
+    unsigned producers;    /* that number messages, */
+    uint32_t numbered_ppm; /* so many of all */
     uint32_t wide_ppm;     /* publishes to a queue through the default exchange, of all */
 };
 

@@ -131,6 +131,11 @@ static void on_closed(void *owner, uint64_t stream, unsigned channel)
     model_closed(((struct world *)owner)->model, stream, channel);
 }
 
+static void on_lapsed(void *owner, uint64_t stream, unsigned channel, const char *tag)
+{
+    model_lapsed(((struct world *)owner)->model, stream, channel, tag);
+}
+
 static struct network *make_streams(struct world *world)
 {
     struct sim_network_options options = sim_network_defaults(prng_next(&world->prng));
@@ -168,6 +173,7 @@ static struct world *world_new(const struct world_options *options)
     make_network(world);
     model_attach(world->model, world->taps);
     sim_log_watch(on_closed, world);
+    sim_log_watch_lapses(on_lapsed);
     world->shared = (struct clients){
         .network = world->network, .taps = world->taps, .prng = &world->prng, .plan = &world->plan};
     for (unsigned i = 0; i < CLIENTS; i++)

@@ -109,7 +109,8 @@ static bool is_remembered(const struct model *model, const struct known_message 
 {
     bool taken = m->accepted && !m->refused && same(&m->exchange, &e->name) && m->begun > e->remembers_since;
     bool lasts = m->begun > model->history_down || (e->durable && m->persistent && m->safe);
-    return taken && lasts && is_stored(m) && !is_restless(m) && m->expiration < 0 &&
+    bool first = !m->own || m->own->messages[0] == m; /* of its number, else it may have been taken before */
+    return taken && lasts && first && is_stored(m) && !is_restless(m) && m->expiration < 0 &&
            is_among_last(model, m, e);
 }
 

@@ -71,6 +71,7 @@ static void all_may_come(struct model *model, struct known_exchange *e, struct k
             may_come(model, m, e, q);
     }
     q->receives = q->remembered = true;
+    model_crowd(model, q);
 }
 
 /* ---- what it must have --------------------------------------------------------------------------------- */

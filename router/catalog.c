@@ -115,7 +115,8 @@ bool exchange_shown(const struct catalog_exchange *e)
 struct exchange *catalog_alternate(struct exchange *exchange, void *owner)
 {
     struct catalog_exchange *e = container_of(exchange, struct catalog_exchange, exchange);
-    if (e->alternate.len == 0)
+    /* What remembers always has a queue, if at another router. */
+    if (e->alternate.len == 0 || e->exchange.type == EXCHANGE_RECENT_HISTORY)
         return NULL;
     struct catalog_exchange *alternate = catalog_exchange(owner, e->vhost, name_span(&e->alternate));
     return alternate ? &alternate->exchange : NULL;

@@ -4,19 +4,20 @@
 #include "router/agent.h"
 #include "router/repost.h"
 
-void confirm_when_safe(struct router *router, unsigned front, uint64_t conn, uint16_t channel, uint64_t seq)
+void confirm_when_safe(struct router *router, unsigned front, uint64_t conn, uint16_t channel, uint64_t seq,
+                       uint8_t flags)
 {
     uint64_t lsn = store_lsn(&router->store);
     struct confirm *row =
         router->confirms.count ? fifo_at(&router->confirms, router->confirms.count - 1) : NULL;
     /* Only rows that go to disk in one write are joined: the first must not wait for a later one. */
-    if (row && row->conn == conn && row->channel == channel && row->front == front &&
+    if (row && row->conn == conn && row->channel == channel && row->front == front && row->flags == flags &&
         row->seq + row->count == seq && row->lsn > router->store.handed) {
         row->count++;
         row->lsn = lsn;
         return;
     }
-    *fifo_add(&router->confirms) = (struct confirm){lsn, conn, seq, 1, (uint16_t)front, channel};
+    *fifo_add(&router->confirms) = (struct confirm){lsn, conn, seq, 1, flags, (uint16_t)front, channel};
 }
 
 void confirm_to_router(struct router *router, unsigned peer, struct ticket ticket)
@@ -64,7 +65,7 @@ unsigned confirm_poll(struct router *router)
         if (!link_open(&router->front[row->front], 1))
             break;
         send(router, row->front,
-             (struct event_confirm){.flags = safe ? 0 : CONFIRM_REFUSED,
+             (struct event_confirm){.flags = (uint8_t)(row->flags | (safe ? 0 : CONFIRM_REFUSED)),
                                     .channel = row->channel,
                                     .count = row->count,
                                     .conn = row->conn,

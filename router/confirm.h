@@ -12,12 +12,13 @@ struct confirm {
     uint64_t lsn; /* safe up to here: answer */
     uint64_t conn;
     uint64_t seq;
-    uint32_t count;
+    uint32_t count : 24, flags : 8; /* flags: CONFIRM_* */
     uint16_t front, channel; /* front: FRONTS_MAX and up, another router: then conn and seq are its ticket */
 };
 
-/* The publish is answered when all that is appended so far is safe. */
-void confirm_when_safe(struct router *router, unsigned front, uint64_t conn, uint16_t channel, uint64_t seq);
+/* The publish is answered when all that is appended so far is safe. flags: CONFIRM_* */
+void confirm_when_safe(struct router *router, unsigned front, uint64_t conn, uint16_t channel, uint64_t seq,
+                       uint8_t flags);
 /* The publish is answered now. flags: CONFIRM_* */
 void confirm_now(struct router *router, unsigned front, uint64_t conn, uint16_t channel, uint64_t seq,
                  uint8_t flags);

@@ -240,7 +240,8 @@ static void go(struct router *router, struct queue *queue, const struct head *he
 bool dead_letter_run(struct router *router, struct queue *queue, unsigned most)
 {
     struct dead_letters *d = &queue->shape->dead;
-    for (; most && dead_letter_due(router, queue); most--) {
+    /* A letter that comes to this very queue may be delivered at once, and have it wait for a page. */
+    for (; most && !queue->waiting && dead_letter_due(router, queue); most--) {
         struct head head = {.seq = fifo_at(&d->line, d->sent)->seq};
         head.entry = index_at(&queue->index, head.seq);
         enum fetch found = head.entry ? deliver_fetch(router, queue, &head) : FETCH_DAMAGED;

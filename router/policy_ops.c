@@ -28,7 +28,7 @@ static void change(struct router *router, struct op *op, enum update_kind kind, 
     struct op **at = &router->registrar.policies;
     persist_policy(router, policy, kind == UPDATE_POLICY ? RECORD_POLICY : RECORD_POLICY_GONE);
     registrar_spread(router, &(struct update){.kind = kind, .policy = policy}, NULL);
-    op->flags |= OP_DURABLE;
+    op->lsn = store_lsn(&router->store);
     op->update = router->registrar.number;
     op->next = NULL;
     while (*at)
@@ -125,6 +125,17 @@ static void settle(struct router *router, struct catalog_exchange *e)
     registrar_doubt(router, e);
 }
 
+/* The journal may have failed since its record was appended. */
+static void answer(struct router *router, struct op *op)
+{
+    op->flags |= OP_DURABLE;
+    if (router->store.failed && op->lsn > router->store.safe)
+        router_refuse(router, op, ERR_INTERNAL,
+                      "the journal of router 0 has failed: this was not made durable");
+    else
+        router_answer(router, op);
+}
+
 unsigned policies_settle(struct router *router)
 {
     struct registrar *r = &router->registrar;
@@ -133,7 +144,7 @@ unsigned policies_settle(struct router *router)
         r->policies = op->next;
         for (struct catalog_exchange *e = r->alternates; e; e = e->alternate_next)
             settle(router, e);
-        router_answer(router, op);
+        answer(router, op);
     }
     return settled;
 }

@@ -316,7 +316,7 @@ static void answer(struct router *router, const struct publishing *p, bool route
     if (p->elsewhere && !(c->flags & PUBLISH_MANDATORY))
         flags |= CONFIRM_ELSEWHERE;
     if (p->durable && !refused && !wants_ram(p))
-        confirm_when_safe(router, p->front, c->conn, c->channel, c->seq);
+        confirm_when_safe(router, p->front, c->conn, c->channel, c->seq, routed ? 0 : CONFIRM_UNROUTED);
     else
         confirm_now(router, p->front, c->conn, c->channel, c->seq, flags);
 }

@@ -244,12 +244,14 @@ static bool property_fits(const struct settings *s, const struct declared *d, ch
 }
 
 /* A last-value queue has one value for each key and as many consumers as there are: what would take values
- * away, or keep consumers from them, can't be asked for with it. */
+ * away, or keep consumers from them, can't be asked for with it, and what policies say of it is passed over.
+ */
+static const enum setting not_last_value[] = {
+    SETTING_TTL,      SETTING_DEAD_EXCHANGE, SETTING_LENGTH,        SETTING_BYTES,
+    SETTING_OVERFLOW, SETTING_PRIORITY,      SETTING_SINGLE_ACTIVE, SETTING_CONSUMER_TIMEOUT};
+
 static bool last_value_fits(const struct settings *s, const struct declared *d, char *text, size_t size)
 {
-    static const enum setting others[] = {SETTING_TTL,           SETTING_DEAD_EXCHANGE,   SETTING_LENGTH,
-                                          SETTING_BYTES,         SETTING_OVERFLOW,        SETTING_PRIORITY,
-                                          SETTING_SINGLE_ACTIVE, SETTING_CONSUMER_TIMEOUT};
     char reason[128];
     if (!settings_has(s, SETTING_LAST_VALUE)) {
         if (!settings_has(s, SETTING_CONFLATION))
@@ -257,11 +259,11 @@ static bool last_value_fits(const struct settings *s, const struct declared *d, 
         return refuse(rows[SETTING_CONFLATION].argument, d->what, ": it goes with 'x-last-value-key'", text,
                       size);
     }
-    for (unsigned i = 0; i < sizeof others / sizeof *others; i++) {
-        if (!settings_has(s, others[i]))
+    for (unsigned i = 0; i < sizeof not_last_value / sizeof *not_last_value; i++) {
+        if (!settings_has(s, not_last_value[i]))
             continue;
         snprintf(reason, sizeof reason, ": it can't be with '%s'", rows[SETTING_LAST_VALUE].argument);
-        return refuse(rows[others[i]].argument, d->what, reason, text, size);
+        return refuse(rows[not_last_value[i]].argument, d->what, reason, text, size);
     }
     return true;
 }
@@ -372,7 +374,17 @@ bool settings_policy_fits(const struct settings *s, struct span definition)
     return true;
 }
 
-/* What the queue's type doesn't take is passed over. */
+static bool is_passed_over(const struct settings *s, enum setting setting)
+{
+    if (!(rows[setting].types & 1u << settings_type(s)))
+        return true;
+    for (unsigned i = 0; i < sizeof not_last_value / sizeof *not_last_value; i++)
+        if (not_last_value[i] == setting)
+            return settings_has(s, SETTING_LAST_VALUE);
+    return false;
+}
+
+/* What a queue of its kind doesn't take is passed over. */
 void settings_merge(struct settings *s, struct span definition)
 {
     char reason[NAME_MAX_BYTES + 64];
@@ -381,7 +393,7 @@ void settings_merge(struct settings *s, struct span definition)
     clear(&said);
     while (table_next(&definition, &field)) {
         enum setting setting = find(field.name, true);
-        if (setting == SETTINGS || !(rows[setting].types & 1u << settings_type(s)) ||
+        if (setting == SETTINGS || is_passed_over(s, setting) ||
             !read_value(&said, setting, &field, (struct why){reason, sizeof reason}))
             continue;
         bool lower = rows[setting].merge == LOWER && said.value[setting] < s->value[setting];

@@ -93,26 +93,28 @@ static void complete(struct unconfirmed *c, uint64_t seq)
         c->told_to = seq;
 }
 
+static void refuse(struct unconfirmed *c, struct pending *p, uint64_t seq)
+{
+    p->flags |= PENDING_REFUSED;
+    c->refused |= seq >= c->refused_from;
+}
+
 static void answer_one(struct unconfirmed *c, uint64_t seq, uint8_t flags, unconfirmed_decided *decided,
                        void *owner)
 {
     struct pending *p = entry(c, seq);
     if (!p->waiting)
         return;
-    if (flags & CONFIRM_REFUSED) {
-        p->flags |= PENDING_REFUSED;
-        c->refused = true;
-    }
+    if (flags & CONFIRM_REFUSED)
+        refuse(c, p, seq);
     if (!(flags & CONFIRM_UNROUTED))
         p->flags |= PENDING_ROUTED;
     if (flags & CONFIRM_ELSEWHERE)
         p->flags |= PENDING_ELSEWHERE;
     if (--p->waiting)
         return;
-    if ((p->flags & (PENDING_ROUTED | PENDING_ELSEWHERE)) == PENDING_ELSEWHERE) {
-        p->flags |= PENDING_REFUSED;
-        c->refused = true;
-    }
+    if ((p->flags & (PENDING_ROUTED | PENDING_ELSEWHERE)) == PENDING_ELSEWHERE)
+        refuse(c, p, seq);
     complete(c, seq);
     if (p->flags & PENDING_KEPT)
         decide(c, seq, p->flags & PENDING_ROUTED, decided, owner);

@@ -32,9 +32,10 @@ struct unconfirmed {
     uint32_t room, head;  /* room: a power of two, or 0 */
     uint64_t first, next; /* seq of the oldest that is remembered, and of the next to be published */
     uint64_t told_from,
-        told_to;         /* where answers completed since the last unconfirmed_take: none if from > to */
-    uint64_t unanswered; /* publishes that wait for an answer */
-    bool refused;        /* one was, since the owner last looked: for transactions */
+        told_to;           /* where answers completed since the last unconfirmed_take: none if from > to */
+    uint64_t unanswered;   /* publishes that wait for an answer */
+    bool refused;          /* one was, since the owner last looked: for transactions, */
+    uint64_t refused_from; /* from this one on: those before it are no part of one */
     struct kept_return *kept;
     uint32_t kept_count, kept_room;
 };

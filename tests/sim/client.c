@@ -242,6 +242,7 @@ void client_connect(struct client *client)
     client->stream = network_connect(client->all->network, client->number);
     client->state = CLIENT_OPENING;
     client->said_ns = client->all->now_ns;
+    producer_reconnects(client);
     talk_init(&client->in, (struct talk_user){client, on_said, NULL, on_broken}, false);
     buffer_add(&client->out, "AMQP\0\0\11\1", 8);
     history_note("client %u connects: stream %llu", client->number, (unsigned long long)client->stream);

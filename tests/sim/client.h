@@ -52,14 +52,30 @@ struct bound {
     unsigned count; /* made so far; the youngest are kept */
 };
 
+/* deeds_producer.c: who numbers messages, and the latest of them as they were first sent. */
+enum { CLIENTS_PRODUCERS = 3, CLIENTS_NUMBERED = 128 };
+
+struct numbered {
+    char producer[PLAN_NAME_BYTES], exchange[PLAN_NAME_BYTES], key[2 * PLAN_NAME_BYTES];
+    int32_t seq;
+    bool persistent;
+};
+
+struct producer_deeds {
+    int32_t seq;
+    unsigned count; /* of numbers given */
+    struct numbered sent[CLIENTS_NUMBERED];
+};
+
 struct clients {
     struct network *network;
     struct taps *taps;
     struct prng *prng;
     const struct plan *plan;
     uint64_t now_ns;
-    uint64_t messages;                                   /* published so far: their names */
-    uint64_t deeds;                                      /* done so far */
+    uint64_t messages; /* published so far: their names */
+    uint64_t deeds;    /* done so far */
+    struct producer_deeds producers[CLIENTS_PRODUCERS];
     uint64_t tags;                                       /* consumer tags given so far */
     struct bound bound[2];                               /* queues', exchanges' */
     bool exchanges[PLAN_EXCHANGES], queues[PLAN_QUEUES]; /* somebody has declared it: it may be there */
@@ -74,9 +90,10 @@ struct client {
     struct buffer out;
     struct chan chan[CLIENT_CHANNELS]; /* by number; [0] isn't used */
     bool deaf;
-    bool auto_ack;                  /* the one that empties the queues at the end */
-    bool closed;                    /* both sides have said so: nothing more is read */
-    char last_queue[256];           /* named by the broker, exclusive to this connection */
+    unsigned again;       /* numbered messages that it sends once more, since its last connection ended */
+    bool auto_ack;        /* the one that empties the queues at the end */
+    bool closed;          /* both sides have said so: nothing more is read */
+    char last_queue[256]; /* named by the broker, exclusive to this connection */
     uint64_t heartbeat_ns, said_ns; /* interval, 0 for none; when something was last sent */
 };
 
@@ -109,6 +126,14 @@ void deed_message(struct client *client, uint16_t channel, enum deed deed);
 /* The queue may be a stream: says how much the client takes, mostly, and adds where it begins. Returns
  * whether it is one, and must be told that it will be answered. (deeds_stream.c) */
 bool stream_consume(struct client *client, uint16_t channel, const char *queue, struct buffer *arguments);
+
+/* The client has connected, perhaps once more. (deeds_producer.c) */
+void producer_reconnects(struct client *client);
+/* The number of the next message, which may be one to be sent again, to where it was sent. NULL: none. */
+struct numbered *producer_next(struct client *client, const char *exchange, const char *key);
+/* Adds what the consumer of the queue asks for. (deeds_consumer.c) */
+void consumer_write(struct client *client, const char *queue, struct buffer *arguments);
+void producer_write(const struct numbered *number, struct buffer *headers);
 
 /* The body of a message. */
 uint8_t body_octet(uint64_t message, uint64_t at);

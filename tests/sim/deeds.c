@@ -32,6 +32,8 @@ static void exchange_declare(struct client *client, uint16_t channel)
         add_text_field(&arguments, "alternate-exchange", e.alternate);
     if (e.delays)
         add_text_field(&arguments, "x-delayed-type", e.type);
+    if (e.remembers)
+        add_int_field(&arguments, "x-recent-history-length", e.remembers);
     size_t frame = method_open(out, channel, EXCHANGE_DECLARE);
     add_short(out, 0);
     add_name(out, e.name);
@@ -126,7 +128,8 @@ static void add_shape(struct client *client, const struct queue_plan *q, bool pa
     const struct plan *plan = client->all->plan;
     struct shape_plan shape = q->shape;
     struct buffer arguments = {0};
-    bool special = q->shape.stream || q->shape.last_value, wrong = false;
+    bool special = q->shape.stream || q->shape.last_value || q->shape.single || q->shape.timeout >= 0;
+    bool wrong = false;
     bool shaped = (plan->shaped || special) && q->name[0] && !passive;
     if (shaped && chance(client, plan->wrong_ppm))
         shape.length = shape.length == SHAPE_UNSAID ? 3 : SHAPE_UNSAID;

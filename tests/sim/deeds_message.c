@@ -47,7 +47,8 @@ static const char *some_expiration(struct client *client)
     return mortal ? soon[below(client, 4)] : "86400000";
 }
 
-static void add_properties(struct client *client, uint64_t message)
+/* own: its number, NULL if it has none. */
+static void add_properties(struct client *client, uint64_t message, const struct numbered *own)
 {
     struct buffer *out = &client->out, headers = {0};
     char id[PLAN_NAME_BYTES];
@@ -59,10 +60,14 @@ static void add_properties(struct client *client, uint64_t message)
         optional |= HAS_HEADERS;
     if (client->all->plan->mortal_ppm && below(client, 4) == 0)
         optional |= HAS_EXPIRATION;
-    bool waits = client->all->plan->delay_ppm && chance(client, client->all->plan->delay_ppm);
-    if (waits)
+    bool waits = client->all->plan->delay_ppm && chance(client, client->all->plan->delay_ppm) && !own;
+    if (waits || own)
+        optional |= HAS_HEADERS;
+    bool no_store = client->all->plan->no_store_ppm && chance(client, client->all->plan->no_store_ppm);
+    if (no_store)
         optional |= HAS_HEADERS;
     bool persistent = chance(client, client->all->plan->persistent_ppm);
+    persistent = own ? own->persistent : persistent;
     bool has_mode = persistent || below(client, 2);
     add_short(out, (uint16_t)(optional | HAS_ID | (has_mode ? HAS_MODE : 0)));
     if (optional & HAS_TYPE)
@@ -71,6 +76,10 @@ static void add_properties(struct client *client, uint64_t message)
         names_headers(client->all->prng, &headers);
         if (waits)
             delays_write(client->all->prng, &headers);
+        if (no_store)
+            add_bool_field(&headers, "x-recent-history-no-store", true);
+        if (own)
+            producer_write(own, &headers);
         add_table(out, headers.at, headers.len);
         buffer_free(&headers);
     }
@@ -123,16 +132,19 @@ static void publish(struct client *client, uint16_t channel)
     uint64_t message = ++client->all->messages, size = some_size(client);
     bool wide = !chance(client, client->all->plan->wide_ppm);
     plan_key(client->all->prng, false, key);
+    const char *exchange = wide ? names_exchange(client->all) : "";
+    const char *routing_key = wide ? key : names_queue(client);
+    const struct numbered *own = producer_next(client, exchange, routing_key);
     size_t frame = method_open(out, channel, BASIC_PUBLISH);
     add_short(out, 0);
-    add_name(out, wide ? names_exchange(client->all) : "");
-    add_name(out, wide ? key : names_queue(client));
+    add_name(out, own ? own->exchange : exchange);
+    add_name(out, own ? own->key : routing_key);
     add_octet(out, chance(client, client->all->plan->mandatory_ppm));
     frame_close(out, frame);
     frame = frame_open(out, FRAME_OF_HEADER, channel);
     add_long(out, 60 << 16);
     add_longlong(out, size);
-    add_properties(client, message);
+    add_properties(client, message, own);
     frame_close(out, frame);
     add_body(client, channel, message, size);
 }
@@ -153,6 +165,7 @@ static void consume(struct client *client, uint16_t channel)
     struct buffer arguments = {0};
     if (stream_consume(client, channel, queue, &arguments))
         c->no_ack = false;
+    consumer_write(client, queue, &arguments);
     size_t frame = method_open(out, channel, BASIC_CONSUME);
     add_short(out, 0);
     add_name(out, queue);

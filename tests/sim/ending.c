@@ -147,6 +147,7 @@ static void empty_queue(struct world *world, const char *name)
     client->chan[1].consumer_count = 1;
     struct buffer arguments = {0};
     stream_consume(client, 1, name, &arguments);
+    consumer_write(client, name, &arguments);
     size_t frame = method_open(out, 1, BASIC_CONSUME);
     add_short(out, 0);
     add_name(out, name);

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "model_inside.h"
+#include "model_producer.h"
 
 /* ---- lists -------------------------------------------------------------------------------------------- */
 
@@ -104,6 +105,7 @@ static void free_messages(struct model *model)
     }
     free(model->messages);
     free(model->routing);
+    free(model->promises);
     free(model->delayed);
 }
 
@@ -129,6 +131,7 @@ static void free_things(struct model *model)
 void model_free(struct model *model)
 {
     free_messages(model);
+    model_numbers_free(model);
     free_things(model);
     for (unsigned i = 0; i < model->channel_count; i++)
         free_channel(model->channels[i]);
@@ -180,6 +183,7 @@ void model_opened(struct model *model, uint64_t stream)
     conn->stream = stream;
     conn->there = true;
     conn->flushed = model->clock; /* nothing has been on its way */
+    conn->flushed_ns = model->now_ns;
     ADD(model->conns, model->conn_count, conn);
 }
 

@@ -25,6 +25,8 @@ void model_client_said(struct model *model, uint64_t stream, const struct said *
 void model_broker_said(struct model *model, uint64_t stream, const struct said *said);
 /* The broker gives the channel up, or the connection (channel 0); what it has still to say is on its way. */
 void model_closed(struct model *model, uint64_t stream, unsigned channel);
+/* The broker has given back what the consumer had, since it took too long. */
+void model_lapsed(struct model *model, uint64_t stream, unsigned channel, const char *tag);
 void model_left(struct model *model, uint64_t stream);
 
 /* What time it is, by the clock that the broker is told; before anything else happens at that time. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model_history.h"
 #include "model_leave.h"
 #include "model_stream.h"
 
@@ -49,7 +50,7 @@ void model_doubt_content(struct model *model, struct known_queue *queue)
 static bool equal(const struct known_queue *queue, const struct known_request *q)
 {
     return queue->durable == q->durable && queue->auto_delete == q->auto_delete &&
-           queue->exclusive == q->exclusive && model_settings_equal(&queue->settings, &q->settings);
+           queue->exclusive == q->exclusive && model_settings_equal(&queue->declared, &q->settings);
 }
 
 /* Whether it can't be the queue that was known by the name. */
@@ -141,7 +142,7 @@ static struct known_queue *declared(struct model *model, struct known_request *q
     if (late && !now->gone)
         return NULL;
     struct known_queue *life = model_new_queue(model, name);
-    model_queue_becomes(life, q, stream);
+    model_queue_becomes(model, life, q, stream);
     if (queue) {
         inherit(model, queue, life, q->begun);
         set_adrift(model, queue, life);
@@ -192,6 +193,14 @@ static void queue_deleted(struct model *model, struct known_channel *channel, st
         model_doubt_content(model, q->queue); /* it may have been made anew since */
 }
 
+/* It may be leaving for the queue's target, and then a purge doesn't find it; if the target doesn't take it,
+ * it is there again after the next start. */
+static bool may_be_dying(const struct known_queue *queue, const struct known_entry *e)
+{
+    return queue->settings.has_target &&
+           (e->mortal || e->crowded || e->full || e->rejected || e->returns_most > 0);
+}
+
 /* What was surely ready and nobody else wanted is gone; what may have been ready may be. */
 void model_purged(struct model *model, struct known_queue *queue, const struct known_request *q,
                   uint64_t stream, bool surely)
@@ -206,7 +215,7 @@ void model_purged(struct model *model, struct known_queue *queue, const struct k
         if ((e->where != WHERE_READY && e->where != WHERE_BACK) || e->present == NO)
             continue;
         bool routed = e->present == YES || (m->closed && m->closed < q->begun && !m->delay_ms);
-        if (ready && routed && e->since < q->begun) {
+        if (ready && routed && e->since < q->begun && !may_be_dying(queue, e)) {
             e->present = NO;
             model_done(model, e);
             e->safe = !model->failed;
@@ -274,6 +283,7 @@ static void bound(struct model *model, struct known_request *q)
     if (!q->changes)
         return;
     model_thing_end(model, q->thing, q->wants, true);
+    model_history_bound(model, q);
     if (q->wants == YES && model_bound(b) == YES)
         b->source->was_bound = true;
 }
@@ -288,7 +298,7 @@ static void consuming(struct model *model, struct known_request *q)
     struct known_queue *now = model_queue(model, &q->name);
     if (c->state == CONSUMER_GONE)
         return; /* with its channel, before the answer was seen */
-    c->unsure = q->adrift || c->queue != now || now->thing.there != YES;
+    c->unsure = c->lapsed || q->adrift || c->queue != now || now->thing.there != YES;
     if (c->state == CONSUMER_STARTING)
         c->state = CONSUMER_ACTIVE;
     c->since = model->clock;
@@ -314,7 +324,7 @@ static void committed(struct model *model, struct known_channel *channel, struct
         q->messages[i]->in_tx = false;
         q->messages[i]->safe = q->messages[i]->confirmed = true;
         model_message_accepted(model, q->messages[i]);
-        model_check_return(q->messages[i]);
+        model_check_return(model, q->messages[i]);
     }
     for (unsigned n = 0; n < model->queue_count; n++)
         for (unsigned i = 0; i < model->queues[n]->entry_count; i++) {

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "model_history.h"
 #include "model_leave.h"
+#include "model_producer.h"
 
 /* ---- trails
  * ------------------------------------------------------------------------------------------------ */
@@ -123,6 +125,7 @@ void model_dies(struct model *model, struct known_entry *e, enum reason reason)
     m = model_make_letter(model, e, reason);
     m->due = !m->late && queue->thing.there == YES && !queue->perhaps_other;
     model_begin_routing(model, m);
+    model_history_published(model, m);
     history_note("model: m%llu may leave '%s' for '%s'", (unsigned long long)m->number, queue->name.s,
                  m->exchange.s);
 }
@@ -169,8 +172,8 @@ static bool keeps_all(const struct known_queue *q)
 {
     const struct known_settings *s = &q->settings;
     return q->durable && !q->exclusive && !q->auto_delete && !q->gone && q->thing.there == YES &&
-           !q->thing.changing && !q->thing.unsafe && !q->perhaps_durable && !q->perhaps_other && s->ttl < 0 &&
-           s->expires < 0 && !model_is_limited(s) && !s->quorum;
+           !q->thing.changing && !q->thing.unsafe && !q->perhaps_durable && !q->perhaps_other && !q->varied &&
+           s->ttl < 0 && s->expires < 0 && !model_is_limited(s) && !s->quorum;
 }
 
 static void pair(struct known_entry *e)
@@ -211,6 +214,7 @@ void model_part_twins(struct known_entry *e)
     if (e->twin)
         e->twin->twin = NULL;
     e->twin = NULL;
+    model_number_parts(e);
 }
 
 /* What has come back may die once more. */

@@ -2,8 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model_consumer.h"
 #include "model_delay.h"
 #include "model_leave.h"
+#include "model_producer.h"
 #include "model_sequence.h"
 #include "model_stream.h"
 #include "tap.h"
@@ -80,6 +82,7 @@ static struct known_entry *entry_of(struct model *model, struct known_message *m
     } else if (!e && m->loose) {
         e = model_add_entry(model, m, q);
         e->may_redeliver = true; /* it may have been there for long */
+        e->copied = m->recent;
         e->returns_most = UINT32_MAX;
     }
     if (!e)
@@ -146,7 +149,8 @@ static bool alone(const struct model *model, const struct known_queue *q, uint64
 {
     for (unsigned i = 0; i < model->consumer_count; i++) {
         const struct known_consumer *c = model->consumers[i];
-        if (c->queue == q && c != consumer && (c->state != CONSUMER_GONE || c->gone >= since))
+        if (c->queue == q && c != consumer && !model_waits_in_line(model, c) &&
+            (c->state != CONSUMER_GONE || c->gone >= since))
             return false;
     }
     return !model_interest(model, q, since, conn->stream);
@@ -179,7 +183,8 @@ static void check_fresh(const struct model *model, const struct known_entry *e, 
         return;
     for (unsigned i = 0; i < q->entry_count; i++) {
         const struct known_entry *o = q->entries[i];
-        bool comparable = !o->message->delay_ms && !e->message->delay_ms && o->message->channel &&
+        bool comparable = !o->message->recent && !e->message->recent && !o->message->delay_ms &&
+                          !e->message->delay_ms && o->message->channel &&
                           o->message->channel == e->message->channel &&
                           model_priority(q, o->message) == model_priority(q, e->message);
         if (o->stream == conn->stream && comparable && o->message->order > e->message->order)
@@ -210,11 +215,16 @@ static void hold(struct model *model, struct known_channel *channel, struct know
     e->since = model->clock;
 }
 
-static void remember(struct known_channel *channel, struct known_entry *e, struct known_consumer *consumer)
+static void remember(struct known_channel *channel, struct known_entry *e, struct known_consumer *consumer,
+                     uint64_t now_ns)
 {
     channel->unacked = model_room(channel->unacked, channel->unacked_count, sizeof *channel->unacked);
     channel->unacked[channel->unacked_count++] =
-        (struct known_unacked){channel->last_tag, e, consumer, HELD_NOT};
+        (struct known_unacked){.tag = channel->last_tag,
+                               .entry = e,
+                               .consumer = consumer,
+                               .sent_ns = consumer ? model_sent_ns(consumer) : 0,
+                               .seen_ns = now_ns};
     if (consumer)
         consumer->out++;
 }
@@ -288,11 +298,13 @@ static void take(struct model *model, struct known_channel *channel, struct know
     struct known_conn *conn = channel->conn;
     model_delay_check(model, m);
     struct known_entry *e = entry_of(model, m, q, conn);
-    bool back = is_void(channel) && !no_ack; /* it was on its way when it was taken back */
+    bool lapsed = consumer && consumer->lapsed;
+    bool back = (is_void(channel) || lapsed) && !no_ack; /* it was on its way when it was taken back */
     model->counts.delivered++;
     model_part_twins(e);
+    model_number_seen(model, e);
     if (!back && !no_ack)
-        remember(channel, e, consumer);
+        remember(channel, e, consumer, model->now_ns);
     if (q->settings.last_value.s[0] && consumer) {
         model_image_takes(model, e, consumer, marks->redelivered, marks->offset);
         return;
@@ -330,7 +342,7 @@ static void take(struct model *model, struct known_channel *channel, struct know
 static struct known_queue *queue_for(const struct model *model, struct known_queue *queue,
                                      const struct known_message *m, bool unsure)
 {
-    if (!unsure || model_entry(m, queue))
+    if (!unsure || model_entry(m, queue) || (m->recent && !queue->gone))
         return queue;
     for (unsigned i = model->queue_count; i-- > 0;)
         if (same(&model->queues[i]->name, &queue->name) && model_entry(m, model->queues[i]))
@@ -368,7 +380,7 @@ static unsigned counted(const struct known_channel *channel)
 static void check_windows(const struct known_channel *channel, const struct known_consumer *c)
 {
     uint32_t limit = channel->limit_before > channel->limit ? channel->limit_before : channel->limit;
-    if (c->no_ack || is_void(channel))
+    if (c->no_ack || is_void(channel) || c->lapsed)
         return;
     if (c->prefetch && c->out >= c->prefetch)
         history_fail("consumer '%s' has %u unacknowledged, and gets more: its prefetch count is %u", c->tag.s,
@@ -396,6 +408,9 @@ void model_on_deliver(struct model *model, struct known_channel *channel, const 
                      c && c->state == CONSUMER_STARTING ? "hasn't been confirmed" : "isn't there");
     check_tag(channel, tag);
     check_windows(channel, c);
+    if (c->lapsed)
+        channel->lapsed_tag = tag;
+    model_check_turn(model, c, (uint32_t)m->body.len);
     take(model, channel, queue_for(model, c->queue, m, c->unsure), m, c, c->no_ack,
          &(struct marks){redelivered, model_attempts(said), model_offset(said), model_sequence(said)});
 }

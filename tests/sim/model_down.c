@@ -2,7 +2,9 @@
 #include <stdlib.h>
 
 #include "model_delay.h"
+#include "model_history.h"
 #include "model_leave.h"
+#include "model_producer.h"
 #include "model_sequence.h"
 #include "model_stream.h"
 
@@ -41,7 +43,7 @@ static void exchanges_down(struct model *model)
 
 static bool may_have_left(const struct known_entry *e)
 {
-    int64_t limit = model_delivery_limit(&e->queue->settings);
+    int64_t limit = e->queue->least.deliveries;
     return e->mortal || e->crowded || e->rejected || e->leaving ||
            (limit >= 0 && e->returns_most > (uint64_t)limit);
 }
@@ -70,6 +72,7 @@ static void entry_down(struct model *model, struct known_entry *e, bool clean)
     bool safely_settled = e->where == WHERE_DONE && e->safe;
     e->returns_least = e->returns_least < e->returns_safe ? e->returns_least : e->returns_safe;
     bool stored = m->persistent || model_stores(e->queue);
+    model_policy_times_down(model, e);
     if (!stored || safely_settled || m->nowhere) {
         e->present = NO;
         e->where = WHERE_DONE;
@@ -80,7 +83,7 @@ static void entry_down(struct model *model, struct known_entry *e, bool clean)
         history_note("model: m%llu is in '%s' again", (unsigned long long)m->number, e->queue->name.s);
     else if (e->kept)
         e->present = YES;
-    else if (settled || !m->safe || !m->accepted || m->refused)
+    else if (settled || e->copied || m->refused || ((!m->safe || !m->accepted) && !e->vouched))
         e->present = e->present == NO && !settled ? NO : MAYBE;
     e->where = WHERE_READY;
     if (e->mortal)
@@ -115,7 +118,7 @@ static void queue_down(struct model *model, struct known_queue *queue, bool clea
     queue->gone = 0;
     model_stream_down(model, queue);
     if (queue->settings.last_value.s[0])
-        model_image_down(queue);
+        model_image_down(model, queue);
     for (unsigned i = 0; i < queue->entry_count; i++)
         entry_down(model, queue->entries[i], clean);
     queue->holes = true;
@@ -138,7 +141,7 @@ static void merge(struct known_queue *into, struct known_queue *from)
     from->entry_count = 0;
     model_stream_forgets(into);
     from->shown_count = 0;
-    if (!model_settings_equal(&into->settings, &from->settings))
+    if (!model_settings_equal(&into->declared, &from->declared))
         model_become_other(into);
     for (unsigned i = 0; i < into->entry_count; i++) {
         model_doubt_entry(into->entries[i]);
@@ -208,11 +211,14 @@ void model_down(struct model *model, bool clean)
     conns_down(model);
     model_settle_lost(model);
     model_delays_down(model);
+    model_history_down(model);
+    model_numbers_down(model);
     bindings_down(model);
     exchanges_down(model);
     for (unsigned i = 0; i < model->queue_count; i++)
         queue_down(model, model->queues[i], clean && !model->failed);
     merge_lives(model);
+    model_numbers_lost(model);
     model_letters_down(model);
     model->failed = false;
     model->clock++;
@@ -247,6 +253,7 @@ void model_all_empty(const struct model *model)
         if (model_keeps(queue))
             continue;
         model_sequence_whole(queue);
+        model_numbers_whole(queue);
         for (unsigned i = 0; !queue->gone && i < queue->entry_count; i++) {
             const struct known_entry *e = queue->entries[i];
             if (e->twin)

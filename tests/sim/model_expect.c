@@ -1,6 +1,7 @@
 /* What a request may come to, as things are known to be; and how much may be in a queue. */
 #include <stdlib.h>
 
+#include "model_consumer.h"
 #include "model_leave.h"
 #include "model_stream.h"
 
@@ -42,7 +43,8 @@ bool model_interest(const struct model *model, const struct known_queue *queue, 
 {
     for (unsigned i = 0; i < model->consumer_count; i++) {
         const struct known_consumer *c = model->consumers[i];
-        if (c->queue == queue && c->stream != but && (c->state != CONSUMER_GONE || c->gone >= since))
+        if (c->queue == queue && c->stream != but && !model_waits_in_line(model, c) &&
+            (c->state != CONSUMER_GONE || c->gone >= since))
             return true;
     }
     return was_asked(model, queue, since, but);
@@ -61,7 +63,8 @@ struct model_bounds model_ready(struct model *model, const struct known_queue *q
 {
     if (queue->settings.last_value.s[0]) {
         bool purged = was_asked(model, queue, model_idle_before(model, since), asker);
-        struct model_bounds values = model_values(queue, since, is_sure(&queue->thing) && !purged);
+        struct model_bounds values =
+            model_values(queue, since, is_sure(&queue->thing) && !purged && !queue->remembered);
         for (unsigned i = 0; i < model->routing_count; i++)
             values.most += model->routing[i]->loose;
         if (model_receives(model, queue))
@@ -70,7 +73,7 @@ struct model_bounds model_ready(struct model *model, const struct known_queue *q
     }
     struct model_bounds b = {0};
     bool receives = model_receives(model, queue);
-    bool taken = !is_sure(&queue->thing) || queue->settings.stream_bytes >= 0;
+    bool taken = !is_sure(&queue->thing) || queue->least.stream_bytes >= 0;
     if (!model_keeps(queue))
         taken |= model_interest(model, queue, model_idle_before(model, since), asker);
     for (unsigned i = 0; i < queue->entry_count; i++) {
@@ -86,8 +89,8 @@ struct model_bounds model_ready(struct model *model, const struct known_queue *q
     if (receives)
         b.most = UINT64_MAX;
     const struct known_settings *s = &queue->settings;
-    if (s->length >= 0 && s->overflow == MODEL_DROPS_HEAD && !queue->perhaps_other &&
-        b.most > (uint64_t)s->length)
+    bool sure = !queue->perhaps_other && !queue->flux && since >= queue->reshaped;
+    if (s->length >= 0 && s->overflow == MODEL_DROPS_HEAD && sure && b.most > (uint64_t)s->length)
         b.most = (uint64_t)s->length;
     return b;
 }
@@ -217,7 +220,7 @@ static unsigned expect_queue_declare(const struct model *model, const struct kno
     if (!queue || !q->name.s[0])
         return fresh | after_others(model, channel, q, MAY_OK);
     bool equal = queue->durable == q->durable && queue->auto_delete == q->auto_delete &&
-                 model_settings_equal(&queue->settings, &q->settings);
+                 model_settings_equal(&queue->declared, &q->settings);
     unsigned again = queue->exclusive != q->exclusive ? MAY_405 : equal ? MAY_OK : MAY_406;
     if (queue->perhaps_durable || queue->perhaps_other)
         again |= MAY_OK | MAY_406;
@@ -253,7 +256,8 @@ static unsigned expect_consume(const struct model *model, const struct known_cha
 {
     const struct known_queue *queue = model_queue(model, &q->name);
     uint64_t from = model_idle_before(model, q->begun);
-    enum sure in_use = NO;
+    bool alone = queue && queue->settings.single && q->exclusive && !queue->settings.quorum;
+    enum sure in_use = !alone ? NO : queue->perhaps_other ? MAYBE : YES;
     for (unsigned i = 0; queue && i < model->consumer_count; i++) {
         const struct known_consumer *c = model->consumers[i];
         bool never = queue->settings.quorum || model_stores(queue);

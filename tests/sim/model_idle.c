@@ -1,7 +1,9 @@
 /* The broker has nothing to do: what was under way is over, and what is owed must have been given. */
 #include <stdlib.h>
 
+#include "model_consumer.h"
 #include "model_delay.h"
+#include "model_history.h"
 #include "model_leave.h"
 #include "model_stream.h"
 #include "tap.h"
@@ -66,6 +68,7 @@ static void end_settling(struct model *model, struct known_entry *e)
     if (model->failed)
         return;
     e->returns_safe = e->returns_least;
+    e->copied &= model->now_ns < model->room_ns;
     e->safe |= e->where == WHERE_DONE && !(e->leaving && model_waits(model, e->queue));
 }
 
@@ -95,6 +98,9 @@ static void check_channel(struct model *model, struct known_channel *channel)
     model_publishes_settled(model, channel);
 }
 
+/* A broker with tiny limits stops sending to a channel that has so many to answer. */
+enum { MOST_UNACKED = 1000 };
+
 static bool has_room(const struct model *model, const struct known_consumer *c)
 {
     const struct known_channel *channel = c->channel;
@@ -104,7 +110,7 @@ static bool has_room(const struct model *model, const struct known_consumer *c)
         return false;
     for (unsigned i = 0; i < channel->unacked_count; i++)
         out += channel->unacked[i].consumer != NULL;
-    if (channel->flow_off)
+    if (channel->flow_off || out >= MOST_UNACKED)
         return false;
     return c->no_ack || ((!c->prefetch || c->out < c->prefetch) && (!channel->limit || out < channel->limit));
 }
@@ -130,7 +136,8 @@ static bool hidden(const struct model *model, const struct known_queue *queue)
 /* Each consumer of a queue that keeps what is consumed is owed all that it hasn't got. */
 static void check_stream(const struct model *model, const struct known_queue *queue)
 {
-    if (queue->thing.there != YES || (!model_stores(queue) && hidden(model, queue)))
+    bool replaced = queue->remembered; /* what an exchange remembered may be the last that came */
+    if (queue->thing.there != YES || (!model_stores(queue) && (replaced || hidden(model, queue))))
         return; /* somebody may have purged it */
     for (unsigned i = 0; i < model->consumer_count; i++)
         if (model->consumers[i]->queue == queue && has_room(model, model->consumers[i]))
@@ -151,7 +158,8 @@ static void check_queue(const struct model *model, const struct known_queue *que
     if (!ready || queue->thing.there != YES || hidden(model, queue))
         return;
     for (unsigned i = 0; i < model->consumer_count; i++)
-        if (model->consumers[i]->queue == queue && has_room(model, model->consumers[i]))
+        if (model->consumers[i]->queue == queue && has_room(model, model->consumers[i]) &&
+            model_is_its_turn(model, model->consumers[i]))
             history_fail("m%llu waits in '%s', and consumer '%s' of stream %llu isn't sent it",
                          U(ready->message->number), queue->name.s, model->consumers[i]->tag.s,
                          U(model->consumers[i]->stream));
@@ -171,9 +179,11 @@ void model_idle(struct model *model)
     model->counts.idles++;
     model_settle_lost(model);
     end_routing(model);
+    model_policies_settled(model);
     end_all_settling(model);
     model_delays_settled(model);
     model_letters_settled(model);
+    model_history_settled(model);
     model_uses_settled(model);
     model_settle_suspects(model);
     for (unsigned i = 0; i < model->conn_count; i++) {
@@ -188,11 +198,13 @@ void model_idle(struct model *model)
     }
     for (unsigned i = 0; i < model->queue_count; i++)
         check_queue(model, model->queues[i]);
+    model_ranks_settled(model);
+    model_lapses_settled(model);
     model->clock++;
     model->idle = model->clock;
     ADD(model->idles, model->idle_count, model->clock);
     for (unsigned i = 0; i < model->conn_count; i++)
         if (is_flushed(model, model->conns[i]))
-            model->conns[i]->flushed = model->clock;
+            model->conns[i]->flushed = model->clock, model->conns[i]->flushed_ns = model->now_ns;
     model->clock++;
 }

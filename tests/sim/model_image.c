@@ -65,7 +65,7 @@ static void check_got(const struct known_entry *e, const struct known_consumer *
     const struct known_message *m = e->message;
     for (unsigned i = 0; i < c->got_count; i++) {
         const struct known_entry *o = c->got[i];
-        if (o == e && !m->original)
+        if (o == e && !m->original && !m->late)
             history_fail("m%llu of last-value queue '%s' comes to consumer '%s' once more", U(m->number),
                          e->queue->name.s, c->tag.s);
         if (o != e && same_key(e->queue, m, o->message) && model_before(e->queue, m, o->message))
@@ -132,9 +132,24 @@ void model_image_owed(const struct known_queue *q, const struct known_consumer *
     }
 }
 
-/* Before a crash: what has been replaced by something that isn't on disk may be gone. */
-void model_image_down(struct known_queue *q)
+/* A dead letter that nobody has seen, and that isn't on disk, may have come to it. */
+static bool may_have_letters(struct model *model, const struct known_queue *q)
 {
+    bool transient = false;
+    for (unsigned n = 0; n < model->message_count; n++) {
+        const struct known_message *m = model->messages[n];
+        for (unsigned i = 0; m && !m->persistent && i < m->entry_count; i++)
+            transient |= m->entries[i]->queue->settings.has_target;
+    }
+    return transient && model_receives(model, q);
+}
+
+/* Before a crash: what has been replaced by something that isn't on disk may be gone. */
+void model_image_down(struct model *model, struct known_queue *q)
+{
+    bool letters = may_have_letters(model, q);
+    for (unsigned i = 0; letters && i < q->entry_count; i++)
+        model_doubt_entry(q->entries[i]);
     for (unsigned i = 0; i < q->entry_count; i++)
         for (unsigned n = 0; q->entries[i]->present == YES && n < q->entry_count; n++) {
             const struct known_message *m = q->entries[i]->message, *o = q->entries[n]->message;

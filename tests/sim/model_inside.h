@@ -6,6 +6,7 @@
 
 #include "history.h"
 #include "model.h"
+#include "model_policy.h"
 
 enum sure { NO, MAYBE, YES };
 
@@ -27,10 +28,12 @@ struct known_exchange {
     struct thing thing;
     struct text name, type, alternate;
     bool durable, auto_delete, internal;
-    bool delays;          /* x-delayed-message; the type is then the one it delays for */
-    bool perhaps_durable; /* declared so, and it isn't known what came of it */
-    bool was_bound;       /* surely */
-    bool suspect;         /* may have lost its last binding */
+    bool delays;              /* x-delayed-message; the type is then the one it delays for */
+    bool perhaps_durable;     /* declared so, and it isn't known what came of it */
+    bool was_bound;           /* surely */
+    bool suspect;             /* may have lost its last binding */
+    int64_t remembers;        /* of an x-recent-history: so many */
+    uint64_t remembers_since; /* stamp: what came before may be forgotten */
 };
 
 /* Where the consumer of a stream is. */
@@ -54,6 +57,13 @@ struct known_consumer {
     unsigned got_count;
     uint32_t prefetch, out; /* out: delivered, not yet settled */
     enum { CONSUMER_STARTING, CONSUMER_ACTIVE, CONSUMER_CANCELLING, CONSUMER_GONE } state;
+    int64_t priority;
+    uint64_t begun, begun_ns, timeout_ns; /* of its consume; its time to answer, 0: any */
+    bool lapsed;                          /* it has kept something for too long; it is not told yet */
+    uint64_t answered_ns; /* what it has answered since the last idle moment was sent then at the earliest */
+    bool watched;         /* at the last idle moment it was free to get: */
+    uint32_t room, turns, turn_bytes; /* so much; and it has got, since then */
+    uint64_t shortfalls;
     bool lost;            /* it ended with its channel, and nobody sees what it was still sent */
     bool unsure;          /* it may be that the broker has it no more, or never had it */
     uint64_t since, gone; /* stamps: of its consume-ok, of its end */
@@ -61,7 +71,8 @@ struct known_consumer {
 
 /* What a queue was told. Numbers: -1 if nothing was said; ms. Compared as bytes. */
 struct known_settings {
-    int64_t ttl, expires, length, bytes, highest, deliveries;
+    int64_t ttl, expires, length, bytes, highest, deliveries, timeout;
+    bool single;
     enum { MODEL_DROPS_HEAD, MODEL_REFUSES, MODEL_REFUSES_TO_TARGET } overflow;
     bool stream, sequence;
     struct text last_value;        /* the key's header, "routing-key", or "" */
@@ -75,19 +86,26 @@ struct known_queue {
     struct thing thing;
     struct text name;
     bool durable, exclusive, auto_delete;
-    bool perhaps_durable; /* as of exchanges */
-    struct known_settings settings;
-    bool perhaps_other; /* declared with other settings, and it isn't known what came of it */
-    bool receives;      /* dead letters, perhaps: model_receives */
-    uint64_t used_ns;   /* it was surely used then, */
-    uint64_t unused_ns; /* and surely not after this, but for `touched`: */
-    bool touched;       /* since the last idle moment it may have been used */
-    uint64_t owner;     /* stream, of an exclusive one */
-    bool had_consumer;  /* surely */
-    bool suspect;       /* may have lost its last consumer, or its owner */
-    uint64_t gone;      /* stamp of its end, 0: not yet */
-    uint64_t asked;     /* stamp of the last sign that a getter other than `asker` is interested */
-    uint64_t asker;     /* stream of the last getter */
+    bool perhaps_durable;           /* as of exchanges */
+    struct known_settings settings; /* arguments and policies together */
+    struct known_settings declared; /* the arguments alone */
+    struct known_settings other;    /* flux: a policy changes, and this may hold instead */
+    struct known_settings least;    /* of those that ever held: ttl, deliveries, stream_bytes */
+    bool flux, varied;              /* varied: they have changed since it was made */
+    uint64_t reshaped;              /* stamp of the last change's end */
+    bool perhaps_other;             /* declared with other settings, and it isn't known what came of it */
+    bool remembered;                /* what an exchange remembered may have come to it, once more */
+    bool receives;                  /* dead letters, perhaps: model_receives */
+    uint64_t used_ns;               /* it was surely used then, */
+    uint64_t unused_ns;             /* and surely not after this, but for `touched`: */
+    bool touched;                   /* since the last idle moment it may have been used */
+    uint64_t owner;                 /* stream, of an exclusive one */
+    bool had_consumer;              /* surely */
+    bool suspect;                   /* may have lost its last consumer, or its owner */
+    uint64_t gone;                  /* stamp of its end, 0: not yet */
+    uint64_t asked; /* stamp of the last sign that a getter other than `asker` is interested */
+    const struct known_consumer *active; /* the last that got something */
+    uint64_t asker;                      /* stream of the last getter */
     uint64_t asked_by_asker;
     struct known_entry **entries;
     unsigned entry_count;
@@ -149,6 +167,8 @@ struct known_entry {
     bool recovered; /* and hasn't been given back since */
     bool leaving; /* it has surely left, for `reason`; its dead letter may still wait for room on the disk */
     enum reason reason;
+    bool copied;                 /* an exchange remembered it, and the copy may not be on the disk */
+    int64_t ttl_least, ttl_most; /* what its queue may have said when it came, or said again at a start */
     bool manifold;               /* there may be more than one: a dead letter that was sent twice */
     uint64_t mortal_ms, dead_ms; /* when its time may be over, and when it is; UINT64_MAX: never */
     uint64_t dead;               /* stamp of the idle moment at which it had surely left; 0: not yet */
@@ -163,10 +183,27 @@ struct known_entry {
     enum where where;
     uint64_t since;  /* stamp: READY for sure; settled; delivered */
     uint64_t stream; /* that it was first delivered to, unmarked; 0: none */
+    /* Of a message with a number (model_producer.c): */
+    bool owed;       /* this one or another with the number is there */
+    bool vouched;    /* another was said to be safe: then this one is */
+    bool remembered; /* its number was on the disk when the broker was gone */
+    bool seen;       /* last in: */
+    uint64_t seen_run;
+};
+
+/* What a producer has given the same number. */
+struct known_number {
+    struct text producer;
+    int64_t seq;
+    struct known_message **messages;
+    unsigned count;
 };
 
 struct known_message {
     uint64_t number;
+    struct known_number *own; /* that its producer gave it; NULL: none */
+    uint64_t run;             /* of the broker, that it came in */
+    bool again;               /* when it was accepted another with its number may have been taken */
     struct known_channel *channel;
     uint64_t stream, order; /* within the channel */
     struct text exchange, key;
@@ -179,7 +216,8 @@ struct known_message {
     struct known_entry *parent;              /* of which it is a dead letter */
     struct known_death deaths[MODEL_DEATHS]; /* youngest first */
     unsigned death_count;
-    bool due;  /* what it is of was surely there when it began to leave */
+    bool due;    /* what it is of was surely there when it began to leave */
+    bool recent; /* late is because an exchange remembers it */
     bool late; /* it may come, or come once more, at any time: what it is of may have come back by a crash */
     struct known_message **letters; /* of a published one: all its dead letters */
     unsigned letter_count;
@@ -203,6 +241,15 @@ struct known_message {
     unsigned entry_count;
 };
 
+/* What a queue gets from an exchange that remembers, if the binding is made. */
+struct known_promise {
+    struct known_entry *entry; /* NULL: of what is published meanwhile, which may come twice, */
+    struct known_exchange *exchange;
+    struct known_queue *queue;
+    uint64_t begun; /* stamp of the request */
+    bool answered;
+};
+
 /* Outcomes of a request, as bits. */
 enum {
     MAY_OK = 1,
@@ -223,15 +270,17 @@ struct known_request {
     struct buffer arguments;
     struct known_settings settings;
     uint64_t begun_ns;
-    bool delays; /* an exchange */
+    int64_t remembers; /* an exchange: x-recent-history-length */
+    bool delays;       /* an exchange */
     bool passive, durable, exclusive, auto_delete, internal, if_unused, if_empty, no_ack, active, global;
-    uint32_t count;             /* qos */
-    struct known_cursor cursor; /* consume */
-    unsigned wrong;             /* MAY_*: what it comes to if it is a stream's; 0: it may be */
-    bool entered;               /* model_request_begin was called */
-    bool disturbed;             /* something has changed while it was under way */
-    bool adrift;                /* it may have been about another life of the queue */
-    bool changes;               /* thing_begin was called: */
+    uint32_t count;               /* qos */
+    int64_t priority, timeout_ms; /* consume; -1: unsaid */
+    struct known_cursor cursor;   /* consume */
+    unsigned wrong;               /* MAY_*: what it comes to if it is a stream's; 0: it may be */
+    bool entered;                 /* model_request_begin was called */
+    bool disturbed;               /* something has changed while it was under way */
+    bool adrift;                  /* it may have been about another life of the queue */
+    bool changes;                 /* thing_begin was called: */
     struct thing *thing;
     enum sure wants;
     struct known_exchange *exchange; /* that is declared or deleted, or the source of a binding */
@@ -244,6 +293,8 @@ struct known_request {
 
 struct known_unacked {
     uint64_t tag;
+    uint64_t sent_ns, seen_ns; /* at the earliest, at the latest */
+    bool lapsed;               /* held, and its consumer took too long */
     struct known_entry *entry;
     struct known_consumer *consumer;                           /* NULL: basic.get */
     enum { HELD_NOT, HELD_ACK, HELD_DROP, HELD_REQUEUE } held; /* by a transaction */
@@ -275,6 +326,7 @@ struct known_channel {
     struct known_unacked *unacked;
     unsigned unacked_count;
     uint64_t last_tag, orders;
+    uint64_t lapsed_tag;             /* the last that went back since its consumer took too long */
     struct known_message **confirms; /* [tag - 1]; NULL: told */
     unsigned confirm_count;
     struct known_message **open; /* published, not yet accepted */
@@ -289,11 +341,12 @@ struct known_channel {
 
 struct known_conn {
     uint64_t stream;
-    bool there;       /* the front knows it */
-    bool ending;      /* either side has sent connection.close */
-    bool bye;         /* the client has */
-    bool may_540;     /* it has asked for what isn't there to be had */
-    uint64_t flushed; /* stamp of the last idle moment at which all that the front had for it was given */
+    bool there;          /* the front knows it */
+    bool ending;         /* either side has sent connection.close */
+    bool bye;            /* the client has */
+    bool may_540;        /* it has asked for what isn't there to be had */
+    uint64_t flushed_ns; /* as flushed */
+    uint64_t flushed;    /* stamp of the last idle moment at which all that the front had for it was given */
     struct known_channel *channels[TALK_CHANNELS];
 };
 
@@ -303,9 +356,12 @@ struct model {
     unsigned idle_count;
     bool failed; /* a journal */
     uint64_t now_ns, now_ms;
-    bool ending;            /* cleanly: what its time makes of things is made after the next start */
-    uint64_t room_ns;       /* until then what needs room on a disk may wait */
-    uint64_t next_ms;       /* the first moment at which a message's time may be over */
+    bool ending;      /* cleanly: what its time makes of things is made after the next start */
+    uint64_t room_ns; /* until then what needs room on a disk may wait */
+    uint64_t next_ms; /* the first moment at which a message's time may be over */
+    struct said_policy policies[2 * MODEL_POLICIES], policies_then[2 * MODEL_POLICIES]; /* then: once it is
+                                                                                           answered */
+    bool policy_changes, policy_answered;
     unsigned things_marked; /* as many things were known when receivers of dead letters were marked */
     const struct taps *taps;
     struct known_exchange **exchanges;
@@ -320,9 +376,15 @@ struct model {
     unsigned message_count;
     struct known_message **delayed; /* all that ever waited */
     unsigned delayed_count;
-    bool delays_again;              /* one of them may have come, and come again after a crash */
+    bool delays_again; /* one of them may have come, and come again after a crash */
+    struct known_promise *promises;
+    unsigned promise_count;
+    uint64_t history_down;          /* stamp: of the last end of the broker */
     struct known_message **routing; /* whose routing isn't over */
     unsigned routing_count;
+    struct known_number **numbers;
+    unsigned number_count;
+    uint64_t runs; /* of the broker, before this one */
     struct known_conn **conns;
     unsigned conn_count;
     struct known_channel **channels; /* all that ever were */
@@ -383,6 +445,9 @@ struct route_facts model_route(const struct model *model, const struct known_mes
 /* Whether the exchange takes a binding with the key. */
 bool model_takes_key(const struct known_exchange *exchange, const struct text *key);
 
+/* Whether the message may ever have come to the exchange. */
+bool model_reaches_ever(const struct model *model, const struct known_message *message,
+                        const struct known_exchange *exchange);
 /* The same as if all that ever was were there. */
 void model_route_ever(const struct model *model, const struct known_message *message, enum sure *to);
 
@@ -411,89 +476,9 @@ void model_begin_routing(struct model *model, struct known_message *message);
 void model_on_confirm(struct model *model, struct known_channel *channel, const struct said *said);
 void model_on_return(struct model *model, struct known_channel *channel, const struct said *said);
 /* If it is sure that it must have been returned, it has been. */
-void model_check_return(const struct known_message *message);
+void model_check_return(const struct model *model, const struct known_message *message);
 /* A confirm or return is owed at an idle moment. */
 void model_publishes_settled(struct model *model, struct known_channel *channel);
 
-/* ---- model_deliver.c ------------------------------------------------------------------------------------
- */
-
-void model_on_deliver(struct model *model, struct known_channel *channel, const struct said *said);
-void model_on_get_ok(struct model *model, struct known_channel *channel, struct known_request *request,
-                     const struct said *said);
-/* The message of that content; it is what was published, or the run ends. */
-struct known_message *model_recognise(struct model *model, const struct text *exchange,
-                                      const struct text *key, const struct said *said);
-
-/* ---- model_settle.c -------------------------------------------------------------------------------------
- */
-
-/* ack, nack, reject; how: HELD_ACK ... */
-void model_settle(struct model *model, struct known_channel *channel, uint64_t tag, bool multiple, int how);
-/* It isn't sure any more that the entry is in its queue. */
-void model_doubt_entry(struct known_entry *entry);
-/* The entry is settled for sure, if not yet on the disk. */
-void model_done(struct model *model, struct known_entry *entry);
-void model_commit_acks(struct model *model, struct known_channel *channel);
-void model_rollback_acks(struct known_channel *channel);
-void model_recover(struct model *model, struct known_channel *channel);
-/* The routers know by now of consumers that were lost; until then they may have sent them what needs no
- * acknowledgement. */
-void model_settle_lost(struct model *model);
-/* The broker has closed the channel, though that isn't seen yet: what it has still to give is void. */
-void model_fail_channel(struct model *model, struct known_channel *channel);
-/* The channel is over: everything on it goes back, consumers go. */
-void model_release(struct model *model, struct known_channel *channel);
-/* It isn't known what the broker has taken on the channel before it was over. */
-void model_doubt(struct model *model, struct known_channel *channel);
-/* basic.cancel from the broker. */
-void model_on_cancelled(struct model *model, struct known_channel *channel, const struct said *said);
-void model_consumer_gone(struct model *model, struct known_consumer *consumer);
-
-/* ---- model_request.c, model_expect.c, model_answer.c ------------------------------------------------------
- */
-
-void model_request(struct model *model, struct known_channel *channel, const struct said *said);
-/* The broker's answer to the oldest request of the channel. */
-void model_answer(struct model *model, struct known_channel *channel, const struct said *said);
-void model_refused(struct model *model, struct known_channel *channel, unsigned code, uint32_t method);
-/* The requests will never be answered; unknown: they may have had their effect. */
-void model_request_free(struct known_request *request);
-void model_queue_becomes(struct known_queue *queue, const struct known_request *request, uint64_t stream);
-/* How sure it is that the queue has a consumer. */
-enum sure model_consumed(const struct model *model, const struct known_queue *queue);
-/* Whether a surely stands before b in the queue. */
-bool model_before(const struct known_queue *queue, const struct known_message *a,
-                  const struct known_message *b);
-/* Somebody has got, or may have got, messages from the queue by basic.get or queue.purge. */
-void model_asked(const struct model *model, struct known_queue *queue, uint64_t stream);
-/* The queue was purged, or may have been, since the stamp. */
-void model_purged(struct model *model, struct known_queue *queue, const struct known_request *request,
-                  uint64_t stream, bool surely);
-/* A delete under way may find this life, or may have been before it, whatever it was thought to find. */
-void model_meet_deletes(struct model *model, struct known_queue *life);
-/* What was asked for was never answered. */
-void model_unanswered(const struct known_request *request);
-void model_drop_requests(struct model *model, struct known_channel *channel, bool unknown);
-/* What the request may come to as things are now: adds to request->may; when it may come to something for the
- * first time, the things it is about become uncertain. */
-void model_reconsider(struct model *model, struct known_channel *channel, struct known_request *request);
-void model_request_begin(struct model *model, struct known_channel *channel, struct known_request *request);
-unsigned model_code_bit(unsigned code);
-/* Nothing of what was in it is sure to be there. */
-void model_doubt_content(struct model *model, struct known_queue *queue);
-/* A delete that found nothing when it was asked for may find this life. */
-void model_meet_deletes(struct model *model, struct known_queue *life);
-/* The last idle moment before the stamp. Who is gone since then may still have been there for a router when
- * it took what was said at the stamp. */
-uint64_t model_idle_before(const struct model *model, uint64_t stamp);
-/* How many messages and consumers the queue can have had since the stamp, and must have. */
-struct model_bounds {
-    uint64_t least, most;
-};
-struct model_bounds model_ready(struct model *model, const struct known_queue *queue, uint64_t since,
-                                uint64_t asker);
-struct model_bounds model_consumers_of(const struct model *model, const struct known_queue *queue,
-                                       uint64_t since);
-/* Whether anyone (but the stream; 0: anyone) may have taken messages from the queue since. */
-bool model_interest(const struct model *model, const struct known_queue *queue, uint64_t since, uint64_t but);
+#include "model_request.h"
+#include "model_settle.h"

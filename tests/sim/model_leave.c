@@ -10,24 +10,26 @@
 /* ---- time
  * --------------------------------------------------------------------------------------------------- */
 
-static int64_t lifetime(const struct known_entry *e)
+/* Where policies have changed it is of the moment at which the message came. */
+static int64_t lifetime(const struct known_entry *e, int64_t ttl_then)
 {
-    int64_t ttl = e->queue->settings.ttl, own = e->message->expiration;
-    return ttl < 0 ? own : own < 0 || ttl < own ? ttl : own;
+    const struct known_queue *q = e->queue;
+    return model_lower(q->varied ? ttl_then : q->settings.ttl, e->message->expiration);
 }
 
 void model_set_times(struct model *model, struct known_entry *e)
 {
     const struct known_message *m = e->message;
-    int64_t ms = model_keeps(e->queue) ? -1 : lifetime(e);
+    bool keeps = model_keeps(e->queue);
+    int64_t ms = keeps ? -1 : lifetime(e, e->ttl_least), most_ms = keeps ? -1 : lifetime(e, e->ttl_most);
     e->mortal_ms = e->dead_ms = UINT64_MAX;
     if (e->queue->perhaps_other)
         e->mortal_ms = 0;
     else if (ms >= 0)
         e->mortal_ms = m->begun_ms + m->delay_ms + (uint64_t)ms;
     uint64_t closed_ms = m->delay_ms ? m->left_ms : m->closed_ms;
-    if (ms >= 0 && closed_ms != UINT64_MAX && !m->late && !e->queue->perhaps_other)
-        e->dead_ms = closed_ms + (uint64_t)ms;
+    if (most_ms >= 0 && closed_ms != UINT64_MAX && !m->late && !e->queue->perhaps_other)
+        e->dead_ms = closed_ms + (uint64_t)most_ms;
     e->mortal |= e->mortal_ms <= model->now_ms;
     if (!e->mortal && e->mortal_ms < model->next_ms)
         model->next_ms = e->mortal_ms;
@@ -86,15 +88,16 @@ static bool is_head(const struct known_entry *e)
 {
     const struct known_settings *s = &e->queue->settings;
     int64_t own = e->message->expiration;
-    return s->highest < 0 && s->ttl >= 0 && (own < 0 || s->ttl <= own);
+    return !e->queue->varied && s->highest < 0 && s->ttl >= 0 && (own < 0 || s->ttl <= own);
 }
 
-/* Whether some of the queue may be on its way to a client, unseen. */
+/* Whether some of the queue may be on its way to a client, unseen, if only behind what ended its channel. */
 static bool hidden(const struct model *model, const struct known_queue *queue)
 {
     for (unsigned i = 0; i < model->consumer_count; i++) {
         const struct known_consumer *c = model->consumers[i];
-        if (c->queue == queue && c->state != CONSUMER_GONE && c->channel->conn->there &&
+        bool over = c->state == CONSUMER_GONE && c->gone < c->channel->conn->flushed;
+        if (c->queue == queue && !over && c->channel->conn->there &&
             !taps_flushed(model->taps, c->channel->conn->stream))
             return true;
     }
@@ -118,13 +121,13 @@ static void leaves(struct model *model, struct known_entry *e, enum reason reaso
 
 void model_leave_settled(struct model *model, struct known_entry *e)
 {
-    int64_t limit = model_delivery_limit(&e->queue->settings);
+    int64_t limit = model_limit_most(e->queue);
     if (e->where == WHERE_DONE && e->leaving)
         model_died(model, e);
     if (model->ending || e->where != WHERE_READY || e->present == NO || e->manifold ||
         e->queue->perhaps_other)
         return;
-    if (limit >= 0 && e->returns_least > (uint64_t)limit) {
+    if (limit >= 0 && e->returns_least > (uint64_t)limit && !(e->queue->varied && e->recovered)) {
         e->dead = e->dead ? e->dead : model->clock;
         if (!e->recovered) /* else when it comes to the head */
             leaves(model, e, REASON_LIMIT);
@@ -141,39 +144,39 @@ void model_leave_settled(struct model *model, struct known_entry *e)
  * ------------------------------------------------------------------------------------------------- */
 
 /* What may be READY besides, and may be behind it when it is at the head. */
-static bool presses(const struct known_entry *o, const struct known_entry *e)
+static bool presses(const struct known_entry *o, const struct known_entry *e, bool drops)
 {
-    bool drops = e->queue->settings.overflow == MODEL_DROPS_HEAD;
     if (o == e || !is_alive(o) || o->where == WHERE_OUT || o->where == WHERE_ACKED)
         return false;
     return !drops || !model_before(e->queue, o->message, e->message);
 }
 
-static bool may_be_over(const struct model *model, const struct known_entry *e, bool receives)
+static bool may_be_over(const struct model *model, const struct known_entry *e,
+                        const struct known_settings *s, bool receives)
 {
     const struct known_queue *q = e->queue;
     uint64_t count = 1, bytes = e->message->body.len;
     for (unsigned i = 0; i < q->entry_count; i++)
-        if (presses(q->entries[i], e)) {
+        if (presses(q->entries[i], e, s->overflow == MODEL_DROPS_HEAD)) {
             count++;
             bytes += q->entries[i]->message->body.len;
         }
     for (unsigned i = 0; i < model->routing_count; i++)
         receives |= model->routing[i]->loose;
-    return receives || (q->settings.length >= 0 && count > (uint64_t)q->settings.length) ||
-           (q->settings.bytes >= 0 && bytes > (uint64_t)q->settings.bytes);
+    return receives || (s->length >= 0 && count > (uint64_t)s->length) ||
+           (s->bytes >= 0 && bytes > (uint64_t)s->bytes);
 }
 
-void model_crowd(struct model *model, struct known_queue *queue)
+static void crowd(struct model *model, struct known_queue *queue, const struct known_settings *s)
 {
-    if (!model_is_limited(&queue->settings))
+    if (!model_is_limited(s))
         return;
-    bool receives = model_receives(model, queue), drops = queue->settings.overflow == MODEL_DROPS_HEAD;
+    bool receives = model_receives(model, queue), drops = s->overflow == MODEL_DROPS_HEAD;
     for (unsigned i = 0; i < queue->entry_count; i++) {
         struct known_entry *e = queue->entries[i];
         bool settled = drops ? e->crowded && e->present == MAYBE && !e->must
                              : (e->message->accepted && !e->message->delay_ms) || e->full;
-        if (!is_waiting(e) || settled || !may_be_over(model, e, receives))
+        if (!is_waiting(e) || settled || !may_be_over(model, e, s, receives))
             continue;
         if (drops) {
             e->crowded = true;
@@ -184,12 +187,19 @@ void model_crowd(struct model *model, struct known_queue *queue)
     }
 }
 
+void model_crowd(struct model *model, struct known_queue *queue)
+{
+    crowd(model, queue, &queue->settings);
+    if (queue->flux)
+        crowd(model, queue, &queue->other);
+}
+
 /* ---- given back
  * ----------------------------------------------------------------------------------------------- */
 
 void model_returns(struct model *model, struct known_entry *e, bool counted)
 {
-    int64_t limit = model_delivery_limit(&e->queue->settings);
+    int64_t limit = model_limit_least(e->queue);
     e->returns_most++;
     e->returns_least += counted;
     e->recovered = false;
@@ -220,12 +230,15 @@ void model_used(struct known_queue *queue, uint64_t at_ns)
 
 enum sure model_outlived(const struct model *model, const struct known_queue *queue)
 {
-    uint64_t ns = (uint64_t)queue->settings.expires * 1000000;
-    if (queue->settings.expires < 0 || queue->gone)
+    int64_t expires = queue->settings.expires;
+    if (queue->flux)
+        expires = model_lower(expires, queue->other.expires);
+    uint64_t ns = (uint64_t)expires * 1000000;
+    if (expires < 0 || queue->gone)
         return NO;
     enum sure used = model_consumed(model, queue);
     if (used == NO && !queue->touched && !model->ending && model->now_ns >= queue->unused_ns + ns &&
-        !queue->perhaps_other)
+        !queue->perhaps_other && !queue->flux)
         return YES;
     return used != YES && model->now_ns >= queue->used_ns + ns ? MAYBE : NO;
 }

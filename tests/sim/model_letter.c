@@ -66,6 +66,14 @@ static unsigned read_deaths(const struct known_message *m, const struct said *sa
 /* ---- can it have left so
  * ---------------------------------------------------------------------------------------- */
 
+/* Another copy of it may have been there, from an exchange that remembers. */
+static bool is_recent(const struct known_message *m)
+{
+    while (!m->recent && m->parent)
+        m = m->parent->message;
+    return m->recent;
+}
+
 static bool can_die(const struct model *model, const struct known_entry *e, enum reason reason)
 {
     const struct known_settings *s = &e->queue->settings;
@@ -75,11 +83,11 @@ static bool can_die(const struct model *model, const struct known_entry *e, enum
     case REASON_EXPIRED:
         return model->now_ms >= e->mortal_ms;
     case REASON_MAXLEN:
-        return e->crowded && model_is_limited(s);
+        return (e->crowded || is_recent(e->message)) && (e->queue->varied || model_is_limited(s));
     case REASON_REJECTED:
         return e->rejected;
     default:
-        return s->quorum && e->returns_most > (uint64_t)model_delivery_limit(s);
+        return s->quorum && e->returns_most > (uint64_t)e->queue->least.deliveries;
     }
 }
 
@@ -185,7 +193,8 @@ struct known_entry *model_letter_entry(struct model *model, struct known_message
     while (i < model->queue_count && (to[i] == NO || !same(&model->queues[i]->name, &queue->name)))
         i++;
     free(to);
-    if (i == model->queue_count)
+    bool again = queue->remembered && is_recent(letter); /* what is remembered goes in circles, too */
+    if (i == model->queue_count && !again)
         return NULL;
     struct known_entry *e = model_add_entry(model, letter, queue);
     e->may_redeliver = e->crowded = true;

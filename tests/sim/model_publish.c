@@ -5,7 +5,9 @@
 
 #include "base/check.h"
 #include "model_delay.h"
+#include "model_history.h"
 #include "model_leave.h"
+#include "model_producer.h"
 
 /* ---- what is published ------------------------------------------------------------------------------------
  */
@@ -68,7 +70,9 @@ struct known_entry *model_add_entry(struct model *model, struct known_message *m
     e->present = MAYBE;
     ADD(m->entries, m->entry_count, e);
     ADD(q->entries, q->entry_count, e);
+    model_policy_times(e);
     model_set_times(model, e);
+    model_number_enters(model, e);
     return e;
 }
 
@@ -163,15 +167,17 @@ void model_message_accepted(struct model *model, struct known_message *m)
         return;
     model_message_closed(model, m);
     m->accepted = true;
+    m->again = model_may_be_again(model, m);
     history_note("model: m%llu accepted", (unsigned long long)m->number);
     for (unsigned i = 0; i < m->entry_count; i++) {
         struct known_entry *e = m->entries[i];
         if (e->must && !m->delay_ms && e->present == MAYBE && e->where == WHERE_READY && !m->refused &&
-            !e->mortal && (!e->full || m->confirmed)) {
+            !e->mortal && (!e->full || m->confirmed) && !m->again && !model_is_undecided(m)) {
             e->present = YES;
             e->since = model->clock;
         }
     }
+    model_number_owed(model, m);
 }
 
 void model_message_nowhere(struct model *model, struct known_message *m)
@@ -261,7 +267,9 @@ void model_publish(struct model *model, struct known_channel *channel, const str
     if (m->nowhere)
         return;
     model_delay(model, m);
+    model_number(model, m);
     model_begin_routing(model, m);
+    model_history_published(model, m);
     note(m);
     channel->may_end |= model_publish_may_come_to(model, m);
     if (channel->mode == MODEL_CONFIRM)
@@ -275,9 +283,11 @@ void model_publish(struct model *model, struct known_channel *channel, const str
 /* ---- confirms
  * ------------------------------------------------------------------------------------------------ */
 
-void model_check_return(const struct known_message *m)
+/* What is remembered on a full disk is taken when there is room. */
+void model_check_return(const struct model *model, const struct known_message *m)
 {
-    if (m->accepted && m->mandatory && m->unroutable && !m->returned && !m->refused)
+    bool waits = model->now_ns < model->room_ns && model_is_remembered(model, m);
+    if (!waits && m->accepted && m->mandatory && m->unroutable && !m->returned && !m->refused && !m->again)
         history_fail("message m%llu is mandatory and has no queue to go to, but was not returned",
                      (unsigned long long)m->number);
 }
@@ -302,7 +312,7 @@ static void confirm(struct model *model, struct known_channel *channel, unsigned
     m->refused = !ack;
     m->safe |= ack;
     model_message_accepted(model, m);
-    model_check_return(m);
+    model_check_return(model, m);
 }
 
 void model_on_confirm(struct model *model, struct known_channel *channel, const struct said *said)
@@ -332,7 +342,7 @@ void model_on_return(struct model *model, struct known_channel *channel, const s
     if (m->channel != channel)
         history_fail("message m%llu was returned to a channel that hasn't published it",
                      (unsigned long long)m->number);
-    if (code != 312 || !m->mandatory || m->nowhere)
+    if (code != 312 || !m->mandatory || m->nowhere || m->returned)
         history_fail("message m%llu was returned %s", (unsigned long long)m->number,
                      code != 312     ? "with a wrong code"
                      : !m->mandatory ? "but isn't mandatory"
@@ -347,7 +357,7 @@ void model_on_return(struct model *model, struct known_channel *channel, const s
         m->entries[i]->present = NO;
     }
     m->returned = true;
-    m->nowhere = true;
+    m->nowhere = !m->recent;
     model->counts.returned++;
     model_message_closed(model, m);
     m->accepted = true;
@@ -368,7 +378,7 @@ void model_publishes_settled(struct model *model, struct known_channel *channel)
     for (unsigned i = 0; i < channel->open_count; i++) {
         struct known_message *m = channel->open[i];
         model_message_accepted(model, m);
-        model_check_return(m);
+        model_check_return(model, m);
         m->safe |= !model->failed;
     }
     channel->open_count = 0;

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "model_consumer.h"
 #include "model_delay.h"
+#include "model_history.h"
 #include "model_leave.h"
 #include "model_stream.h"
 
@@ -19,6 +21,8 @@ static void read_arguments(struct known_request *q, struct reader *r)
     while (read_field(&fields, &field))
         if (is(&field.name, "alternate-exchange"))
             q->alternate = field.text;
+        else if (is(&field.name, "x-recent-history-length"))
+            q->remembers = field.number;
         else if (is(&field.name, "x-delayed-type"))
             q->other = field.text;
         else if (q->method == QUEUE_DECLARE)
@@ -68,7 +72,9 @@ static void read_consume(struct known_request *q, struct reader *r)
     uint8_t bits = read_octet(r);
     q->no_ack = bits & 2;
     q->exclusive = bits & 4;
-    model_read_cursor(q, read_table(r));
+    struct reader arguments = read_table(r);
+    model_read_cursor(q, arguments);
+    model_read_consumer(q, arguments);
 }
 
 static void read_delete(struct known_request *q, struct reader *r)
@@ -130,7 +136,8 @@ static void change(struct model *model, struct known_request *q, struct thing *t
     model_thing_begin(model, thing, wants);
 }
 
-static void exchange_becomes(struct known_exchange *e, const struct known_request *q)
+static void exchange_becomes(const struct model *model, struct known_exchange *e,
+                             const struct known_request *q)
 {
     e->type = q->type;
     e->alternate = q->alternate;
@@ -139,15 +146,19 @@ static void exchange_becomes(struct known_exchange *e, const struct known_reques
     e->auto_delete = q->auto_delete;
     e->internal = q->internal;
     e->delays = q->delays;
+    e->remembers = q->remembers;
+    model_history_begins(model, e);
 }
 
-void model_queue_becomes(struct known_queue *queue, const struct known_request *q, uint64_t stream)
+void model_queue_becomes(struct model *model, struct known_queue *queue, const struct known_request *q,
+                         uint64_t stream)
 {
     queue->durable = q->durable;
     queue->exclusive = q->exclusive;
     queue->auto_delete = q->auto_delete;
     queue->owner = stream;
-    queue->settings = q->settings;
+    queue->declared = q->settings;
+    model_policy_declared(model, queue);
     queue->used_ns = q->begun_ns;
 }
 
@@ -159,12 +170,13 @@ static void begin_exchange(struct model *model, struct known_request *q)
     struct known_exchange *e = q->exchange;
     if (q->method == EXCHANGE_DELETE) {
         model_delays_doubt(model, e);
+        model_history_begins(model, e);
         model_suspect_sources(model, NULL, e);
         change(model, q, &e->thing, NO);
         return;
     }
     if (e->thing.there == NO)
-        exchange_becomes(e, q);
+        exchange_becomes(model, e, q);
     change(model, q, &e->thing, YES);
 }
 
@@ -177,7 +189,7 @@ static void begin_queue(struct model *model, const struct known_channel *channel
     bool fresh = q->method == QUEUE_DECLARE && !q->passive && (!q->queue || q->queue->gone);
     if (fresh) {
         q->queue = model_new_queue(model, &q->name);
-        model_queue_becomes(q->queue, q, channel->conn->stream);
+        model_queue_becomes(model, q->queue, q, channel->conn->stream);
         model_meet_deletes(model, q->queue);
     }
     if (!q->queue || q->passive)
@@ -210,7 +222,10 @@ static void begin_binding(struct model *model, struct known_request *q)
         return;
     if (q->binding->thing.changing || (!bind && q->binding->thing.there != NO))
         model_suspect_exchange(model, q->exchange);
+    bool fresh = q->binding->thing.there == NO && model_thing_rests(model, &q->binding->thing);
     change(model, q, &q->binding->thing, bind ? YES : NO);
+    if (q->method == QUEUE_BIND)
+        model_history_asked(model, q, fresh);
 }
 
 static void begin_consume(struct model *model, struct known_channel *channel, struct known_request *q)
@@ -228,6 +243,7 @@ static void begin_consume(struct model *model, struct known_channel *channel, st
         q->exclusive && !q->queue->settings.quorum && !model_stores(q->queue); /* those never are */
     c->prefetch = channel->prefetch;
     model_stream_joins(model, c, q);
+    model_consumer_begins(c, q);
     c->unsure = true;
     q->consumer = c;
     ADD(model->consumers, model->consumer_count, c);
@@ -276,7 +292,7 @@ static void begin_rollback(struct model *model, struct known_channel *channel)
     for (unsigned i = 0; i < channel->tx_count; i++)
         model_message_nowhere(model, channel->tx[i]);
     channel->tx_count = 0;
-    model_rollback_acks(channel);
+    model_rollback_acks(model, channel);
 }
 
 static void begin_qos(struct known_channel *channel, const struct known_request *q)
@@ -423,7 +439,7 @@ void model_unanswered(const struct known_request *q)
         q->exchange->perhaps_durable = true;
     if (q->method == QUEUE_DECLARE && q->changes && q->durable && !q->queue->durable)
         q->queue->perhaps_durable = true;
-    if (q->method == QUEUE_DECLARE && q->changes && !model_settings_equal(&q->settings, &q->queue->settings))
+    if (q->method == QUEUE_DECLARE && q->changes && !model_settings_equal(&q->settings, &q->queue->declared))
         model_become_other(q->queue);
     /* It may have gone with its last consumer just before: then this is a life that has had none. */
     if (q->method == QUEUE_DECLARE && q->changes)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model_history.h"
 #include "model_leave.h"
 
 /* ---- does one binding match -----------------------------------------------------------------------------
@@ -72,7 +73,7 @@ static bool headers_match(const struct known_binding *b, const struct known_mess
 /* Of the exchanges that give a message to one of their bindings. */
 static bool picks(const struct known_exchange *e)
 {
-    return strncmp(e->type.s, "x-", 2) == 0;
+    return strncmp(e->type.s, "x-", 2) == 0 && !model_remembers(e);
 }
 
 /* The weights that clients use have one digit. */
@@ -84,7 +85,7 @@ bool model_takes_key(const struct known_exchange *e, const struct text *key)
 static bool binding_matches(const struct known_binding *b, const struct known_message *m)
 {
     const struct text *type = &b->source->type;
-    if (is(type, "fanout") || picks(b->source))
+    if (is(type, "fanout") || strncmp(type->s, "x-", 2) == 0)
         return true;
     if (is(type, "topic"))
         return topic_matches(words(&b->key), words(&m->key));
@@ -161,19 +162,22 @@ static bool pass_on(const struct model *model, const struct known_message *m, un
         else
             more |= raise(&at[number_of_exchange(model, b->exchange)], least(at[from], least(bound, most)));
     }
-    for (unsigned i = 0; hit != YES && e->alternate.s[0] && i < model->exchange_count; i++)
+    for (unsigned i = 0; hit != YES && !model_remembers(e) && e->alternate.s[0] && i < model->exchange_count;
+         i++)
         if (same(&model->exchanges[i]->name, &e->alternate))
             more |= raise(&at[i], least(least(at[from], hit == NO ? YES : MAYBE),
                                         ever ? MAYBE : model->exchanges[i]->thing.there));
     return more;
 }
 
-static struct route_facts route(const struct model *model, const struct known_message *m, bool ever,
-                                enum sure *to)
+enum { MOST_EXCHANGES = 64 };
+
+/* at: how sure it is that it comes to an exchange, by the exchange's number. */
+static struct route_facts walk(const struct model *model, const struct known_message *m, bool ever,
+                               enum sure *at, enum sure *to)
 {
     struct route_facts facts = {false, false};
     unsigned visited = 0;
-    enum sure at[64] = {NO};
     bool more = true;
     memset(to, 0, model->queue_count * sizeof *to);
     if (is(&m->exchange, "")) {
@@ -195,6 +199,36 @@ static struct route_facts route(const struct model *model, const struct known_me
         visited += at[i] != NO;
     facts.one &= visited == 1;
     return facts;
+}
+
+static struct route_facts route(const struct model *model, const struct known_message *m, bool ever,
+                                enum sure *to)
+{
+    enum sure at[MOST_EXCHANGES] = {NO};
+    return walk(model, m, ever, at, to);
+}
+
+/* Whether anything may ever have come to the exchange from another one. */
+static bool has_sources(const struct model *model, const struct known_exchange *e)
+{
+    for (unsigned i = 0; i < model->binding_count; i++)
+        if (model->bindings[i]->exchange == e)
+            return true;
+    for (unsigned i = 0; i < model->exchange_count; i++)
+        if (same(&model->exchanges[i]->alternate, &e->name))
+            return true;
+    return false;
+}
+
+bool model_reaches_ever(const struct model *model, const struct known_message *m,
+                        const struct known_exchange *e)
+{
+    if (same(&m->exchange, &e->name) || !has_sources(model, e))
+        return same(&m->exchange, &e->name);
+    enum sure at[MOST_EXCHANGES] = {NO}, *to = model_make((model->queue_count + 1) * sizeof *to);
+    walk(model, m, true, at, to);
+    free(to);
+    return at[number_of_exchange(model, e)] != NO;
 }
 
 struct route_facts model_route(const struct model *model, const struct known_message *m, enum sure *to)

@@ -137,8 +137,8 @@ static bool may_be_shed(const struct known_entry *e, enum reason reason)
 static void check_reason(const struct known_queue *q, const struct said_gap *gap)
 {
     uint64_t can = 0, said = 0;
-    if (q->settings.has_target)
-        return; /* its dead letters may come round to it, and each time take a number */
+    if (q->settings.has_target || q->remembered || q->receives)
+        return; /* dead letters, its own too, take numbers, and may be shed before anybody sees them */
     for (unsigned i = 0; i < q->entry_count; i++)
         can += may_be_shed(q->entries[i], gap->reason);
     for (unsigned i = 0; i < q->shed_count; i++)
@@ -159,7 +159,8 @@ static void shed(struct known_queue *q, const struct said_gap *gap)
         for (unsigned i = 0; i < q->shed_count; i++) {
             bool is_in = (uint64_t)n >= q->shed[i].from && (uint64_t)n <= q->shed[i].to;
             known |= is_in;
-            if (is_in && q->shed[i].reason != gap->reason && gap->reason != MODEL_REASONS &&
+            bool back = e && e->relapsed; /* a crash brought it back, and it has left once more */
+            if (is_in && !back && q->shed[i].reason != gap->reason && gap->reason != MODEL_REASONS &&
                 q->shed[i].reason != MODEL_REASONS)
                 history_fail("number %lld of '%s' is shed for another reason than was said before",
                              (long long)n, q->name.s);

@@ -23,6 +23,7 @@ static const struct number_row numbers[] = {
     {"x-max-priority", NUMBER_AT(highest), 0, 255},
     {"x-stream-max-segment-size-bytes", NUMBER_AT(segment), 0, INT64_MAX},
     {"x-delivery-limit", NUMBER_AT(deliveries), 0, INT64_MAX},
+    {"x-consumer-timeout", NUMBER_AT(timeout), 0, INT64_MAX},
 };
 
 static bool read_number(struct known_settings *s, const struct table_field *field)
@@ -58,6 +59,8 @@ void model_read_setting(struct known_settings *s, const struct table_field *fiel
         s->quorum = is(&field->text, "quorum");
         s->stream = is(&field->text, "stream");
         s->wrong |= !s->quorum && !s->stream && !is(&field->text, "classic");
+    } else if (is(name, "x-single-active-consumer")) {
+        s->single = field->number;
     } else if (is(name, "x-sequence")) {
         s->sequence = field->number;
     } else if (is(name, "x-last-value-key")) {
@@ -76,7 +79,7 @@ void model_read_setting(struct known_settings *s, const struct table_field *fiel
 void model_no_settings(struct known_settings *s)
 {
     memset(s, 0, sizeof *s);
-    s->stream_bytes = s->segment = -1;
+    s->stream_bytes = s->segment = s->timeout = -1;
     s->ttl = s->expires = s->length = s->bytes = s->highest = s->deliveries = -1;
 }
 

@@ -2,7 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model_consumer.h"
 #include "model_leave.h"
+#include "model_producer.h"
 #include "model_stream.h"
 #include "tap.h"
 
@@ -11,6 +13,7 @@ void model_done(struct model *model, struct known_entry *e)
     e->where = WHERE_DONE;
     e->since = model->clock;
     e->safe = false;
+    model_number_parts(e);
 }
 
 void model_doubt_entry(struct known_entry *e)
@@ -29,6 +32,8 @@ static void drop_unacked(struct known_channel *channel, unsigned i)
     struct known_consumer *c = channel->unacked[i].consumer;
     if (c)
         c->out--;
+    if (c)
+        model_answered(c, channel->unacked[i].sent_ns);
     channel->unacked_count--;
     memmove(channel->unacked + i, channel->unacked + i + 1,
             (channel->unacked_count - i) * sizeof *channel->unacked);
@@ -73,7 +78,7 @@ void model_settle(struct model *model, struct known_channel *channel, uint64_t t
         return;
     for (unsigned i = 0; i < channel->unacked_count; i++)
         found |= channel->unacked[i].tag == tag && channel->unacked[i].held == HELD_NOT;
-    if (!found) {
+    if (!found && (tag == 0 || tag > channel->lapsed_tag)) {
         wrong_tag(channel);
         return;
     }
@@ -95,10 +100,22 @@ void model_commit_acks(struct model *model, struct known_channel *channel)
             settle_one(model, channel, i, channel->unacked[i].held);
 }
 
-void model_rollback_acks(struct known_channel *channel)
+/* Too late: it goes back. What the client says of it afterwards is passed over. */
+static void lapse(struct model *model, struct known_channel *channel, unsigned i)
 {
-    for (unsigned i = 0; i < channel->unacked_count; i++)
-        channel->unacked[i].held = HELD_NOT;
+    if (channel->unacked[i].tag > channel->lapsed_tag)
+        channel->lapsed_tag = channel->unacked[i].tag;
+    settle_one(model, channel, i, HELD_REQUEUE);
+}
+
+void model_rollback_acks(struct model *model, struct known_channel *channel)
+{
+    for (unsigned i = channel->unacked_count; i-- > 0;) {
+        if (channel->unacked[i].held != HELD_NOT && channel->unacked[i].lapsed)
+            lapse(model, channel, i);
+        else
+            channel->unacked[i].held = HELD_NOT;
+    }
 }
 
 /* ---- by what happens to the channel
@@ -159,6 +176,20 @@ void model_consumer_gone(struct model *model, struct known_consumer *c)
     c->gone = model->clock;
     if (c->queue->auto_delete)
         model_suspect_queue(model, c->queue);
+}
+
+void model_take_back(struct model *model, const struct known_consumer *c)
+{
+    struct known_channel *channel = c->channel;
+    for (unsigned i = channel->unacked_count; i-- > 0;) {
+        if (channel->unacked[i].consumer != c)
+            continue;
+        if (channel->unacked[i].held == HELD_NOT)
+            lapse(model, channel, i);
+        else
+            channel->unacked[i].lapsed = true;
+    }
+    unseen(model, c->queue, false);
 }
 
 /* A settlement of which it isn't known whether the broker took it before the channel was over. */

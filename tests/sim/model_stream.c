@@ -95,7 +95,7 @@ static void note_cursor(const struct known_consumer *c)
 
 static bool is_limited(const struct known_queue *queue)
 {
-    return queue->settings.stream_bytes >= 0;
+    return queue->least.stream_bytes >= 0;
 }
 
 static void check_first(const struct known_consumer *c, const struct known_entry *e, uint64_t offset)
@@ -151,14 +151,16 @@ static void check_neighbours(const struct known_queue *q, const struct known_ent
     }
 }
 
-static void put(struct known_queue *q, struct known_entry *e, uint64_t offset)
+/* One that comes a second time when the journal has failed may be gone from there, and is where it was. */
+static void put(const struct model *model, struct known_queue *q, struct known_entry *e, uint64_t offset)
 {
     while (q->shown_count <= offset) {
         q->shown = model_room(q->shown, q->shown_count, sizeof *q->shown);
         q->shown[q->shown_count++] = NULL;
     }
     q->shown[offset] = e;
-    e->offset = offset + 1;
+    if (!e->offset || !model->failed)
+        e->offset = offset + 1;
 }
 
 /* An offset that somebody has seen means that message for ever. */
@@ -176,7 +178,7 @@ static void learn(const struct model *model, struct known_queue *q, struct known
                      q->name.s, U(e->offset - 1));
     if (!was) {
         check_neighbours(q, e, offset);
-        put(q, e, offset);
+        put(model, q, e, offset);
     }
     e->kept |= !model->failed;
     if (q->thing.there == YES && e->present != YES) {
@@ -216,7 +218,7 @@ static bool stays(const struct known_queue *q, const struct known_entry *e)
         if (o->present != NO && (o == e || !model_before(q, o->message, e->message)))
             bytes += o->message->body.len;
     }
-    return !is_limited(q) || bytes <= (uint64_t)q->settings.stream_bytes;
+    return !is_limited(q) || (!q->remembered && bytes <= (uint64_t)q->least.stream_bytes);
 }
 
 /* Whether the message is surely where the consumer began, or behind it. */
@@ -277,9 +279,10 @@ void model_stream_down(const struct model *model, struct known_queue *q)
 {
     for (uint64_t i = 0; model->failed && i < q->shown_count; i++) {
         struct known_entry *e = q->shown[i];
-        if (!e || e->kept || e->message->safe)
+        bool first = e && e->offset == i + 1;
+        if (!e || (first && (e->kept || (e->message->safe && !e->message->delay_ms))))
             continue;
-        e->offset = 0;
+        e->offset = first ? 0 : e->offset;
         q->shown[i] = NULL;
     }
     while (q->shown_count && !q->shown[q->shown_count - 1])

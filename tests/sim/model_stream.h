@@ -41,4 +41,4 @@ void model_image_takes(const struct model *model, struct known_entry *entry, str
                        bool redelivered, int64_t offset);
 void model_image_owed(const struct known_queue *queue, const struct known_consumer *consumer);
 /* The broker is gone; what is there is still as it was. */
-void model_image_down(struct known_queue *queue);
+void model_image_down(struct model *model, struct known_queue *queue);

@@ -39,7 +39,8 @@ struct known_queue *model_new_queue(struct model *model, const struct text *name
     q->name = *name;
     q->touched = true;
     q->used_ns = model->now_ns;
-    model_no_settings(&q->settings);
+    model_no_settings(&q->declared);
+    model_policy_declared(model, q);
     ADD(model->queues, model->queue_count, q);
     return q;
 }

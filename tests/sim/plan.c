@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "overseer.h"
+
 static const uint32_t usual[DEED_KINDS] = {
     [DEED_REST] = 40,
     [DEED_CHANNEL_OPEN] = 40,
@@ -160,6 +162,10 @@ void plan_draw(struct plan *plan, struct prng *prng)
     images_draw(plan, &apart);
     delays_draw(plan, &apart);
     sequences_draw(plan, &apart);
+    policies_draw(plan, &apart);
+    histories_draw(plan, &apart);
+    producers_draw(plan, &apart);
+    consumers_draw(plan, &apart);
 }
 
 enum deed plan_deed(const struct plan *plan, struct prng *prng)

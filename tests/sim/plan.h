@@ -74,7 +74,8 @@ enum { PLAN_NAME_BYTES = 32, PLAN_EXCHANGES = 7, PLAN_QUEUES = 8, PLAN_CLIENTS =
 struct exchange_plan {
     char name[PLAN_NAME_BYTES], type[PLAN_NAME_BYTES], alternate[PLAN_NAME_BYTES];
     bool durable, auto_delete, internal;
-    bool delays; /* x-delayed-message, of that type */
+    bool delays;       /* x-delayed-message, of that type */
+    int32_t remembers; /* of an x-recent-history: so many; 0: it is another */
 };
 
 struct queue_plan {
@@ -96,11 +97,16 @@ struct plan {
     struct {
         uint32_t delay_max_ns, window_max, piece_max, idle_ppm; /* as in sim_network_options */
     } network;
-    bool deadly;         /* the broker is killed when messages have just been rejected */
-    bool shaped;         /* some queues aren't plain ones */
-    uint32_t delay_ppm;  /* publishes that are to wait */
-    uint32_t mortal_ppm; /* publishes that expire soon, of those with an expiration */
-    uint32_t wide_ppm;   /* publishes to a queue through the default exchange, of all */
+    bool deadly;           /* the broker is killed when messages have just been rejected */
+    bool shaped;           /* some queues aren't plain ones */
+    uint32_t no_store_ppm; /* publishes that are not to be remembered */
+    uint32_t delay_ppm;    /* publishes that are to wait */
+    uint32_t mortal_ppm;   /* publishes that expire soon, of those with an expiration */
+    uint32_t policy_ppm;   /* steps in which the policies are changed */
+    bool ranked, timed;    /* consumers have priorities, a time to answer */
+    unsigned producers;    /* that number messages, */
+    uint32_t numbered_ppm; /* so many of all */
+    uint32_t wide_ppm;     /* publishes to a queue through the default exchange, of all */
 };
 
 void plan_draw(struct plan *plan, struct prng *prng);

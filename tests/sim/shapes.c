@@ -144,7 +144,8 @@ static void make_busy(struct plan *plan, unsigned kinds, struct prng *prng)
 
 struct shape_plan shape_none(void)
 {
-    return (struct shape_plan){.segment = SHAPE_UNSAID,
+    return (struct shape_plan){.timeout = SHAPE_UNSAID,
+                               .segment = SHAPE_UNSAID,
                                .ttl = SHAPE_UNSAID,
                                .expires = SHAPE_UNSAID,
                                .length = SHAPE_UNSAID,
@@ -218,6 +219,9 @@ void shapes_write(const struct shape_plan *s, struct prng *prng, bool wrong, str
     }
     if (s->quorum)
         add_text_field(arguments, "x-queue-type", "quorum");
+    if (s->single)
+        add_bool_field(arguments, "x-single-active-consumer", true);
+    add_number(arguments, "x-consumer-timeout", s->timeout);
     add_number(arguments, "x-message-ttl", s->ttl);
     add_number(arguments, "x-expires", s->expires);
     add_number(arguments, "x-max-length", s->length);

@@ -16,7 +16,8 @@ enum { SHAPE_UNSAID = -1, SHAPE_NAME_BYTES = 32 };
 
 /* Numbers: as in the argument, or SHAPE_UNSAID. */
 struct shape_plan {
-    bool stream, sequence;
+    bool stream, sequence, single;
+    int32_t timeout;        /* ms, of consumers */
     const char *last_value; /* NULL: unsaid */
     int32_t segment;        /* bytes, of a stream */
     bool quorum, at_least_once;
@@ -34,7 +35,10 @@ void shapes_draw(struct plan *plan, struct prng *prng);
 struct shape_plan shape_none(void);
 void sequences_draw(struct plan *plan, struct prng *prng);
 void delays_draw(struct plan *plan, struct prng *prng);
+void histories_draw(struct plan *plan, struct prng *prng);
 void delays_write(struct prng *prng, struct buffer *headers);
+void consumers_draw(struct plan *plan, struct prng *prng);
+void producers_draw(struct plan *plan, struct prng *prng);
 void images_draw(struct plan *plan, struct prng *prng);
 void streams_draw(struct plan *plan, struct prng *prng);
 void streams_write(const struct shape_plan *shape, struct buffer *arguments);

@@ -19,6 +19,7 @@ struct tapped {
     struct buffer unread; /* given by the front, not yet read by the client */
     bool behind;          /* the transport took less than it was offered */
     bool forgotten;       /* by the client */
+    uint64_t shortfalls;  /* how often it did */
 };
 
 struct tap {
@@ -217,6 +218,7 @@ static size_t tap_send(struct transport *base, uint64_t stream, const struct iov
     if (!t)
         return took;
     t->behind = took < offered;
+    t->shortfalls += t->behind;
     hear(t, iov, took);
     return took;
 }
@@ -357,6 +359,12 @@ bool taps_flushed(const struct taps *taps, uint64_t stream)
 {
     const struct tapped *t = find(taps, stream);
     return t && t->tap && !t->behind;
+}
+
+uint64_t taps_shortfalls(const struct taps *taps, uint64_t stream)
+{
+    const struct tapped *t = find(taps, stream);
+    return t ? t->shortfalls : 0;
 }
 
 bool taps_all_read(const struct taps *taps)

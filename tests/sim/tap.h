@@ -41,6 +41,8 @@ void taps_read(struct taps *taps, uint64_t stream, const void *bytes, size_t n);
 /* The client has forgotten the stream. */
 void taps_forget(struct taps *taps, uint64_t stream);
 /* Whether all that the front has for the stream has been given to the transport. */
+/* How often the transport has taken less than the front had for the stream. */
+uint64_t taps_shortfalls(const struct taps *taps, uint64_t stream);
 bool taps_flushed(const struct taps *taps, uint64_t stream);
 /* Whether the clients have read all that was given. */
 bool taps_all_read(const struct taps *taps);

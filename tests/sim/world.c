@@ -32,6 +32,7 @@ bool world_step(struct world *world)
         site_start(world->site);
     if (world->site->state == SITE_STARTING && (world->faults.capacity || world->faults.write_fails))
         model_may_mark(world->model);
+    overseer_step(&world->overseer, &world->plan, world->site, world->model, world->acts);
     enum site_state before = world->site->state;
     bool idle = site_poll(world->site, world->step, world->now_ns);
     world->quiet = idle ? world->quiet + 1 : 0;
@@ -64,11 +65,13 @@ static void mix(struct world *world)
     uint64_t most = world->step + world->options.ops * STEPS_PER_DEED_MAX;
     while (world->shared.deeds < world->options.ops && world->step < most) {
         trouble_step(world);
-        if (world->step >= world->hush_until && world->site->state != SITE_DOWN)
+        world->acts = world->step >= world->hush_until && world->site->state != SITE_DOWN;
+        if (world->acts)
             act_all(world);
         if (world_step(world))
             world->hush_until = 0;
     }
+    world->acts = false;
 }
 
 /* ---- making one --------------------------------------------------------------------------------------- */
@@ -128,6 +131,11 @@ static void on_closed(void *owner, uint64_t stream, unsigned channel)
     model_closed(((struct world *)owner)->model, stream, channel);
 }
 
+static void on_lapsed(void *owner, uint64_t stream, unsigned channel, const char *tag)
+{
+    model_lapsed(((struct world *)owner)->model, stream, channel, tag);
+}
+
 static struct network *make_streams(struct world *world)
 {
     struct sim_network_options options = sim_network_defaults(prng_next(&world->prng));
@@ -160,10 +168,12 @@ static struct world *world_new(const struct world_options *options)
     world->options = *options;
     prng_seed(&world->prng, options->seed);
     plan_draw(&world->plan, &world->prng);
+    prng_seed(&world->overseer.prng, options->seed);
     world->model = model_new();
     make_network(world);
     model_attach(world->model, world->taps);
     sim_log_watch(on_closed, world);
+    sim_log_watch_lapses(on_lapsed);
     world->shared = (struct clients){
         .network = world->network, .taps = world->taps, .prng = &world->prng, .plan = &world->plan};
     for (unsigned i = 0; i < CLIENTS; i++)

@@ -3,6 +3,7 @@
 
 #include "client.h"
 #include "model.h"
+#include "overseer.h"
 #include "site.h"
 #include "world.h"
 
@@ -16,10 +17,12 @@ struct world {
     struct taps *taps;
     struct site *site;
     struct model *model;
+    struct overseer overseer;
     struct clients shared;
     struct client clients[CLIENTS];
     uint64_t now_ns, step;
     uint64_t down_until; /* step */
+    bool acts;           /* clients do things in this step */
     uint64_t hush_until; /* step: clients do nothing */
     unsigned quiet;      /* steps in a row in which the broker had nothing to do */
     unsigned still;      /* steps in a row with nothing to come soon */

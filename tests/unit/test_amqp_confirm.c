@@ -223,6 +223,31 @@ Test(amqp_confirm, a_commit_that_a_router_refuses)
     client_free(c);
 }
 
+/* A mandatory publish to several routers, before there was a transaction, is answered too: before it begins,
+ * or after. */
+Test(amqp_confirm, a_commit_is_not_about_what_was_refused_before)
+{
+    for (unsigned late = 0; late < 2; late++) {
+        struct client *c = connected();
+        c->host->interest = 3;
+        publish(c, 1, true);
+        client_run(c);
+        uint64_t seq = c->host->publish[0].command.seq;
+        client_confirm(c, 0, 1, seq, 1, CONFIRM_REFUSED);
+        if (!late)
+            client_confirm(c, 1, 1, seq, 1, 0);
+        CALL(c, 1, TX_SELECT);
+        client_run(c);
+        client_expect(c, 1, METHOD_TX_SELECT_OK);
+        if (late)
+            client_confirm(c, 1, 1, seq, 1, CONFIRM_REFUSED);
+        CALL(c, 1, TX_COMMIT);
+        client_run(c);
+        client_expect(c, 1, METHOD_TX_COMMIT_OK);
+        client_free(c);
+    }
+}
+
 Test(amqp_confirm, a_commit_that_must_wait)
 {
     struct client *c = transaction();

@@ -237,6 +237,20 @@ Test(settings, a_policy_adds_what_the_declaration_leaves_open)
     cr_assert(s.any && s.value[SETTING_TTL] == 9);
 }
 
+/* A queue that would refuse it as an argument can't be told it by a policy either. */
+Test(settings, what_takes_values_away_is_not_for_a_last_value_queue)
+{
+    struct settings s = merged((struct naive_field){"x-last-value-key", 'S', "k", 0}, NULL,
+                               (struct naive_field){"max-length", 'I', "", 0});
+    cr_assert_eq(s.value[SETTING_LENGTH], NO_LIMIT);
+    s = merged((struct naive_field){"x-last-value-key", 'S', "k", 0}, NULL,
+               (struct naive_field){"overflow", 'S', "reject-publish", 0});
+    cr_assert_eq(s.value[SETTING_OVERFLOW], NO_LIMIT);
+    s = merged((struct naive_field){"x-last-value-key", 'S', "k", 0}, NULL,
+               (struct naive_field){"expires", 'I', "", 9});
+    cr_assert_eq(s.value[SETTING_EXPIRES], 9);
+}
+
 Test(settings, no_limit_is_more_than_any)
 {
     struct settings s = merged((struct naive_field){"x-delivery-limit", 'I', "", -1}, "quorum",

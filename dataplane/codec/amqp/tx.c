@@ -30,6 +30,10 @@ bool on_tx_select(struct amqp *c, struct channel *ch, const union value *args)
         ch->tx = calloc(1, sizeof *ch->tx);
         CHECK(ch->tx);
         ch->mode = MODE_TX;
+        if (ch->publisher) {
+            ch->publisher->unconfirmed.refused_from = ch->publisher->unconfirmed.next;
+            ch->publisher->unconfirmed.refused = false;
+        }
     }
     SEND(c, ch->number, TX_SELECT_OK);
     return true;

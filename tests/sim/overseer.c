@@ -1,0 +1,215 @@
+#include "overseer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "broker.h"
+#include "history.h"
+#include "plan.h"
+#include "router/access.h"
+#include "site.h"
+
+/* ---- what is said ----------------------------------------------------------------------------------------
+ */
+
+static bool one_in(struct prng *prng, unsigned n)
+{
+    return prng_below(prng, n) == 0;
+}
+
+void policies_draw(struct plan *plan, struct prng *prng)
+{
+    if (prng_below(prng, 4))
+        return;
+    unsigned times = 4 + (unsigned)prng_below(prng, 60); /* in 800 deeds */
+    if (plan->deed_ppm > 60000 && prng_below(prng, 4))
+        plan->deed_ppm = 60000;
+    plan->policy_ppm = (uint32_t)((uint64_t)times * plan->clients * plan->deed_ppm / 800);
+    plan->queue_count = plan->queue_count < 4 ? plan->queue_count : 1 + (unsigned)prng_below(prng, 4);
+    plan->wide_ppm = plan->wide_ppm < 500000 ? 500000 : plan->wide_ppm;
+    for (unsigned i = 0; i < PLAN_QUEUES; i++) {
+        plan->queues[i].exclusive &= one_in(prng, 4);
+        plan->queues[i].auto_delete &= one_in(prng, 4);
+    }
+    plan->no_ack_ppm /= 2;
+    if (prng_below(prng, 3)) {
+        plan->troubles[TROUBLE_KILL] /= 4;
+        plan->troubles[TROUBLE_POWER_CUT] /= 4;
+        plan->troubles[TROUBLE_WRITE_FAILS] /= 8;
+    }
+}
+
+static int32_t some_ms(struct prng *prng)
+{
+    static const int32_t ms[] = {0, 1, 3, 10, 40, 150, 600};
+    return ms[prng_below(prng, sizeof ms / sizeof *ms)];
+}
+
+/* One of what a policy may say; an operator's has no words. */
+static void draw_key(struct said_policy *p, struct prng *prng)
+{
+    static const char *const overflows[] = {"drop-head", "reject-publish", "reject-publish-dlx"};
+    switch (prng_below(prng, p->is_operator ? 5 : 6)) {
+    case 0:
+        p->ttl = some_ms(prng);
+        return;
+    case 1:
+        p->expires = 1 + some_ms(prng);
+        return;
+    case 2:
+        p->deliveries = (int32_t)prng_below(prng, 5);
+        return;
+    case 3:
+        p->length = (int32_t)prng_below(prng, 9);
+        return;
+    case 4:
+        p->bytes = (int32_t)prng_below(prng, 300);
+        return;
+    default:
+        p->overflow = overflows[prng_below(prng, 3)];
+        if (p->length < 0)
+            p->length = (int32_t)prng_below(prng, 6);
+    }
+}
+
+static void draw(struct overseer *o)
+{
+    static const char *const patterns[] = {"^q", "^q", "^q[0-1]$", "q[02]", "^q1", "[^0]$", ".", "^$"};
+    static const char *const targets[] = {"all",     "queues",    "classic_queues", "quorum_queues",
+                                          "streams", "exchanges", "queues",         "queues"};
+    struct prng *prng = &o->prng;
+    struct said_policy *p = &o->policy;
+    *p = (struct said_policy){.ttl = -1, .expires = -1, .length = -1, .bytes = -1, .deliveries = -1};
+    p->number = (unsigned)prng_below(prng, MODEL_POLICIES);
+    p->is_operator = one_in(prng, 3);
+    p->pattern = patterns[prng_below(prng, sizeof patterns / sizeof *patterns)];
+    p->target = targets[prng_below(prng, sizeof targets / sizeof *targets)];
+    p->priority = (int32_t)prng_below(prng, 4) - 1;
+    p->there = prng_below(prng, 3) != 0;
+    for (unsigned n = 1 + one_in(prng, 3); n; n--)
+        draw_key(p, prng);
+}
+
+/* ---- asking -------------------------------------------------------------------------------------------- */
+
+static void add_number(struct buffer *table, const char *key, int32_t number)
+{
+    if (number >= 0)
+        add_int_field(table, key, number);
+}
+
+static struct span definition(const struct overseer *o)
+{
+    const struct said_policy *p = &o->policy;
+    struct buffer table = {0};
+    add_number(&table, "message-ttl", p->ttl);
+    add_number(&table, "expires", p->expires);
+    add_number(&table, "max-length", p->length);
+    add_number(&table, "max-length-bytes", p->bytes);
+    add_number(&table, "delivery-limit", p->deliveries);
+    if (p->overflow)
+        add_text_field(&table, "overflow", p->overflow);
+    if (o->state == OVERSEER_TRIES && p->is_operator)
+        add_text_field(&table, "overflow", "drop-head");
+    else if (o->state == OVERSEER_TRIES)
+        add_int_field(&table, "expires", 0);
+    return span_of(table.at, table.len);
+}
+
+static struct op *op_of(const struct overseer *o, const struct site *site)
+{
+    const struct said_policy *p = &o->policy;
+    struct op *op = calloc(1, sizeof *op);
+    CHECK(op);
+    op->kind = p->there ? OP_POLICY_SET : OP_POLICY_CLEAR;
+    op->flags = p->is_operator ? OP_OPERATOR : 0;
+    op->vhost = access_vhost(site->access, span_str("/"));
+    op->tag = o->tag;
+    name_set(&op->name, span_str((const char *const[]){"p0", "p1", "p2"}[p->number]));
+    if (!p->there)
+        return op;
+    name_set(&op->key, span_str(p->pattern));
+    name_set(&op->type, span_str(p->target));
+    op->priority = p->priority;
+    op->arguments = definition(o);
+    return op;
+}
+
+static void ask(struct overseer *o, const struct site *site)
+{
+    o->tag++;
+    o->starts = site->starts;
+    front_ask(site->broker->front[0], op_of(o, site));
+}
+
+static bool *known(struct overseer *o)
+{
+    return &o->there[o->policy.number + (o->policy.is_operator ? MODEL_POLICIES : 0)];
+}
+
+/* What can't be is refused, whatever else is the matter. */
+static void take(struct overseer *o, struct model *model, const struct op *op)
+{
+    bool was_there = *known(o), done = op->error == ERR_NONE;
+    history_note("the operator is told: %s", done ? "ok" : op->text);
+    if (o->state == OVERSEER_TRIES) {
+        if (done)
+            history_fail("a policy that can't be was taken");
+        o->state = OVERSEER_RESTS;
+        return;
+    }
+    bool gone = !o->policy.there && op->error == ERR_NOT_FOUND;
+    if (!done && !gone && op->error != ERR_INTERNAL)
+        history_fail("a policy was refused: %s", op->text);
+    if (o->sure && !o->policy.there && op->error != ERR_INTERNAL && done != was_there)
+        history_fail("a policy that was %s is cleared, and the answer is: %s", was_there ? "set" : "not set",
+                     done ? "ok" : op->text);
+    o->state = OVERSEER_WANTS; /* after the next start */
+    o->sure = false;
+    if (!done && !gone)
+        return;
+    *known(o) = o->policy.there;
+    model_policy_answered(model);
+    o->state = OVERSEER_RESTS;
+}
+
+static void begin(struct overseer *o, const struct site *site, struct model *model)
+{
+    draw(o);
+    o->sure = true;
+    o->state = o->policy.there && one_in(&o->prng, 16) ? OVERSEER_TRIES : OVERSEER_WAITS;
+    if (o->state == OVERSEER_WAITS)
+        model_policy_asked(model, &o->policy);
+    ask(o, site);
+}
+
+/* Of a policy that was asked for before a start nothing is known, but that it may hold. */
+static void start_anew(struct overseer *o)
+{
+    if (o->state == OVERSEER_WAITS)
+        o->state = OVERSEER_WANTS;
+    if (o->state == OVERSEER_TRIES)
+        o->state = OVERSEER_RESTS;
+    o->sure = false;
+}
+
+void overseer_step(struct overseer *o, const struct plan *plan, struct site *site, struct model *model,
+                   bool acts)
+{
+    if (site->state != SITE_UP || !plan->policy_ppm)
+        return;
+    if (o->starts != site->starts)
+        start_anew(o);
+    if (o->state == OVERSEER_RESTS && acts && prng_chance(&o->prng, plan->policy_ppm)) {
+        begin(o, site, model);
+    } else if (o->state == OVERSEER_WANTS && o->starts != site->starts) {
+        o->state = OVERSEER_WAITS;
+        ask(o, site);
+    } else if (o->state == OVERSEER_WAITS || o->state == OVERSEER_TRIES) {
+        struct op *op = front_take_answer(site->broker->front[0]);
+        if (op && op->tag == o->tag)
+            take(o, model, op);
+        front_free_answer(op);
+    }
+}

@@ -29,9 +29,9 @@ static uint64_t chance_of(const struct publishing *p)
                              : c->conn ^ (uint64_t)c->channel << 48 ^ c->seq << 20;
 }
 
-static void match_retained(struct router *router, struct catalog_exchange *e, const struct command_publish *c)
+static void match_retained(struct router *router, struct catalog_exchange *e, struct publishing *p)
 {
-    struct queue *queue = retain_queue(router, e, c);
+    struct queue *queue = retain_queue(router, e, p->publish, &p->unretained);
     if (queue)
         match_destination(&router->match, &queue->destination);
 }
@@ -49,7 +49,7 @@ static void match_exchange(struct router *router, struct catalog_exchange *e, st
     };
     exchange_match(&e->exchange, &facts, match, catalog_alternate, &router->catalog);
     if (c->protocol & ORIGIN_RETAIN)
-        match_retained(router, e, c);
+        match_retained(router, e, p);
     p->to = (struct recipients){match->found, match->count};
     p->elsewhere = match->elsewhere;
 }
@@ -315,7 +315,7 @@ static void answer(struct router *router, const struct publishing *p, bool route
     uint8_t flags = (refused ? CONFIRM_REFUSED : 0) | (routed ? 0 : CONFIRM_UNROUTED);
     if (p->elsewhere && !(c->flags & PUBLISH_MANDATORY))
         flags |= CONFIRM_ELSEWHERE;
-    if (p->durable && !refused && !wants_ram(p))
+    if ((p->durable || p->unretained) && !refused && !wants_ram(p))
         confirm_when_safe(router, p->front, c->conn, c->channel, c->seq, routed ? 0 : CONFIRM_UNROUTED);
     else
         confirm_now(router, p->front, c->conn, c->channel, c->seq, flags);
@@ -447,6 +447,7 @@ void router_on_publish(struct router *router, unsigned front, const struct comma
         .wants_disk = false,
         .shaped = false,
         .at_once = false,
+        .unretained = false,
         .refused = false,
         .elsewhere = false,
         .reposted = false,

@@ -38,12 +38,13 @@ struct publishing {
     unsigned front;
     bool durable; /* it belongs on disk: a durable queue gets it, and it is persistent or that is a stream */
     bool wants_disk; /* the same, were the journal sound */
-    bool shaped;    /* marks are to be read: a recipient has a shape, or the message an expiration, perhaps */
-    bool at_once;   /* it has been delayed already: delay.h */
-    bool refused;   /* a queue that is full has refused it: the publisher is told so */
-    bool elsewhere; /* another router was picked to get it (match.elsewhere) */
-    bool reposted;  /* on a router's own account: what its headers ask for has been done before */
-    uint32_t vhost; /* 0 if the exchange is gone */
+    bool shaped;  /* marks are to be read: a recipient has a shape, or the message an expiration, perhaps */
+    bool at_once; /* it has been delayed already: delay.h */
+    bool unretained;     /* it has deleted what was retained, and that must be safe before it is confirmed */
+    bool refused;        /* a queue that is full has refused it: the publisher is told so */
+    bool elsewhere;      /* another router was picked to get it (match.elsewhere) */
+    bool reposted;       /* on a router's own account: what its headers ask for has been done before */
+    uint32_t vhost;      /* 0 if the exchange is gone */
     uint64_t arrived_ms; /* when it came; 0: now */
     bool ram, disk;      /* where it must be to be confirmed; neither: its queues say */
     struct recipients to;

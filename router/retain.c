@@ -25,7 +25,7 @@ void retain_become(struct queue *queue)
 }
 
 struct queue *retain_queue(struct router *router, struct catalog_exchange *exchange,
-                           const struct command_publish *publish)
+                           const struct command_publish *publish, bool *forgot)
 {
     struct span key = span_of(publish->bytes, publish->key_len);
     unsigned home = router_of_retained(exchange->exchange.id, key, router->options.routers);
@@ -34,8 +34,11 @@ struct queue *retain_queue(struct router *router, struct catalog_exchange *excha
     if (publish->total_len)
         return hidden_queue(router, exchange, HIDDEN_RETAIN);
     struct queue *queue = hidden_find(router, exchange, HIDDEN_RETAIN);
-    if (queue)
+    if (queue) {
         image_forget(router, queue, key);
+        persist_settled_flush(router);
+        *forgot = true;
+    }
     return NULL;
 }
 

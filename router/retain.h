@@ -25,9 +25,9 @@ struct retain_request {
 };
 
 /* A publish to the exchange with ORIGIN_RETAIN has come: the queue that keeps it; NULL: this router doesn't,
- * or there is nothing to keep. */
+ * or there is nothing to keep. *forgot: what was there for its topic has been deleted. */
 struct queue *retain_queue(struct router *router, struct catalog_exchange *exchange,
-                           const struct command_publish *publish);
+                           const struct command_publish *publish, bool *forgot);
 /* The queue becomes the exchange's, when it is made or recovered. */
 void retain_become(struct queue *queue);
 /* The queue of this name has been bound with the filter: it is to get what all routers have for it. */

@@ -348,7 +348,8 @@ class Broker:
         self.log = open(os.path.join(self.directory, "log"), "w+b")
         port = tap.Tap() if tap.WANTED else None
         self.address = port.address if port else "127.0.0.1"
-        command = [program, "-D", os.path.join(self.directory, "data"), "--set", "listeners.amqp=%s:0" % self.address]
+        command = [program, "-D", os.path.join(self.directory, "data"), "--set", "listeners.amqp=%s:0" % self.address,
+                   "--set", "listeners.mqtt="]
         self.scheme = "amqps" if tls else "amqp"
         if tls:
             more = more + self._certify()

@@ -38,6 +38,7 @@ class Broker {
             return this;
         const settings = {
             'listeners.amqp': `${this.address}:${this.port}`,
+            'listeners.mqtt': '',
             'memory.budget': '256 MiB',
             'cores.router': '0,0',
             'cores.front': '0',

@@ -37,18 +37,9 @@ static void make_numbering(struct plan *plan, struct prng *prng)
     }
 }
 
-static bool remembers(const struct plan *plan)
-{
-    for (unsigned i = 0; i < plan->exchange_count; i++)
-        if (plan->exchanges[i].remembers)
-            return true;
-    return false;
-}
-
-/* Not with exchanges that remember: what has gone there has taken its number, whatever was bound since. */
 void producers_draw(struct plan *plan, struct prng *prng)
 {
-    bool some = prng_below(prng, 5) == 0 && !remembers(plan);
+    bool some = prng_below(prng, 5) == 0;
     plan->producers = 1 + (unsigned)prng_below(prng, CLIENTS_PRODUCERS);
     plan->numbered_ppm = !some ? 0 : prng_below(prng, 2) ? 900000 : 400000;
     bool lasting = prng_below(prng, 2);

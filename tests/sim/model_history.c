@@ -108,7 +108,8 @@ static bool is_among_last(const struct model *model, const struct known_message 
 static bool is_remembered(const struct model *model, const struct known_message *m,
                           const struct known_exchange *e)
 {
-    bool taken = m->accepted && !m->refused && same(&m->exchange, &e->name) && m->begun > e->remembers_since;
+    bool taken = m->accepted && !m->refused && !m->again && same(&m->exchange, &e->name) &&
+                 m->begun > e->remembers_since;
     bool lasts = m->begun > model->history_down || (e->durable && m->persistent && m->safe);
     bool first = !m->own || m->own->messages[0] == m; /* of its number, else it may have been taken before */
     return taken && lasts && first && is_stored(m) && !is_restless(m) && m->expiration < 0 &&

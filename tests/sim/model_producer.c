@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "model_history.h"
 #include "model_leave.h"
 #include "model_stream.h"
 
@@ -94,14 +95,20 @@ static bool is_old(const struct model *model, const struct known_message *m)
     return false;
 }
 
+/* No queue has it, and no exchange remembers it: its number is free. */
+static bool was_unwanted(const struct model *model, const struct known_message *m)
+{
+    bool nobodys = m->nowhere || (m->accepted && m->unroutable && !m->entry_count);
+    return nobodys && !((m->returned || !m->nowhere) && model_is_remembered(model, m));
+}
+
 bool model_may_be_again(const struct model *model, const struct known_message *m)
 {
     if (!m->own)
         return false;
     for (unsigned i = 0; i < m->own->count; i++) {
         const struct known_message *o = m->own->messages[i];
-        bool unwanted = o->accepted && o->unroutable && !o->entry_count;
-        if (o != m && !o->nowhere && !unwanted && !found_no_room(model, o) && !is_forgotten(model, o))
+        if (o != m && !was_unwanted(model, o) && !found_no_room(model, o) && !is_forgotten(model, o))
             return true;
     }
     return is_old(model, m);

@@ -159,7 +159,9 @@ static void shed(struct known_queue *q, const struct said_gap *gap)
         for (unsigned i = 0; i < q->shed_count; i++) {
             bool is_in = (uint64_t)n >= q->shed[i].from && (uint64_t)n <= q->shed[i].to;
             known |= is_in;
-            bool back = e && e->relapsed; /* a crash brought it back, and it has left once more */
+            /* It came back with a start, for its dead letter waited, or after a crash, and has left once
+             * more. */
+            bool back = q->settings.has_target || (e && e->relapsed);
             if (is_in && !back && q->shed[i].reason != gap->reason && gap->reason != MODEL_REASONS &&
                 q->shed[i].reason != MODEL_REASONS)
                 history_fail("number %lld of '%s' is shed for another reason than was said before",

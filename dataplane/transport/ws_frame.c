@@ -149,7 +149,7 @@ static bool take_close(struct ws_stream *s)
     struct utf8 utf8 = {0};
     struct span payload = span_of(s->reader->control, s->reader->control_len);
     uint16_t code = payload.len >= 2 ? get_be16(payload.at) : WS_CODE_NONE;
-    if (payload.len == 1 || (payload.len && !is_code(code)))
+    if (payload.len && !is_code(code))
         return fail(s, WS_CODE_PROTOCOL, "a close frame's code may not be so");
     if (payload.len && (!utf8_take(&utf8, span_of(payload.at + 2, payload.len - 2)) || !utf8_whole(&utf8)))
         return fail(s, WS_CODE_NO_TEXT, "a close frame's reason must be UTF-8");

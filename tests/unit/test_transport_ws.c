@@ -113,6 +113,23 @@ Test(transport_ws, a_send_is_one_frame_and_copies_nothing)
     site_free(s);
 }
 
+/* What the network only points to is released when it has arrived, and the owner hears of it. */
+Test(transport_ws, what_is_released_later_is_told)
+{
+    unsigned later = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct site *s = site_new(seed, 30000, NULL);
+        s->take_none = true;
+        site_shake(s, TAG_BINARY);
+        cr_assert_eq(site_send(s, "lent", 4), 4);
+        s->wants = s->t->ops->released(s->t, s->stream) == 4;
+        later += !s->wants;
+        UNTIL(s, 5000, s->t->ops->released(s->t, s->stream) == 4 && s->wants);
+        site_free(s);
+    }
+    cr_assert(later && later < SEEDS);
+}
+
 Test(transport_ws, texts_are_answered_by_texts)
 {
     struct site *s = site_new(2, 30000, NULL);
@@ -326,6 +343,7 @@ Test(transport_ws, closing_takes_leave)
         UNTIL(s, 5000, s->closed);
         cr_assert_eq(s->error, 0);
         cr_assert_eq(s->t->ops->released(s->t, s->stream), UINT64_MAX);
+        cr_assert(!client_take(s, &frame), "something stands behind the close frame");
         site_free(s);
     }
 }

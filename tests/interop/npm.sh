@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 skip() {
-    printf 'skipped: %s\n' "$2"
+    printf 'skipped: %s\n' "$1"
     exit 77
 }
 

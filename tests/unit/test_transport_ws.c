@@ -333,6 +333,7 @@ Test(transport_ws, closing_takes_leave)
         cr_assert_eq(pongs, 0);
         cr_assert_eq(frame.first, FIN | CLOSE);
         cr_assert_eq(close_code(&frame), stop ? 1001 : 1000);
+        client_frame(s, FIN | PING, "nor now", 7);
         for (unsigned i = 0; i < 100; i++)
             site_both(s, 5000);
         cr_assert(!s->closed);

@@ -15,7 +15,7 @@ sys.path[:0] = [os.path.join(HERE, "..", "..", "system"), HERE]
 
 import pika  # noqa: E402
 
-from broker import GANNETD, Broker, take, until  # noqa: E402
+from broker import GANNETD, Broker, until  # noqa: E402
 from pages import Browser  # noqa: E402
 from runner import main  # noqa: E402
 
@@ -115,32 +115,44 @@ def speaks(kind):
     return said.returncode == 0
 
 
+def needs(*kinds):
+    """A case for a broker that speaks them."""
+    def decorate(case):
+        def run(self):
+            for kind in kinds:
+                if kind not in self.kinds:
+                    self.skipTest("the broker has no listeners.web_%s" % kind)
+            case(self)
+        return run
+    return decorate
+
+
 class Tabs(unittest.TestCase):
-    """A STOMP tab, an MQTT tab, pika. secure: by wss."""
+    """A STOMP tab, an MQTT tab, pika: those that the broker speaks. secure: by wss."""
 
     secure = False
 
     @classmethod
     def setUpClass(cls):
-        names = ("web_stomps", "web_mqtts") if cls.secure else ("web_stomp", "web_mqtt")
-        missing = [name for name in ("web_stomp", "web_mqtt") if not speaks(name)]
-        if missing:
-            raise unittest.SkipTest("the broker has no listeners.%s" % missing[0])
+        cls.kinds = [kind for kind in ("stomp", "mqtt") if speaks("web_" + kind)]
+        if not cls.kinds:
+            raise unittest.SkipTest("the broker has neither listeners.web_stomp nor listeners.web_mqtt")
         cls.directory = tempfile.mkdtemp(prefix="gannet-browser-")
         cls.broker = Broker(fronts=2, routers=2, start=False)
         if cls.secure:
             cls.broker.settings.update(zip(("tls.certificate", "tls.key"), certificate(cls.directory)))
-        for name in names:
+        names = {kind: "web_" + kind + ("s" if cls.secure else "") for kind in cls.kinds}
+        for name in names.values():
             cls.broker.settings["listeners." + name] = cls.broker.address + ":0"
         cls.broker.start()
-        cls.browser = Browser(cls.broker.address, "stomp", "mqtt")
+        cls.browser = Browser(cls.broker.address, *cls.kinds)
         cls.url = {}
-        for name in names:
+        for kind, name in names.items():
             port = int(re.search(r"%s listens on \S*:(\d+)$" % name, cls.broker.log.text(), re.M).group(1))
-            cls.url[name[4:].rstrip("s")] = "%s://%s:%d/ws" % ("wss" if cls.secure else "ws", cls.broker.address, port)
+            cls.url[kind] = "%s://%s:%d/ws" % ("wss" if cls.secure else "ws", cls.broker.address, port)
             cls.broker.settings["listeners." + name] = "%s:%d" % (cls.broker.address, port)  # after a restart too
         cls.browser.__enter__()
-        cls.stomp, cls.mqtt = cls.browser["stomp"], cls.browser["mqtt"]
+        cls.stomp, cls.mqtt = (cls.browser.tabs.get(kind) for kind in ("stomp", "mqtt"))
 
     @classmethod
     def tearDownClass(cls):
@@ -149,20 +161,26 @@ class Tabs(unittest.TestCase):
         shutil.rmtree(cls.directory)
 
     def setUp(self):
-        if not self.broker.running():
-            self.broker.start()
-        opened = self.stomp.ask("open", url=self.url["stomp"])
-        self.assertEqual(opened, {"version": "1.2", "protocol": "v12.stomp"})
-        self.assertEqual(self.mqtt.ask("open", url=self.url["mqtt"]), {"reason": 0})
+        self.open()
         self.pika = self.broker.connect()
         self.channel = self.pika.channel()
 
     def tearDown(self):
-        for tab in (self.stomp, self.mqtt):
-            tab.ask("close")
-            tab.ask("forget")
+        self.close()
         if self.pika.is_open:
             self.pika.close()
+
+    def open(self, **words):
+        if self.stomp:
+            opened = self.stomp.ask("open", url=self.url["stomp"], **words)
+            self.assertEqual(opened, {"version": "1.2", "protocol": "v12.stomp"})
+        if self.mqtt:
+            self.assertEqual(self.mqtt.ask("open", url=self.url["mqtt"], **words), {"reason": 0})
+
+    def close(self):
+        for kind in self.kinds:
+            self.browser[kind].ask("close")
+            self.browser[kind].ask("forget")
 
     def bound(self, key):
         """A queue of pika's, bound to amq.topic."""
@@ -170,8 +188,41 @@ class Tabs(unittest.TestCase):
         self.channel.queue_bind(queue, "amq.topic", key)
         return queue
 
-    def bodies(self, queue, count):
-        return [body.decode() for body, _ in take(self.channel, queue, count)]
+    def subscribe(self, *words):
+        """All of them; words: of the topic."""
+        if self.stomp:
+            self.stomp.ask("subscribe", destination="/topic/" + ".".join(words))
+        if self.mqtt:
+            self.assertEqual(self.mqtt.ask("subscribe", topic="/".join(words).replace("*", "+"), qos=2), [2])
+        return self.bound(".".join(words))
+
+    def publish(self, who, *words, body):
+        if who == "stomp":
+            self.stomp.ask("publish", destination="/topic/" + ".".join(words), body=body)
+        elif who == "mqtt":
+            self.mqtt.ask("publish", topic="/".join(words), body=body)
+        else:
+            self.channel.basic_publish("amq.topic", ".".join(words), body.encode())
+
+    def take(self, queue, count):
+        """What has come to each of them, which must be the same: pairs of topic and body."""
+        seen = {"pika": [(got.routing_key, body.decode()) for got, body in self.taken(queue, count)]}
+        if self.mqtt:
+            seen["mqtt"] = [(got["topic"].replace("/", "."), got["body"]) for got in self.mqtt.ask("take", count=count)]
+        if self.stomp:
+            seen["stomp"] = [(got["headers"]["destination"].rsplit("/", 1)[1], got["body"])
+                             for got in self.stomp.ask("take", count=count)]
+        return seen
+
+    def taken(self, queue, count):
+        got = []
+        for method, _, body in self.channel.consume(queue, auto_ack=True, inactivity_timeout=PATIENCE_S):
+            self.assertIsNotNone(method, "%d of %d messages came to pika" % (len(got), count))
+            got.append((method, body))
+            if len(got) == count:
+                break
+        self.channel.cancel()
+        return got
 
     def message(self, queue):
         """The next one: (body, properties)."""
@@ -180,28 +231,42 @@ class Tabs(unittest.TestCase):
             return (body, properties) if method else None
         return until(got, "a message in " + queue)
 
-    def stomp_bodies(self, count):
-        return [message["body"] for message in self.stomp.ask("take", count=count)]
-
-    def mqtt_messages(self, count):
-        return [(message["topic"], message["body"]) for message in self.mqtt.ask("take", count=count)]
-
     def test_each_to_all(self):
-        queue = self.bound("news.#")
-        self.stomp.ask("subscribe", destination="/topic/news.#")
-        self.assertEqual(self.mqtt.ask("subscribe", topic="news/#"), [1])
-        self.stomp.ask("publish", destination="/topic/news.stomp", body=TEXT + "s")
-        self.mqtt.ask("publish", topic="news/mqtt", body=TEXT + "m")
-        self.channel.basic_publish("amq.topic", "news.pika", (TEXT + "p").encode())
-        all_bodies = sorted(TEXT + who for who in "smp")
-        self.assertEqual(sorted(self.bodies(queue, 3)), all_bodies)
-        self.assertEqual(sorted(self.stomp_bodies(3)), all_bodies)
-        self.assertEqual(sorted(self.mqtt_messages(3)), sorted((("news/stomp", TEXT + "s"), ("news/mqtt", TEXT + "m"),
-                                                                ("news/pika", TEXT + "p"))))
+        queue = self.subscribe("news", "#")
+        expected = []
+        for who in ("pika", *self.kinds):
+            self.publish(who, "news", who, body=TEXT + who)
+            expected.append(("news." + who, TEXT + who))
+        for who, got in self.take(queue, len(expected)).items():
+            self.assertEqual(sorted(got), sorted(expected), who)
 
+    def test_sizes(self):
+        """Large ones span frames, records and parts."""
+        queue = self.subscribe("size", "*")
+        for size in (0, 1, 100, 16384, 65535, 65536, 1 << 20):
+            for who in ("pika", *self.kinds):
+                if who == "mqtt" and size == 0:
+                    continue
+                body = (TEXT * (size // len(TEXT) + 1))[:size]
+                self.publish(who, "size", who, body=body)
+                for whom, got in self.take(queue, 1).items():
+                    self.assertEqual(got, [("size." + who, body)], "%s to %s" % (who, whom))
+
+    def test_many_in_order(self):
+        count = 2000
+        expected = [("many.x", str(number)) for number in range(count)]
+        ways = [(self.stomp, {"destination": "/topic/many.x"})] if self.stomp else []
+        ways += [(self.mqtt, {"topic": "many/x", "qos": qos}) for qos in (0, 1, 2)] if self.mqtt else []
+        queue = self.subscribe("many", "x")
+        for sender, words in ways:
+            sender.ask("publishMany", count=count, **words)
+            for who, got in self.take(queue, count).items():
+                self.assertEqual(got, expected, "%s to %s" % (words, who))
+
+    @needs("stomp")
     def test_a_queue_between_stomp_and_pika(self):
         self.channel.queue_declare("work", auto_delete=True)
-        self.stomp.ask("publish", destination="/queue/work", body="from stomp", headers={"persistent": "true", "own": "a:b\nc"})
+        self.stomp.ask("publish", destination="/amq/queue/work", body="from stomp", headers={"persistent": "true", "own": "a:b\nc"})
         body, properties = self.message("work")
         self.assertEqual((body, properties.delivery_mode, properties.headers["own"]), (b"from stomp", 2, "a:b\nc"))
         self.stomp.ask("subscribe", destination="/amq/queue/work")
@@ -209,35 +274,7 @@ class Tabs(unittest.TestCase):
         got, = self.stomp.ask("take", count=1)
         self.assertEqual((got["body"], got["headers"]["own"], got["headers"]["content-type"]), ("from pika", "x", "text/plain"))
 
-    def test_sizes(self):
-        """Large ones span frames, records and parts; the pages check that each comes as it was sent."""
-        queue = self.bound("size.*")
-        self.stomp.ask("subscribe", destination="/topic/size.*")
-        self.mqtt.ask("subscribe", topic="size/+")
-        for size in (0, 1, 100, 16384, 65535, 65536, 1 << 20):
-            body = (TEXT * (size // len(TEXT) + 1))[:size]
-            self.stomp.ask("publish", destination="/topic/size.s", body=body)
-            self.mqtt.ask("publish", topic="size/m", body=body)
-            self.channel.basic_publish("amq.topic", "size.p", body.encode())
-            self.assertEqual(self.bodies(queue, 3), [body] * 3)
-            self.assertEqual(self.stomp_bodies(3), [body] * 3)
-            self.assertEqual([got for _, got in self.mqtt_messages(3)], [body] * 3)
-
-    def test_many_in_order(self):
-        count = 2000
-        expected = [str(number) for number in range(count)]
-        for sender, words in ((self.stomp, {"destination": "/topic/many.x"}), (self.mqtt, {"topic": "many/x", "qos": 1}),
-                              (self.mqtt, {"topic": "many/x", "qos": 2})):
-            queue = self.bound("many.x")
-            self.stomp.ask("subscribe", destination="/topic/many.x", headers={"id": "many"})
-            self.mqtt.ask("subscribe", topic="many/x", qos=2)
-            sender.ask("publishMany", count=count, **words)
-            self.assertEqual(self.bodies(queue, count), expected)
-            self.assertEqual(self.stomp_bodies(count), expected)
-            self.assertEqual([body for _, body in self.mqtt_messages(count)], expected)
-            self.tearDown()
-            self.setUp()
-
+    @needs("mqtt")
     def test_user_properties_are_headers(self):
         queue = self.bound("p.q")
         self.mqtt.ask("subscribe", topic="p/q")
@@ -246,42 +283,45 @@ class Tabs(unittest.TestCase):
         self.assertEqual(properties.headers["own"], "1")
         self.assertEqual(self.mqtt.ask("take", count=1)[0]["user"], {"own": "1"})
 
+    @needs("mqtt")
     def test_retained(self):
-        self.channel.basic_publish("amq.topic", "kept.x", b"not kept")
         self.mqtt.ask("publish", topic="kept/x", body="kept", retain=True)
         self.mqtt.ask("subscribe", topic="kept/#")
         got, = self.mqtt.ask("take", count=1)
         self.assertEqual((got["body"], got["retain"]), ("kept", True))
         self.mqtt.ask("publish", topic="kept/x", body="", retain=True)
 
-    def test_both_come_back_after_a_restart(self):
-        for tab in (self.stomp, self.mqtt):
-            tab.ask("close")
-            tab.ask("forget")
-        self.stomp.ask("open", url=self.url["stomp"], reconnectMs=100)
-        self.mqtt.ask("open", url=self.url["mqtt"], reconnectMs=100, version=4)
+    def test_all_come_back_after_a_restart(self):
+        self.close()
+        self.open(reconnectMs=100)
         self.broker.restart()
-        closed, = self.stomp.ask("happened", count=1)
-        self.assertIn(closed["closed"], (1000, 1001))
+        if self.stomp:
+            self.assertIn(self.stomp.ask("happened", count=1)[0]["closed"], (1000, 1001))
         deadline = time.monotonic() + PATIENCE_S
-        for tab in (self.stomp, self.mqtt):
-            while not tab.ask("happened", count=1)[0].get("connected"):
+        for kind in self.kinds:
+            while not self.browser[kind].ask("happened", count=1)[0].get("connected"):
                 self.assertLess(time.monotonic(), deadline)
-        self.mqtt.ask("subscribe", topic="back/x")
-        self.stomp.ask("publish", destination="/topic/back.x", body="back")
-        self.assertEqual(self.mqtt_messages(1), [("back/x", "back")])
+        self.pika = self.broker.connect()
+        self.channel = self.pika.channel()
+        self.close()  # its subscriptions are gone with the old connection
+        self.open()
+        queue = self.subscribe("back", "x")
+        self.publish(self.kinds[0], "back", "x", body="back")
+        for who, got in self.take(queue, 1).items():
+            self.assertEqual(got, [("back.x", "back")], who)
 
     def test_idle_tabs_stay(self):
-        """Longer than both heart-beats."""
+        """Longer than all heart-beats and keep-alives."""
+        queue = self.subscribe("idle", "x")
         time.sleep(12)
-        self.mqtt.ask("subscribe", topic="idle/x")
-        self.stomp.ask("publish", destination="/topic/idle.x", body="still here")
-        self.assertEqual(self.mqtt_messages(1), [("idle/x", "still here")])
+        self.publish(self.kinds[0], "idle", "x", body="still here")
+        for who, got in self.take(queue, 1).items():
+            self.assertEqual(got, [("idle.x", "still here")], who)
 
     def test_pages_of_others(self):
-        with Browser("127.0.0.1", "stomp-2", "raw") as other:
-            for name in ("stomp", "mqtt"):
-                opened = other["raw"].ask("open", url=self.url[name], protocols=["v12.stomp", "mqtt"])
+        with Browser("127.0.0.1", "raw") as other:
+            for kind in self.kinds:
+                opened = other["raw"].ask("open", url=self.url[kind], protocols=["v12.stomp", "mqtt"])
                 self.assertFalse(opened["open"])
         self.assertTrue(self.broker.log.wait(r"no WebSocket \(403\)"))
 

@@ -15,7 +15,7 @@ sys.path[:0] = [os.path.join(HERE, "..", "..", "system"), HERE]
 
 import pika  # noqa: E402
 
-from broker import GANNETD, Broker, until  # noqa: E402
+from broker import Broker, speaks, until  # noqa: E402
 from pages import Browser  # noqa: E402
 from runner import main  # noqa: E402
 
@@ -106,13 +106,6 @@ class Raw(unittest.TestCase):
         self.echo.stdin.close()
         closed, = self.tab.ask("happened", count=1)
         self.assertEqual((closed["closed"], closed["clean"]), (1001, True))
-
-
-def speaks(kind):
-    """Whether this broker has such a listener."""
-    said = subprocess.run([GANNETD, "--set", "listeners.%s=127.0.0.1:0" % kind, "--check-config"], capture_output=True, text=True,
-                          timeout=PATIENCE_S, check=False)
-    return said.returncode == 0
 
 
 def needs(*kinds):
@@ -294,6 +287,7 @@ class Tabs(unittest.TestCase):
     def test_all_come_back_after_a_restart(self):
         self.close()
         self.open(reconnectMs=100)
+        self.pika.close()  # it would not see the broker's farewell
         self.broker.restart()
         if self.stomp:
             self.assertIn(self.stomp.ask("happened", count=1)[0]["closed"], (1000, 1001))

@@ -213,18 +213,27 @@ static void decide(const struct http_head *head, const struct ws_speech *speech,
         welcome(answer, key->value, protocol);
 }
 
-/* Whether it is already plain that this will be no request. */
+/* Whether there are bytes in what has come of the first line that none has. */
+static bool is_line(struct span bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++)
+        if (bytes.at[i] < ' ' || bytes.at[i] > '~')
+            return i == bytes.len - 1 && bytes.at[i] == '\r';
+    return true;
+}
+
+/* Whether this may be a request, as far as it has come. */
 static bool check_beginning(struct span bytes, struct ws_answer *answer)
 {
     struct http_head head;
     const uint8_t *end = memchr(bytes.at, '\n', bytes.len);
-    size_t n = end ? (size_t)(end - bytes.at) : 0;
-    if (bytes.at[0] < 'A' || bytes.at[0] > 'Z' ||
-        (end && (n == 0 || end[-1] != '\r' || !http_head_request(&head, span_of(bytes.at, n - 1)))))
+    struct span line = span_of(bytes.at, end ? (size_t)(end - bytes.at) : bytes.len);
+    bool well = line.len && line.at[0] >= 'A' && line.at[0] <= 'Z' && is_line(line);
+    if (well && end)
+        well = end[-1] == '\r' && http_head_request(&head, span_of(line.at, line.len - 1));
+    if (!well)
         ws_refuse(answer, 400, "WebSocket is spoken here, and this is no request of HTTP.");
-    else
-        return !end || check_request(&head, answer);
-    return false;
+    return well && (!end || check_request(&head, answer));
 }
 
 size_t ws_handshake(struct span bytes, size_t *seen, const struct ws_speech *speech,

@@ -216,13 +216,20 @@ static void end(struct ws_stream *s)
     t->base.up.closed(t->base.up.owner, user, error);
 }
 
-/* The peer's leave is waited for; what else comes is of no use. */
+/* The peer's leave is waited for; what else comes is of no use. It answers ours, so all that was sent has
+ * come through: the owner need not wait until the stream below is closed too. */
 static void throw_away(struct ws_stream *s)
 {
+    struct ws *t = s->ws;
     while (ws_frame_read(s))
         s->reader->payload = span_of(NULL, 0);
-    if (s->ended)
-        s->in = span_of(NULL, 0);
+    if (!s->ended)
+        return;
+    s->in = span_of(NULL, 0);
+    if (s->told || s->error)
+        return;
+    s->told = true;
+    t->base.up.closed(t->base.up.owner, s->user, 0);
 }
 
 void ws_pump(struct ws_stream *s)

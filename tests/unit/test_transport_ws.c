@@ -339,11 +339,10 @@ Test(transport_ws, closing_takes_leave)
         cr_assert(!s->closed);
         cr_assert_eq(sim_state(s->network, s->client_id), SIM_OPEN, "the peer's leave was not waited for");
         client_frame(s, FIN | CLOSE, "\x03\xe8", 2);
-        UNTIL(s, 5000, sim_state(s->network, s->client_id) == SIM_ENDED);
-        sim_close(s->network, s->client_id);
-        UNTIL(s, 5000, s->closed);
+        UNTIL(s, 5000, s->closed && sim_state(s->network, s->client_id) == SIM_ENDED);
         cr_assert_eq(s->error, 0);
-        cr_assert_eq(s->t->ops->released(s->t, s->stream), UINT64_MAX);
+        sim_close(s->network, s->client_id);
+        UNTIL(s, 5000, s->t->ops->released(s->t, s->stream) == UINT64_MAX);
         cr_assert(!client_take(s, &frame), "something stands behind the close frame");
         site_free(s);
     }

@@ -1,9 +1,11 @@
-/* What a stream over WebSocket has lent to a transport that looks at it for as long as it likes, even when
- * the stream is gone: a network card that still reads from memory. */
+/* WebSocket over a transport that is played here: one that looks at what it was lent for as long as it likes,
+ * even when the stream is gone, as a network card does that still reads from memory; and one that has much at
+ * once. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "transport/rx.h"
 #include "transport/transport_ws.h"
 
 /* Takes what it is given, and lets go of it when told to. */
@@ -85,6 +87,8 @@ struct owner {
     void *stream; /* the wrapper's name for it */
     uint64_t id;
     unsigned writable, closed;
+    size_t taken;
+    bool pauses;
 };
 
 static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer, const char *local)
@@ -97,7 +101,11 @@ static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer
 
 static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch)
 {
-    (void)owner, (void)user, (void)epoch;
+    struct owner *o = owner;
+    (void)user, (void)epoch;
+    o->taken += bytes.len;
+    if (o->pauses)
+        o->t->ops->pause(o->t, o->id);
     return bytes.len;
 }
 
@@ -125,7 +133,7 @@ static void open_stream(struct owner *o)
     const struct transport_ws_options options = {.agent = "front 0",
                                                  .speech = speech,
                                                  .speeches = 1,
-                                                 .message_max = 1000,
+                                                 .message_max = 16 * MIB,
                                                  .handshakes_max = 1,
                                                  .handshake_ms = 1000};
     *o = (struct owner){.below = calloc(1, sizeof *o->below)};
@@ -145,7 +153,7 @@ static void open_stream(struct owner *o)
 }
 
 /* The happy case: what is taken is the owner's memory itself, and released piece by piece. */
-Test(transport_ws_lent, the_payload_is_never_copied)
+Test(transport_ws_below, the_payload_is_never_copied)
 {
     struct owner o;
     char bytes[] = "some and more";
@@ -214,9 +222,37 @@ static void by_the_peer(struct owner *o)
     cr_assert_eq(o->closed, 1);
 }
 
-Test(transport_ws_lent, what_is_lent_outlives_its_stream)
+Test(transport_ws_below, what_is_lent_outlives_its_stream)
 {
     outlives(by_abort);
     outlives(by_loss);
     outlives(by_the_peer);
+}
+
+/* The owner pauses and then closes, when the peer's close frame has already been taken from the transport
+ * below: nothing comes from there any more. */
+Test(transport_ws_below, a_farewell_behind_what_is_paused_is_found_at_the_close)
+{
+    enum { MORE = 100, LEN = RX_READ_MAX + MORE };
+    struct owner o;
+    uint8_t *bytes = calloc(1, 14 + LEN + 6);
+    open_stream(&o);
+    const struct transport_user *up = &o.below->base.up;
+    put_be64(put_u8(put_u8(bytes, 0x82), 0xff), LEN);
+    memcpy(bytes + 14 + LEN, "\x88\x80\0\0\0\0", 6);
+    o.pauses = true;
+    cr_assert_eq(up->data(up->owner, o.stream, span_of(bytes, 14 + LEN + 6), 2), 14 + LEN + 6);
+    cr_assert_eq(o.taken, RX_READ_MAX);
+    o.t->ops->poll(o.t, 2000000);
+    cr_assert(!o.closed && !o.below->closed);
+    o.below->released = UINT64_MAX;
+    o.t->ops->close(o.t, o.id);
+    o.t->ops->poll(o.t, 3000000);
+    cr_assert_eq(o.closed, 1);
+    cr_assert(o.below->closed);
+    cr_assert_eq(o.taken, RX_READ_MAX);
+    up->closed(up->owner, o.stream, 0);
+    cr_assert_eq(o.closed, 1);
+    o.t->ops->free(o.t);
+    free(bytes);
 }

@@ -11,10 +11,11 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, "..", "..", "system"), HERE]
+sys.path[:0] = [os.path.join(HERE, "..", "..", "system"), os.path.join(HERE, ".."), HERE]
 
 import pika  # noqa: E402
 
+import peer  # noqa: E402
 from broker import Broker, speaks, until  # noqa: E402
 from pages import Browser  # noqa: E402
 from runner import main  # noqa: E402
@@ -120,6 +121,9 @@ def needs(*kinds):
     return decorate
 
 
+ours = unittest.skipUnless(peer.ON_GANNET, "of the broker's own, or of MQTT 5.0, which RabbitMQ 3.10 does not speak")
+
+
 class Tabs(unittest.TestCase):
     """A STOMP tab, an MQTT tab, pika: those that the broker speaks. secure: by wss."""
 
@@ -127,9 +131,20 @@ class Tabs(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.kinds = [kind for kind in ("stomp", "mqtt") if speaks("web_" + kind)]
+        cls.kinds = [kind for kind in ("stomp", "mqtt") if not peer.ON_GANNET or speaks("web_" + kind)]
         if not cls.kinds:
             raise unittest.SkipTest("the broker has neither listeners.web_stomp nor listeners.web_mqtt")
+        if not peer.ON_GANNET:
+            cls.broker = peer.Running()
+            cls.url = {kind: "ws://%s:%s/ws" % (cls.broker.address, os.environ["PEER_WEB_%s_PORT" % kind.upper()]) for kind in cls.kinds}
+        else:
+            cls.start()
+        cls.browser = Browser(cls.broker.address, *cls.kinds)
+        cls.browser.__enter__()
+        cls.stomp, cls.mqtt = (cls.browser.tabs.get(kind) for kind in ("stomp", "mqtt"))
+
+    @classmethod
+    def start(cls):
         cls.directory = tempfile.mkdtemp(prefix="gannet-browser-")
         cls.broker = Broker(fronts=2, routers=2, start=False)
         if cls.secure:
@@ -138,24 +153,22 @@ class Tabs(unittest.TestCase):
         for name in names.values():
             cls.broker.settings["listeners." + name] = cls.broker.address + ":0"
         cls.broker.start()
-        cls.browser = Browser(cls.broker.address, *cls.kinds)
         cls.url = {}
         for kind, name in names.items():
             port = int(re.search(r"%s listens on \S*:(\d+)$" % name, cls.broker.log.text(), re.M).group(1))
             cls.url[kind] = "%s://%s:%d/ws" % ("wss" if cls.secure else "ws", cls.broker.address, port)
             cls.broker.settings["listeners." + name] = "%s:%d" % (cls.broker.address, port)  # after a restart too
-        cls.browser.__enter__()
-        cls.stomp, cls.mqtt = (cls.browser.tabs.get(kind) for kind in ("stomp", "mqtt"))
 
     @classmethod
     def tearDownClass(cls):
         cls.browser.__exit__()
         cls.broker.__exit__(None, None, None)
-        shutil.rmtree(cls.directory)
+        if peer.ON_GANNET:
+            shutil.rmtree(cls.directory)
 
     def setUp(self):
         self.open()
-        self.pika = self.broker.connect()
+        self.pika = pika.BlockingConnection(peer.parameters(self.broker))
         self.channel = self.pika.channel()
 
     def tearDown(self):
@@ -168,7 +181,8 @@ class Tabs(unittest.TestCase):
             opened = self.stomp.ask("open", url=self.url["stomp"], **words)
             self.assertEqual(opened, {"version": "1.2", "protocol": "v12.stomp"})
         if self.mqtt:
-            self.assertEqual(self.mqtt.ask("open", url=self.url["mqtt"], **words), {"reason": 0})
+            opened = self.mqtt.ask("open", url=self.url["mqtt"], version=5 if peer.ON_GANNET else 4, **words)
+            self.assertEqual(opened, {"reason": 0})
 
     def close(self):
         for kind in self.kinds:
@@ -186,7 +200,8 @@ class Tabs(unittest.TestCase):
         if self.stomp:
             self.stomp.ask("subscribe", destination="/topic/" + ".".join(words))
         if self.mqtt:
-            self.assertEqual(self.mqtt.ask("subscribe", topic="/".join(words).replace("*", "+"), qos=2), [2])
+            granted = self.mqtt.ask("subscribe", topic="/".join(words).replace("*", "+"), qos=2)
+            self.assertEqual(granted, [2 if peer.ON_GANNET else 1])
         return self.bound(".".join(words))
 
     def publish(self, who, *words, body):
@@ -245,6 +260,7 @@ class Tabs(unittest.TestCase):
                 for whom, got in self.take(queue, 1).items():
                     self.assertEqual(got, [("size." + who, body)], "%s to %s" % (who, whom))
 
+    @unittest.skipUnless(peer.ON_GANNET, "RabbitMQ 3.10 drops the STOMP tab's stream in the middle of it (1006)")
     def test_many_in_order(self):
         count = 2000
         expected = [("many.x", str(number)) for number in range(count)]
@@ -267,6 +283,7 @@ class Tabs(unittest.TestCase):
         got, = self.stomp.ask("take", count=1)
         self.assertEqual((got["body"], got["headers"]["own"], got["headers"]["content-type"]), ("from pika", "x", "text/plain"))
 
+    @ours
     @needs("mqtt")
     def test_user_properties_are_headers(self):
         queue = self.bound("p.q")
@@ -279,11 +296,12 @@ class Tabs(unittest.TestCase):
     @needs("mqtt")
     def test_retained(self):
         self.mqtt.ask("publish", topic="kept/x", body="kept", retain=True)
-        self.mqtt.ask("subscribe", topic="kept/#")
+        self.mqtt.ask("subscribe", topic="kept/x")
         got, = self.mqtt.ask("take", count=1)
         self.assertEqual((got["body"], got["retain"]), ("kept", True))
         self.mqtt.ask("publish", topic="kept/x", body="", retain=True)
 
+    @ours
     def test_all_come_back_after_a_restart(self):
         self.close()
         self.open(reconnectMs=100)
@@ -295,7 +313,7 @@ class Tabs(unittest.TestCase):
         for kind in self.kinds:
             while not self.browser[kind].ask("happened", count=1)[0].get("connected"):
                 self.assertLess(time.monotonic(), deadline)
-        self.pika = self.broker.connect()
+        self.pika = pika.BlockingConnection(peer.parameters(self.broker))
         self.channel = self.pika.channel()
         self.close()  # its subscriptions are gone with the old connection
         self.open()
@@ -312,6 +330,7 @@ class Tabs(unittest.TestCase):
         for who, got in self.take(queue, 1).items():
             self.assertEqual(got, [("idle.x", "still here")], who)
 
+    @ours
     def test_pages_of_others(self):
         with Browser("127.0.0.1", "raw") as other:
             for kind in self.kinds:
@@ -320,6 +339,7 @@ class Tabs(unittest.TestCase):
         self.assertTrue(self.broker.log.wait(r"no WebSocket \(403\)"))
 
 
+@ours
 class SecureTabs(Tabs):
     secure = True
 

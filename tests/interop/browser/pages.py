@@ -16,7 +16,7 @@ POLL_S = 10  # a tab's question is answered after so long at the latest
 CHROMIUM = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-sync",
             "--disable-background-networking", "--disable-component-update", "--disable-default-apps", "--disable-extensions",
             "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
-            "--ignore-certificate-errors", "--disable-features=Translate,OptimizationHints,MediaRouter"]
+            "--ignore-certificate-errors", "--disable-popup-blocking", "--disable-features=Translate,OptimizationHints,MediaRouter"]
 TYPES = {".html": "text/html", ".js": "text/javascript"}
 
 
@@ -95,7 +95,7 @@ class Browser:
         self.tabs = {name: Tab(name) for name in names}
         self.server = Server((address, 0), Handler)
         self.server.tabs = self.tabs
-        self.url = "http://%s:%d/tab.html" % (address, self.server.server_port)
+        self.url = "http://%s:%d/tabs.html#%s" % (address, self.server.server_port, ",".join(names))
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.profile = None
         self.process = None
@@ -108,8 +108,7 @@ class Browser:
         self.profile = tempfile.mkdtemp(prefix="gannet-chromium-")
         # setpriv: should this test be killed, the browser goes with it.
         self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", *CHROMIUM, "--user-data-dir=" + self.profile,
-             *("%s#%s" % (self.url, name) for name in self.tabs)],
+            ["setpriv", "--pdeathsig", "KILL", *CHROMIUM, "--user-data-dir=" + self.profile, self.url],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
             env=dict(os.environ, DBUS_SESSION_BUS_ADDRESS="disabled:"))
         return self

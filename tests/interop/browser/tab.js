@@ -5,33 +5,30 @@
 'use strict';
 
 const NAME = location.hash.slice(1);
+const PATIENCE_MS = 40000;
 const inbox = [];  /* what has come and was not taken */
 const events = []; /* what happened to the connection */
 let waiting = null;
 
 function came(message) {
     inbox.push(message);
-    if (waiting)
-        waiting();
+    waiting?.();
 }
 
 /* So many of a list, in order, when they are there. */
 async function taken(list, count) {
+    const patience = setTimeout(() => waiting?.(true), PATIENCE_MS);
     while (list.length < count)
-        await new Promise((resolve) => { waiting = resolve; });
+        if (await new Promise((resolve) => { waiting = resolve; }))
+            throw new Error(`only ${list.length} of ${count} have come; what happened: ${JSON.stringify(events)}`);
+    clearTimeout(patience);
     return list.splice(0, count);
 }
 
 function happened(event) {
     events.push(event);
-    if (waiting)
-        waiting();
+    waiting?.();
 }
-
-const once = (object, good, bad) => new Promise((resolve, reject) => {
-    object[good] = resolve;
-    object[bad] = (error) => reject(new Error(`${bad}: ${error?.reason ?? error?.message ?? error?.headers?.message ?? error}`));
-});
 
 const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 
@@ -69,10 +66,14 @@ const stomp = {
             heartbeatIncoming: 5000,
             heartbeatOutgoing: 5000,
         });
-        client.onWebSocketClose = ({code, wasClean}) => happened({closed: code, clean: wasClean});
-        const connected = once(client, 'onConnect', 'onStompError');
+        const connected = new Promise((resolve, reject) => {
+            client.onConnect = resolve;
+            client.onStompError = (frame) => reject(new Error(frame.headers.message));
+            client.onWebSocketClose = ({code}) => reject(new Error(`closed with ${code}`));
+        });
         client.activate();
         const {headers} = await connected;
+        client.onWebSocketClose = ({code, wasClean}) => happened({closed: code, clean: wasClean});
         client.onConnect = () => happened({connected: true});
         client.onStompError = (frame) => happened({error: frame.headers.message});
         return {version: headers.version, protocol: client.webSocket.protocol};

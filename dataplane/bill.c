@@ -14,6 +14,9 @@ enum { TEXT_BYTES = 32 };
 /* A stream's output, and about what OpenSSL takes for it in the middle of a record. */
 #define TLS_CONNECTION_BYTES (OUTPUT_HIGH_BYTES / 4 + 64 * KIB)
 
+/* A reader of frames, which is libwslay's for the most part, and the table of a stream's output. */
+#define WEB_CONNECTION_BYTES (8 * KIB)
+
 /* "2.5 GiB" */
 static const char *text(uint64_t bytes, char out[TEXT_BYTES])
 {
@@ -51,6 +54,8 @@ void bill_print(const struct config *config, const struct placement *placement, 
     sum += line("output waiting for connections", config->connections_max, OUTPUT_HIGH_BYTES);
     if (listener_wants(config, LAYER_TLS))
         sum += line("TLS: keys, and output that is encrypted", config->connections_max, TLS_CONNECTION_BYTES);
+    if (listener_wants(config, LAYER_WEB))
+        sum += line("WebSocket: frames begun, not complete", config->connections_max, WEB_CONNECTION_BYTES);
     log_line(LOG_INFO, "memory", "%-44s %9s if every connection does its worst at once", "total",
              text(sum, total));
 }

@@ -22,6 +22,7 @@
 #include "tcp/dpdk_telemetry.h"
 #include "telemetry.h"
 #include "tls.h"
+#include "web.h"
 
 enum {
     DESCRIPTORS_OF_OWN = 256, /* journals, rings, listeners, the control socket */
@@ -68,7 +69,8 @@ static bool open_data(struct gannetd *g, char *error, size_t error_size)
         if (!g->storage[i])
             return false;
     }
-    return tls_contexts_make(config, g->tls_context, g->placement.fronts, error, error_size);
+    return web_check(config, error, error_size) &&
+           tls_contexts_make(config, g->tls_context, g->placement.fronts, error, error_size);
 }
 
 /* Before recovery too: it is more likely to fail. */

@@ -5,16 +5,19 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "codec/codecs.h"
 #include "gannetd.h"
 #include "listener_kinds.h"
 #include "transport/socket.h"
 #include "transport/transport_tcp.h"
 #include "transport/transport_tls.h"
 #include "transport/transport_uring.h"
+#include "transport/transport_ws.h"
+#include "web.h"
 
 enum {
     ADDRESS_MS = 2000,     /* a broker just killed lets go of its address within */
-    HANDSHAKES_MAX = 1024, /* of TLS, under way at once on a front */
+    HANDSHAKES_MAX = 1024, /* of TLS, and of WebSocket, under way at once on a front */
 };
 
 /* ---- are they free? ----------------------------------------------------------------------------------- */
@@ -87,6 +90,32 @@ static struct transport *new_tls(const struct gannetd *g, unsigned front, enum n
     return tls;
 }
 
+static struct transport *new_stream(const struct gannetd *g, unsigned front, enum net_transport kind,
+                                    unsigned layers, struct transport_user up, char *error, size_t error_size)
+{
+    return layers & LAYER_TLS ? new_tls(g, front, kind, up, error, error_size)
+                              : new_plain(g, front, kind, up, error, error_size);
+}
+
+/* WebSocket has a transport of its own below it, plain or TLS. */
+static struct transport *new_web(const struct gannetd *g, unsigned front, enum net_transport kind,
+                                 unsigned layers, struct transport_user up, char *error, size_t error_size)
+{
+    const struct transport_ws_options options = {.agent = agent_of(front),
+                                                 .speech = web_speeches(),
+                                                 .speeches = CODECS,
+                                                 .origins = web_origins(g->config),
+                                                 .message_max = web_message_max(g->config),
+                                                 .handshakes_max = HANDSHAKES_MAX,
+                                                 .handshake_ms = (uint32_t)g->config->handshake_timeout};
+    struct transport *ws = transport_ws_new(&options, up);
+    struct transport *below = new_stream(g, front, kind, layers, transport_ws_user(ws), error, error_size);
+    if (!below)
+        return NULL; /* the process ends */
+    transport_ws_wrap(ws, below);
+    return ws;
+}
+
 static bool attach(struct gannetd *g, unsigned i, enum net_transport kind, unsigned layers, char *error,
                    size_t error_size)
 {
@@ -94,8 +123,8 @@ static bool attach(struct gannetd *g, unsigned i, enum net_transport kind, unsig
     if (!network_wants(g->config, kind, layers))
         return true;
     struct transport_user up = front_transport_user(front);
-    struct transport *transport = layers & LAYER_TLS ? new_tls(g, i, kind, up, error, error_size)
-                                                     : new_plain(g, i, kind, up, error, error_size);
+    struct transport *transport = layers & LAYER_WEB ? new_web(g, i, kind, layers, up, error, error_size)
+                                                     : new_stream(g, i, kind, layers, up, error, error_size);
     if (!transport)
         return false;
     front_attach(front, transport);

@@ -322,6 +322,12 @@ class Broker:
         return int(found.group(1)) * 1024
 
 
+def speaks(kind):
+    """Whether this gannetd has listeners of this kind."""
+    return subprocess.run([GANNETD, "--set", "listeners.%s=127.0.0.1:0" % kind, "--check-config"], capture_output=True,
+                          timeout=PATIENCE_S, check=False).returncode == 0
+
+
 # ---- messages ----
 
 PERSISTENT = pika.BasicProperties(delivery_mode=2)

@@ -83,11 +83,13 @@ SYSTEM = [
     ("openssl/*", [
         ("dataplane/transport/tls_context.c", "certificates, versions, ciphers"),
         ("dataplane/transport/tls_stream.c", "TLS itself, on buffers: OpenSSL does no I/O here"),
+        ("dataplane/transport/ws_handshake.c", "SHA-1 and base 64 of WebSocket's handshake, which are nobody's to write again"),
         ("tests/unit/tls_client.*", "the other end of TLS, and its certificates"),
         ("tests/unit/test_transport_tls*.c", "asks that end what came of it"),
         ("tests/fuzz/fuzz_tls.c", "makes that end do what no client does"),
         ("router/access.c", "compares passwords in constant time"),
     ]),
+    ("wslay/*", [("dataplane/transport/ws_frame.c", "WebSocket's frames as they come")]),
     ("pcre2.h", [("router/policy.c", "the patterns of policies")]),
     ("systemd/*", [("dataplane/gannetd.c", "tells systemd when it is ready")]),
     ("jansson.h", [("mgmt/*", "the management plane speaks JSON"), ("bench/*", "--json")]),

@@ -10,6 +10,9 @@ const struct listener_kind listener_kinds[LISTENER_KINDS] = {
     {"listeners.amqps", "amqps", CODEC_AMQP, LAYER_TLS, offsetof(struct config, listeners_amqps)},
     {"listeners.mqtt", "mqtt", CODEC_MQTT, 0, offsetof(struct config, listeners_mqtt)},
     {"listeners.mqtts", "mqtts", CODEC_MQTT, LAYER_TLS, offsetof(struct config, listeners_mqtts)},
+    {"listeners.web_mqtt", "web_mqtt", CODEC_MQTT, LAYER_WEB, offsetof(struct config, listeners_web_mqtt)},
+    {"listeners.web_mqtts", "web_mqtts", CODEC_MQTT, LAYER_WEB | LAYER_TLS,
+     offsetof(struct config, listeners_web_mqtts)},
 };
 
 bool listener_wants(const struct config *config, unsigned layers)

@@ -158,7 +158,7 @@ class Broker:
         self.env = dict(os.environ, **(env or {}))
         self.settings = {"listeners.amqp": self.address + ":0", "listeners.mqtt": "", "memory.budget": "256 MiB",
                          "cores.router": cores(routers), "cores.front": cores(fronts),
-                         "loopback_users": ""}
+                         "loopback_users": "", "listeners.mqtt": "", "listeners.web_mqtt": ""}
         self.settings.update(self.tap.settings() if self.tap else {})
         self.settings.update({key.replace("__", "."): value for key, value in settings.items()})
         self.process = None

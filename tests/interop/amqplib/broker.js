@@ -39,6 +39,7 @@ class Broker {
         const settings = {
             'listeners.amqp': `${this.address}:${this.port}`,
             'listeners.mqtt': '',
+            'listeners.web_mqtt': '',
             'memory.budget': '256 MiB',
             'cores.router': '0,0',
             'cores.front': '0',

@@ -402,6 +402,7 @@ void router_on_publish(struct router *router, unsigned front, const struct comma
         .at_once = false,
         .refused = false,
         .elsewhere = false,
+        .whole = false,
         .reposted = false,
         .ram = false,
         .disk = false,

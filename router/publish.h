@@ -41,6 +41,7 @@ struct publishing {
     bool at_once;   /* it has been delayed already: delay.h */
     bool refused;   /* a queue that is full has refused it: the publisher is told so */
     bool elsewhere; /* another router was picked to get it (match.elsewhere) */
+    bool whole;     /* all queues here get it, or none: it comes again when one has refused it */
     bool reposted;  /* on a router's own account: what its headers ask for has been done before */
     uint32_t vhost; /* 0 if the exchange is gone */
     bool ram, disk; /* where it must be to be confirmed; neither: its queues say */

@@ -78,8 +78,12 @@ static bool publish_here(struct router *router, const struct repost *r, struct t
     static _Thread_local struct part parts[PARTS_MAX];
     struct catalog_exchange *e = catalog_exchange(&router->catalog, r->vhost, r->exchange);
     struct command_publish c = gather(router, r, ticket);
-    struct publishing p = {
-        .publish = &c, .exchange = r->exchange, .body = r->body, .at_once = r->at_once, .reposted = true};
+    struct publishing p = {.publish = &c,
+                           .exchange = r->exchange,
+                           .body = r->body,
+                           .at_once = r->at_once,
+                           .whole = r->whole,
+                           .reposted = true};
     if (r->only.len)
         only_to(router, r, &p);
     else

@@ -27,6 +27,7 @@ struct repost {
     struct span properties, body;
     uint8_t protocol;
     bool persistent;
+    bool whole;   /* it comes again if a queue refuses it: publishing.whole */
     bool dead;    /* a dead letter: circles are broken (death.h) */
     bool at_once; /* it has been delayed: delay.h */
 };

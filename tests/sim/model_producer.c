@@ -116,7 +116,8 @@ bool model_may_be_again(const struct model *model, const struct known_message *m
 
 bool model_is_undecided(const struct known_message *m)
 {
-    return m->own && !m->confirmed && model_may_be_full(m);
+    bool again = m->original ? m->parent->queue->settings.at_least_once : m->own && !m->confirmed;
+    return again && model_may_be_full(m);
 }
 
 /* What an exchange remembered comes to a queue whatever its number. */

@@ -120,6 +120,11 @@ static struct reposted send_off(struct router *router, struct queue *queue, stru
     return repost(router, r, (struct ticket){queue->handle, number});
 }
 
+static bool is_tried_again(const struct queue *queue)
+{
+    return queue->shape->settings.value[SETTING_DEAD_STRATEGY] == STRATEGY_AT_LEAST_ONCE;
+}
+
 /* Publishes it. marks: where to write the properties, behind them the copies. */
 static struct reposted send(struct router *router, struct queue *queue, const struct message *m,
                             struct span body, uint8_t *marks, const struct dying *dying, uint64_t number)
@@ -168,6 +173,7 @@ static struct reposted send(struct router *router, struct queue *queue, const st
     r.key = rekeyed ? s->text[SETTING_DEAD_KEY] : message_key(m);
     r.properties.len = len;
     r.dead = true;
+    r.whole = is_tried_again(queue);
     return rekeyed ? repost(router, &r, (struct ticket){queue->handle, number})
                    : send_off(router, queue, &r, number);
 }
@@ -201,7 +207,7 @@ static void settle(struct router *router, struct queue *queue, size_t place)
     struct shape *shape = queue->shape;
     struct dead_letters *d = &shape->dead;
     struct dying *row = fifo_at(&d->line, place), dying = *row;
-    bool must = shape->settings.value[SETTING_DEAD_STRATEGY] == STRATEGY_AT_LEAST_ONCE;
+    bool must = is_tried_again(queue);
     struct entry *entry = index_at(&queue->index, dying.seq);
     row->done = true;
     if (dying.copy)

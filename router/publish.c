@@ -450,6 +450,7 @@ void router_on_publish(struct router *router, unsigned front, const struct comma
         .unretained = false,
         .refused = false,
         .elsewhere = false,
+        .whole = false,
         .reposted = false,
         .ram = false,
         .disk = false,

@@ -43,6 +43,7 @@ struct publishing {
     bool unretained;     /* it has deleted what was retained, and that must be safe before it is confirmed */
     bool refused;        /* a queue that is full has refused it: the publisher is told so */
     bool elsewhere;      /* another router was picked to get it (match.elsewhere) */
+    bool whole;          /* all queues here get it, or none: it comes again when one has refused it */
     bool reposted;       /* on a router's own account: what its headers ask for has been done before */
     uint32_t vhost;      /* 0 if the exchange is gone */
     uint64_t arrived_ms; /* when it came; 0: now */

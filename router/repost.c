@@ -82,6 +82,7 @@ static bool publish_here(struct router *router, const struct repost *r, struct t
                            .exchange = r->exchange,
                            .body = r->body,
                            .at_once = r->at_once,
+                           .whole = r->whole,
                            .reposted = true,
                            .arrived_ms = r->arrived_ms};
     if (r->only.len)

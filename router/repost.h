@@ -28,6 +28,7 @@ struct repost {
     uint8_t protocol;
     uint64_t arrived_ms; /* when the message came, if that isn't now; since 1970 */
     bool persistent;
+    bool whole;   /* it comes again if a queue refuses it: publishing.whole */
     bool dead;    /* a dead letter: circles are broken (death.h) */
     bool at_once; /* it has been delayed: delay.h */
 };

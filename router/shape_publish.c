@@ -56,8 +56,9 @@ static bool takes(struct router *router, struct queue *queue, struct publishing 
            shape_has_dead_exchange(queue->shape);
 }
 
-/* A message with a number that is refused by one goes to no other: its number isn't taken, and when it comes
- * again those would get it twice. It goes to the dead letters of those that refuse it so, each time. */
+/* A message with a number, or a dead letter that is tried again until it is taken, goes to no other queue if
+ * it is refused by one: its number isn't taken, and when it comes again those would get it twice. It goes to
+ * the dead letters of those that refuse it so, each time. */
 static size_t keep_refusing(struct router *router, struct publishing *p)
 {
     size_t left = 0;
@@ -110,7 +111,7 @@ void shape_publish(struct router *router, struct publishing *p, struct marks *ma
         p->to.list[left++] = p->to.list[i];
     }
     p->to.count = left;
-    if (p->refused && publish_number(p))
+    if (p->refused && (p->whole || publish_number(p)))
         p->to.count = keep_refusing(router, p);
     marks->arrival_ms = !timed ? 0 : p->arrived_ms ? p->arrived_ms : router_wall_ms(router);
     p->marks = marks;

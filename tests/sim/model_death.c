@@ -147,7 +147,7 @@ void model_died(struct model *model, struct known_entry *e)
     model_message_accepted(model, m);
     m->safe |= !model->failed;
     for (unsigned i = 0; i < m->entry_count; i++)
-        somewhere |= m->entries[i]->must;
+        somewhere |= m->entries[i]->must && !model_is_undecided(m);
     if (e->queue->settings.at_least_once && !somewhere)
         m->late = m->loose = true;
 }

@@ -77,6 +77,7 @@ static void arrive(struct model *model, struct known_message *m)
 {
     m->delay = DELAY_OVER;
     m->left_ms = model->now_ms;
+    m->left_unsafe = model->failed;
     history_note("model: m%llu has left%s", U(m->number), m->delay_sure ? "" : ", perhaps");
     for (unsigned i = 0; i < m->entry_count; i++) {
         struct known_entry *e = m->entries[i];
@@ -120,22 +121,23 @@ void model_delays_doubt(const struct model *model, const struct known_exchange *
             model->delayed[i]->delay_sure = false;
 }
 
-/* What was leaving may have left, and leave once more. */
+/* What was leaving, or has left when a journal had failed, may have left, and leave once more. */
 void model_delays_down(struct model *model)
 {
     for (unsigned i = 0; i < model->delayed_count; i++) {
         struct known_message *m = model->delayed[i];
         const struct known_exchange *e = model_exchange(model, &m->exchange, false);
         bool lasts = e->durable || e->perhaps_durable;
-        if (m->delay == DELAY_OVER)
+        if (m->delay == DELAY_OVER && !m->left_unsafe)
             continue;
         m->delay_sure &= m->accepted && m->safe && !m->refused && e->thing.there == YES && e->durable;
-        if (m->delay == DELAY_LEAVES) {
+        if (m->delay != DELAY_WAITS) {
             m->late = model->delays_again = true;
             m->delay_sure = false;
             for (unsigned n = 0; n < m->entry_count; n++)
                 model_doubt_entry(m->entries[n]);
         }
+        m->left_unsafe = false;
         m->delay = lasts && !m->nowhere ? DELAY_WAITS : DELAY_OVER;
     }
 }

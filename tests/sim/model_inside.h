@@ -224,7 +224,8 @@ struct known_message {
     uint64_t begun_ms, closed_ms; /* as begun and closed; closed_ms: UINT64_MAX until then */
     uint64_t delay_ms, left_ms;   /* 0: it doesn't wait; when it had surely left, or UINT64_MAX */
     enum { DELAY_NONE, DELAY_WAITS, DELAY_LEAVES, DELAY_OVER } delay;
-    bool delay_sure; /* it will leave */
+    bool delay_sure;  /* it will leave */
+    bool left_unsafe; /* it has left, and the disk doesn't know */
     bool persistent, mandatory;
     bool in_tx;    /* not yet committed */
     bool nowhere;  /* refused, rolled back: it must not be seen */

@@ -116,7 +116,8 @@ bool model_may_be_again(const struct model *model, const struct known_message *m
 
 bool model_is_undecided(const struct known_message *m)
 {
-    return m->own && !m->confirmed && model_may_be_full(m);
+    bool again = m->original ? m->parent->queue->settings.at_least_once : m->own && !m->confirmed;
+    return again && model_may_be_full(m);
 }
 
 /* What an exchange remembered comes to a queue whatever its number. */
@@ -125,13 +126,26 @@ static const struct known_number *number_in_queue(const struct known_entry *e)
     return e->queue->remembered ? NULL : e->message->own;
 }
 
+/* What such a queue refuses has not taken its number, and waits in it until its target takes it; a start
+ * begins with it as with any other. */
+static bool keeps_refused(const struct known_queue *q)
+{
+    const struct known_settings *s = &q->settings;
+    return s->has_target && s->at_least_once && (q->varied || s->overflow == MODEL_REFUSES_TO_TARGET);
+}
+
+static bool was_refused(const struct known_entry *e)
+{
+    return keeps_refused(e->queue) && e->full;
+}
+
 void model_number_enters(const struct model *model, struct known_entry *e)
 {
     const struct known_number *n = number_in_queue(e);
     for (unsigned i = 0; n && i < n->count; i++) {
         const struct known_entry *o =
             n->messages[i] == e->message ? NULL : entry_in(n->messages[i], e->queue);
-        if (!o)
+        if (!o || keeps_refused(e->queue))
             continue;
         bool there = o->message->run == model->runs && o->present == YES && o->queue->thing.there == YES;
         if (there || o->remembered || (o->seen && o->seen_run == model->runs))
@@ -148,7 +162,7 @@ void model_number_enters(const struct model *model, struct known_entry *e)
 /* e is in the queue now, o was there in another run, or this one. */
 static void check_pair(const struct model *model, const struct known_entry *e, const struct known_entry *o)
 {
-    if (!o->seen)
+    if (!o->seen || was_refused(e) || was_refused(o))
         return;
     bool together = e->message->run <= o->seen_run;
     if (!together && !o->remembered)
@@ -170,6 +184,8 @@ void model_number_seen(const struct model *model, struct known_entry *e)
             continue;
         check_pair(model, e, o);
         o->owed = false;
+        if (was_refused(o))
+            continue;
         if (o->present != NO)
             history_note("model: then m%llu isn't in '%s'", U(o->message->number), o->queue->name.s);
         o->present = NO;

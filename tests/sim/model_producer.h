@@ -11,7 +11,7 @@ void model_number(struct model *model, struct known_message *message);
 void model_numbers_free(struct model *model);
 /* Whether another with its number may have been taken in its place: then it needn't be kept, nor returned. */
 bool model_may_be_again(const struct model *model, const struct known_message *message);
-/* Whether some queue may have refused it: then no queue of the same router has it. */
+/* Whether some queue may have refused it, and it comes again: then no queue of the same router has it. */
 bool model_is_undecided(const struct known_message *message);
 /* It may have come to the queue, unless another has taken its number there for sure. */
 void model_number_enters(const struct model *model, struct known_entry *entry);

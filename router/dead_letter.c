@@ -125,6 +125,19 @@ static bool is_tried_again(const struct queue *queue)
     return queue->shape->settings.value[SETTING_DEAD_STRATEGY] == STRATEGY_AT_LEAST_ONCE;
 }
 
+/* The message stays, and goes to that queue as it is. */
+static void copy_leaves(const struct queue *queue, const struct message *m, const struct copy_target *target,
+                        struct repost *r)
+{
+    r->vhost = target->vhost;
+    r->only = name_span(&target->queue);
+    r->exchange = message_exchange(m);
+    r->key = message_key(m);
+    r->properties = message_properties(m);
+    r->arrived_ms = message_arrival(m);
+    r->protocol = m->protocol | (queue->stream ? ORIGIN_STORED : 0); /* retain.h */
+}
+
 /* Publishes it. marks: where to write the properties, behind them the copies. */
 static struct reposted send(struct router *router, struct queue *queue, const struct message *m,
                             struct span body, uint8_t *marks, const struct dying *dying, uint64_t number)
@@ -138,13 +151,7 @@ static struct reposted send(struct router *router, struct queue *queue, const st
         .persistent = m->flags & MESSAGE_PERSISTENT,
     };
     if (dying->copy) {
-        r.vhost = dying->copy->vhost;
-        r.only = name_span(&dying->copy->queue);
-        r.exchange = message_exchange(m);
-        r.key = message_key(m);
-        r.properties = message_properties(m);
-        r.arrived_ms = message_arrival(m);
-        r.protocol = m->protocol | (queue->stream ? ORIGIN_STORED : 0); /* retain.h */
+        copy_leaves(queue, m, dying->copy, &r);
         return repost(router, &r, (struct ticket){queue->handle, number});
     }
     if (queue->shape->delay) {

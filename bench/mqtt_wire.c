@@ -68,51 +68,42 @@ static void take_text(struct cursor *c, struct property *p)
     p->text = take(c, p->len);
 }
 
+/* Of each identifier: how its value is written. */
+enum value { VALUE_NONE, VALUE_U8, VALUE_U16, VALUE_U32, VALUE_VARINT, VALUE_TEXT, VALUE_PAIR };
+
+static const uint8_t values[0x2b] = {
+    [0x01] = VALUE_U8,     [0x02] = VALUE_U32,  [0x03] = VALUE_TEXT, [0x08] = VALUE_TEXT, [0x09] = VALUE_TEXT,
+    [0x0b] = VALUE_VARINT, [0x11] = VALUE_U32,  [0x12] = VALUE_TEXT, [0x13] = VALUE_U16,  [0x15] = VALUE_TEXT,
+    [0x16] = VALUE_TEXT,   [0x17] = VALUE_U8,   [0x18] = VALUE_U32,  [0x19] = VALUE_U8,   [0x1a] = VALUE_TEXT,
+    [0x1c] = VALUE_TEXT,   [0x1f] = VALUE_TEXT, [0x21] = VALUE_U16,  [0x22] = VALUE_U16,  [0x23] = VALUE_U16,
+    [0x24] = VALUE_U8,     [0x25] = VALUE_U8,   [0x26] = VALUE_PAIR, [0x27] = VALUE_U32,  [0x28] = VALUE_U8,
+    [0x29] = VALUE_U8,     [0x2a] = VALUE_U8,
+};
+
 /* The next property; false at the end, or with c->bad at nonsense. */
 static bool next_property(struct cursor *c, struct property *p)
 {
     if (c->at == c->end || c->bad)
         return false;
     *p = (struct property){.id = take_u8(c)};
-    switch (p->id) {
-    case 0x01:
-    case 0x17:
-    case 0x19:
-    case 0x24:
-    case 0x25:
-    case 0x28:
-    case 0x29:
-    case 0x2a:
+    switch (p->id < sizeof values ? values[p->id] : VALUE_NONE) {
+    case VALUE_U8:
         p->number = take_number(c, 1);
         break;
-    case 0x13:
-    case 0x21:
-    case 0x22:
-    case 0x23:
+    case VALUE_U16:
         p->number = take_number(c, 2);
         break;
-    case 0x02:
-    case 0x11:
-    case 0x18:
-    case 0x27:
+    case VALUE_U32:
         p->number = take_number(c, 4);
         break;
-    case 0x0b:
+    case VALUE_VARINT:
         p->number = (uint32_t)take_varint(c);
         break;
-    case 0x03:
-    case 0x08:
-    case 0x09:
-    case 0x12:
-    case 0x15:
-    case 0x16:
-    case 0x1a:
-    case 0x1c:
-    case 0x1f:
+    case VALUE_PAIR:
+        take_text(c, p);
         take_text(c, p);
         break;
-    case 0x26: /* a name and a value */
-        take_text(c, p);
+    case VALUE_TEXT:
         take_text(c, p);
         break;
     default:

@@ -72,6 +72,8 @@ static void check_extras(const struct options *o)
 /* QoS 0 has neither confirms nor acks; the others have both, one for each message. */
 static void check_mqtt(struct options *o)
 {
+    if (o->survive > 0 && !o->qos)
+        o->qos = 1;
     if (o->subscribe_qos == OPTIONS_AS_QOS)
         o->subscribe_qos = o->qos;
     if (!o->qos && o->confirms)

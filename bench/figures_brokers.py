@@ -144,8 +144,8 @@ class Rabbit(Broker):
         for port in self.ports.values():
             wait_for(lambda port=port: answers(port), self.name, 120)
         time.sleep(3)  # it goes on starting for a while; not part of any figure
-        self.pid = int(subprocess.run(["pgrep", "-n", "beam.smp"], capture_output=True,
-                                      text=True).stdout.split()[0])
+        with open(f"{self.dir}/pid") as f:
+            self.pid = int(f.read())
 
     def end(self):
         os.killpg(self.process.pid, signal.SIGKILL)

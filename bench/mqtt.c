@@ -9,6 +9,7 @@
 #define PACKET_IDS      65535u
 #define SESSION_EXPIRY  86400u /* seconds */
 #define FILTERS_AT_ONCE 100u
+#define MQTT_ID_UNKNOWN 0x92  /* PUBCOMP: it had been released before */
 #define IDS_BYTES       8192u /* a bit for each packet identifier */
 
 /* conn.state. c->partial holds the identifiers of QoS 2 that were received and not released: a bit each. */
@@ -25,9 +26,16 @@ static struct mqtt *mqtt_of(const struct conn *c)
 }
 
 /* ---- log-in ---- */
+/* With QoS 2 and --survive the publishers' sessions matter as well: exactly once is a promise of sessions. */
+static bool goes_on(const struct conn *c)
+{
+    return c->o->survive > 0 && c->o->qos == 2;
+}
+
 static bool keeps_session(const struct conn *c)
 {
-    return c->o->session && c->role == CONN_CONSUMER && !mqtt_of(c)->discards;
+    bool wanted = (c->role == CONN_CONSUMER && c->o->session) || (c->role == CONN_PRODUCER && goes_on(c));
+    return wanted && !mqtt_of(c)->discards;
 }
 
 static void client_id(const struct conn *c, char text[256])
@@ -72,13 +80,14 @@ static int mqtt_leave(struct conn *c)
 
 /* ---- before and after the run ---- */
 
-/* Ends the sessions of the subscribers. */
-static int discard_sessions(const struct options *o, struct carrier *carrier, char *why, size_t why_size)
+/* Ends the sessions of all of a role. */
+static int discard_of(const struct options *o, enum conn_role role, uint64_t n, struct carrier *carrier,
+                      char *why, size_t why_size)
 {
     int failed = 0;
-    for (uint32_t i = 0; i < o->consumers && !failed; i++) {
+    for (uint32_t i = 0; i < n && !failed; i++) {
         struct conn c;
-        conn_init(&c, o, CONN_CONSUMER, i + 1, carrier);
+        conn_init(&c, o, role, i + 1, carrier);
         mqtt_of(&c)->discards = true;
         failed = conn_open(&c);
         if (failed)
@@ -87,6 +96,13 @@ static int discard_sessions(const struct options *o, struct carrier *carrier, ch
         conn_free(&c);
     }
     return failed;
+}
+
+static int discard_sessions(const struct options *o, struct carrier *carrier, char *why, size_t why_size)
+{
+    if (discard_of(o, CONN_CONSUMER, o->consumers, carrier, why, why_size))
+        return -1;
+    return discard_of(o, CONN_PRODUCER, o->survive > 0 ? o->producers : 0, carrier, why, why_size);
 }
 
 static int mqtt_make(const struct options *o, struct carrier *carrier, char *why, size_t why_size)
@@ -122,9 +138,30 @@ static void mqtt_encode(const struct posting *p, const uint8_t *body, size_t siz
 }
 
 /* Identifiers count from 1 to 65,535 and begin again. */
+static uint16_t packet_id(uint64_t tag)
+{
+    return (uint16_t)((tag - 1) % PACKET_IDS + 1);
+}
+
 static void mqtt_stamp_tag(uint8_t *at, uint64_t tag)
 {
-    mqtt_set_id(at, (uint16_t)((tag - 1) % PACKET_IDS + 1));
+    mqtt_set_id(at, packet_id(tag));
+}
+
+static bool mqtt_resumes(const struct conn *c)
+{
+    return goes_on(c) && mqtt_of(c)->session_present;
+}
+
+/* DUP, 3.3.1.1 */
+static void mqtt_mark_again(uint8_t *publish)
+{
+    *publish |= 8;
+}
+
+static void mqtt_go_on(struct conn *c, uint64_t tag)
+{
+    mqtt_write_answer(&c->out, MQTT_PUBREL, packet_id(tag));
 }
 
 /* ---- subscribing ---- */
@@ -219,7 +256,7 @@ static int on_publish(struct conn *c, const struct mqtt_packet *p, struct incomi
     if (message.qos == 2 && is_repeated(c, message.id))
         return 0;
     in->kind = INCOMING_DELIVERY;
-    in->redelivered = message.dup;
+    in->redelivered = message.dup && message.qos == 1; /* QoS 2 has no excuse */
     in->body = message.payload;
     in->size = message.payload_len;
     return 0;
@@ -230,7 +267,7 @@ static void confirm(struct incoming *in, const struct mqtt_answer *a)
     in->kind = INCOMING_CONFIRM;
     in->tag = a->id;
     in->multiple = false;
-    in->acked = a->reason < MQTT_FAILED;
+    in->acked = a->reason < MQTT_FAILED || a->reason == MQTT_ID_UNKNOWN;
 }
 
 static int on_answer(struct conn *c, const struct mqtt_packet *p, struct incoming *in)
@@ -243,6 +280,8 @@ static int on_answer(struct conn *c, const struct mqtt_packet *p, struct incomin
         mqtt_write_answer(&c->out, MQTT_PUBCOMP, a.id);
     } else if (p->type == MQTT_PUBREC && a.reason < MQTT_FAILED) {
         mqtt_write_answer(&c->out, MQTT_PUBREL, a.id);
+        in->kind = INCOMING_HALFWAY;
+        in->tag = a.id;
     } else {
         confirm(in, &a);
     }
@@ -335,6 +374,9 @@ const struct protocol protocol_mqtt = {
     .produce = mqtt_produce,
     .encode = mqtt_encode,
     .stamp_tag = mqtt_stamp_tag,
+    .resumes = mqtt_resumes,
+    .mark_again = mqtt_mark_again,
+    .go_on = mqtt_go_on,
     .consume = mqtt_consume,
     .ack = mqtt_ack,
     .read = mqtt_read,

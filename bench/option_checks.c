@@ -80,8 +80,8 @@ static void check_mqtt(struct options *o)
         errx(2, "--in-flight: publishes of QoS 0 are not answered; ask for --qos 1 or 2");
     if (o->qos && !o->confirms)
         o->confirms = 100;
-    if (o->survive > 0 && (o->qos != 1 || o->subscribe_qos != 1))
-        errx(2, "--survive is for --qos 1, where what was not confirmed may be sent again");
+    if (o->survive > 0 && o->subscribe_qos != o->qos)
+        errx(2, "--survive: subscribe with the QoS of the publishes, or nothing can be promised");
     if (o->prefetch && o->mqtt_version < 5)
         errx(2, "--receive-maximum is MQTT 5's");
     if (o->size > 200u << 20)

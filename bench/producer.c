@@ -92,23 +92,17 @@ static void collect_unconfirmed(struct producer *p)
         return;
     struct buffer left = {0};
     for (uint64_t tag = p->tag_low; tag < p->tag_next; tag++)
-        if (p->ring[tag & p->ring_mask].seq != FLIGHT_SETTLED)
-            buffer_put(&left, &p->ring[tag & p->ring_mask], sizeof(struct flight));
+        if (p->ring[tag & p->ring_mask].seq != FLIGHT_SETTLED) {
+            struct flight f = p->ring[tag & p->ring_mask];
+            f.seq &= ~FLIGHT_HALFWAY;
+            buffer_put(&left, &f, sizeof f);
+        }
     buffer_put(&left, p->again.data + p->again_at, p->again.len - p->again_at);
     buffer_free(&p->again);
     p->again = left;
     p->again_at = 0;
     p->tag_low = p->tag_next = 1;
     p->outstanding = 0;
-}
-
-int producer_open(struct producer *p)
-{
-    collect_unconfirmed(p);
-    if (conn_open(&p->conn) || p->conn.protocol->produce(&p->conn))
-        return -1;
-    encode_batch(p);
-    return 0;
 }
 
 bool producer_settled(const struct producer *p)
@@ -235,11 +229,58 @@ static void stamp_batch(struct producer *p, size_t n, uint64_t now)
     METER_SET(p->meter->last_sent_ns, now);
 }
 
+/* What was under way goes on where the lost connection left it, each with its tag, in order. */
+static void resume(struct producer *p)
+{
+    const struct protocol *protocol = p->conn.protocol;
+    p->resuming = true;
+    for (uint64_t tag = p->tag_low; tag < p->tag_next; tag++) {
+        const struct flight *f = &p->ring[tag & p->ring_mask];
+        uint8_t *slot = p->encoded.data;
+        if (f->seq == FLIGHT_SETTLED)
+            continue;
+        if (f->seq & FLIGHT_HALFWAY) {
+            protocol->go_on(&p->conn, tag);
+            continue;
+        }
+        body_stamp(slot + p->at.body_at, p->o->size, source_of(p, f->seq), f->sent_ns);
+        protocol->stamp_tag(slot + p->at.tag_at, tag);
+        size_t at = p->conn.out.len;
+        buffer_put(&p->conn.out, slot, p->slot_size);
+        protocol->mark_again(p->conn.out.data + at);
+        METER_ADD(p->meter->tally.resent, 1);
+    }
+}
+
+/* What was under way is sent again as new: with QoS 2 it may come twice, which is then the broker's fault. */
+static void forget_session(struct producer *p)
+{
+    if (p->outstanding && p->o->qos == 2)
+        METER_ADD(p->meter->tally.forgotten, 1);
+    collect_unconfirmed(p);
+}
+
+int producer_open(struct producer *p)
+{
+    const struct protocol *protocol = p->conn.protocol;
+    if (conn_open(&p->conn) || protocol->produce(&p->conn))
+        return -1;
+    encode_batch(p);
+    if (p->outstanding && protocol->resumes && protocol->resumes(&p->conn))
+        resume(p);
+    else
+        forget_session(p);
+    return 0;
+}
+
 int producer_poll(struct producer *p, uint64_t now, enum producer_wait *wait)
 {
     *wait = PRODUCER_WAITS_SOCKET;
     if (conn_has_batch(&p->conn) || p->conn.out_sent)
         return 0;
+    if (p->resuming && (conn_flush(&p->conn) || p->conn.out.len))
+        return p->conn.is_open ? 0 : -1;
+    p->resuming = false;
     uint64_t n = allowed(p, now, wait);
     if (n)
         stamp_batch(p, n, now);
@@ -261,10 +302,11 @@ static void settle_one(struct producer *p, uint64_t tag, bool acked, uint64_t no
     if (f->seq == FLIGHT_SETTLED)
         return;
     if (acked) {
-        if (seen_add(&p->confirmed, f->seq) == SEEN_NEW)
+        if (seen_add(&p->confirmed, f->seq & ~FLIGHT_HALFWAY) == SEEN_NEW)
             METER_ADD(p->meter->tally.confirmed, 1);
         meter_duration(p->meter, p->meter->confirm_latency, now, now > f->sent_ns ? now - f->sent_ns : 0);
     } else if (p->o->survive > 0) {
+        f->seq &= ~FLIGHT_HALFWAY;
         buffer_put(&p->again, f, sizeof *f);
     } else {
         p->nacked++;
@@ -300,9 +342,21 @@ static int on_confirm(struct producer *p, const struct incoming *in, uint64_t no
     return 0;
 }
 
+static void on_halfway(struct producer *p, uint64_t tag)
+{
+    uint64_t whole = whole_tag(p, tag);
+    if (!p->ring || whole >= p->tag_next)
+        return; /* its confirm will be found to be wrong */
+    if (p->ring[whole & p->ring_mask].seq != FLIGHT_SETTLED)
+        p->ring[whole & p->ring_mask].seq |= FLIGHT_HALFWAY;
+}
+
 static int on_incoming(struct producer *p, const struct incoming *in, uint64_t now)
 {
     switch (in->kind) {
+    case INCOMING_HALFWAY:
+        on_halfway(p, in->tag);
+        return 0;
     case INCOMING_CONFIRM:
         return on_confirm(p, in, now);
     case INCOMING_RETURN:

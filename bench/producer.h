@@ -11,10 +11,11 @@
 
 /* A message on its way; in the ring of tags, or waiting to be sent again. */
 struct flight {
-    uint64_t seq;     /* FLIGHT_SETTLED once its confirm came */
+    uint64_t seq;     /* FLIGHT_SETTLED once its confirm came; with FLIGHT_HALFWAY before that, perhaps */
     uint64_t sent_ns; /* the intended send time */
 };
 #define FLIGHT_SETTLED UINT64_MAX
+#define FLIGHT_HALFWAY (1ull << 62)
 
 enum producer_wait {
     PRODUCER_READY,
@@ -41,6 +42,7 @@ struct producer {
     uint64_t start_ns;  /* when message 0 is due */
     double interval_ns; /* between messages; 0 is flat out */
     bool stopped;       /* sends nothing new */
+    bool resuming;      /* what goes on from a lost connection is in conn.out and goes first */
 
     struct flight *ring; /* by tag, which counts from 1 on every connection; NULL without confirms */
     uint64_t ring_mask, tag_low, tag_next, outstanding;
@@ -53,8 +55,8 @@ struct producer {
 void producer_init(struct producer *p, const struct options *o, struct meter *m, struct carrier *carrier,
                    uint32_t index, uint32_t run);
 void producer_free(struct producer *p);
-/* Connects and encodes the batch; whatever was unconfirmed is queued to be sent again. 0, or -1 with
- * conn.why. */
+/* Connects and encodes the batch; whatever was unconfirmed goes on, or is queued to be sent again as new. 0,
+ * or -1 with conn.why. */
 int producer_open(struct producer *p);
 /* Stamps and sends what may go now. Tells in *wait why nothing more can go. 0, or -1 with conn.why. */
 int producer_poll(struct producer *p, uint64_t now, enum producer_wait *wait);

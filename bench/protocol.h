@@ -20,6 +20,7 @@ enum incoming_kind {
     INCOMING_NOTHING,    /* nobody needs to know */
     INCOMING_DELIVERY,   /* a message: body, size, redelivered */
     INCOMING_CONFIRM,    /* tag, multiple, acked */
+    INCOMING_HALFWAY,    /* of the publish with this tag: the broker has it, a handshake is left */
     INCOMING_RETURN,     /* one of ours could not be routed */
     INCOMING_BLOCKED,    /* the broker asks publishers to wait */
     INCOMING_WELCOME,    /* logged in */
@@ -72,6 +73,13 @@ struct protocol {
                    struct layout *at);
     /* NULL: publishes don't carry their tag. */
     void (*stamp_tag)(uint8_t *at, uint64_t tag);
+
+    /* After another log-in: whether the broker knows what was under way, so that it goes on with its tags:
+     * not yet halfway, the publish is marked and sent again; else only the handshake is. NULL: no broker
+     * does. */
+    bool (*resumes)(const struct conn *c);
+    void (*mark_again)(uint8_t *publish);
+    void (*go_on)(struct conn *c, uint64_t tag);
 
     /* Asks for the messages of a queue, topic or destination. 0, or -1 with c->why. */
     int (*consume)(struct conn *c, const char *queue);

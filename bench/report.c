@@ -79,6 +79,7 @@ static void write_remarks(FILE *to, const struct result *r)
     count(to, "that failed", t->churn_failed);
     count(to, "resent", t->resent);
     count(to, "reconnections", t->reconnects);
+    count(to, "sessions the broker forgot", t->forgotten);
     count(to, "refused (nacked)", t->nacked);
     count(to, "returned as unroutable", t->returned);
     count(to, "never confirmed", r->audit.unconfirmed);

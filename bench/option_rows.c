@@ -33,7 +33,7 @@ const struct row option_rows[] = {
     {AMQP, 262, "auto-delete", NULL, FLAG, AT(auto_delete), 0, 0, "queues go when their last consumer goes"},
     {AMQP, 'p', "predeclared", NULL, FLAG, AT(predeclared), 0, 0,
      "declare and bind nothing: it is there already"},
-    {AMQP, 263, "purge", NULL, FLAG, AT(purge), 0, 0, "empty the queues first"},
+    {AMQP | MQTT, 263, "purge", NULL, FLAG, AT(purge), 0, 0, "empty the queues, end the sessions first"},
     {ALL, 264, "delete", NULL, FLAG, AT(remove), 0, 0, "delete queues and exchange, sessions in the end"},
     {MQTT, 290, "topics", "N", COUNT, AT(queues), 1, 1e6, "topics; publishers get them in turn (1)"},
     {MQTT, 'u', "topic", "NAME", TEXT, AT(queue), 0, 0, "topic; %d in it is the topic's number, from 1"},

@@ -7,25 +7,27 @@ uint64_t audit_expected(const struct options *o, const struct producer *producer
     for (uint64_t p = 0; p < o->producers; p++)
         for (uint64_t q = 0; q < queues; q++)
             if (routing_matches(o, p, q))
-                n += producers[p].next_seq - producers[p].returned;
+                n += routing_share(o, q, producers[p].next_seq) - producers[p].returned;
     return n;
 }
 
-/* One queue's record of one producer; source is NULL when nothing came. */
-static void audit_source(struct audit *a, const struct producer *p, const struct source *source)
+/* One queue's record of one producer; source is NULL when nothing came. Of the producer's messages `sent`
+ * were for this queue, the one of its number `place` first. */
+static void audit_source(struct audit *a, const struct producer *p, const struct source *source,
+                         uint64_t sent, uint64_t place)
 {
-    uint64_t have = source ? seen_count(&source->seen) : 0, missing = p->next_seq - have;
-    if (have >= p->next_seq)
+    uint64_t have = source ? seen_count(&source->seen) : 0, missing = sent - have;
+    if (have >= sent)
         return;
     if (!p->o->confirms) {
         a->lost += missing - (p->returned < missing ? p->returned : missing);
         return;
     }
     uint64_t lost = 0, unsure = 0;
-    for (uint64_t seq = source ? source->seen.next : 0; seq < p->next_seq; seq++) {
+    for (uint64_t seq = source ? source->seen.next : 0; seq < sent; seq++) {
         if (source && seen_has(&source->seen, seq))
             continue;
-        if (seen_has(&p->confirmed, seq))
+        if (seen_has(&p->confirmed, seq * p->places + place))
             lost++;
         else
             unsure++;
@@ -39,7 +41,7 @@ static void audit_drained(struct result *r, const struct ledger *ledgers)
 {
     const struct options *o = r->o;
     uint64_t gaps = 0, wanted = o->consumers * o->consumer_messages;
-    for (uint64_t q = 0; q < o->queues; q++)
+    for (uint64_t q = 0; q < routing_queues(o); q++)
         for (uint32_t i = 0; i < ledgers[q].n; i++) {
             const struct seen *s = &ledgers[q].sources[i].seen;
             gaps += s->highest - (s->next ? 0 : s->lowest) - seen_count(s);
@@ -64,8 +66,11 @@ static void audit_sent(struct result *r, const struct producer *producers, const
     const struct options *o = r->o;
     for (uint64_t p = 0; p < o->producers; p++)
         for (uint64_t q = 0; q < routing_queues_consumed(o); q++)
-            if (routing_matches(o, p, q))
-                audit_source(&r->audit, &producers[p], ledger_look(&ledgers[q], (uint32_t)p, r->run));
+            if (routing_matches(o, p, q)) {
+                uint64_t place = o->spread ? q % o->queues : 0, source = p * producers[p].places + place;
+                audit_source(&r->audit, &producers[p], ledger_look(&ledgers[q], (uint32_t)source, r->run),
+                             routing_share(o, q, producers[p].next_seq), place);
+            }
 }
 
 void audit_make(struct result *r, const struct producer *producers, const struct ledger *ledgers)

@@ -1,5 +1,5 @@
 /* What carries the connections of one thread: the kernel's sockets, or our own TCP on a port of DPDK. A small
- * table of calls; conn.c knows frames and methods and none of this. Owner: one thread at a time. */
+ * table of calls; protocols know nothing of this. Owner: one thread at a time. */
 #ifndef BENCH_CARRIER_H
 #define BENCH_CARRIER_H
 
@@ -63,6 +63,10 @@ struct carrier {
 };
 
 struct carrier *carrier_socket_new(void);
+/* Begins to connect a socket and does not wait: 0, EINPROGRESS, or what went wrong. c->fd may then be open.
+ */
+struct sockaddr;
+int carrier_socket_begin(struct conn *c, const struct sockaddr *to, unsigned len);
 /* The port has one; one thread at a time polls. */
 struct carrier *carrier_stream_new(struct port *port);
 

@@ -3,7 +3,9 @@
 #include "carrier.h"
 #include "clock.h"
 #include "conn.h"
+#include "options.h"
 
+#include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
 #include <netdb.h>
@@ -25,6 +27,7 @@ struct carrier_socket {
     struct carrier base;
     int epoll;
     uint8_t *scratch;
+    size_t scratch_size;
 };
 
 static struct carrier_socket *of(struct carrier *carrier)
@@ -43,18 +46,41 @@ static bool wait_for(struct conn *c, bool to_send, int timeout_ms)
     return n > 0;
 }
 
-static int connect_one(struct conn *c, const struct addrinfo *a)
+/* One address has some 28,000 ports: connections take local addresses in turn, beginning with the peer's own,
+ * which is what the kernel does on the loopback. */
+static int bind_source(const struct conn *c, const struct sockaddr *to)
 {
-    int one = 1, error = 0;
-    socklen_t len = sizeof error;
-    c->fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    static _Atomic uint32_t turn;
+    int one = 1;
+    if (c->o->sources <= 1 || to->sa_family != AF_INET)
+        return 0;
+    struct sockaddr_in from;
+    memcpy(&from, to, sizeof from);
+    from.sin_port = 0;
+    from.sin_addr.s_addr = htonl(ntohl(from.sin_addr.s_addr) + (uint32_t)(turn++ % c->o->sources));
+    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    return bind(c->fd, (const struct sockaddr *)&from, sizeof from) ? errno : 0;
+}
+
+int carrier_socket_begin(struct conn *c, const struct sockaddr *to, unsigned len)
+{
+    int one = 1;
+    c->fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
         return errno;
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (connect(c->fd, a->ai_addr, a->ai_addrlen) == 0)
-        return 0;
-    if (errno != EINPROGRESS)
-        return errno;
+    int error = bind_source(c, to);
+    if (error)
+        return error;
+    return connect(c->fd, to, len) ? errno : 0;
+}
+
+static int connect_one(struct conn *c, const struct addrinfo *a)
+{
+    socklen_t len = sizeof(int);
+    int error = carrier_socket_begin(c, a->ai_addr, a->ai_addrlen);
+    if (error != EINPROGRESS)
+        return error;
     if (!wait_for(c, true, CONNECT_TIMEOUT_MS))
         return ETIMEDOUT;
     return getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) ? errno : error;
@@ -126,18 +152,32 @@ static void socket_adopt(struct conn *c)
     c->held = true;
 }
 
+/* Bytes of scratch to receive into. A message that is larger than the usual room gets as much as it needs. */
+static size_t make_room(struct carrier_socket *s, const struct conn *c)
+{
+    size_t room = c->wanted + CARRIER_READ_SIZE > SCRATCH_SIZE ? c->wanted + CARRIER_READ_SIZE : SCRATCH_SIZE;
+    if (room > s->scratch_size) {
+        s->scratch = realloc(s->scratch, room);
+        if (!s->scratch)
+            err(2, "a message of %zu bytes", c->wanted);
+        s->scratch_size = room;
+    }
+    return room;
+}
+
 /* Receives behind the bytes left over from last time. Returns how many there are to look at, 0 for none, -1
  * on failure. */
-static int64_t receive(struct conn *c, uint8_t *scratch)
+static int64_t receive(struct conn *c)
 {
-    size_t held = c->in.len;
+    size_t held = c->in.len, room = make_room(of(c->carrier), c);
+    uint8_t *scratch = of(c->carrier)->scratch;
     if (held)
         memcpy(scratch, c->in.data, held);
     /* No room is left only while -R holds back what is here already. */
-    ssize_t n = held < SCRATCH_SIZE ? recv(c->fd, scratch + held, SCRATCH_SIZE - held, MSG_DONTWAIT) : 0;
+    ssize_t n = held < room ? recv(c->fd, scratch + held, room - held, MSG_DONTWAIT) : 0;
     if (n > 0)
         return (int64_t)held + n;
-    if (held == SCRATCH_SIZE || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+    if (held >= room || (n < 0 && (errno == EAGAIN || errno == EINTR)))
         return c->held ? (int64_t)held : 0;
     return conn_ended(c, n ? errno : 0);
 }
@@ -145,8 +185,8 @@ static int64_t receive(struct conn *c, uint8_t *scratch)
 static void socket_look(struct conn *c, uint64_t now)
 {
     struct carrier *carrier = c->carrier;
-    uint8_t *scratch = of(carrier)->scratch;
-    int64_t n = receive(c, scratch), used = 0;
+    int64_t n = receive(c), used = 0;
+    const uint8_t *scratch = of(carrier)->scratch;
     if (n > 0)
         used = carrier->user.input(carrier->user.owner, c, scratch, (size_t)n, now);
     if (n > 0 && used >= 0) {
@@ -206,6 +246,7 @@ struct carrier *carrier_socket_new(void)
     struct carrier_socket *s = zalloc(1, sizeof *s);
     s->base.ops = &socket_ops;
     s->scratch = zalloc(SCRATCH_SIZE, 1);
+    s->scratch_size = SCRATCH_SIZE;
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (s->epoll < 0)
         err(2, "epoll_create1");

@@ -1,48 +1,54 @@
-/* One AMQP connection with one channel (number 1): the log-in, methods sent and awaited while
- * it is set up, and, while the load runs, buffered non-blocking input and output. Owner: one worker thread,
- * or the main thread for topology.c. */
+/* One connection: opened and logged in by its protocol, and, while the load runs, buffered non-blocking input
+ * and output. Owner: one worker thread, or the main thread while the run is made ready. */
 #ifndef BENCH_CONN_H
 #define BENCH_CONN_H
 
 #include "buffer.h"
 #include "carrier.h"
+#include "protocol.h"
 #include "uri.h"
-#include "wire.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a client must be able to take in one frame whatever the broker proposes (4.2.3); more is bargained
- * down. */
+/* A receive buffer has room for this much behind what is read at once. */
 #define CONN_FRAME_MAX 131072u
 
-enum conn_role { CONN_CONTROL, CONN_PRODUCER, CONN_CONSUMER };
+enum conn_role { CONN_CONTROL, CONN_PRODUCER, CONN_CONSUMER, CONN_IDLE, CONN_CHURN };
 
 struct conn {
     enum conn_role role;
     uint32_t number; /* counted from 1, for messages to people */
+    const struct options *o;
+    const struct protocol *protocol;
+    void *state; /* the protocol's, state_size bytes */
     struct carrier *carrier;
     int fd;       /* the carrier's: of a socket; -1 for none */
     void *stream; /* the carrier's: of our own TCP */
     bool is_open;
-    uint32_t frame_max; /* bytes a frame with its overhead may have */
+    uint32_t frame_max; /* bytes a frame with its overhead may have, where the protocol has frames */
+    uint64_t window;    /* publishes under way that the broker allows; UINT64_MAX: any */
     struct buffer in;   /* bytes received and not yet understood: less than a frame, except during set-up */
-    size_t in_used;     /* of those, what conn_await has already handed out */
+    size_t in_used;     /* of those, what has already been understood, during set-up */
+    size_t wanted;      /* bytes that the message at the beginning of `in` will have, if known and large */
     uint8_t *batch;     /* frames that go out before `out`; memory of the producer that encoded them */
     size_t batch_len, batch_sent;
     struct buffer out; /* small frames: acks, answers; whole frames only */
     size_t out_sent;
-    uint32_t watching; /* epoll events asked for */
-    bool polled;       /* read when its owner says, not when something comes (-R) */
-    bool held;         /* `in` may hold whole frames: look at it even when nothing new comes */
-    char why[640];     /* after a failure: one sentence on what happened and what to do */
+    struct buffer partial; /* the protocol's: a message that comes in pieces */
+    uint32_t watching;     /* epoll events asked for */
+    bool polled;           /* read when its owner says, not when something comes (-R) */
+    bool held;             /* `in` may hold whole frames: look at it even when nothing new comes */
+    char why[640];         /* after a failure: one sentence on what happened and what to do */
 };
 
-/* Connects, logs in and opens the channel; 0, or -1 with c->why. Blocks for at most some seconds. */
-int conn_open(struct conn *c, const struct uri *u);
+void conn_init(struct conn *c, const struct options *o, enum conn_role role, uint32_t number,
+               struct carrier *carrier);
+/* Connects and logs in; 0, or -1 with c->why. Blocks for at most some seconds. */
+int conn_open(struct conn *c);
 /* Closes the socket at once; what was buffered is forgotten. */
 void conn_drop(struct conn *c);
-/* Closes in AMQP's manner, so that the acks sent before it are seen, then drops. */
+/* Closes in the protocol's manner, so that the acks sent before it are seen, then drops. */
 void conn_close(struct conn *c);
 void conn_free(struct conn *c);
 /* Notes why the connection is of no use any more and drops it. Returns -1. */
@@ -55,18 +61,25 @@ int conn_ended(struct conn *c, int error);
 /* "producer 3" */
 const char *conn_name(const struct conn *c, char text[32]);
 
-/* Sends what is in c->out and waits for `method`; its arguments stay valid until the next call on c. */
-int conn_await(struct conn *c, enum wire_method method, struct reader *arguments);
-/* For methods that any connection must understand: closes, which fail it, and blocked notices, which it
- * ignores. 0 when the load can go on. */
-int conn_on_method(struct conn *c, const struct frame *f);
+/* During set-up: sends all of c->out; waits until more has come into c->in. 0, or -1 with c->why. */
+int conn_flush_wholly(struct conn *c);
+int conn_more(struct conn *c);
+/* Sends what is in c->out and reads until this comes. What else comes before it is passed over. 0, or -1 with
+ * c->why. */
+int conn_expect(struct conn *c, enum incoming_kind kind, struct incoming *in);
+/* Sends what is in c->out, reads until the peer has closed. 0, or -1 when it did not. */
+int conn_await_end(struct conn *c);
 
 /* Writes what the carrier takes of batch and out. The batch must stay untouched while conn_lent counts it. 0,
  * or -1 with c->why. */
 int conn_flush(struct conn *c);
+static inline bool conn_has_batch(const struct conn *c)
+{
+    return c->batch_sent < c->batch_len;
+}
 static inline bool conn_has_output(const struct conn *c)
 {
-    return c->batch_sent < c->batch_len || c->out.len > 0;
+    return conn_has_batch(c) || c->out.len > 0;
 }
 
 /* Bytes of batches that must not be written to: they may have to be sent again. */

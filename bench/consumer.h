@@ -1,4 +1,4 @@
-/* A consumer: one connection that takes messages from one queue, checks every one of them and acks.
+/* A consumer: one connection that takes messages from one queue or topic, checks every one of them and acks.
  * Owner: one worker thread. */
 #ifndef BENCH_CONSUMER_H
 #define BENCH_CONSUMER_H
@@ -9,13 +9,11 @@
 #include "options.h"
 #include "producer.h"
 
-enum consumer_expects { EXPECT_METHOD, EXPECT_HEADER, EXPECT_BODY };
-
 struct consumer {
     struct conn conn; /* first, so that the worker can cast */
     const struct options *o;
     struct meter *meter;
-    struct ledger *ledger; /* of its queue; shared with that queue's other consumers, same thread */
+    struct ledger *ledger; /* of its queue; shared with those that share the queue, same thread */
     const struct producer
         *producers; /* of this run; looked at only with --survive, then on the same thread */
     uint32_t run;
@@ -24,20 +22,16 @@ struct consumer {
     uint64_t *expected; /* by index of source in the ledger: the lowest number that keeps the order */
     uint32_t expected_n;
 
-    enum consumer_expects expects; /* where the content that comes in several pieces stands */
-    bool redelivered;
-    uint64_t tag, body_size;
-    struct buffer body;
+    bool redelivered; /* the message that is being checked */
 
     uint64_t taken;        /* messages processed on all its connections, for -D and -R */
     uint64_t rate_from_ns; /* when the counting for -R began */
     uint64_t unacked;      /* processed and not acked yet */
-    uint64_t last_tag;
-    bool finished; /* has had what -D asked for */
+    bool finished;         /* has had what -D asked for */
 };
 
-void consumer_init(struct consumer *k, const struct options *o, struct meter *m, uint32_t index,
-                   uint32_t run);
+void consumer_init(struct consumer *k, const struct options *o, struct meter *m, struct carrier *carrier,
+                   uint32_t index, uint32_t run);
 void consumer_free(struct consumer *k);
 /* Connects and subscribes. 0, or -1 with conn.why. */
 int consumer_open(struct consumer *k);

@@ -1,4 +1,5 @@
-/* gannet-bench: puts load on an AMQP 0-9-1 broker, checks every message and says how fast it went. */
+/* gannet-bench: puts load on a broker (AMQP 0-9-1, MQTT, STOMP), checks every message and says how fast it
+ * went. */
 #include "buffer.h"
 #include "options.h"
 #include "report.h"

@@ -26,6 +26,9 @@
     X(damaged)         /* the body is not what was sent, but its head says which message it is */            \
     X(unreadable)      /* not even that */                                                                   \
     X(reconnects)      /* connections opened again (--survive) */                                            \
+    X(forgotten)       /* publishers' sessions that were to go on and were not there (QoS 2) */              \
+    X(churned)         /* connections that came, did one thing and went (--churn) */                         \
+    X(churn_failed)    /* of those: they did not get so far */                                               \
     X(wait_socket_ns)  /* asleep while a producer waited for the broker to read */                           \
     X(wait_confirm_ns) /* asleep while a producer had all its confirms in flight */                          \
     X(wait_other_ns)   /* asleep because of the rate asked for, or for messages to come */

@@ -1,15 +1,17 @@
 #include "producer.h"
 #include "body.h"
 
-#include <stdio.h>
+#include <endian.h>
 #include <stdlib.h>
+#include <string.h>
 
-void producer_init(struct producer *p, const struct options *o, struct meter *m, uint32_t index, uint32_t run)
+void producer_init(struct producer *p, const struct options *o, struct meter *m, struct carrier *carrier,
+                   uint32_t index, uint32_t run)
 {
     *p = (struct producer){.o = o, .meter = m, .index = index, .run = run};
-    p->conn = (struct conn){.role = CONN_PRODUCER, .number = index + 1, .fd = -1};
+    conn_init(&p->conn, o, CONN_PRODUCER, index + 1, carrier);
+    p->places = o->spread ? o->queues : 1;
     p->interval_ns = o->rate > 0 ? 1e9 / o->rate : 0;
-    options_expand(p->key, *o->exchange ? o->key : o->queue, index % o->queues + 1);
     if (!o->confirms)
         return;
     /* Acks may come in any order, so tags may span more than the window before the oldest is confirmed. */
@@ -52,40 +54,32 @@ static void choose_slots(struct producer *p)
     uint64_t bytes = least(o->batch, BATCH_MEMORY / o->producers / batches);
     p->batch_slots = bytes > p->slot_size ? bytes / p->slot_size : 1;
     p->slots = p->batch_slots * batches;
+    if (p->places > 1) /* each slot has its place: all of them in turn */
+        p->slots = (p->slots + p->places - 1) / p->places * p->places;
     p->slot = 0;
 }
 
-/* Where the table ends that begins the properties in a content header frame. */
-static size_t headers_end(const uint8_t *frame)
+static void encode_slot(struct producer *p, size_t slot, const uint8_t *body)
 {
-    size_t table = FRAME_HEAD + 2 + 2 + 8 + 2;
-    return table + 4 + get_u32(frame + table);
+    const struct options *o = p->o;
+    char key[256];
+    uint64_t place = o->spread ? slot % p->places : p->index % o->queues;
+    options_place(o, key, *o->exchange ? o->key : o->queue, place);
+    const struct posting what = {
+        .o = o, .index = p->index, .run = p->run, .key = key, .frame_max = p->conn.frame_max};
+    p->conn.protocol->encode(&what, body, o->size, &p->encoded, &p->at);
 }
 
 static void encode_batch(struct producer *p)
 {
-    const struct options *o = p->o;
-    char name[64];
-    snprintf(name, sizeof name, "gannet-bench-%u-%u", p->run, p->index);
-    struct publish what = {.exchange = o->exchange,
-                           .key = p->key,
-                           .header = strcmp(o->type, "headers") == 0 ? p->key : NULL,
-                           .producer = o->numbered ? name : NULL,
-                           .expiration = o->expiration,
-                           .priority = o->priorities ? (int)(p->index * o->priorities / o->producers) : -1,
-                           .mandatory = o->mandatory,
-                           .persistent = o->persistent};
-    uint8_t *body = zalloc(o->size, 1);
-    body_fill(body, o->size);
+    uint8_t *body = zalloc(p->o->size, 1);
+    body_fill(body, p->o->size);
     p->encoded.len = 0;
-    write_publish(&p->encoded, &what, body, o->size, p->conn.frame_max);
+    encode_slot(p, 0, body);
     p->slot_size = p->encoded.len;
-    p->body_at = get_u32(p->encoded.data + 3) + FRAME_OVERHEAD; /* behind the method frame */
-    p->seq_at = o->numbered ? p->body_at + headers_end(p->encoded.data + p->body_at) - sizeof(uint64_t) : 0;
-    p->body_at += get_u32(p->encoded.data + p->body_at + 3) + FRAME_OVERHEAD + FRAME_HEAD;
     choose_slots(p);
     for (size_t i = 1; i < p->slots; i++)
-        write_publish(&p->encoded, &what, body, o->size, p->conn.frame_max);
+        encode_slot(p, i, body);
     free(body);
 }
 
@@ -98,28 +92,17 @@ static void collect_unconfirmed(struct producer *p)
         return;
     struct buffer left = {0};
     for (uint64_t tag = p->tag_low; tag < p->tag_next; tag++)
-        if (p->ring[tag & p->ring_mask].seq != FLIGHT_SETTLED)
-            buffer_put(&left, &p->ring[tag & p->ring_mask], sizeof(struct flight));
+        if (p->ring[tag & p->ring_mask].seq != FLIGHT_SETTLED) {
+            struct flight f = p->ring[tag & p->ring_mask];
+            f.seq &= ~FLIGHT_HALFWAY;
+            buffer_put(&left, &f, sizeof f);
+        }
     buffer_put(&left, p->again.data + p->again_at, p->again.len - p->again_at);
     buffer_free(&p->again);
     p->again = left;
     p->again_at = 0;
     p->tag_low = p->tag_next = 1;
     p->outstanding = 0;
-}
-
-int producer_open(struct producer *p)
-{
-    collect_unconfirmed(p);
-    if (conn_open(&p->conn, &p->o->uri))
-        return -1;
-    encode_batch(p);
-    if (!p->ring)
-        return 0;
-    size_t at = method_open(&p->conn.out, 1, CONFIRM_SELECT);
-    write_u8(&p->conn.out, 0);
-    method_close(&p->conn.out, at);
-    return conn_await(&p->conn, CONFIRM_SELECT_OK, NULL);
 }
 
 bool producer_settled(const struct producer *p)
@@ -158,14 +141,17 @@ static uint64_t window_allowed(const struct producer *p)
 {
     if (!p->ring)
         return UINT64_MAX;
-    return least(p->o->confirms - p->outstanding, p->ring_mask + 1 - (p->tag_next - p->tag_low));
+    uint64_t window = least(p->o->confirms, p->conn.window), tags = p->ring_mask + 1;
+    if (p->conn.protocol->tags_max)
+        tags = least(tags, p->conn.protocol->tags_max);
+    return least(window > p->outstanding ? window - p->outstanding : 0, tags - (p->tag_next - p->tag_low));
 }
 
 /* Slots that may be written to, in one piece. */
 static uint64_t slots_allowed(struct producer *p, enum producer_wait *wait)
 {
-    if (p->slots == p->batch_slots)
-        return p->slots;
+    if (!p->conn.carrier->ops->lent)
+        return least(p->batch_slots, p->slots - p->slot);
     uint64_t lent = (conn_lent(&p->conn) + p->slot_size - 1) / p->slot_size;
     uint64_t n = lent < p->slots ? p->slots - lent : 0;
     if (!n)
@@ -200,21 +186,39 @@ static struct flight next_fresh(struct producer *p, uint64_t now)
     return f;
 }
 
+/* A producer that goes round several places counts for as many: each place gets numbers without gaps. */
+static uint64_t source_of(const struct producer *p, uint64_t seq)
+{
+    if (p->places == 1)
+        return body_source(p->run, p->index, seq);
+    return body_source(p->run, (uint32_t)(p->index * p->places + seq % p->places), seq / p->places);
+}
+
+static void store_number(uint8_t *to, uint64_t v)
+{
+    v = htobe64(v);
+    memcpy(to, &v, sizeof v);
+}
+
 static void stamp_batch(struct producer *p, size_t n, uint64_t now)
 {
     bool again = p->again_at < p->again.len;
-    uint8_t *batch = p->encoded.data + p->slot * p->slot_size, *body = batch + p->body_at;
-    p->conn.batch = batch;
+    bool in_turn = p->slots > p->batch_slots || p->places > 1;
+    uint8_t *slot = p->encoded.data + p->slot * p->slot_size;
+    p->conn.batch = slot;
     p->conn.batch_len = n * p->slot_size;
     p->conn.batch_sent = 0;
-    p->slot = p->slot + n < p->slots && p->slots > p->batch_slots ? p->slot + n : 0;
-    for (size_t i = 0; i < n; i++, body += p->slot_size) {
+    p->slot = p->slot + n < p->slots && in_turn ? p->slot + n : 0;
+    for (size_t i = 0; i < n; i++, slot += p->slot_size) {
         struct flight f = again ? next_again(p) : next_fresh(p, now);
-        body_stamp(body, p->o->size, body_source(p->run, p->index, f.seq), f.sent_ns);
-        if (p->seq_at)
-            set_u64(batch + i * p->slot_size + p->seq_at, f.seq + 1);
-        if (p->ring)
-            p->ring[p->tag_next++ & p->ring_mask] = f;
+        body_stamp(slot + p->at.body_at, p->o->size, source_of(p, f.seq), f.sent_ns);
+        if (p->at.seq_at)
+            store_number(slot + p->at.seq_at, f.seq + 1);
+        if (!p->ring)
+            continue;
+        if (p->at.tag_at)
+            p->conn.protocol->stamp_tag(slot + p->at.tag_at, p->tag_next);
+        p->ring[p->tag_next++ & p->ring_mask] = f;
     }
     if (p->ring)
         p->outstanding += n;
@@ -225,18 +229,69 @@ static void stamp_batch(struct producer *p, size_t n, uint64_t now)
     METER_SET(p->meter->last_sent_ns, now);
 }
 
+/* What was under way goes on where the lost connection left it, each with its tag, in order. */
+static void resume(struct producer *p)
+{
+    const struct protocol *protocol = p->conn.protocol;
+    p->resuming = true;
+    for (uint64_t tag = p->tag_low; tag < p->tag_next; tag++) {
+        const struct flight *f = &p->ring[tag & p->ring_mask];
+        uint8_t *slot = p->encoded.data;
+        if (f->seq == FLIGHT_SETTLED)
+            continue;
+        if (f->seq & FLIGHT_HALFWAY) {
+            protocol->go_on(&p->conn, tag);
+            continue;
+        }
+        body_stamp(slot + p->at.body_at, p->o->size, source_of(p, f->seq), f->sent_ns);
+        protocol->stamp_tag(slot + p->at.tag_at, tag);
+        size_t at = p->conn.out.len;
+        buffer_put(&p->conn.out, slot, p->slot_size);
+        protocol->mark_again(p->conn.out.data + at);
+        METER_ADD(p->meter->tally.resent, 1);
+    }
+}
+
+/* What was under way is sent again as new: with QoS 2 it may come twice, which is then the broker's fault. */
+static void forget_session(struct producer *p)
+{
+    if (p->outstanding && p->o->qos == 2)
+        METER_ADD(p->meter->tally.forgotten, 1);
+    collect_unconfirmed(p);
+}
+
+int producer_open(struct producer *p)
+{
+    const struct protocol *protocol = p->conn.protocol;
+    if (conn_open(&p->conn) || protocol->produce(&p->conn))
+        return -1;
+    encode_batch(p);
+    if (p->outstanding && protocol->resumes && protocol->resumes(&p->conn))
+        resume(p);
+    else
+        forget_session(p);
+    return 0;
+}
+
 int producer_poll(struct producer *p, uint64_t now, enum producer_wait *wait)
 {
     *wait = PRODUCER_WAITS_SOCKET;
-    if (conn_has_output(&p->conn))
+    if (conn_has_batch(&p->conn) || p->conn.out_sent)
         return 0;
+    if (p->resuming && (conn_flush(&p->conn) || p->conn.out.len))
+        return p->conn.is_open ? 0 : -1;
+    p->resuming = false;
     uint64_t n = allowed(p, now, wait);
-    if (!n)
+    if (n)
+        stamp_batch(p, n, now);
+    else if (!p->conn.out.len)
         return 0;
-    stamp_batch(p, n, now);
     if (conn_flush(&p->conn))
         return -1;
-    *wait = conn_has_output(&p->conn) ? PRODUCER_WAITS_SOCKET : PRODUCER_READY;
+    if (conn_has_output(&p->conn))
+        *wait = PRODUCER_WAITS_SOCKET;
+    else if (n)
+        *wait = PRODUCER_READY;
     return 0;
 }
 
@@ -247,10 +302,11 @@ static void settle_one(struct producer *p, uint64_t tag, bool acked, uint64_t no
     if (f->seq == FLIGHT_SETTLED)
         return;
     if (acked) {
-        if (seen_add(&p->confirmed, f->seq) == SEEN_NEW)
+        if (seen_add(&p->confirmed, f->seq & ~FLIGHT_HALFWAY) == SEEN_NEW)
             METER_ADD(p->meter->tally.confirmed, 1);
         meter_duration(p->meter, p->meter->confirm_latency, now, now > f->sent_ns ? now - f->sent_ns : 0);
     } else if (p->o->survive > 0) {
+        f->seq &= ~FLIGHT_HALFWAY;
         buffer_put(&p->again, f, sizeof *f);
     } else {
         p->nacked++;
@@ -261,58 +317,69 @@ static void settle_one(struct producer *p, uint64_t tag, bool acked, uint64_t no
     p->outstanding--;
 }
 
-/* basic.ack and basic.nack to a publisher: one tag, or all up to it (tag 0: all there are). */
-static int on_confirm(struct producer *p, const struct frame *f, bool acked, uint64_t now)
+/* The whole of a tag that comes back modulo tags_max: the one from tag_low on. */
+static uint64_t whole_tag(const struct producer *p, uint64_t tag)
 {
-    struct reader r = {f->payload + 4, f->payload + f->size, false};
-    uint64_t tag = read_u64(&r);
-    bool multiple = read_u8(&r) & 1;
+    uint64_t max = p->conn.protocol->tags_max;
+    return max ? p->tag_low + (tag % max + max - p->tag_low % max) % max : tag;
+}
+
+/* One tag, or all up to it. */
+static int on_confirm(struct producer *p, const struct incoming *in, uint64_t now)
+{
     char name[32];
-    if (multiple && !tag)
-        tag = p->tag_next - 1;
-    if (!p->ring || r.bad || tag >= p->tag_next)
-        return conn_fail(&p->conn, "the broker confirmed delivery tag %llu, which %s never sent",
-                         (unsigned long long)tag, conn_name(&p->conn, name));
+    uint64_t tag = in->multiple && !in->tag ? p->tag_next - 1 : whole_tag(p, in->tag);
+    if (!p->ring || tag >= p->tag_next)
+        return conn_fail(&p->conn, "the broker confirmed number %llu, which %s never sent",
+                         (unsigned long long)in->tag, conn_name(&p->conn, name));
     if (tag < p->tag_low)
         return 0;
-    for (uint64_t t = multiple ? p->tag_low : tag; t <= tag; t++)
-        settle_one(p, t, acked, now);
+    for (uint64_t t = in->multiple ? p->tag_low : tag; t <= tag; t++)
+        settle_one(p, t, in->acked, now);
     while (p->tag_low < p->tag_next && p->ring[p->tag_low & p->ring_mask].seq == FLIGHT_SETTLED)
         p->tag_low++;
     METER_SET(p->meter->last_confirmed_ns, now);
     return 0;
 }
 
-static int on_method(struct producer *p, const struct frame *f, uint64_t now)
+static void on_halfway(struct producer *p, uint64_t tag)
 {
-    switch (f->size < 4 ? 0 : get_u32(f->payload)) {
-    case BASIC_ACK:
-        return on_confirm(p, f, true, now);
-    case BASIC_NACK:
-        return on_confirm(p, f, false, now);
-    case BASIC_RETURN: /* its header and body follow and are passed over */
+    uint64_t whole = whole_tag(p, tag);
+    if (!p->ring || whole >= p->tag_next)
+        return; /* its confirm will be found to be wrong */
+    if (p->ring[whole & p->ring_mask].seq != FLIGHT_SETTLED)
+        p->ring[whole & p->ring_mask].seq |= FLIGHT_HALFWAY;
+}
+
+static int on_incoming(struct producer *p, const struct incoming *in, uint64_t now)
+{
+    switch (in->kind) {
+    case INCOMING_HALFWAY:
+        on_halfway(p, in->tag);
+        return 0;
+    case INCOMING_CONFIRM:
+        return on_confirm(p, in, now);
+    case INCOMING_RETURN:
         p->returned++;
         METER_ADD(p->meter->tally.returned, 1);
         return 0;
-    case CONNECTION_BLOCKED:
+    case INCOMING_BLOCKED:
         METER_ADD(p->meter->tally.blocked, 1);
         return 0;
     default:
-        return conn_on_method(&p->conn, f);
+        return 0;
     }
 }
 
 int64_t producer_input(struct producer *p, const uint8_t *bytes, size_t n, uint64_t now)
 {
     size_t used = 0;
-    struct frame f;
+    struct incoming in;
     for (int64_t step; used < n; used += (size_t)step) {
-        step = frame_read(&f, bytes + used, n - used, CONN_FRAME_MAX);
+        step = p->conn.protocol->read(&p->conn, bytes + used, n - used, &in);
         if (step == 0)
             break;
-        if (step < 0)
-            return conn_fail(&p->conn, "producer %u was sent bytes that are no AMQP frame", p->conn.number);
-        if (f.type == FRAME_METHOD && on_method(p, &f, now))
+        if (step < 0 || on_incoming(p, &in, now))
             return -1;
     }
     return (int64_t)used;

@@ -9,12 +9,13 @@
 #include "options.h"
 #include "seen.h"
 
-/* A message on its way; in the ring of delivery tags, or waiting to be sent again. */
+/* A message on its way; in the ring of tags, or waiting to be sent again. */
 struct flight {
-    uint64_t seq;     /* FLIGHT_SETTLED once its confirm came */
+    uint64_t seq;     /* FLIGHT_SETTLED once its confirm came; with FLIGHT_HALFWAY before that, perhaps */
     uint64_t sent_ns; /* the intended send time */
 };
 #define FLIGHT_SETTLED UINT64_MAX
+#define FLIGHT_HALFWAY (1ull << 62)
 
 enum producer_wait {
     PRODUCER_READY,
@@ -29,11 +30,11 @@ struct producer {
     const struct options *o;
     struct meter *meter;
     uint32_t index, run; /* as they stand in the bodies */
-    char key[256];
+    uint64_t places;     /* queues, topics it publishes to in turn: 1, or all of them (--spread) */
 
-    struct buffer encoded; /* `slots` publishes of slot_size bytes, each body at body_at within its slot */
-    size_t slot_size, body_at;
-    size_t seq_at; /* likewise the value of x-producer-seq; 0: there is none */
+    struct buffer encoded; /* `slots` publishes of slot_size bytes */
+    size_t slot_size;
+    struct layout at; /* of each slot */
     size_t slots, batch_slots,
         slot; /* slots: all; a batch has at most batch_slots, the next begins at `slot` */
 
@@ -41,8 +42,9 @@ struct producer {
     uint64_t start_ns;  /* when message 0 is due */
     double interval_ns; /* between messages; 0 is flat out */
     bool stopped;       /* sends nothing new */
+    bool resuming;      /* what goes on from a lost connection is in conn.out and goes first */
 
-    struct flight *ring; /* by delivery tag, which counts from 1 on every connection; NULL without confirms */
+    struct flight *ring; /* by tag, which counts from 1 on every connection; NULL without confirms */
     uint64_t ring_mask, tag_low, tag_next, outstanding;
     struct seen confirmed, resent;
     struct buffer again; /* struct flight[]: unconfirmed messages of a lost connection, in order */
@@ -50,17 +52,17 @@ struct producer {
     uint64_t nacked, returned;
 };
 
-void producer_init(struct producer *p, const struct options *o, struct meter *m, uint32_t index,
-                   uint32_t run);
+void producer_init(struct producer *p, const struct options *o, struct meter *m, struct carrier *carrier,
+                   uint32_t index, uint32_t run);
 void producer_free(struct producer *p);
-/* Connects and encodes the batch; whatever was unconfirmed is queued to be sent again. 0, or -1 with
- * conn.why. */
+/* Connects and encodes the batch; whatever was unconfirmed goes on, or is queued to be sent again as new. 0,
+ * or -1 with conn.why. */
 int producer_open(struct producer *p);
 /* Stamps and sends what may go now. Tells in *wait why nothing more can go. 0, or -1 with conn.why. */
 int producer_poll(struct producer *p, uint64_t now, enum producer_wait *wait);
 /* When the next message is due; meaningful after PRODUCER_WAITS_TIME. */
 uint64_t producer_due_ns(const struct producer *p);
-/* Reads whole frames; returns the bytes used, or -1 with conn.why. */
+/* Reads what is here wholly; returns the bytes used, or -1 with conn.why. */
 int64_t producer_input(struct producer *p, const uint8_t *bytes, size_t n, uint64_t now);
 /* True when all it sent is confirmed, or confirms are off. */
 bool producer_settled(const struct producer *p);

@@ -10,7 +10,7 @@ bool result_good(const struct result *r)
 {
     const struct tally *t = &r->whole;
     return !*r->why && !r->audit.lost && !t->duplicated && !t->misordered && !t->damaged && !t->unreadable &&
-           !r->audit.unconfirmed && (!t->nacked || r->o->survive > 0);
+           !r->audit.unconfirmed && !t->churn_failed && (!t->nacked || r->o->survive > 0);
 }
 
 uint64_t report_messages(const struct result *r)
@@ -72,9 +72,15 @@ static void count(FILE *to, const char *what, uint64_t n)
 static void write_remarks(FILE *to, const struct result *r)
 {
     const struct tally *t = &r->whole;
+    count(to, "idle connections", r->idle);
+    count(to, "came, did one thing, went", t->churned);
+    count(to, "of those, a second",
+          r->seconds > 0 ? (uint64_t)((double)r->measured.churned / r->seconds) : 0);
+    count(to, "that failed", t->churn_failed);
     count(to, "resent", t->resent);
     count(to, "reconnections", t->reconnects);
-    count(to, "refused (basic.nack)", t->nacked);
+    count(to, "sessions the broker forgot", t->forgotten);
+    count(to, "refused (nacked)", t->nacked);
     count(to, "returned as unroutable", t->returned);
     count(to, "never confirmed", r->audit.unconfirmed);
     count(to, "unconfirmed, not received", r->audit.unsure_missing);

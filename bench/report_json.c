@@ -21,6 +21,7 @@ static void set_text(json_t *to, const char *name, const char *text)
 static json_t *load_object(const struct options *o)
 {
     json_t *j = json_object();
+    set_text(j, "protocol", o->protocol->name);
     set_integer(j, "producers", o->producers);
     set_integer(j, "consumers", o->consumers);
     set_integer(j, "queues", o->queues);
@@ -37,6 +38,11 @@ static json_t *load_object(const struct options *o)
     set_integer(j, "ack_every", o->ack_every);
     json_object_set_new(j, "persistent", json_boolean(o->persistent));
     json_object_set_new(j, "durable", json_boolean(o->durable));
+    set_integer(j, "qos", o->qos);
+    set_integer(j, "subscribe_qos", o->subscribe_qos);
+    set_integer(j, "idle", o->idle);
+    set_integer(j, "filters", o->filters);
+    set_integer(j, "churn", o->churn);
     return j;
 }
 
@@ -71,6 +77,7 @@ static json_t *rates_object(const struct result *r)
     set_real(j, "sent", (double)r->measured.sent / seconds);
     set_real(j, "confirmed", (double)r->measured.confirmed / seconds);
     set_real(j, "received", (double)r->measured.received / seconds);
+    set_real(j, "churned", (double)r->measured.churned / seconds);
     return j;
 }
 

@@ -24,6 +24,7 @@ struct result {
     struct memory broker_memory;
     bool broker_gone;
     unsigned broker_cpus;
+    uint64_t idle; /* connections that did nothing, up until the end */
     struct histogram latency, confirm_latency;
     struct audit audit;
     bool interrupted;

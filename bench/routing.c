@@ -1,5 +1,7 @@
 #include "routing.h"
 
+#include <string.h>
+
 bool routing_known(const struct options *o)
 {
     static const char *const known[] = {"direct", "fanout", "topic", "headers"};
@@ -45,10 +47,18 @@ bool routing_matches(const struct options *o, uint64_t producer, uint64_t queue)
 {
     char key[256], bound[256];
     if (!*o->exchange)
-        return producer % o->queues == queue;
+        return o->spread || producer % o->queues == queue % o->queues;
     if (strcmp(o->type, "fanout") == 0)
         return true;
     options_expand(key, o->key, producer % o->queues + 1);
     options_expand(bound, o->binding_key, queue + 1);
     return strcmp(o->type, "topic") == 0 ? routing_topic_matches(bound, key) : strcmp(bound, key) == 0;
+}
+
+uint64_t routing_share(const struct options *o, uint64_t queue, uint64_t sent)
+{
+    uint64_t place = queue % o->queues;
+    if (!o->spread)
+        return sent;
+    return sent > place ? (sent - place - 1) / o->queues + 1 : 0;
 }

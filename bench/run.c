@@ -3,16 +3,16 @@
  * audit. */
 #include "run.h"
 #include "audit.h"
+#include "churn.h"
 #include "clock.h"
+#include "idle.h"
 #include "live.h"
 #include "port.h"
 #include "routing.h"
-#include "topology.h"
 #include "worker.h"
 
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 
 #define TICK_NS (20 * NS_PER_MS)
@@ -26,6 +26,8 @@ struct run {
     struct consumer *consumers;
     struct ledger *ledgers; /* of each queue */
     struct port *port;      /* NULL: sockets carry the connections */
+    struct idle idle;
+    struct churn *churn; /* NULL: no storm */
 
     bool started;                   /* the worker threads exist */
     uint64_t start_ns, measure_ns;  /* measure_ns: 0 while warming up */
@@ -51,18 +53,16 @@ static void deal_out(struct run *run)
 {
     const struct options *o = run->o;
     for (uint64_t i = 0; i < o->consumers; i++) {
-        uint64_t queue = i % o->queues;
+        uint64_t queue = routing_queue_of(o, i);
         struct worker *w = run->workers[queue % o->threads];
-        consumer_init(&run->consumers[i], o, &w->meter, (uint32_t)i, run->r->run);
-        run->consumers[i].conn.carrier = w->carrier;
+        consumer_init(&run->consumers[i], o, &w->meter, w->carrier, (uint32_t)i, run->r->run);
         run->consumers[i].ledger = &run->ledgers[queue];
         run->consumers[i].producers = run->producers;
         w->consumers[w->consumers_n++] = &run->consumers[i];
     }
     for (uint64_t i = 0; i < o->producers; i++) {
         struct worker *w = run->workers[o->threads - 1 - i % o->threads];
-        producer_init(&run->producers[i], o, &w->meter, (uint32_t)i, run->r->run);
-        run->producers[i].conn.carrier = w->carrier;
+        producer_init(&run->producers[i], o, &w->meter, w->carrier, (uint32_t)i, run->r->run);
         w->producers[w->producers_n++] = &run->producers[i];
     }
 }
@@ -80,14 +80,11 @@ static void allow_files(void)
 static void run_init(struct run *run, const struct options *o, struct port *port, struct result *r)
 {
     *run = (struct run){.o = o, .r = r, .port = port, .live = zalloc(1, sizeof *run->live)};
-    uint32_t id;
-    if (getrandom(&id, sizeof id, 0) != sizeof id)
-        id = (uint32_t)now_ns();
     r->o = o;
-    r->run = id & ((1u << BODY_RUN_BITS) - 1);
+    r->run = o->run;
     run->producers = zalloc(o->producers, sizeof *run->producers);
     run->consumers = zalloc(o->consumers, sizeof *run->consumers);
-    run->ledgers = zalloc(o->queues, sizeof *run->ledgers);
+    run->ledgers = zalloc(routing_queues(o), sizeof *run->ledgers);
     run->workers = zalloc(o->threads, sizeof *run->workers);
     for (uint64_t i = 0; i < o->threads; i++) {
         run->workers[i] = zalloc(1, sizeof **run->workers);
@@ -104,7 +101,10 @@ static void run_free(struct run *run)
         producer_free(&run->producers[i]);
     for (uint64_t i = 0; i < run->o->consumers; i++)
         consumer_free(&run->consumers[i]);
-    for (uint64_t i = 0; i < run->o->queues; i++)
+    idle_free(&run->idle);
+    if (run->churn)
+        churn_free(run->churn);
+    for (uint64_t i = 0; i < routing_queues(run->o); i++)
         ledger_free(&run->ledgers[i]);
     for (uint64_t i = 0; i < run->o->threads; i++)
         worker_free(run->workers[i]);
@@ -119,7 +119,7 @@ static void run_free(struct run *run)
 static int make_topology(struct run *run)
 {
     uint64_t end = now_ns() + (uint64_t)(run->o->wait * 1e9);
-    while (topology_make(run->o, run->workers[0]->carrier, run->r->why, sizeof run->r->why)) {
+    while (run->o->protocol->make(run->o, run->workers[0]->carrier, run->r->why, sizeof run->r->why)) {
         if (now_ns() >= end)
             return -1;
         usleep(20000);
@@ -137,7 +137,7 @@ static int run_open(struct run *run)
             snprintf(run->r->why, sizeof run->r->why, "%s", run->workers[i]->failed);
             return -1;
         }
-    return 0;
+    return idle_open(&run->idle, run->o, run->workers, run->r->why, sizeof run->r->why);
 }
 
 /* ---- looking at the workers ---- */
@@ -146,6 +146,8 @@ static void sum_up(struct run *run)
     run->now = (struct tally){0};
     for (uint64_t i = 0; i < run->o->threads; i++)
         tally_add(&run->now, &run->workers[i]->meter.tally);
+    if (run->churn)
+        tally_add(&run->now, churn_tally(run->churn));
 }
 
 static const char *failure(const struct run *run)
@@ -260,7 +262,7 @@ static bool load_is_over(struct run *run, uint64_t now)
         return true;
     if (o->producers)
         return o->producer_messages && run->now.sent >= o->producers * o->producer_messages;
-    return !(o->seconds > 0) && standstill(run, now) > o->drain;
+    return o->consumers && !(o->seconds > 0) && standstill(run, now) > o->drain;
 }
 
 static bool all_entered(const struct run *run, enum phase phase)
@@ -339,15 +341,21 @@ static void run_finish(struct run *run)
     const char *why = failure(run);
     for (uint64_t i = 0; i < run->o->threads; i++)
         pthread_join(run->workers[i]->thread, NULL);
+    if (run->churn)
+        churn_stop(run->churn);
     sum_up(run);
     r->whole = run->now;
+    r->idle = run->idle.up;
     r->interrupted = interrupts > 0;
     sum_latency(run, &r->latency, &r->confirm_latency, 1);
     if (why)
         snprintf(r->why, sizeof r->why, "%s", why);
+    else if (run->churn && r->whole.churn_failed)
+        snprintf(r->why, sizeof r->why, "%.600s", churn_why(run->churn));
     audit_make(r, run->producers, run->ledgers);
     char cleanup[640];
-    if (run->o->remove && !why && topology_remove(run->o, run->workers[0]->carrier, cleanup, sizeof cleanup))
+    if (run->o->remove && !why &&
+        run->o->protocol->remove(run->o, run->workers[0]->carrier, cleanup, sizeof cleanup))
         fprintf(stderr, "gannet-bench: the queues were left behind: %s\n", cleanup);
 }
 
@@ -359,6 +367,12 @@ static void run_start(struct run *run)
     for (uint64_t i = 0; i < run->o->threads; i++)
         worker_start(run->workers[i], run->start_ns);
     run->started = true;
+}
+
+static int start_churn(struct run *run)
+{
+    run->churn = churn_start(run->o, run->r->why, sizeof run->r->why);
+    return *run->r->why ? -1 : 0;
 }
 
 /* 0, or -1 with why. */
@@ -383,7 +397,7 @@ int run_load(const struct options *o, struct result *r)
     if (open_port(o, &port, r->why, sizeof r->why))
         return -1;
     run_init(&run, o, port, r);
-    int failed = run_open(&run);
+    int failed = run_open(&run) || start_churn(&run) ? -1 : 0;
     if (!failed) {
         signal(SIGINT, on_signal);
         signal(SIGTERM, on_signal);

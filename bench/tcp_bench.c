@@ -16,6 +16,7 @@
 #include "echo.h"
 #include "flood.h"
 #include "histogram.h"
+#include "options.h"
 #include "port.h"
 
 #include <err.h>
@@ -158,6 +159,7 @@ static int64_t on_input(void *owner, struct conn *c, const uint8_t *bytes, size_
 
 static void connect_all(struct bench *b, const char *port)
 {
+    static const struct options plain = {.sources = 1}; /* all that a carrier asks for */
     snprintf(b->uri.host, sizeof b->uri.host, "%s", b->to);
     snprintf(b->uri.port, sizeof b->uri.port, "%s", port);
     b->conns = zalloc(b->connections, sizeof *b->conns);
@@ -165,7 +167,7 @@ static void connect_all(struct bench *b, const char *port)
     b->carrier->user = (struct carrier_user){b, on_input, on_lost};
     for (uint32_t i = 0; i < b->connections; i++) {
         struct conn *c = &b->conns[i];
-        *c = (struct conn){.role = CONN_PRODUCER, .number = i, .fd = -1, .carrier = b->carrier};
+        *c = (struct conn){.role = CONN_PRODUCER, .number = i, .fd = -1, .carrier = b->carrier, .o = &plain};
         if (b->carrier->ops->connect(b->carrier, c, &b->uri))
             fail(c);
         c->is_open = true;

@@ -153,20 +153,52 @@ Test(routing, topics)
                      cases[i].pattern, cases[i].key);
 }
 
+/* ---- topics ---- */
+Test(routing, subscribers_each_get_all_of_their_topic)
+{
+    struct options o = {.exchange = "", .producers = 2, .consumers = 5, .queues = 2, .fanned = true};
+    cr_assert_eq(routing_queues(&o), 5);
+    cr_assert_eq(routing_queue_of(&o, 4), 4);
+    cr_assert(routing_matches(&o, 0, 4) && !routing_matches(&o, 1, 4) && routing_matches(&o, 1, 3));
+    o.fanned = false;
+    cr_assert_eq(routing_queues(&o), 2);
+    cr_assert_eq(routing_queue_of(&o, 4), 0);
+}
+
+/* Numbers 0, 3, 6 ... go to the first of three topics. */
+Test(routing, publishers_that_go_round)
+{
+    struct options o = {.exchange = "", .producers = 1, .consumers = 3, .queues = 3, .spread = true};
+    for (uint64_t sent = 0; sent < 20; sent++) {
+        uint64_t counted[3] = {0};
+        for (uint64_t n = 0; n < sent; n++)
+            counted[n % 3]++;
+        for (uint64_t q = 0; q < 3; q++)
+            cr_assert_eq(routing_share(&o, q, sent), counted[q]);
+    }
+    char name[256];
+    o.queues = 100;
+    options_place(&o, name, "t/%d/x", 6);
+    cr_assert_str_eq(name, "t/007/x");
+}
+
 /* ---- addresses ---- */
 Test(uri, parts)
 {
     struct uri u;
-    cr_assert_null(uri_parse(&u, "amqp://a%40b:p%3Aw@[::1]:5673/my%2Fhost?heartbeat=5"));
+    cr_assert_null(uri_parse(&u, "amqp://a%40b:p%3Aw@[::1]:5673/my%2Fhost?heartbeat=5", "amqp", "5672"));
     cr_assert_str_eq(u.user, "a@b");
     cr_assert_str_eq(u.password, "p:w");
     cr_assert_str_eq(u.host, "::1");
     cr_assert_str_eq(u.port, "5673");
     cr_assert_str_eq(u.vhost, "my/host");
-    cr_assert_null(uri_parse(&u, "amqp://broker"));
+    cr_assert_null(uri_parse(&u, "amqp://broker", "amqp", "5672"));
     cr_assert_str_eq(u.host, "broker");
     cr_assert_str_eq(u.port, "5672");
     cr_assert_str_eq(u.vhost, "/");
+    cr_assert_null(uri_parse(&u, "mqtt://a", "mqtt", "1883"));
+    cr_assert_str_eq(u.port, "1883");
+    cr_assert_not_null(uri_parse(&u, "amqp://a", "mqtt", "1883"));
 }
 
 Test(uri, mistakes)
@@ -175,5 +207,5 @@ Test(uri, mistakes)
                                         "amqp://[::1", "amqp://[::1]x", "amqp://%zz@x"};
     struct uri u;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        cr_assert_not_null(uri_parse(&u, wrong[i]), "%s", wrong[i]);
+        cr_assert_not_null(uri_parse(&u, wrong[i], "amqp", "5672"), "%s", wrong[i]);
 }

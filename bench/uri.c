@@ -69,12 +69,14 @@ static const char *parse_address(struct uri *u, const char *from, const char *en
     return NULL;
 }
 
-const char *uri_parse(struct uri *u, const char *text)
+const char *uri_parse(struct uri *u, const char *text, const char *scheme, const char *port)
 {
-    *u = (struct uri){"guest", "guest", "127.0.0.1", "5672", "/"};
-    if (strncmp(text, "amqp://", 7) != 0)
-        return "it does not begin with amqp:// (TLS is not spoken here)";
-    text += 7;
+    size_t n = strlen(scheme);
+    *u = (struct uri){"guest", "guest", "127.0.0.1", "", "/"};
+    snprintf(u->port, sizeof u->port, "%s", port);
+    if (strncmp(text, scheme, n) != 0 || strncmp(text + n, "://", 3) != 0)
+        return "it does not begin with the protocol's name and :// (TLS is not spoken here)";
+    text += n + 3;
     const char *slash = text + strcspn(text, "/?"), *at = memchr(text, '@', (size_t)(slash - text));
     const char *wrong = at ? parse_login(u, text, at) : NULL;
     if (!wrong)

@@ -1,4 +1,4 @@
-/* amqp://user:password@host:port/vhost, every part optional, percent escapes allowed. */
+/* scheme://user:password@host:port/vhost, every part optional, percent escapes allowed. */
 #ifndef BENCH_URI_H
 #define BENCH_URI_H
 
@@ -6,7 +6,8 @@ struct uri {
     char user[256], password[256], host[256], port[8], vhost[256];
 };
 
-/* Returns NULL, or what is wrong with the text in a few words. */
-const char *uri_parse(struct uri *u, const char *text);
+/* Returns NULL, or what is wrong with the text in a few words. port: the one of the scheme, such as "5672".
+ */
+const char *uri_parse(struct uri *u, const char *text, const char *scheme, const char *port);
 
 #endif

@@ -1,5 +1,6 @@
 #include "worker.h"
 #include "clock.h"
+#include "idle.h"
 #include "port.h"
 
 #include <err.h>
@@ -14,6 +15,8 @@
 static int64_t on_input(void *owner, struct conn *c, const uint8_t *bytes, size_t n, uint64_t now)
 {
     (void)owner;
+    if (c->role == CONN_IDLE)
+        return idle_input(c, bytes, n);
     return c->role == CONN_PRODUCER ? producer_input((struct producer *)c, bytes, n, now)
                                     : consumer_input((struct consumer *)c, bytes, n, now);
 }
@@ -28,7 +31,7 @@ static void watch(struct conn *c)
 static void lost(void *owner, struct conn *c)
 {
     struct worker *w = owner;
-    if (w->o->survive > 0) {
+    if (w->o->survive > 0 && c->role != CONN_IDLE) {
         if (!w->down_since_ns)
             METER_SET(w->down_since_ns, now_ns());
         return;

@@ -1,5 +1,5 @@
-#include "topology.h"
-#include "conn.h"
+#include "amqp.h"
+#include "options.h"
 
 #include <stdio.h>
 
@@ -17,7 +17,7 @@ struct topology {
 static int settle(struct topology *t)
 {
     for (; t->in_flight; t->in_flight--)
-        if (conn_await(&t->conn, t->awaited, NULL))
+        if (amqp_await(&t->conn, t->awaited, NULL))
             return -1;
     return 0;
 }
@@ -144,8 +144,9 @@ static int drop(struct topology *t)
 static int with_connection(const struct options *o, struct carrier *carrier,
                            int (*action)(struct topology *t), char *why, size_t why_size)
 {
-    struct topology t = {.o = o, .conn = {.role = CONN_CONTROL, .carrier = carrier, .fd = -1}};
-    int failed = conn_open(&t.conn, &o->uri) || action(&t);
+    struct topology t = {.o = o};
+    conn_init(&t.conn, o, CONN_CONTROL, 0, carrier);
+    int failed = conn_open(&t.conn) || action(&t);
     if (failed)
         snprintf(why, why_size, "%s", t.conn.why);
     conn_close(&t.conn);
@@ -153,12 +154,12 @@ static int with_connection(const struct options *o, struct carrier *carrier,
     return failed ? -1 : 0;
 }
 
-int topology_make(const struct options *o, struct carrier *carrier, char *why, size_t why_size)
+int amqp_make(const struct options *o, struct carrier *carrier, char *why, size_t why_size)
 {
     return with_connection(o, carrier, make, why, why_size);
 }
 
-int topology_remove(const struct options *o, struct carrier *carrier, char *why, size_t why_size)
+int amqp_remove(const struct options *o, struct carrier *carrier, char *why, size_t why_size)
 {
     return with_connection(o, carrier, drop, why, why_size);
 }

@@ -1,10 +1,11 @@
 /* AMQP 0-9-1 on the wire, as far as a load generator speaks it: frames (spec 4.2.3), field types (4.2.5) and
  * the methods of spec part 1. Writing appends to a struct buffer; reading walks bytes the caller keeps alive.
  */
-#ifndef BENCH_WIRE_H
-#define BENCH_WIRE_H
+#ifndef BENCH_AMQP_WIRE_H
+#define BENCH_AMQP_WIRE_H
 
 #include "buffer.h"
+#include "options.h"
 
 #include <endian.h>
 #include <stdbool.h>
@@ -136,11 +137,6 @@ void write_u64(struct buffer *b, uint64_t v);
 void write_shortstr(struct buffer *b, const char *text);
 void write_longstr(struct buffer *b, const void *bytes, size_t n);
 
-/* One row of a field table; the value is text, and `type` says how it is sent. */
-struct field {
-    const char *name, *value;
-    char type; /* 'S' long string, 'l' 64-bit integer, 't' boolean, 'F' a table of client capabilities */
-};
 void write_table(struct buffer *b, const struct field *fields, size_t n);
 
 /* A method frame is opened, its arguments written, and closed, which fills in its size. */

@@ -1,4 +1,4 @@
-#include "wire.h"
+#include "amqp_wire.h"
 
 #include <stdlib.h>
 

@@ -47,7 +47,8 @@ void model_may_mark(struct model *model);
  * empties them. */
 unsigned model_queues(const struct model *model);
 const char *model_queue_name(const struct model *model, unsigned i); /* NULL: it is gone, or somebody's own */
-/* At the end, when all has been consumed: nothing may be left. */
+/* Whether something is sure to be left that can be consumed. At the end nothing may be. */
+bool model_something_left(const struct model *model);
 void model_all_empty(const struct model *model);
 
 /* Whether messages may still wait for their time. */

@@ -246,6 +246,22 @@ const char *model_queue_name(const struct model *model, unsigned i)
     return queue->gone || queue->thing.there == NO || queue->exclusive ? NULL : queue->name.s;
 }
 
+static bool is_left(const struct known_entry *e)
+{
+    return e->present == YES && e->where != WHERE_DONE;
+}
+
+bool model_something_left(const struct model *model)
+{
+    for (unsigned q = 0; q < model->queue_count; q++) {
+        const struct known_queue *queue = model->queues[q];
+        for (unsigned i = 0; !model_keeps(queue) && !queue->gone && i < queue->entry_count; i++)
+            if (is_left(queue->entries[i]))
+                return true;
+    }
+    return false;
+}
+
 void model_all_empty(const struct model *model)
 {
     for (unsigned q = 0; q < model->queue_count; q++) {
@@ -261,7 +277,7 @@ void model_all_empty(const struct model *model)
                              "there nor "
                              "in '%s'",
                              (unsigned long long)e->message->number, queue->name.s, e->twin->queue->name.s);
-            if (e->present == YES && e->where != WHERE_DONE)
+            if (is_left(e))
                 history_fail("m%llu was in '%s' and never came out of it",
                              (unsigned long long)e->message->number, queue->name.s);
         }

@@ -10,6 +10,8 @@ const struct listener_kind listener_kinds[LISTENER_KINDS] = {
     {"listeners.amqps", "amqps", CODEC_AMQP, LAYER_TLS, offsetof(struct config, listeners_amqps)},
     {"listeners.mqtt", "mqtt", CODEC_MQTT, 0, offsetof(struct config, listeners_mqtt)},
     {"listeners.mqtts", "mqtts", CODEC_MQTT, LAYER_TLS, offsetof(struct config, listeners_mqtts)},
+    {"listeners.stomp", "stomp", CODEC_STOMP, 0, offsetof(struct config, listeners_stomp)},
+    {"listeners.stomps", "stomps", CODEC_STOMP, LAYER_TLS, offsetof(struct config, listeners_stomps)},
 };
 
 bool listener_wants(const struct config *config, unsigned layers)

@@ -12,9 +12,6 @@ size_t stomp_skip(struct span in)
     return n;
 }
 
-/* What the unescaped heads of one thread are written to: one at a time. */
-static _Thread_local uint8_t text[STOMP_HEAD_MAX];
-
 /* Takes a line off in, without its end. False: it is not all there. */
 static bool take_line(struct span *in, enum stomp_version version, struct span *line)
 {
@@ -104,7 +101,7 @@ static const char *read_headers(struct span *rest, enum stomp_version version, s
                                 bool *whole)
 {
     struct span line;
-    uint8_t *at = text;
+    uint8_t *at = f->text;
     *whole = false;
     while (take_line(rest, version, &line)) {
         if (!line.len) {

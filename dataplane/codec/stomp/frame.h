@@ -21,7 +21,7 @@ enum {
 };
 
 struct stomp_header {
-    struct span name, value; /* without escapes; valid until the next head is read on this thread */
+    struct span name, value; /* without escapes; in the frame's text */
 };
 
 struct stomp_frame {
@@ -30,7 +30,8 @@ struct stomp_frame {
     struct stomp_header header[STOMP_HEADERS_MAX];
     bool has_length; /* it says how long its body is */
     uint64_t length;
-    size_t head_bytes; /* in the input, line ends before it included */
+    size_t head_bytes; /* in the input */
+    uint8_t text[STOMP_HEAD_MAX];
 };
 
 enum stomp_read { STOMP_READ, STOMP_READ_MORE, STOMP_READ_WRONG };

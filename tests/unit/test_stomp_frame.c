@@ -1,5 +1,4 @@
 #include <criterion/criterion.h>
-#include <stdio.h>
 
 #include "codec/stomp/frame.h"
 
@@ -40,18 +39,27 @@ Test(stomp_frame, line_ends_and_escapes_by_version)
     cr_assert_eq(stomp_skip(span_str("\r\n\nSEND")), 3);
 }
 
+static struct span with_headers(uint8_t *text, unsigned headers)
+{
+    uint8_t *at = put_span(text, span_str("SEND\n"));
+    for (unsigned i = 0; i < headers; i++)
+        at = stomp_put_number(at, "h", i);
+    at = put_u8(at, '\n');
+    return span_of(text, (size_t)(at - text));
+}
+
 Test(stomp_frame, bounds)
 {
-    static char text[2 * STOMP_HEAD_MAX];
-    char *at = text + sprintf(text, "SEND\n");
-    for (unsigned i = 0; i < STOMP_HEADERS_MAX; i++)
-        at += sprintf(at, "h%u:v\n", i);
-    strcpy(at, "\n");
-    cr_assert_eq(head(text, STOMP_12), STOMP_READ);
-    strcpy(at, "one:more\n\n");
-    cr_assert_eq(head(text, STOMP_12), STOMP_READ_WRONG);
-    memset(text, 'x', sizeof text - 1);
-    cr_assert_eq(head(text, STOMP_12), STOMP_READ_WRONG);
+    static uint8_t text[2 * STOMP_HEAD_MAX];
+    struct span in = with_headers(text, STOMP_HEADERS_MAX);
+    cr_assert_eq(stomp_head_read(in, STOMP_12, &f, &wrong), STOMP_READ);
+    in = with_headers(text, STOMP_HEADERS_MAX + 1);
+    cr_assert_eq(stomp_head_read(in, STOMP_12, &f, &wrong), STOMP_READ_WRONG);
+    memset(text, 'x', sizeof text);
+    in = span_of(text, STOMP_HEAD_MAX - 1);
+    cr_assert_eq(stomp_head_read(in, STOMP_12, &f, &wrong), STOMP_READ_MORE);
+    in.len++;
+    cr_assert_eq(stomp_head_read(in, STOMP_12, &f, &wrong), STOMP_READ_WRONG);
     cr_assert_eq(head("SEND\nnocolon\n\n", STOMP_12), STOMP_READ_WRONG);
     cr_assert_eq(head("SEND\ncontent-length:-1\n\n", STOMP_12), STOMP_READ_WRONG);
 }

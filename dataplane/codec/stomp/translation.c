@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "base/limits.h"
-#include "router/own_headers.h"
 #include "router/properties.h"
 #include "router/table_out.h"
 

@@ -63,7 +63,8 @@ class Gannet(Broker):
         known = subprocess.run([f"{build}/gannetd", "--help"], capture_output=True, text=True, check=True).stdout
         self.ports = {p: free_port() for p in ("amqp", "mqtt", "stomp") if f"  listeners.{p} = " in known}
         self.log = open(os.path.join(self.data, "log"), "ab")
-        sets = [*(f"listeners.{p}=127.0.0.1:{port}" for p, port in self.ports.items()), *(["listeners.web_mqtt="] if "listeners.web_mqtt" in known else []),
+        sets = [*(f"listeners.{p}=127.0.0.1:{port}" for p, port in self.ports.items()),
+                *(f"listeners.{w}=" for w in ("web_mqtt", "web_stomp") if f"listeners.{w}" in known),
                 f"cores.front={BROKER_CORE}", f"cores.router={BROKER_CORE}",
                 f"cores.journal={BROKER_CORE}", *options]
         command = ["taskset", "-c", BROKER_CORE, f"{build}/gannetd", "-D", self.data]

@@ -13,6 +13,11 @@ const struct listener_kind listener_kinds[LISTENER_KINDS] = {
     {"listeners.web_mqtt", "web_mqtt", CODEC_MQTT, LAYER_WEB, offsetof(struct config, listeners_web_mqtt)},
     {"listeners.web_mqtts", "web_mqtts", CODEC_MQTT, LAYER_WEB | LAYER_TLS,
      offsetof(struct config, listeners_web_mqtts)},
+    {"listeners.stomp", "stomp", CODEC_STOMP, 0, offsetof(struct config, listeners_stomp)},
+    {"listeners.stomps", "stomps", CODEC_STOMP, LAYER_TLS, offsetof(struct config, listeners_stomps)},
+    {"listeners.web_stomp", "web_stomp", CODEC_STOMP, LAYER_WEB, offsetof(struct config, listeners_web_stomp)},
+    {"listeners.web_stomps", "web_stomps", CODEC_STOMP, LAYER_WEB | LAYER_TLS,
+     offsetof(struct config, listeners_web_stomps)},
 };
 
 bool listener_wants(const struct config *config, unsigned layers)

@@ -16,7 +16,7 @@ struct listener_kind {
     size_t list;      /* in struct config */
 };
 
-enum { LISTENER_KINDS = 6 };
+enum { LISTENER_KINDS = 10 };
 extern const struct listener_kind listener_kinds[LISTENER_KINDS];
 
 static inline const struct text_list *listener_addresses(const struct config *config,

@@ -3,6 +3,6 @@
 
 #include "codec/codec.h"
 
-enum { CODEC_AMQP, CODEC_MQTT, CODECS };
+enum { CODEC_AMQP, CODEC_MQTT, CODEC_STOMP, CODECS };
 
 extern const struct codec *const codecs[CODECS];

@@ -28,7 +28,7 @@ BAD_CONFIGURATIONS = [
     ("vhosts = /\nvhosts = a", r":2: vhosts is set in line 1 already"),
     ("cores.router = x", r":1: cores.router: 'x' is neither auto nor a list of cores"),
 ]
-ABSENT = ["stomp", "stomps", "web_stomp", "management", "metrics"]
+ABSENT = ["management", "metrics"]
 
 
 def run(*words):

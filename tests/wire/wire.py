@@ -349,7 +349,7 @@ class Broker:
         port = tap.Tap() if tap.WANTED else None
         self.address = port.address if port else "127.0.0.1"
         command = [program, "-D", os.path.join(self.directory, "data"), "--set", "listeners.amqp=%s:0" % self.address,
-                   "--set", "listeners.mqtt=", "--set", "listeners.web_mqtt="]
+                   *(word for kind in ("mqtt", "web_mqtt", "stomp", "web_stomp") for word in ("--set", "listeners.%s=" % kind))]
         self.scheme = "amqps" if tls else "amqp"
         if tls:
             more = more + self._certify()

@@ -40,6 +40,8 @@ class Broker {
             'listeners.amqp': `${this.address}:${this.port}`,
             'listeners.mqtt': '',
             'listeners.web_mqtt': '',
+            'listeners.stomp': '',
+            'listeners.web_stomp': '',
             'memory.budget': '256 MiB',
             'cores.router': '0,0',
             'cores.front': '0',

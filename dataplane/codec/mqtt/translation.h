@@ -38,7 +38,7 @@ const char *properties_to_amqp(uint8_t *to, const struct mqtt_properties *p, uns
 
 /* A delivery's, without their length. */
 struct mqtt_form {
-    struct span content_type, correlation, reply_to, headers;
+    struct span content_type, correlation, reply_to, headers; /* at NULL: there is none */
     uint64_t expires_ms; /* the message's own; UINT64_MAX: none */
     bool text;           /* its payload is */
 };

@@ -237,10 +237,12 @@ static unsigned published_qos(const struct message *m)
     return m->flags & MESSAGE_PERSISTENT ? 1 : 0;
 }
 
-static bool is_topic(struct span key)
+/* Keys of other protocols' publishers needn't be topics. */
+static bool is_topic(const struct delivery *d)
 {
     uint8_t topic[TOPIC_BYTES_MAX];
-    return key_to_topic(topic, key);
+    return d->message->protocol & ORIGIN_MQTT ||
+           (d->key.len && key_to_topic(topic, d->key) && mqtt_text_valid(d->key));
 }
 
 /* Bytes of the packet, without an alias. */
@@ -295,7 +297,7 @@ static void deliver(struct mqtt *c, struct delivery *d)
     }
     properties_from_amqp(d->message, &form);
     judge(c, d);
-    if (!d->verdict.wanted || !is_topic(d->key) || !fits(c, d, &form)) {
+    if (!d->verdict.wanted || !is_topic(d) || !fits(c, d, &form)) {
         settle(c, d, SETTLE_ACK);
         done(c, d);
         return;

@@ -177,7 +177,7 @@ uint8_t *mqtt_form_put(uint8_t *to, const struct mqtt_form *form, uint64_t waite
     }
     if (form->content_type.at && mqtt_text_valid(form->content_type))
         to = put_property_text(to, PROPERTY_CONTENT_TYPE, form->content_type);
-    if (form->reply_to.len && form->reply_to.len <= UINT16_MAX) {
+    if (form->reply_to.len && form->reply_to.len <= UINT16_MAX && mqtt_text_valid(form->reply_to)) {
         uint8_t *value = put_property_text(to, PROPERTY_RESPONSE_TOPIC, form->reply_to) - form->reply_to.len;
         if (key_to_topic(value, form->reply_to))
             to = value + form->reply_to.len;

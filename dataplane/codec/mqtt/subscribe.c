@@ -150,8 +150,8 @@ static bool request_new(struct mqtt *c, struct span *in, bool unsubscribe, struc
         mqtt_fail(c, reason, unsubscribe ? "UNSUBSCRIBE" : "SUBSCRIBE");
         return false;
     }
-    /* Each filter takes three bytes at least. */
-    struct request *r = calloc(1, sizeof *r + in->len / 3 + 1);
+    /* Each filter takes two bytes at least. */
+    struct request *r = calloc(1, sizeof *r + in->len / 2 + 1);
     CHECK(r);
     r->id = id;
     r->unsubscribe = unsubscribe;

@@ -299,8 +299,9 @@ static void deliver(struct play *p)
     kept->next = p->kept;
     p->kept = kept;
     /* A publisher of MQTT has been looked at when it came. */
-    m->protocol =
-        mqtt_text_valid(key) && key.len && !memchr(key.at, '*', key.len) ? protocol : protocol & ~ORIGIN_MQTT;
+    bool topic =
+        key.len && mqtt_text_valid(key) && !memchr(key.at, '*', key.len) && !memchr(key.at, '#', key.len);
+    m->protocol = topic ? protocol : protocol & ~ORIGIN_MQTT;
     m->flags = flags >> 5 & MESSAGE_PERSISTENT;
     m->key_len = (uint8_t)key.len;
     m->properties_len = (uint32_t)properties.len;

@@ -3,11 +3,9 @@
 
     mqtt.py --broker build/gannetd FILE...    starts a broker of its own
     mqtt.py --port 1883 --peer mosquitto FILE...
-    mqtt.py --list FILE...                    titles, as the table of statements (mqtt5.md) names them
 """
 import re
 import socket
-import sys
 import time
 
 import mqtt_packets
@@ -138,14 +136,5 @@ class Version:
         self.version, self.where = version, "version %d" % version
 
 
-def main():
-    if sys.argv[1:2] == ["--list"]:
-        for path in sys.argv[2:]:
-            for title, _, _ in parse_file(path):
-                print(VERSIONS.sub("", title))
-        return
-    wire.main("mqtt", Conversation, parse)
-
-
 if __name__ == "__main__":
-    main()
+    wire.main("mqtt", Conversation, parse)

@@ -156,7 +156,7 @@ class Broker:
         self.address = self.tap.address if self.tap else own_address()
         self.config = config
         self.env = dict(os.environ, **(env or {}))
-        self.settings = {"listeners.amqp": self.address + ":0", "listeners.mqtt": "", "memory.budget": "256 MiB",
+        self.settings = {"listeners.amqp": self.address + ":0", "memory.budget": "256 MiB",
                          "cores.router": cores(routers), "cores.front": cores(fronts),
                          "loopback_users": "", "listeners.mqtt": "", "listeners.web_mqtt": ""}
         self.settings.update(self.tap.settings() if self.tap else {})

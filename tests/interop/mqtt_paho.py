@@ -275,6 +275,17 @@ class Paho(WithAmqp):
         self.publish(key, b"transient", delivery_mode=1)
         self.assertEqual(client.next().qos, 0)
 
+    def test_large_messages_both_ways(self):
+        client, queue_name = self.client(), self.queue("big%s.#" % self.unique)
+        client.subscribe("big%s/back" % self.unique, 1)
+        for size in (70000, 1000000, 9000000):
+            client.publish("big%s/there" % self.unique, b"m" * size, 1, ContentType="t")
+            self.assertEqual(self.taken(queue_name)[2], b"m" * size)
+            self.publish("big%s.back" % self.unique, b"a" * size, delivery_mode=2, content_type="t")
+            message = client.next()
+            self.assertEqual((message.payload, message.properties.ContentType), (b"a" * size, "t"))
+            self.taken(queue_name)  # its own copy
+
     def test_from_amqp_what_is_no_topic(self):
         client = self.client()
         client.subscribe("#", options=SubscribeOptions(1, retainHandling=2))

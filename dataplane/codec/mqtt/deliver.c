@@ -315,7 +315,7 @@ static void deliver(struct mqtt *c, struct delivery *d)
         write_packet(c, d, true, span_of("", 0));
 }
 
-void mqtt_deliver(struct mqtt *c, unsigned router, const struct event_deliver *event)
+static void take(struct mqtt *c, unsigned router, const struct event_deliver *event)
 {
     struct delivery d = {.source = slots_get(&c->sources, event->tag),
                          .router = router,
@@ -329,4 +329,64 @@ void mqtt_deliver(struct mqtt *c, unsigned router, const struct event_deliver *e
     take_apart(&d, event->message);
     owe(d.source, d.body_len + 1);
     deliver(c, &d);
+}
+
+/* ---- as many as the client takes at once ([MQTT-3.3.4-9]) ---------------------------------------------- */
+
+/* The routers keep to that for each source, of which there are several with shared subscriptions. */
+struct held {
+    struct held *next;
+    unsigned router;
+    struct event_deliver event;
+};
+
+static void hold(struct mqtt *c, unsigned router, const struct event_deliver *event)
+{
+    struct held *held = malloc(sizeof *held);
+    CHECK(held);
+    *held = (struct held){.router = router, .event = *event};
+    if (c->last_held)
+        c->last_held->next = held;
+    else
+        c->first_held = held;
+    c->last_held = held;
+}
+
+static struct held *held_pop(struct mqtt *c)
+{
+    struct held *held = c->first_held;
+    c->first_held = held->next;
+    if (!c->first_held)
+        c->last_held = NULL;
+    return held;
+}
+
+void held_send(struct mqtt *c)
+{
+    while (c->first_held && c->inflight.count < c->receive_max) {
+        struct held *held = held_pop(c);
+        take(c, held->router, &held->event);
+        free(held);
+    }
+}
+
+void held_give_back(struct mqtt *c)
+{
+    while (c->first_held) {
+        struct held *held = held_pop(c);
+        struct delivery d = {
+            .source = slots_get(&c->sources, held->event.tag), .router = held->router, .event = &held->event};
+        settle(c, &d, SETTLE_UNSEEN);
+        done(c, &d);
+        free(held);
+    }
+}
+
+void mqtt_deliver(struct mqtt *c, unsigned router, const struct event_deliver *event)
+{
+    bool full = c->first_held || c->inflight.count >= c->receive_max;
+    if (full && c->stage == STAGE_OPEN && !(event->flags & DELIVER_RECEIVED))
+        hold(c, router, event);
+    else
+        take(c, router, event);
 }

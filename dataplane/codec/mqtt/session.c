@@ -123,6 +123,7 @@ void mqtt_release(struct mqtt *c)
     if (c->stage == STAGE_OPEN) {
         abort_rest(c);
         inflight_each(&c->inflight, give_back, c);
+        held_give_back(c);
         settle_flush(&c->settle, c->host);
         leave_queues(c);
         struct op *op = mqtt_op(c, OP_SESSION_DETACH, PURPOSE_RELEASE, c->queue);

@@ -40,7 +40,7 @@ static void add(struct incoming *in, struct model *m, struct prng *prng)
 static void confirm(struct incoming *in, struct model *m, struct prng *prng)
 {
     unsigned from = m->first + (unsigned)prng_below(prng, 6), n = (unsigned)prng_below(prng, 5);
-    bool refused = prng_chance(prng, 6);
+    bool refused = !prng_below(prng, 6);
     incoming_confirm(in, from + 1, n, refused); /* numbers begin with 1 */
     for (unsigned i = from; i < from + n && i < m->next; i++) {
         m->sent[i].waiting -= m->sent[i].waiting > 0;

@@ -17,9 +17,9 @@ static struct wish random_wish(struct prng *prng, bool plain)
 {
     return (struct wish){
         .qos = (uint8_t)prng_below(prng, plain ? 1 : 3),
-        .no_local = !plain && prng_chance(prng, 4),
-        .as_published = !plain && prng_chance(prng, 4),
-        .id = plain || prng_chance(prng, 2) ? 0 : 1 + (uint32_t)prng_below(prng, 268435455),
+        .no_local = !plain && !prng_below(prng, 4),
+        .as_published = !plain && !prng_below(prng, 4),
+        .id = plain || !prng_below(prng, 2) ? 0 : 1 + (uint32_t)prng_below(prng, 268435455),
     };
 }
 
@@ -64,7 +64,7 @@ static void change(struct subscriptions *subs, struct kept *kept, struct prng *p
     const struct span none = span_of("", 0);
     struct subscription *s = k->in ? subscription_find(subs, none, span_str(k->filter)) : NULL;
     cr_assert_eq(!!s, k->in);
-    if (s && prng_chance(prng, 2)) {
+    if (s && !prng_below(prng, 2)) {
         subscription_remove(subs, s);
         k->in = false;
         return;
@@ -90,9 +90,9 @@ static void play(unsigned seed, bool plain)
     for (unsigned step = 0; step < 2000; step++) {
         change(&subs, kept, &prng, plain);
         naive_random_key(key, &prng, 5, false);
-        if (key[0] && prng_chance(&prng, 4))
+        if (key[0] && !prng_below(&prng, 4))
             key[0] = '$';
-        judge(&subs, kept, key, prng_chance(&prng, 3));
+        judge(&subs, kept, key, !prng_below(&prng, 3));
     }
     subscriptions_free(&subs);
 }

@@ -39,17 +39,17 @@ static uint8_t *put_random(uint8_t *at, struct prng *prng)
 static void build(struct built *b, struct prng *prng)
 {
     uint8_t *at = b->bytes;
-    if (prng_chance(prng, 2))
+    if (!prng_below(prng, 2))
         at = put_property_u8(at, PROPERTY_FORMAT, 1);
-    if (prng_chance(prng, 2))
+    if (!prng_below(prng, 2))
         at = put_property_u32(at, PROPERTY_EXPIRY, (uint32_t)prng_next(prng) >> prng_below(prng, 32));
-    if (prng_chance(prng, 2))
+    if (!prng_below(prng, 2))
         at = put_property_text(at, PROPERTY_CONTENT_TYPE, span_of("text/x", prng_below(prng, 7)));
-    if (prng_chance(prng, 2))
+    if (!prng_below(prng, 2))
         at = put_property_text(at, PROPERTY_RESPONSE_TOPIC, span_of("a/b.c*/d", 1 + prng_below(prng, 8)));
-    if (prng_chance(prng, 2))
+    if (!prng_below(prng, 2))
         at = put_property_text(at, PROPERTY_CORRELATION, span_of("id\0\xff", prng_below(prng, 5)));
-    while (prng_chance(prng, 2))
+    while (!prng_below(prng, 2))
         at = put_random(at, prng);
     b->len = (size_t)(at - b->bytes);
     parse(b);
@@ -72,7 +72,7 @@ Test(mqtt_translation, properties_come_out_as_they_went_in)
         uint8_t bytes[6000], out[3000];
         unsigned qos = (unsigned)prng_below(&prng, 3);
         build(&b, &prng);
-        struct span publisher = prng_chance(&prng, 2) ? span_str("me") : span_str("");
+        struct span publisher = !prng_below(&prng, 2) ? span_str("me") : span_str("");
         cr_assert_null(properties_to_amqp(bytes, &b.p, qos, publisher, &amqp));
         cr_assert_leq(amqp.len, amqp_bytes_max(b.len));
         struct message *m = client_message(origin_of(qos, false, property_number(&b.p, PROPERTY_FORMAT, 0)),

@@ -89,3 +89,32 @@ Test(mqtt_inflight, what_was_not_answered_is_given_back)
     free(m);
     client_free(client);
 }
+
+/* As when several queues send at once; what is held is nobody's when the connection ends. */
+Test(mqtt_inflight, no_more_than_the_client_takes_are_sent)
+{
+    struct client *client = client_new();
+    client_connect(client, MQTT_5, true);
+    client_subscribe(client, "a", 1);
+    client->c->receive_max = 2;
+    struct message *m =
+        client_message(origin_of(1, false, false), true, SPAN("a"), SPAN("\x10\0\2"), SPAN("x"));
+    for (uint64_t seq = 1; seq <= 5; seq++)
+        client_deliver(client, seq, m);
+    cr_assert_eq(delivered(client), 1);
+    cr_assert_eq(delivered(client), 2);
+    cr_assert(client_silent(client));
+    client_answer(client, PACKET_PUBACK, 2);
+    cr_assert_eq(delivered(client), 3);
+    cr_assert(client_silent(client));
+    size_t before = client->host->settles;
+    client_bytes(client, SPAN("\xe0\0"));
+    client_run(client);
+    unsigned unseen = 0;
+    for (size_t i = before; i < client->host->settles; i++)
+        unseen += client->host->settle[i].how == SETTLE_UNSEEN ? client->host->settle[i].count : 0;
+    cr_assert_eq(unseen, 2);
+    cr_assert_eq(client->host->done, 5);
+    free(m);
+    client_free(client);
+}

@@ -2,6 +2,7 @@
 retained or shared; who has a client identifier; wills."""
 import random
 import re
+import signal
 import unittest
 
 from broker import Broker
@@ -163,6 +164,17 @@ class Survives(unittest.TestCase):
             kind, flags, body = will.read()
             self.assertEqual(message(flags, body)[2], b"taken over")
             second.subscribe("x", 0)
+
+    def test_clients_are_told_that_the_broker_goes(self):
+        with self.broker() as broker:
+            peer = self.peer(broker, "told")
+            broker.signal(signal.SIGTERM)
+            kind, _, body = peer.read()
+            self.assertEqual((kind, body[0]), (DISCONNECT, 0x8b))
+            with self.assertRaises(ConnectionError):
+                peer.read()
+            peer.close()
+            broker.wait_end()
 
     def test_a_shared_subscription_is_the_sessions(self):
         with self.broker() as broker:

@@ -32,16 +32,16 @@ class Failure(Exception):
     pass
 
 
-class Connection:
-    """One stream, of TCP or of TLS over it, and what came on it."""
+class Stream:
+    """Of TCP or of TLS over it, and what came on it: frames.feed cuts it into pieces."""
 
-    def __init__(self, address, timeout, tls=None):
+    def __init__(self, address, timeout, tls, frames):
         self.socket = socket.create_connection(address, timeout=timeout)
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self.socket.settimeout(timeout)
         self.timeout = timeout
-        self.frames = Frames()
+        self.frames = frames
         self.ended = False
 
     def send(self, data):
@@ -63,6 +63,23 @@ class Connection:
             self.ended = True
         self.frames.feed(data)
 
+    def raw(self, n):
+        deadline = time.monotonic() + self.timeout
+        while len(self.frames.data) < n and not self.ended:
+            self._fill(deadline)
+        data, self.frames.data = bytes(self.frames.data[:n]), self.frames.data[n:]
+        return data
+
+    def close(self):
+        self.socket.close()
+
+
+class Connection(Stream):
+    """Of AMQP."""
+
+    def __init__(self, address, timeout, tls=None):
+        super().__init__(address, timeout, tls, Frames())
+
     def frame(self, timeout=None, heartbeats=False):
         """The next frame, or None at the end of the stream. Heartbeats are passed over unless asked for."""
         deadline = time.monotonic() + (timeout or self.timeout)
@@ -74,16 +91,6 @@ class Connection:
                 if self.ended:
                     return None
                 self._fill(deadline)
-
-    def raw(self, n):
-        deadline = time.monotonic() + self.timeout
-        while len(self.frames.data) < n and not self.ended:
-            self._fill(deadline)
-        data, self.frames.data = bytes(self.frames.data[:n]), self.frames.data[n:]
-        return data
-
-    def close(self):
-        self.socket.close()
 
 
 def show(frame):
@@ -100,7 +107,9 @@ def show(frame):
     return "frame of type %d on channel %d: %r" % (kind, channel, payload[:60])
 
 
-class Conversation:
+class Talk:
+    """Steps one behind the other, and the values of variables: what conversations of every protocol are. Each verb is a do_VERB."""
+
     def __init__(self, address, timeout, tls=None):
         self.address = address
         self.tls = tls
@@ -127,34 +136,6 @@ class Conversation:
         if step.name not in self.connections:
             raise Failure("%s: no connection %s" % (step.where, step.name))
         return self.connections[step.name]
-
-    def do_stream(self, step):
-        """A bare stream."""
-        self.connections[step.name] = Connection(self.address, self.timeout, self.tls)
-
-    def do_connect(self, step):
-        """A stream, and the negotiation up to connection.open-ok, and channel 1."""
-        self.do_stream(step)
-        c = self.connection(step)
-        options = dict(user="guest", password="guest", vhost="/", frame_max=None, channel_max=None, heartbeat=0,
-                       capabilities=True, channel=1)
-        options.update(self.values(step.fields))
-        names = ("consumer_cancel_notify", "connection.blocked", "authentication_failure_close", "basic.nack",
-                 "publisher_confirms", "exchange_exchange_bindings")
-        properties = {"capabilities": {n: True for n in names}} if options["capabilities"] else {}
-        c.send(b"AMQP\0\0\x09\x01")
-        self.expect(step, c, 0, "connection.start", {})
-        response = "\0%s\0%s" % (options["user"], options["password"])
-        c.send(METHODS.frame(0, "connection.start-ok", dict(client_properties=properties, mechanism="PLAIN",
-                                                            response=response, locale="en_US")))
-        tune = self.expect(step, c, 0, "connection.tune", {})
-        ok = {f: tune[f] if options[f] is None else options[f] for f in ("frame_max", "channel_max", "heartbeat")}
-        c.send(METHODS.frame(0, "connection.tune-ok", ok))
-        c.send(METHODS.frame(0, "connection.open", dict(virtual_host=options["vhost"])))
-        self.expect(step, c, 0, "connection.open-ok", {})
-        if options["channel"]:
-            c.send(METHODS.frame(1, "channel.open", {}))
-            self.expect(step, c, 1, "channel.open-ok", {})
 
     # ---- values ----
 
@@ -193,6 +174,51 @@ class Conversation:
             v = self.value(v)
             if not match(v, got[name]):
                 raise Mismatch("%s: %s is %r, expected %r" % (what, name, got[name], v))
+
+    # ---- steps ----
+
+    def do_sleep(self, step):
+        time.sleep(step.fields["seconds"])
+
+    def do_now(self, step):
+        self.variables[step.fields["variable"]] = int(time.time())
+
+    def do_abort(self, step):
+        """The stream ends without a word."""
+        self.connection(step).close()
+        del self.connections[step.name]
+
+
+class Conversation(Talk):
+    """Of AMQP."""
+
+    def do_stream(self, step):
+        """A bare stream."""
+        self.connections[step.name] = Connection(self.address, self.timeout, self.tls)
+
+    def do_connect(self, step):
+        """A stream, and the negotiation up to connection.open-ok, and channel 1."""
+        self.do_stream(step)
+        c = self.connection(step)
+        options = dict(user="guest", password="guest", vhost="/", frame_max=None, channel_max=None, heartbeat=0,
+                       capabilities=True, channel=1)
+        options.update(self.values(step.fields))
+        names = ("consumer_cancel_notify", "connection.blocked", "authentication_failure_close", "basic.nack",
+                 "publisher_confirms", "exchange_exchange_bindings")
+        properties = {"capabilities": {n: True for n in names}} if options["capabilities"] else {}
+        c.send(b"AMQP\0\0\x09\x01")
+        self.expect(step, c, 0, "connection.start", {})
+        response = "\0%s\0%s" % (options["user"], options["password"])
+        c.send(METHODS.frame(0, "connection.start-ok", dict(client_properties=properties, mechanism="PLAIN",
+                                                            response=response, locale="en_US")))
+        tune = self.expect(step, c, 0, "connection.tune", {})
+        ok = {f: tune[f] if options[f] is None else options[f] for f in ("frame_max", "channel_max", "heartbeat")}
+        c.send(METHODS.frame(0, "connection.tune-ok", ok))
+        c.send(METHODS.frame(0, "connection.open", dict(virtual_host=options["vhost"])))
+        self.expect(step, c, 0, "connection.open-ok", {})
+        if options["channel"]:
+            c.send(METHODS.frame(1, "channel.open", {}))
+            self.expect(step, c, 1, "channel.open-ok", {})
 
     # ---- sending ----
 
@@ -328,29 +354,19 @@ class Conversation:
         self.compare(name, fields, got)
         return got
 
-    def do_sleep(self, step):
-        time.sleep(step.fields["seconds"])
-
-    def do_now(self, step):
-        self.variables[step.fields["variable"]] = int(time.time())
-
-    def do_abort(self, step):
-        """The stream ends without a word."""
-        self.connection(step).close()
-        del self.connections[step.name]
-
 
 class Broker:
     """A gannetd in a directory of its own."""
 
-    def __init__(self, program, more, tls):
+    def __init__(self, program, more, tls, kind="amqp"):
         self.directory = tempfile.mkdtemp(prefix="gannet-wire-")
         self.log = open(os.path.join(self.directory, "log"), "w+b")
         port = tap.Tap() if tap.WANTED else None
         self.address = port.address if port else "127.0.0.1"
         command = [program, "-D", os.path.join(self.directory, "data"), "--set", "listeners.amqp=%s:0" % self.address,
-                   *(word for kind in ("mqtt", "web_mqtt", "stomp", "web_stomp") for word in ("--set", "listeners.%s=" % kind))]
-        self.scheme = "amqps" if tls else "amqp"
+                   *(word for other in ("mqtt", "web_mqtt", "stomp", "web_stomp") for word in ("--set", "listeners.%s=" % other)),
+                   "--set", "listeners.%s=%s:0" % (kind, self.address)]
+        self.kind, self.scheme = kind, kind + "s" if tls else kind
         if tls:
             more = more + self._certify()
         if port:
@@ -368,7 +384,7 @@ class Broker:
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
                         "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", self.certificate],
                        check=True, capture_output=True)
-        return ["listeners.amqps=%s:0" % self.address, "tls.certificate=" + self.certificate, "tls.key=" + key]
+        return ["listeners.%s=%s:0" % (self.scheme, self.address), "tls.certificate=" + self.certificate, "tls.key=" + key]
 
     def text(self):
         self.log.flush()
@@ -401,17 +417,17 @@ class Broker:
         return status
 
 
-def run_all(arguments, address, tls):
+def run_all(arguments, address, tls, conversation, parse):
     passed = failed = skipped = 0
     for path in arguments.files:
-        for title, only, steps in parse_file(path):
+        for title, only, steps in parse(path):
             if (only and only != arguments.peer) or (arguments.match and arguments.match not in title):
                 skipped += 1
                 continue
             if arguments.verbose:
                 print(title, flush=True)
             try:
-                Conversation(address, arguments.timeout, tls).run(steps)
+                conversation(address, arguments.timeout, tls).run(steps)
                 passed += 1
             except (Failure, OSError) as error:
                 failed += 1
@@ -420,7 +436,8 @@ def run_all(arguments, address, tls):
     return failed
 
 
-def main():
+def main(kind="amqp", conversation=Conversation, parse=parse_file):
+    """parse: what makes (title, only, steps) of a file; conversation: what runs the steps."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     parser = argparse.ArgumentParser()
     parser.add_argument("--broker")
@@ -437,10 +454,11 @@ def main():
     arguments = parser.parse_args()
     if tap.WANTED:
         tap.enter()
-    broker = Broker(arguments.broker, arguments.set, arguments.tls) if arguments.broker else None
+    broker = Broker(arguments.broker, arguments.set, arguments.tls, kind) if arguments.broker else None
     tls = ssl.create_default_context(cafile=broker.certificate) if broker and arguments.tls else None
     try:
-        failed = run_all(arguments, (broker.address, broker.port) if broker else (arguments.host, arguments.port), tls)
+        address = (broker.address, broker.port) if broker else (arguments.host, arguments.port)
+        failed = run_all(arguments, address, tls, conversation, parse)
         if broker and (failed or arguments.show_log):
             print(broker.text())
     finally:

@@ -32,6 +32,7 @@ static void settled(struct mqtt *c, uint16_t id, const struct sent *sent)
     settle_add(&c->settle, c->host, sent->router, sent->queue, sent->seq, SETTLE_ACK,
                source ? source->id : 0);
     inflight_remove(&c->inflight, id);
+    held_send(c);
 }
 
 /* The one that waits for this, or NULL. */

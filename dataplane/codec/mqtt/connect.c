@@ -67,6 +67,14 @@ static void send_connack(struct mqtt *c, bool present, uint8_t code, const uint8
     host_commit(c->host, (size_t)(p - start));
 }
 
+enum { CONNACK_BYTES = 5 }; /* without properties, but with their length */
+
+/* Of what put_server writes. */
+static size_t server_bytes(const struct mqtt *c)
+{
+    return 3 + 3 + 5 + (c->assigned ? 3 + c->client_id.len : 0);
+}
+
 void connect_answer(struct mqtt *c, bool present)
 {
     uint8_t bytes[64 + CLIENT_ID_MAX];
@@ -79,6 +87,10 @@ void connect_refuse(struct mqtt *c, enum reason reason)
     const char *text = reason_text(reason);
     uint8_t bytes[128], *end = put_property_text(bytes, PROPERTY_REASON, span_str(text));
     bool five = c->version == MQTT_5;
+    if (CONNACK_BYTES > c->packet_max)
+        return;
+    if (CONNACK_BYTES + (size_t)(end - bytes) > c->packet_max)
+        end = bytes;
     send_connack(c, false, five ? (uint8_t)reason : return_code(reason), bytes, (size_t)(end - bytes));
 }
 
@@ -242,7 +254,6 @@ static void take_options(struct mqtt *c, const struct connect *m)
                                        : SESSION_NEVER_EXPIRES;
     c->persistent = c->expiry_s != 0;
     c->receive_max = receive < RECEIVE_MAX ? (uint16_t)receive : RECEIVE_MAX;
-    c->packet_max = property_number(p, PROPERTY_MAXIMUM_PACKET, UINT32_MAX);
     c->alias_out_max = (uint16_t)property_number(p, PROPERTY_ALIAS_MAXIMUM, 0);
     if (c->alias_out_max > ALIASES_MAX)
         c->alias_out_max = ALIASES_MAX;
@@ -259,6 +270,28 @@ static bool take_will(struct mqtt *c, const struct connect *m)
     return reason == REASON_SUCCESS;
 }
 
+/* There is no enhanced authentication. */
+static bool is_plain(struct mqtt *c, const struct mqtt_properties *p)
+{
+    if (property_has(p, PROPERTY_AUTH_METHOD))
+        mqtt_fail(c, REASON_AUTHENTICATION, "there is no enhanced authentication");
+    else if (property_has(p, PROPERTY_AUTH_DATA))
+        mqtt_fail(c, REASON_PROTOCOL, "authentication data without a method");
+    else
+        return true;
+    return false;
+}
+
+/* What can't be told to it can't be connected. */
+static bool hears(struct mqtt *c)
+{
+    if (c->version != MQTT_5 || CONNACK_BYTES + server_bytes(c) <= c->packet_max)
+        return true;
+    mqtt_fail(c, REASON_TOO_LARGE, "a client that takes packets of %u bytes at most can't be answered",
+              c->packet_max);
+    return false;
+}
+
 void on_connect(struct mqtt *c, struct span in)
 {
     struct connect m;
@@ -267,15 +300,8 @@ void on_connect(struct mqtt *c, struct span in)
         mqtt_fail(c, reason, "CONNECT");
         return;
     }
-    if (property_has(&m.properties, PROPERTY_AUTH_METHOD)) {
-        mqtt_fail(c, REASON_AUTHENTICATION, "there is no enhanced authentication");
-        return;
-    }
-    if (property_has(&m.properties, PROPERTY_AUTH_DATA)) {
-        mqtt_fail(c, REASON_PROTOCOL, "authentication data without a method");
-        return;
-    }
-    if (!name_client(c, &m) || !login(c, &m))
+    c->packet_max = property_number(&m.properties, PROPERTY_MAXIMUM_PACKET, UINT32_MAX);
+    if (!is_plain(c, &m.properties) || !name_client(c, &m) || !login(c, &m) || !hears(c))
         return;
     take_options(c, &m);
     if (take_will(c, &m))

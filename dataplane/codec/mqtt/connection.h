@@ -19,6 +19,7 @@
 
 struct alias_in;
 struct alias_out;
+struct held;
 struct will;
 
 enum stage {
@@ -83,6 +84,7 @@ struct mqtt {
     struct slots sources;
     struct source *first_source; /* the session's is among them once there is one */
     struct source *own;
+    struct held *first_held, *last_held; /* deliveries beyond what the client takes at once */
     uint16_t alias_in_max, alias_out_max, shared_id;
     struct alias_in *alias_in;   /* alias_in_max of them, made when one is first used */
     struct alias_out *alias_out; /* alias_out_max */
@@ -182,3 +184,6 @@ void shared_restore(struct mqtt *c, struct span key, const struct wish *wish);
 /* deliver.c */
 void mqtt_deliver(struct mqtt *c, unsigned router, const struct event_deliver *event);
 void sources_credit(struct mqtt *c);
+/* Sends what was held back, as far as there is room again; or gives it all back. */
+void held_send(struct mqtt *c);
+void held_give_back(struct mqtt *c);

@@ -20,6 +20,7 @@ struct delivery {
     struct verdict verdict;
     unsigned qos;
     bool received; /* the client has it: PUBREL is what is due */
+    bool plain;    /* an alias would make the packet too large */
     uint16_t id;
 };
 
@@ -106,10 +107,10 @@ struct alias_out {
 };
 
 /* The alias to send, 0 for none. *known: the client has its topic. */
-static unsigned alias_for(struct mqtt *c, struct span key, bool *known)
+static unsigned alias_for(struct mqtt *c, struct span key, bool plain, bool *known)
 {
     *known = false;
-    if (!c->alias_out_max)
+    if (!c->alias_out_max || plain)
         return 0;
     if (!c->alias_out) {
         c->alias_out = calloc(c->alias_out_max, sizeof *c->alias_out);
@@ -145,19 +146,17 @@ static unsigned flags_of(const struct delivery *d)
     return (dup ? HEADER_DUP : 0u) | d->qos << 1 | (retain ? HEADER_RETAIN : 0u);
 }
 
-/* Fixed and variable header. properties: with their length before them; empty in MQTT 3. */
-static uint8_t *put_head(uint8_t *to, const struct delivery *d, bool topic, struct span properties)
+/* Fixed and variable header, up to the properties: so many bytes with their length, none in MQTT 3. */
+static uint8_t *put_head(uint8_t *to, const struct delivery *d, bool topic, size_t properties)
 {
     size_t topic_len = topic ? d->key.len : 0;
-    uint32_t remaining = (uint32_t)(2 + topic_len + (d->qos ? 2 : 0) + properties.len + d->body_len);
+    uint32_t remaining = (uint32_t)(2 + topic_len + (d->qos ? 2 : 0) + properties + d->body_len);
     to = varint_put(put_u8(to, (uint8_t)(PACKET_PUBLISH << 4 | flags_of(d))), remaining);
     to = put_be16(to, (uint16_t)topic_len);
     if (topic)
         key_to_topic(to, d->key);
     to += topic_len;
-    if (d->qos)
-        to = put_be16(to, d->id);
-    return put_span(to, properties);
+    return d->qos ? put_be16(to, d->id) : to;
 }
 
 /* Each piece in one page; the last use of a page gives it back. */
@@ -180,15 +179,20 @@ static void write_body(struct mqtt *c, const struct delivery *d)
     write_piece(c, d->router, d->body, d->event->page);
 }
 
-/* Head and small body in one piece of output. */
+/* Head and small body in one piece of output, unless there are many properties. */
 static void write_packet(struct mqtt *c, const struct delivery *d, bool topic, struct span properties)
 {
-    bool small = !d->event->parts && d->body.len < LEND_MIN;
-    uint8_t *start = host_reserve(c->host, 16 + d->key.len + properties.len + (small ? d->body.len : 0));
-    uint8_t *end = put_head(start, d, topic, properties);
+    bool many = properties.len >= LEND_MIN;
+    bool small = !many && !d->event->parts && d->body.len < LEND_MIN;
+    size_t room = 16 + d->key.len + (many ? 0 : properties.len) + (small ? d->body.len : 0);
+    uint8_t *start = host_reserve(c->host, room), *end = put_head(start, d, topic, properties.len);
+    if (!many)
+        end = put_span(end, properties);
     if (small)
         end = put_span(end, d->body);
     host_commit(c->host, (size_t)(end - start));
+    if (many)
+        host_write(c->host, properties);
     if (small)
         host_done(c->host, d->router, d->event->page);
     else
@@ -196,20 +200,19 @@ static void write_packet(struct mqtt *c, const struct delivery *d, bool topic, s
 }
 
 /* The most that put_properties may write, of the alias and the identifiers. */
-enum { OTHERS_MAX = 3 + 8 * 5 };
+enum { OTHERS_MAX = 3 + 5 * VERDICT_IDS_MAX };
+static _Thread_local uint8_t properties_room[2 * PROPERTIES_MAX + OTHERS_MAX];
 
 /* Of MQTT 5.0: properties are put together first, since their length stands before them. */
-static bool write_five(struct mqtt *c, struct delivery *d, const struct mqtt_form *form)
+static void write_five(struct mqtt *c, const struct delivery *d, const struct mqtt_form *form)
 {
-    static _Thread_local uint8_t bytes[2 * PROPERTIES_MAX + OTHERS_MAX];
-    uint8_t *body = bytes + 4, *start;
+    uint8_t *body = properties_room + 4, *start;
     bool known;
-    unsigned alias = alias_for(c, d->key, &known);
+    unsigned alias = alias_for(c, d->key, d->plain, &known);
     uint32_t len = (uint32_t)(put_properties(c, body, d, form, alias) - body);
     start = body - varint_bytes(len);
     varint_put(start, len);
     write_packet(c, d, !known, span_of(start, (size_t)(body + len - start)));
-    return true;
 }
 
 /* ---- is it to be sent?
@@ -234,24 +237,41 @@ static unsigned published_qos(const struct message *m)
     return m->flags & MESSAGE_PERSISTENT ? 1 : 0;
 }
 
-static bool is_topic(struct span key)
+/* Keys of other protocols' publishers needn't be topics. */
+static bool is_topic(const struct delivery *d)
 {
     uint8_t topic[TOPIC_BYTES_MAX];
-    return key_to_topic(topic, key);
+    return d->message->protocol & ORIGIN_MQTT ||
+           (d->key.len && key_to_topic(topic, d->key) && mqtt_text_valid(d->key));
 }
 
-/* Whether the client takes so large a packet ([MQTT-3.1.2-24]). */
-static bool fits(const struct mqtt *c, const struct delivery *d, const struct mqtt_form *form)
+/* Bytes of the packet, without an alias. */
+static uint64_t packet_bytes(struct mqtt *c, const struct delivery *d, const struct mqtt_form *form)
+{
+    uint64_t remaining = 2 + d->key.len + (d->qos ? 2 : 0) + d->body_len;
+    if (c->version == MQTT_5) {
+        uint32_t len = (uint32_t)(put_properties(c, properties_room, d, form, 0) - properties_room);
+        remaining += varint_bytes(len) + len;
+    }
+    return 1 + varint_bytes((uint32_t)remaining) + remaining;
+}
+
+enum { ALIAS_BYTES = 3 + 2 }; /* and what the two lengths may grow by */
+
+/* Whether the client takes so large a packet ([MQTT-3.1.2-24]); only who says so has it counted. */
+static bool fits(struct mqtt *c, struct delivery *d, const struct mqtt_form *form)
 {
     if (c->packet_max == UINT32_MAX)
         return true;
-    return 16 + d->key.len + OTHERS_MAX + mqtt_form_bytes_max(form) + d->body_len <= c->packet_max;
+    uint64_t bytes = packet_bytes(c, d, form);
+    d->plain = bytes + ALIAS_BYTES > c->packet_max;
+    return bytes <= c->packet_max;
 }
 
 static void judge(struct mqtt *c, struct delivery *d)
 {
     bool own = c->stamped && published_by(d->message, c->client_id);
-    d->verdict = d->source->shared ? subscription_judge(d->source->shared)
+    d->verdict = d->source->shared ? subscription_judge(d->source->shared, d->key)
                                    : subscriptions_judge(&c->subs, d->key, own);
     unsigned published = published_qos(d->message);
     d->qos = d->verdict.qos < published ? d->verdict.qos : published;
@@ -277,7 +297,7 @@ static void deliver(struct mqtt *c, struct delivery *d)
     }
     properties_from_amqp(d->message, &form);
     judge(c, d);
-    if (!d->verdict.wanted || !is_topic(d->key) || !fits(c, d, &form)) {
+    if (!d->verdict.wanted || !is_topic(d) || !fits(c, d, &form)) {
         settle(c, d, SETTLE_ACK);
         done(c, d);
         return;
@@ -295,7 +315,7 @@ static void deliver(struct mqtt *c, struct delivery *d)
         write_packet(c, d, true, span_of("", 0));
 }
 
-void mqtt_deliver(struct mqtt *c, unsigned router, const struct event_deliver *event)
+static void take(struct mqtt *c, unsigned router, const struct event_deliver *event)
 {
     struct delivery d = {.source = slots_get(&c->sources, event->tag),
                          .router = router,
@@ -309,4 +329,64 @@ void mqtt_deliver(struct mqtt *c, unsigned router, const struct event_deliver *e
     take_apart(&d, event->message);
     owe(d.source, d.body_len + 1);
     deliver(c, &d);
+}
+
+/* ---- as many as the client takes at once ([MQTT-3.3.4-9]) ---------------------------------------------- */
+
+/* The routers keep to that for each source, of which there are several with shared subscriptions. */
+struct held {
+    struct held *next;
+    unsigned router;
+    struct event_deliver event;
+};
+
+static void hold(struct mqtt *c, unsigned router, const struct event_deliver *event)
+{
+    struct held *held = malloc(sizeof *held);
+    CHECK(held);
+    *held = (struct held){.router = router, .event = *event};
+    if (c->last_held)
+        c->last_held->next = held;
+    else
+        c->first_held = held;
+    c->last_held = held;
+}
+
+static struct held *held_pop(struct mqtt *c)
+{
+    struct held *held = c->first_held;
+    c->first_held = held->next;
+    if (!c->first_held)
+        c->last_held = NULL;
+    return held;
+}
+
+void held_send(struct mqtt *c)
+{
+    while (c->first_held && c->inflight.count < c->receive_max) {
+        struct held *held = held_pop(c);
+        take(c, held->router, &held->event);
+        free(held);
+    }
+}
+
+void held_give_back(struct mqtt *c)
+{
+    while (c->first_held) {
+        struct held *held = held_pop(c);
+        struct delivery d = {
+            .source = slots_get(&c->sources, held->event.tag), .router = held->router, .event = &held->event};
+        settle(c, &d, SETTLE_UNSEEN);
+        done(c, &d);
+        free(held);
+    }
+}
+
+void mqtt_deliver(struct mqtt *c, unsigned router, const struct event_deliver *event)
+{
+    bool full = c->first_held || c->inflight.count >= c->receive_max;
+    if (full && c->stage == STAGE_OPEN && !(event->flags & DELIVER_RECEIVED))
+        hold(c, router, event);
+    else
+        take(c, router, event);
 }

@@ -45,6 +45,8 @@ static unsigned read(const struct mqtt *c, struct span in, uint32_t remaining, s
         int n = varint_read(in, &len);
         if (n < 0)
             return REASON_MALFORMED;
+        if (n && len > WHOLE_MAX)
+            return REASON_TOO_LARGE;
         if (!n || len > in.len - (size_t)n)
             return short_of;
         enum reason reason = properties_take(&in, PACKET_PUBLISH, &m->properties);
@@ -168,7 +170,8 @@ static uint8_t *put_names(struct mqtt *c, const struct publish *m, uint8_t *to,
 static size_t compose(struct mqtt *c, const struct publish *m, uint8_t *to, struct command_publish *command)
 {
     struct amqp_form form;
-    struct span publisher = c->stamped ? c->client_id : span_of("", 0);
+    bool stamped = c->stamped || (m->retain && c->version == MQTT_5);
+    struct span publisher = stamped ? c->client_id : span_of("", 0);
     bool whole = m->body_len <= INLINE_BODY_MAX;
     *command = (struct command_publish){
         .flags = (uint8_t)((m->qos ? PUBLISH_PERSISTENT | PUBLISH_CONFIRM : 0) | (whole ? 0 : PUBLISH_MORE)),
@@ -181,6 +184,8 @@ static size_t compose(struct mqtt *c, const struct publish *m, uint8_t *to, stru
     };
     uint8_t *properties = put_names(c, m, to, command);
     const char *wrong = properties_to_amqp(properties, &m->properties, m->qos, publisher, &form);
+    if (!wrong && form.len > PROPERTIES_MAX)
+        wrong = "there are too many user properties";
     if (wrong) {
         mqtt_fail(c, REASON_IMPLEMENTATION, "%s", wrong);
         return 0;

@@ -86,12 +86,14 @@ void mqtt_cancelled(struct mqtt *c, const struct event_cancel *event)
         source_free(c, source);
 }
 
+/* What a member of a group has said that it has goes to no other ([MQTT-4.8.2-5]). */
 static void give_back(void *owner, uint16_t id, struct sent *sent)
 {
     struct mqtt *c = owner;
     const struct source *source = slots_get(&c->sources, sent->consumer);
+    bool had = sent->state == INFLIGHT_COMP && (!source || source->shared);
     (void)id;
-    settle_add(&c->settle, c->host, sent->router, sent->queue, sent->seq, SETTLE_REQUEUE,
+    settle_add(&c->settle, c->host, sent->router, sent->queue, sent->seq, had ? SETTLE_ACK : SETTLE_REQUEUE,
                source ? source->id : 0);
 }
 
@@ -123,6 +125,7 @@ void mqtt_release(struct mqtt *c)
     if (c->stage == STAGE_OPEN) {
         abort_rest(c);
         inflight_each(&c->inflight, give_back, c);
+        held_give_back(c);
         settle_flush(&c->settle, c->host);
         leave_queues(c);
         struct op *op = mqtt_op(c, OP_SESSION_DETACH, PURPOSE_RELEASE, c->queue);

@@ -68,6 +68,10 @@ static void request_done(struct mqtt *c)
     const struct request *r = c->request;
     bool five = c->version == MQTT_5, codes = five || !r->unsubscribe;
     uint32_t remaining = 2 + five + (codes ? r->count : 0);
+    if (1 + varint_bytes(remaining) + remaining > c->packet_max) {
+        mqtt_fail(c, REASON_TOO_LARGE, "an answer for %u filters is larger than the client takes", r->count);
+        return;
+    }
     uint8_t *start = host_reserve(c->host, 16), *p = start;
     p = put_u8(p, (uint8_t)((r->unsubscribe ? PACKET_UNSUBACK : PACKET_SUBACK) << 4));
     p = put_be16(varint_put(p, remaining), r->id);
@@ -146,8 +150,8 @@ static bool request_new(struct mqtt *c, struct span *in, bool unsubscribe, struc
         mqtt_fail(c, reason, unsubscribe ? "UNSUBSCRIBE" : "SUBSCRIBE");
         return false;
     }
-    /* Each filter takes three bytes at least. */
-    struct request *r = calloc(1, sizeof *r + in->len / 3 + 1);
+    /* Each filter takes two bytes at least. */
+    struct request *r = calloc(1, sizeof *r + in->len / 2 + 1);
     CHECK(r);
     r->id = id;
     r->unsubscribe = unsubscribe;

@@ -100,8 +100,10 @@ void subscriptions_free(struct subscriptions *subs)
     if (subs->index)
         exchange_clear(subs->index);
     free(subs->index);
+    free(subs->ids);
     match_free(&subs->match);
     subs->index = NULL;
+    subs->ids = NULL;
 }
 
 static struct subscription *add(struct subscriptions *subs, struct span group, struct span filter,
@@ -150,14 +152,24 @@ static void grant(struct verdict *verdict, const struct wish *wish)
     if (wish->qos > verdict->qos)
         verdict->qos = wish->qos;
     verdict->as_published |= wish->as_published;
-    if (wish->id && verdict->ids < sizeof verdict->id / sizeof *verdict->id)
-        verdict->id[verdict->ids++] = wish->id;
 }
 
-struct verdict subscription_judge(const struct subscription *subscription)
+static void tell_id(struct subscriptions *subs, struct verdict *verdict, uint32_t id)
 {
-    struct verdict verdict = {0};
-    grant(&verdict, &subscription->wish);
+    if (!subs->ids) {
+        subs->ids = malloc(VERDICT_IDS_MAX * sizeof *subs->ids);
+        CHECK(subs->ids);
+    }
+    verdict->id = subs->ids;
+    if (verdict->ids < VERDICT_IDS_MAX)
+        subs->ids[verdict->ids++] = id;
+}
+
+struct verdict subscription_judge(const struct subscription *subscription, struct span key)
+{
+    struct verdict verdict = {.ids = subscription->wish.id != 0, .id = &subscription->wish.id};
+    if (!filter_spares(subscription_filter(subscription), key))
+        grant(&verdict, &subscription->wish);
     return verdict;
 }
 
@@ -182,8 +194,11 @@ struct verdict subscriptions_judge(struct subscriptions *subs, struct span key, 
     exchange_match(subs->index, &facts, &subs->match, no_alternate, NULL);
     for (size_t i = 0; i < subs->match.count; i++) {
         const struct subscription *s = container_of(subs->match.found[i], struct subscription, destination);
-        if (!(own && s->wish.no_local) && !filter_spares(subscription_filter(s), key))
-            grant(&verdict, &s->wish);
+        if ((own && s->wish.no_local) || filter_spares(subscription_filter(s), key))
+            continue;
+        grant(&verdict, &s->wish);
+        if (s->wish.id)
+            tell_id(subs, &verdict, s->wish.id);
     }
     return verdict;
 }

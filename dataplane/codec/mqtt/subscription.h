@@ -41,15 +41,19 @@ struct subscriptions {
     uint32_t of_qos[3], special; /* how many there are; with anything but a QoS */
     struct exchange *index;      /* made when it is first needed; shared ones aren't in it */
     struct match match;
+    uint32_t *ids; /* of the last verdict; room for VERDICT_IDS_MAX, made when first needed */
 };
 
-/* What is to be done with a message. */
+/* Of more subscriptions with identifiers that fit one message, some aren't told. */
+enum { VERDICT_IDS_MAX = 1024 };
+
+/* What is to be done with a message. Valid until the next one is asked for. */
 struct verdict {
     bool wanted;
     uint8_t qos; /* the highest that a subscription grants */
     bool as_published;
     unsigned ids;
-    uint32_t id[8]; /* more subscriptions with identifiers than this are told in part */
+    const uint32_t *id;
 };
 
 void subscriptions_init(struct subscriptions *subs);
@@ -63,7 +67,7 @@ void subscription_remove(struct subscriptions *subs, struct subscription *subscr
 /* Of a message from the session's queue. own: the client has published it. */
 struct verdict subscriptions_judge(struct subscriptions *subs, struct span key, bool own);
 /* Of one from a shared subscription's queue. */
-struct verdict subscription_judge(const struct subscription *subscription);
+struct verdict subscription_judge(const struct subscription *subscription, struct span key);
 
 static inline struct span subscription_group(const struct subscription *s)
 {

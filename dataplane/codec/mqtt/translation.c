@@ -111,20 +111,39 @@ const char *properties_to_amqp(uint8_t *to, const struct mqtt_properties *p, uns
 
 /* ---- out ------------------------------------------------------------------------------------------ */
 
+/* More than AMQP's ten years is as good as for ever to a queue, but it is said to who gets the message. */
+static uint64_t long_expiration(struct span text)
+{
+    uint64_t ms = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned digit = text.at[i] - (unsigned)'0';
+        if (digit > 9 || i > 15)
+            return UINT64_MAX;
+        ms = ms * 10 + digit;
+    }
+    return text.len ? ms : UINT64_MAX;
+}
+
+/* Nothing but a delivery mode, if that. */
+static bool says_little(struct span properties)
+{
+    return properties.len < 3 || (properties.len == 3 && get_be16(properties.at) == HAS_DELIVERY_MODE);
+}
+
 void properties_from_amqp(const struct message *m, struct mqtt_form *form)
 {
     struct properties p;
     struct span bytes = message_properties(m);
     struct field field;
     *form = (struct mqtt_form){.expires_ms = UINT64_MAX, .text = m->protocol & ORIGIN_TEXT};
-    if (bytes.len <= 3 || !properties_read(bytes, &p))
+    if (says_little(bytes) || !properties_read(bytes, &p))
         return;
     if (p.flags & HAS_CONTENT_TYPE)
         form->content_type = span_of(bytes.at + 3, bytes.at[2]);
     if (p.flags & HAS_CORRELATION_ID)
         form->correlation = p.correlation_id;
-    if (p.flags & HAS_EXPIRATION && !(p.flags & HAS_ODD_EXPIRATION))
-        form->expires_ms = p.expiration_ms;
+    if (p.flags & HAS_EXPIRATION)
+        form->expires_ms = p.flags & HAS_ODD_EXPIRATION ? long_expiration(p.expiration) : p.expiration_ms;
     form->headers = p.headers;
     if (table_find(p.headers, CORRELATION_HEADER, &field) && (field.type == 'x' || field.type == 'S'))
         form->correlation = field.value;
@@ -156,14 +175,14 @@ uint8_t *mqtt_form_put(uint8_t *to, const struct mqtt_form *form, uint64_t waite
                  s = (left + 999) / 1000;
         to = put_property_u32(to, PROPERTY_EXPIRY, s < UINT32_MAX ? (uint32_t)s : UINT32_MAX);
     }
-    if (form->content_type.len && mqtt_text_valid(form->content_type))
+    if (form->content_type.at && mqtt_text_valid(form->content_type))
         to = put_property_text(to, PROPERTY_CONTENT_TYPE, form->content_type);
-    if (form->reply_to.len && form->reply_to.len <= UINT16_MAX) {
+    if (form->reply_to.len && form->reply_to.len <= UINT16_MAX && mqtt_text_valid(form->reply_to)) {
         uint8_t *value = put_property_text(to, PROPERTY_RESPONSE_TOPIC, form->reply_to) - form->reply_to.len;
         if (key_to_topic(value, form->reply_to))
             to = value + form->reply_to.len;
     }
-    if (form->correlation.len && form->correlation.len <= UINT16_MAX)
+    if (form->correlation.at && form->correlation.len <= UINT16_MAX)
         to = put_property_text(to, PROPERTY_CORRELATION, form->correlation);
     while (table_next(&headers, &field))
         if (is_user(&field))

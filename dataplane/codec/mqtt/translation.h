@@ -38,9 +38,9 @@ const char *properties_to_amqp(uint8_t *to, const struct mqtt_properties *p, uns
 
 /* A delivery's, without their length. */
 struct mqtt_form {
-    struct span content_type, correlation, reply_to, headers;
-    uint64_t expires_ms; /* the message's own; UINT64_MAX: none */
-    bool text;           /* its payload is */
+    struct span content_type, correlation, reply_to, headers; /* at NULL: there is none */
+    uint64_t expires_ms;                                      /* the message's own; UINT64_MAX: none */
+    bool text;                                                /* its payload is */
 };
 void properties_from_amqp(const struct message *m, struct mqtt_form *form);
 /* Room for mqtt_form_put; and it itself. waited_ms: what the message has waited already. */

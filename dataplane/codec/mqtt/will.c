@@ -24,6 +24,10 @@ static enum reason check(const struct mqtt *c, struct span topic, struct span pa
     *text = "its topic is longer than 255 bytes";
     if (topic.len > TOPIC_BYTES_MAX)
         return REASON_TOPIC;
+    *text = "its response topic is empty or has a wildcard";
+    if (property_has(p, PROPERTY_RESPONSE_TOPIC) &&
+        !topic_name_valid(property_text(p, PROPERTY_RESPONSE_TOPIC)))
+        return REASON_TOPIC;
     *text = "its payload is no UTF-8";
     if (property_number(p, PROPERTY_FORMAT, 0) && !mqtt_text_valid(payload))
         return REASON_PAYLOAD_FORMAT;
@@ -46,6 +50,8 @@ enum reason will_make(struct mqtt *c, struct span topic, struct span payload, co
     uint8_t *at = put_span(will->bytes, exchange);
     topic_to_key(at, topic);
     *text = properties_to_amqp(at + topic.len, p, qos, span_of("", 0), &form);
+    if (!*text && form.len > PROPERTIES_MAX)
+        *text = "there are too many user properties";
     if (*text) {
         free(will);
         return REASON_IMPLEMENTATION;

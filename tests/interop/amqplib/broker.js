@@ -26,6 +26,7 @@ class Broker {
         this.port = PEER ? Number(process.env.PEER_PORT) : 0;
         this.data = fs.mkdtempSync(path.join(os.tmpdir(), 'gannet-amqplib-'));
         this.log = [];
+        this.more = {};
     }
 
     get url() {
@@ -46,6 +47,7 @@ class Broker {
             'cores.router': '0,0',
             'cores.front': '0',
             'loopback_users': '',
+            ...this.more,
         };
         const words = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
         /* setpriv: should this test be killed, the broker goes with it. */

@@ -1,0 +1,73 @@
+"""What the tests of MQTT's clients have in common: a broker that speaks AMQP and MQTT, and pika on its other side."""
+import os
+import sys
+import unittest
+import uuid
+
+import pika
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
+
+from broker import Broker  # noqa: E402
+
+LONG_S = 30
+site = None
+
+
+class Site(Broker):
+    """MQTT on the broker's own address, plain and over WebSocket."""
+
+    def __init__(self, **settings):
+        super().__init__(routers=3, fronts=2, **settings)
+        self.settings.update({"listeners.mqtt": self.address + ":0", "listeners.web_mqtt": self.address + ":0"})
+
+    def start(self):
+        super().start()
+        for kind in ("mqtt", "web_mqtt"):
+            self.settings["listeners." + kind] = "%s:%d" % (self.address, self.port_of(kind))
+        return self
+
+    def port_of(self, kind):
+        return int(self.log.find(r"\b%s listens on \S*:(\d+)$" % kind).group(1))
+
+    @property
+    def mqtt_port(self):
+        return self.port_of("mqtt")
+
+
+def setUpModule():
+    """Imported by each file, so that unittest finds it there."""
+    global site
+    site = Site()
+    unittest.enterModuleContext(site)
+
+
+def the_site():
+    return site
+
+
+class WithAmqp(unittest.TestCase):
+    """Each test has names that nobody else uses, and a channel of AMQP."""
+
+    def setUp(self):
+        self.unique = uuid.uuid4().hex[:10]
+        self.connection = pika.BlockingConnection(the_site().parameters())
+        self.channel = self.connection.channel()
+        self.addCleanup(lambda: self.connection.is_open and self.connection.close())
+
+    def queue(self, *keys):
+        """A queue of AMQP, bound to topics."""
+        name = self.channel.queue_declare("", exclusive=True).method.queue
+        for key in keys:
+            self.channel.queue_bind(name, "amq.topic", key)
+        return name
+
+    def taken(self, queue):
+        """The next message of a queue: (method, properties, body)."""
+        for method, properties, body in self.channel.consume(queue, auto_ack=True, inactivity_timeout=LONG_S):
+            self.channel.cancel()
+            self.assertIsNotNone(method, "nothing came to the queue")
+            return method, properties, body
+
+    def publish(self, key, body, **properties):
+        self.channel.basic_publish("amq.topic", key, body, pika.BasicProperties(**properties))

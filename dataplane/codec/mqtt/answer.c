@@ -2,6 +2,27 @@
 
 #include "codec/mqtt/property.h"
 
+/* Whether there is such a code for it: MQTT 5.0, tables 3-4 to 3-7. */
+static bool code_valid(enum packet packet, uint8_t code)
+{
+    if (packet == PACKET_PUBREL || packet == PACKET_PUBCOMP)
+        return code == REASON_SUCCESS || code == REASON_ID_NOT_FOUND;
+    switch (code) {
+    case REASON_SUCCESS:
+    case REASON_NO_SUBSCRIBERS:
+    case REASON_UNSPECIFIED:
+    case REASON_IMPLEMENTATION:
+    case REASON_NOT_AUTHORIZED:
+    case REASON_TOPIC:
+    case REASON_ID_IN_USE:
+    case REASON_QUOTA:
+    case REASON_PAYLOAD_FORMAT:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static enum reason read(struct mqtt *c, struct span *in, enum packet packet, struct answer *answer)
 {
     struct mqtt_properties p;
@@ -11,6 +32,8 @@ static enum reason read(struct mqtt *c, struct span *in, enum packet packet, str
     if (c->version != MQTT_5 || !in->len)
         return REASON_SUCCESS;
     take_u8(in, &answer->reason);
+    if (!code_valid(packet, answer->reason))
+        return REASON_PROTOCOL;
     return in->len ? properties_take(in, packet, &p) : REASON_SUCCESS;
 }
 

@@ -27,7 +27,7 @@ struct connect {
 
 /* ---- CONNACK --------------------------------------------------------------------------------------- */
 
-/* MQTT 3.1.1's return codes (3.2.2.3); what it has no code for is an unavailable server. */
+/* MQTT 3.1.1's return codes (3.2.2.3); 0: it has none, and nothing is said ([MQTT-3.1.4-1] of 3.1.1). */
 static uint8_t return_code(enum reason reason)
 {
     switch (reason) {
@@ -39,8 +39,11 @@ static uint8_t return_code(enum reason reason)
         return 4;
     case REASON_NOT_AUTHORIZED:
         return 5;
-    default:
+    case REASON_UNAVAILABLE:
+    case REASON_SHUTTING_DOWN:
         return 3;
+    default:
+        return 0;
     }
 }
 
@@ -86,12 +89,12 @@ void connect_refuse(struct mqtt *c, enum reason reason)
 {
     const char *text = reason_text(reason);
     uint8_t bytes[128], *end = put_property_text(bytes, PROPERTY_REASON, span_str(text));
-    bool five = c->version == MQTT_5;
-    if (CONNACK_BYTES > c->packet_max)
+    uint8_t code = c->version == MQTT_5 ? (uint8_t)reason : return_code(reason);
+    if (!code || CONNACK_BYTES > c->packet_max)
         return;
     if (CONNACK_BYTES + (size_t)(end - bytes) > c->packet_max)
         end = bytes;
-    send_connack(c, false, five ? (uint8_t)reason : return_code(reason), bytes, (size_t)(end - bytes));
+    send_connack(c, false, code, bytes, (size_t)(end - bytes));
 }
 
 /* ---- CONNECT --------------------------------------------------------------------------------------- */

@@ -83,6 +83,14 @@ static bool number_valid(unsigned id, uint32_t number)
     }
 }
 
+/* What only a server may say in such a packet; any other property that isn't for it makes it malformed (2.2.2.2). */
+static enum reason misplaced(unsigned id, unsigned packet)
+{
+    bool of_server = (packet == PACKET_PUBLISH && id == PROPERTY_SUBSCRIPTION_ID) ||
+                     (packet == PACKET_DISCONNECT && id == PROPERTY_SERVER_REFERENCE);
+    return of_server ? REASON_PROTOCOL : REASON_MALFORMED;
+}
+
 enum reason properties_take(struct span *in, unsigned packet, struct mqtt_properties *p)
 {
     uint32_t len, id;
@@ -95,7 +103,7 @@ enum reason properties_take(struct span *in, unsigned packet, struct mqtt_proper
         if (!take_number(&rest, VARIABLE, &id) || id >= PROPERTIES || !rows[id].kind)
             return REASON_MALFORMED;
         if (!(rows[id].packets >> packet & 1))
-            return REASON_PROTOCOL;
+            return misplaced(id, packet);
         if (p->present >> id & 1 && rows[id].kind != PAIR)
             return REASON_PROTOCOL;
         if (!take_value(&rest, rows[id].kind, p, id))

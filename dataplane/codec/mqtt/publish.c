@@ -70,8 +70,10 @@ static bool topic_allowed(struct mqtt *c, const struct publish *m)
 {
     if (!mqtt_text_valid(m->topic))
         mqtt_fail(c, REASON_MALFORMED, "the topic is no UTF-8");
+    else if (!m->topic.len)
+        mqtt_fail(c, REASON_PROTOCOL, "an empty topic and no alias");
     else if (!topic_name_valid(m->topic))
-        mqtt_fail(c, REASON_TOPIC, "a topic is empty or has a wildcard in it");
+        mqtt_fail(c, REASON_TOPIC, "a topic has a wildcard in it");
     else if (m->topic.len > TOPIC_BYTES_MAX)
         mqtt_fail(c, REASON_TOPIC, "a topic of %zu bytes; %u at most", m->topic.len, TOPIC_BYTES_MAX);
     else

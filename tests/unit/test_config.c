@@ -133,8 +133,8 @@ Test(config, unknown_keys_get_a_hint_and_absent_ones_a_reason)
     cr_assert(strstr(error, "did you mean 'listeners.amqp'"), "%s", error);
     cr_assert(!set(c, "max_mesage_size", "1"));
     cr_assert(strstr(error, "did you mean 'max_message_size'"), "%s", error);
-    cr_assert(!set(c, "listeners.web_stomp", "127.0.0.1:15674"));
-    cr_assert(strstr(error, "has no STOMP"), "%s", error);
+    cr_assert(!set(c, "listeners.metrics", "127.0.0.1:15692"));
+    cr_assert(strstr(error, "has no management plane"), "%s", error);
     char key[2000];
     memset(key, 'k', sizeof key - 1);
     key[sizeof key - 1] = '\0';

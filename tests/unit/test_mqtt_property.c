@@ -65,12 +65,21 @@ static enum reason verdict(struct span bytes, unsigned packet)
     return reason;
 }
 
+/* What is said of a property where it isn't allowed: 3.3.4 and 3.14.2.2.5 say of these two that it is a
+ * protocol error, 2.2.2.2 of all others that they are malformed. */
+static enum reason wrong_place(uint8_t id, unsigned packet)
+{
+    bool told = (id == 0x0b && packet == PACKET_PUBLISH) || (id == 0x1c && packet == PACKET_DISCONNECT);
+    return told ? REASON_PROTOCOL : REASON_MALFORMED;
+}
+
 Test(mqtt_property, each_is_for_its_packets)
 {
     for (unsigned i = 0; i < ROWS; i++)
         for (unsigned packet = PACKET_WILL; packet <= PACKET_AUTH; packet++)
             cr_assert_eq(verdict(rows[i].bytes, packet),
-                         rows[i].packets >> packet & 1 ? REASON_SUCCESS : REASON_PROTOCOL,
+                         rows[i].packets >> packet & 1 ? REASON_SUCCESS
+                                                       : wrong_place(rows[i].bytes.at[0], packet),
                          "property 0x%02x, packet %u", rows[i].bytes.at[0], packet);
 }
 

@@ -170,7 +170,8 @@ static void take(struct mqtt *c, unsigned head, struct span in)
     unsigned packet = head >> 4;
     bool known = handlers[packet] && (packet != PACKET_AUTH || c->version == MQTT_5);
     if (!known)
-        mqtt_fail(c, packet ? REASON_PROTOCOL : REASON_MALFORMED, "a client sends no packet of type %u", packet);
+        mqtt_fail(c, packet ? REASON_PROTOCOL : REASON_MALFORMED, "a client sends no packet of type %u",
+                  packet);
     else if ((head & 15) != flags_of(packet))
         mqtt_fail(c, REASON_MALFORMED, "flags %u in a packet of type %u", head & 15, packet);
     else if (c->stage == STAGE_OPEN && packet == PACKET_CONNECT)

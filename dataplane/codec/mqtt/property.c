@@ -83,7 +83,8 @@ static bool number_valid(unsigned id, uint32_t number)
     }
 }
 
-/* What only a server may say in such a packet; any other property that isn't for it makes it malformed (2.2.2.2). */
+/* What only a server may say in such a packet; any other property that isn't for it makes it malformed
+ * (2.2.2.2). */
 static enum reason misplaced(unsigned id, unsigned packet)
 {
     bool of_server = (packet == PACKET_PUBLISH && id == PROPERTY_SUBSCRIPTION_ID) ||

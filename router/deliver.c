@@ -133,6 +133,17 @@ static struct op *take_getter(struct queue *queue)
     return op;
 }
 
+/* With MQTT's QoS 2 the client is told a packet identifier that follows from the message's number in the
+ * queue, and keeps it. If the message isn't on disk, a crash gives number and identifier to another one,
+ * which the client would take for this one; and the publisher sends this one again. So it waits, also if the
+ * journal has failed. */
+static bool is_early(const struct router *router, const struct head *head)
+{
+    uint64_t position = entry_position(head->entry);
+    return position >= router->store.safe && position >= router->store.begin &&
+           !(position & POSITION_TRANSIENT) && origin_qos(head->message->protocol) == 2;
+}
+
 unsigned queue_deliver(struct router *router, struct queue *queue, unsigned most)
 {
     unsigned sent = 0;
@@ -147,6 +158,10 @@ unsigned queue_deliver(struct router *router, struct queue *queue, unsigned most
             queue->waiting = true;
         if (result == FETCH_WAIT || result == FETCH_BUSY || (!head.entry && !queue->getters))
             break;
+        if (!queue->getters && is_early(router, &head)) {
+            deliver_reset(router, queue);
+            break;
+        }
         if (!queue->getters)
             deliver(router, queue, queue->ready, &head);
         else if (head.entry)

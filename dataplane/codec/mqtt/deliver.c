@@ -277,12 +277,13 @@ static void judge(struct mqtt *c, struct delivery *d)
     d->qos = d->verdict.qos < published ? d->verdict.qos : published;
 }
 
-/* A delivery that was received on an earlier connection goes on where it was ([MQTT-4.4.0-1]). */
+/* A delivery that was received on an earlier connection goes on where it was ([MQTT-4.4.0-1]). That it was
+ * may not be safe yet. */
 static void release(struct mqtt *c, struct delivery *d)
 {
     d->qos = 2;
     if (remember(c, d))
-        send_answer(c, PACKET_PUBREL, 2, d->id, REASON_SUCCESS);
+        batch_received(c, d->id);
     else
         settle(c, d, SETTLE_UNSEEN);
     done(c, d);

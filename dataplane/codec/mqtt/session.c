@@ -56,7 +56,8 @@ void mqtt_attached(struct mqtt *c, struct op *op)
         return;
     }
     c->stage = STAGE_OPEN;
-    c->queue_there = op->got || c->persistent;
+    c->persistent |= op->got; /* one that was kept so far is served as such, though it ends now */
+    c->queue_there = c->persistent;
     c->anew = c->persistent && !op->got;
     restore(c, op->arguments);
     connect_answer(c, op->got);

@@ -174,8 +174,8 @@ void mqtt_declare(struct mqtt *c, struct span queue, bool shared, int32_t i)
 {
     struct op *op = mqtt_op(c, OP_QUEUE_DECLARE, PURPOSE_QUEUE, queue);
     uint8_t table[64], *end = table;
-    op->flags = OP_ANY_WAY | (c->persistent ? OP_DURABLE : shared ? OP_AUTO_DELETE : 0);
-    if (c->persistent && c->expiry_s != SESSION_NEVER_EXPIRES)
+    op->flags = OP_ANY_WAY | (c->expiry_s ? OP_DURABLE : shared ? OP_AUTO_DELETE : 0);
+    if (c->expiry_s && c->expiry_s != SESSION_NEVER_EXPIRES)
         end = put_field_long(end, "x-expires", (int64_t)c->expiry_s * 1000);
     if (end != table)
         op->arguments = bytes_keep(span_of(table, (size_t)(end - table)));

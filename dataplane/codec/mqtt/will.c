@@ -15,8 +15,8 @@ void will_drop(struct mqtt *c)
     c->will = NULL;
 }
 
-static enum reason check(const struct mqtt *c, struct span topic, struct span payload,
-                         const struct mqtt_properties *p, const char **text)
+static enum reason check(struct span topic, struct span payload, const struct mqtt_properties *p,
+                         const char **text)
 {
     *text = "its topic is empty or has a wildcard";
     if (!topic_name_valid(topic))
@@ -31,14 +31,13 @@ static enum reason check(const struct mqtt *c, struct span topic, struct span pa
     *text = "its payload is no UTF-8";
     if (property_number(p, PROPERTY_FORMAT, 0) && !mqtt_text_valid(payload))
         return REASON_PAYLOAD_FORMAT;
-    (void)c;
     return REASON_SUCCESS;
 }
 
 enum reason will_make(struct mqtt *c, struct span topic, struct span payload, const struct mqtt_properties *p,
                       unsigned flags, const char **text)
 {
-    enum reason wrong = check(c, topic, payload, p, text);
+    enum reason wrong = check(topic, payload, p, text);
     if (wrong != REASON_SUCCESS)
         return wrong;
     unsigned qos = flags >> 3 & 3;
@@ -49,7 +48,7 @@ enum reason will_make(struct mqtt *c, struct span topic, struct span payload, co
     struct amqp_form form;
     uint8_t *at = put_span(will->bytes, exchange);
     topic_to_key(at, topic);
-    *text = properties_to_amqp(at + topic.len, p, qos, span_of("", 0), &form);
+    *text = properties_to_amqp(at + topic.len, p, qos, c->client_id, &form);
     if (!*text && form.len > PROPERTIES_MAX)
         *text = "there are too many user properties";
     if (*text) {

@@ -35,8 +35,9 @@ class Subscriber:
 
     def lines(self):
         """What it printed, without what -d says. A message may come before it is said to have subscribed."""
-        out, _ = self.process.communicate(timeout=2 * LONG_S)
-        return [line for line in [said.rstrip("\n") for said in self.said] + out.splitlines() if not line.startswith(("Client ", "Subscribed"))]
+        with self.process:  # communicate() would pass over what the loop above has read already; -W ends it
+            said = self.said + self.process.stdout.readlines()
+        return [line for line in (line.rstrip("\n") for line in said) if not line.startswith(("Client ", "Subscribed"))]
 
 
 class Mosquitto(WithAmqp):

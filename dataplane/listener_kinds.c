@@ -15,7 +15,8 @@ const struct listener_kind listener_kinds[LISTENER_KINDS] = {
      offsetof(struct config, listeners_web_mqtts)},
     {"listeners.stomp", "stomp", CODEC_STOMP, 0, offsetof(struct config, listeners_stomp)},
     {"listeners.stomps", "stomps", CODEC_STOMP, LAYER_TLS, offsetof(struct config, listeners_stomps)},
-    {"listeners.web_stomp", "web_stomp", CODEC_STOMP, LAYER_WEB, offsetof(struct config, listeners_web_stomp)},
+    {"listeners.web_stomp", "web_stomp", CODEC_STOMP, LAYER_WEB,
+     offsetof(struct config, listeners_web_stomp)},
     {"listeners.web_stomps", "web_stomps", CODEC_STOMP, LAYER_WEB | LAYER_TLS,
      offsetof(struct config, listeners_web_stomps)},
 };

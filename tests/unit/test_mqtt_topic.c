@@ -101,3 +101,16 @@ Test(mqtt_topic, wildcards_at_the_beginning_spare_topics_that_begin_with_a_dolla
     cr_assert_not(filter_spares(span_str("#"), span_str("a.$x")));
     cr_assert_not(filter_spares(span_str("+"), span_str("$x"))); /* a star in a topic: no wildcard */
 }
+
+Test(mqtt_topic, a_plain_one_needs_no_second_look)
+{
+    uint8_t topic[40];
+    for (unsigned len = 1; len <= sizeof topic; len++)
+        for (unsigned at = 0; at < len; at++)
+            for (unsigned c = 0; c < 256; c++) {
+                memset(topic, 'a', len);
+                topic[at] = (uint8_t)c;
+                bool plain = c && c < 128 && c != '+' && c != '#';
+                cr_assert_eq(topic_is_plain(span_of(topic, len)), plain, "%u at %u of %u", c, at, len);
+            }
+}

@@ -36,6 +36,8 @@ enum { WAIT = 0x100 };
 static unsigned read(const struct mqtt *c, struct span in, uint32_t remaining, struct publish *m)
 {
     const uint8_t *start = in.at;
+    m->id = 0;
+    m->key = span_of("", 0);
     unsigned short_of = in.len < remaining ? WAIT : (unsigned)REASON_MALFORMED;
     if (!take_binary(&in, &m->topic) || (m->qos && !take_u16(&in, &m->id)))
         return short_of;
@@ -68,6 +70,8 @@ struct alias_in {
 
 static bool topic_allowed(struct mqtt *c, const struct publish *m)
 {
+    if (m->topic.len - 1 < TOPIC_BYTES_MAX && topic_is_plain(m->topic))
+        return true;
     if (!mqtt_text_valid(m->topic))
         mqtt_fail(c, REASON_MALFORMED, "the topic is no UTF-8");
     else if (!m->topic.len)
@@ -259,7 +263,10 @@ static size_t take(struct mqtt *c, struct span in, uint32_t remaining, struct pu
 
 size_t mqtt_publish(struct mqtt *c, struct span in, unsigned flags, uint32_t remaining)
 {
-    struct publish m = {.qos = flags >> 1 & 3, .dup = flags & HEADER_DUP, .retain = flags & HEADER_RETAIN};
+    struct publish m; /* field by field, for the properties are large and mostly none */
+    m.qos = flags >> 1 & 3;
+    m.dup = flags & HEADER_DUP;
+    m.retain = flags & HEADER_RETAIN;
     if (m.qos == 3 || (m.dup && !m.qos)) {
         mqtt_fail(c, REASON_MALFORMED, "PUBLISH with flags %u", flags);
         return 0;

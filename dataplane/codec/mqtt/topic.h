@@ -19,6 +19,8 @@
 /* MQTT 5.0, 4.7: at least one character, in a name no wildcard, in a filter those at their places only. */
 bool topic_name_valid(struct span topic);
 bool topic_filter_valid(struct span filter);
+/* Whether it is ASCII without a NUL, '+' or '#': then it is UTF-8 and, unless empty, a name, as most are. */
+bool topic_is_plain(struct span topic);
 
 /* Writes text.len bytes. */
 void topic_to_key(uint8_t *to, struct span topic);

@@ -44,7 +44,8 @@ enum segment_state segment_header_read(const uint8_t *block, uint64_t number, ui
         return SEGMENT_SHAPE;
     if (header->router != router)
         return SEGMENT_ROUTER;
-    return header->segment == number ? SEGMENT_VALID : SEGMENT_INVALID;
+    /* No data directory has the secret 0. */
+    return header->segment == number && header->broker != 0 ? SEGMENT_VALID : SEGMENT_INVALID;
 }
 
 void segment_name(char name[SEGMENT_NAME_BYTES], uint64_t number)

@@ -294,6 +294,9 @@ Test(recover, a_header_is_good_for_one_number_only)
         cr_assert(segment_header_read(block, 7, 3, &header) == SEGMENT_INVALID, "flip at %zu", i);
         block[i] ^= 4;
     }
+    header.broker = 0;
+    segment_header_write(block, &header);
+    cr_assert(segment_header_read(block, 7, 3, &header) == SEGMENT_INVALID, "of no data directory");
 }
 
 Test(recover, only_our_names_are_segments)

@@ -40,6 +40,9 @@ void streams_draw(struct plan *plan, struct prng *prng)
         q->durable = true;
         q->exclusive = q->auto_delete = false;
         q->shape.bytes = prng_below(prng, 3) ? SHAPE_UNSAID : (int32_t)prng_below(prng, 600);
+        q->shape.age = prng_below(prng, 3) ? SHAPE_UNSAID : 1;
+        if (q->shape.age != SHAPE_UNSAID)
+            plan->leap_ppm = 400000;
         q->shape.segment = q->shape.bytes == SHAPE_UNSAID ? SHAPE_UNSAID : (int32_t)prng_below(prng, 300);
     }
 }
@@ -68,7 +71,11 @@ void images_draw(struct plan *plan, struct prng *prng)
 
 void streams_write(const struct shape_plan *s, struct buffer *arguments)
 {
+    char age[32];
     add_text_field(arguments, "x-queue-type", "stream");
+    snprintf(age, sizeof age, "%ds", s->age);
+    if (s->age != SHAPE_UNSAID)
+        add_text_field(arguments, "x-max-age", age);
     if (s->bytes == SHAPE_UNSAID)
         return;
     add_int_field(arguments, "x-max-length-bytes", s->bytes);

@@ -136,13 +136,14 @@ bool model_waits(const struct model *model, const struct known_queue *queue)
            (queue->settings.at_least_once || model->ending || model->now_ns < model->room_ns);
 }
 
-/* With at-least-once it is tried again until it gets somewhere. */
+/* With at-least-once it is tried again until it gets somewhere. A router whose journal has failed doesn't say
+ * that it has one, and behind those that wait for an answer others may stand in line until the next start. */
 void model_died(struct model *model, struct known_entry *e)
 {
     struct known_message *m = e->heir[e->reason];
     bool somewhere = false;
-    if (model->ending || model->now_ns < model->room_ns || !m || m->accepted || !m->due || m->late ||
-        e->queue->gone || e->queue->thing.there != YES)
+    if (model->ending || model->failed || model->now_ns < model->room_ns || !m || m->accepted || !m->due ||
+        m->late || e->queue->gone || e->queue->thing.there != YES)
         return;
     model_message_accepted(model, m);
     m->safe |= !model->failed;

@@ -313,8 +313,10 @@ static void take(struct model *model, struct known_channel *channel, struct know
         model_stream_takes(model, e, consumer, marks->redelivered, marks->offset);
         return;
     }
-    if ((back && e->where != WHERE_READY) || is_another_copy(e, marks->redelivered))
+    if ((back && e->where != WHERE_READY) || is_another_copy(e, marks->redelivered)) {
+        q->holes = true; /* its number isn't looked at */
         return;
+    }
     check_place(model, e);
     model_sequence_takes(e, &marks->sequence,
                          back || q->thing.there != YES || (consumer && consumer->unsure));

@@ -73,7 +73,7 @@ struct model_bounds model_ready(struct model *model, const struct known_queue *q
     }
     struct model_bounds b = {0};
     bool receives = model_receives(model, queue);
-    bool taken = !is_sure(&queue->thing) || queue->least.stream_bytes >= 0;
+    bool taken = !is_sure(&queue->thing) || model_is_shortened(queue);
     if (!model_keeps(queue))
         taken |= model_interest(model, queue, model_idle_before(model, since), asker);
     for (unsigned i = 0; i < queue->entry_count; i++) {

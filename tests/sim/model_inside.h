@@ -75,8 +75,8 @@ struct known_settings {
     bool single;
     enum { MODEL_DROPS_HEAD, MODEL_REFUSES, MODEL_REFUSES_TO_TARGET } overflow;
     bool stream, sequence;
-    struct text last_value;        /* the key's header, "routing-key", or "" */
-    int64_t stream_bytes, segment; /* x-max-length-bytes of a stream */
+    struct text last_value;                /* the key's header, "routing-key", or "" */
+    int64_t stream_bytes, segment, age_ms; /* of a stream: x-max-length-bytes, ..., x-max-age */
     bool said_overflow, quorum, at_least_once, has_target, has_key, wrong;
     struct text target, key; /* of dead letters: exchange, routing key */
 };
@@ -90,7 +90,7 @@ struct known_queue {
     struct known_settings settings; /* arguments and policies together */
     struct known_settings declared; /* the arguments alone */
     struct known_settings other;    /* flux: a policy changes, and this may hold instead */
-    struct known_settings least;    /* of those that ever held: ttl, deliveries, stream_bytes */
+    struct known_settings least;    /* of those that ever held: ttl, deliveries, those of streams */
     bool flux, varied;              /* varied: they have changed since it was made */
     uint64_t reshaped;              /* stamp of the last change's end */
     bool perhaps_other;             /* declared with other settings, and it isn't known what came of it */

@@ -94,6 +94,7 @@ static void note_least(struct known_queue *q)
     for (unsigned i = 0; i < 2; i++) {
         q->least.ttl = model_lower(q->least.ttl, both[i]->ttl);
         q->least.deliveries = model_lower(q->least.deliveries, model_delivery_limit(both[i]));
+        q->least.age_ms = model_lower(q->least.age_ms, both[i]->age_ms);
         q->least.stream_bytes = model_lower(q->least.stream_bytes, both[i]->stream_bytes);
     }
 }

@@ -1,4 +1,5 @@
 /* What a queue is told by the arguments of its declaration, read and judged for the model alone. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "model_leave.h"
@@ -59,6 +60,8 @@ void model_read_setting(struct known_settings *s, const struct table_field *fiel
         s->quorum = is(&field->text, "quorum");
         s->stream = is(&field->text, "stream");
         s->wrong |= !s->quorum && !s->stream && !is(&field->text, "classic");
+    } else if (is(name, "x-max-age")) {
+        s->age_ms = 1000 * strtoll(field->text.s, NULL, 10); /* in seconds here */
     } else if (is(name, "x-single-active-consumer")) {
         s->single = field->number;
     } else if (is(name, "x-sequence")) {
@@ -79,7 +82,7 @@ void model_read_setting(struct known_settings *s, const struct table_field *fiel
 void model_no_settings(struct known_settings *s)
 {
     memset(s, 0, sizeof *s);
-    s->stream_bytes = s->segment = s->timeout = -1;
+    s->stream_bytes = s->segment = s->age_ms = s->timeout = -1;
     s->ttl = s->expires = s->length = s->bytes = s->highest = s->deliveries = -1;
 }
 

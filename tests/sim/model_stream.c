@@ -93,16 +93,88 @@ static void note_cursor(const struct known_consumer *c)
         c->prefetch, c->out);
 }
 
-static bool is_limited(const struct known_queue *queue)
+bool model_is_shortened(const struct known_queue *queue)
 {
-    return queue->least.stream_bytes >= 0;
+    return queue->least.stream_bytes >= 0 || queue->least.age_ms >= 0;
 }
 
-static void check_first(const struct known_consumer *c, const struct known_entry *e, uint64_t offset)
+/* Whether it is surely there though the stream is shortened: it is young, and it, and all that may have come
+ * after it, fit. */
+static bool stays(const struct model *model, const struct known_entry *e)
+{
+    const struct known_queue *q = e->queue;
+    const struct known_settings *least = &q->least;
+    uint64_t bytes = 0;
+    if (!model_is_shortened(q))
+        return true;
+    if (q->remembered ||
+        (least->age_ms >= 0 && model->now_ms > e->message->begun_ms + (uint64_t)least->age_ms))
+        return false;
+    for (unsigned i = 0; least->stream_bytes >= 0 && i < q->entry_count; i++) {
+        const struct known_entry *o = q->entries[i];
+        if (o->present != NO && (o == e || !model_before(q, o->message, e->message)))
+            bytes += o->message->body.len;
+    }
+    return least->stream_bytes < 0 || bytes <= (uint64_t)least->stream_bytes;
+}
+
+/* What is passed over has gone from the front; what surely stays hasn't. */
+static void check_gone(const struct model *model, const struct known_consumer *c, uint64_t from, uint64_t to)
+{
+    const struct known_queue *q = c->queue;
+    for (uint64_t i = from; i < to && i < q->shown_count; i++) {
+        const struct known_entry *e = q->shown[i];
+        if (e && e->present == YES && e->kept && q->thing.there == YES && stays(model, e))
+            history_fail("m%llu, at offset %llu of stream '%s', has left it too early: consumer '%s' is sent "
+                         "%llu next",
+                         U(e->message->number), U(i), q->name.s, c->tag.s, U(to));
+    }
+}
+
+/* All that had been shown when the consumer came, and stands behind the first that it gets, was there with
+ * it: that can't be longer than the stream may be, but for the newest message. */
+static void check_length(const struct known_consumer *c, uint64_t offset)
+{
+    const struct known_queue *q = c->queue;
+    const struct known_settings *s = &q->settings;
+    uint64_t bytes = 0;
+    bool judged =
+        s->stream_bytes >= 0 && s->segment >= 0 && !q->varied && !q->perhaps_other && !q->remembered;
+    for (uint64_t i = offset; judged && i < c->cursor.shown && i < q->shown_count; i++)
+        bytes += q->shown[i] ? q->shown[i]->message->body.len : 0;
+    if (judged && offset + 1 < c->cursor.shown && bytes > (uint64_t)(s->stream_bytes + s->segment))
+        history_fail("consumer '%s' is sent offset %llu of stream '%s': it and what comes after it are %llu "
+                     "bytes, and "
+                     "the stream may have %lld and %lld",
+                     c->tag.s, U(offset), q->name.s, U(bytes), (long long)s->stream_bytes,
+                     (long long)s->segment);
+}
+
+/* Messages go by marks, each of which is of so many, or of a second's: what came with an older mark, behind
+ * which there is another, was gone when the consumer came. */
+static void check_age(const struct known_consumer *c, const struct known_entry *e, uint64_t offset)
+{
+    enum { MARK_MESSAGES = 4, MARK_MS = 1000, SLACK_MS = 20 };
+    const struct known_queue *q = c->queue;
+    const struct known_message *m = e->message;
+    uint64_t least_ms = (uint64_t)q->settings.age_ms + MARK_MS + SLACK_MS;
+    bool judged = q->settings.age_ms >= 0 && !q->varied && !q->perhaps_other && !q->remembered;
+    bool simple = m->closed && !m->late && !m->loose && !m->delay_ms;
+    if (judged && simple && offset + MARK_MESSAGES < c->cursor.shown &&
+        m->closed_ms + least_ms < c->begun_ns / 1000000)
+        history_fail(
+            "m%llu, at offset %llu, is sent to consumer '%s': it was %llu ms old, and stream '%s' keeps what "
+            "is %lld",
+            U(m->number), U(offset), c->tag.s, U(c->begun_ns / 1000000 - m->closed_ms), q->name.s,
+            (long long)q->settings.age_ms);
+}
+
+static void check_first(const struct model *model, const struct known_consumer *c,
+                        const struct known_entry *e, uint64_t offset)
 {
     const struct known_cursor *at = &c->cursor;
     const struct known_message *m = e->message;
-    bool limited = is_limited(c->queue), wrong = false;
+    bool limited = model_is_shortened(c->queue), wrong = false;
     switch (at->kind) {
     case CURSOR_FIRST:
         wrong = !limited && offset != 0;
@@ -124,16 +196,23 @@ static void check_first(const struct known_consumer *c, const struct known_entry
             "m%llu, at offset %llu, is the first that consumer '%s' gets from stream '%s': that isn't "
             "where it wanted to begin",
             U(m->number), U(offset), c->tag.s, c->queue->name.s);
+    if (at->kind == CURSOR_FIRST || at->kind == CURSOR_NUMBER)
+        check_gone(model, c, at->kind == CURSOR_FIRST ? 0 : at->number, offset);
+    check_length(c, offset);
+    check_age(c, e, offset);
 }
 
 /* Without a gap, but for what has gone from the front since. */
-static void check_cursor(const struct known_consumer *c, const struct known_entry *e, uint64_t offset)
+static void check_cursor(const struct model *model, const struct known_consumer *c,
+                         const struct known_entry *e, uint64_t offset)
 {
     uint64_t next = c->cursor.next;
-    if (!next) {
-        if (!c->unsure && !c->queue->gone)
-            check_first(c, e, offset);
-    } else if (offset < next || (offset > next && !is_limited(c->queue))) {
+    bool sure = !c->unsure && !c->queue->gone;
+    if (!next && sure)
+        check_first(model, c, e, offset);
+    if (next && sure)
+        check_gone(model, c, next, offset);
+    if (next && (offset < next || (offset > next && !model_is_shortened(c->queue)))) {
         history_fail("m%llu, at offset %llu of stream '%s', comes to consumer '%s' after offset %llu",
                      U(e->message->number), U(offset), c->queue->name.s, c->tag.s, U(next - 1));
     }
@@ -199,7 +278,7 @@ void model_stream_takes(struct model *model, struct known_entry *e, struct known
     if (m->nowhere || (e->present == NO && !q->gone))
         history_fail("m%llu was delivered from stream '%s', but can't be there", U(m->number), q->name.s);
     history_note("model: offset %lld", (long long)offset);
-    check_cursor(c, e, (uint64_t)offset);
+    check_cursor(model, c, e, (uint64_t)offset);
     if (!c->cursor.next)
         c->cursor.first = e;
     c->cursor.next = (uint64_t)offset + 1;
@@ -208,18 +287,6 @@ void model_stream_takes(struct model *model, struct known_entry *e, struct known
 }
 
 /* ---- what is owed ------------------------------------------------------------------------------------ */
-
-/* Whether it is surely there though the stream is shortened: it, and all that may have come after it, fit. */
-static bool stays(const struct known_queue *q, const struct known_entry *e)
-{
-    uint64_t bytes = 0;
-    for (unsigned i = 0; i < q->entry_count; i++) {
-        const struct known_entry *o = q->entries[i];
-        if (o->present != NO && (o == e || !model_before(q, o->message, e->message)))
-            bytes += o->message->body.len;
-    }
-    return !is_limited(q) || (!q->remembered && bytes <= (uint64_t)q->least.stream_bytes);
-}
 
 /* Whether the message is surely where the consumer began, or behind it. */
 static bool is_behind(const struct known_consumer *c, const struct known_entry *e)
@@ -236,7 +303,7 @@ static bool is_behind(const struct known_consumer *c, const struct known_entry *
     return at->next ? model_before(c->queue, at->first->message, e->message) : at->kind == CURSOR_LAST;
 }
 
-void model_stream_owed(const struct known_queue *q, const struct known_consumer *c)
+void model_stream_owed(const struct model *model, const struct known_queue *q, const struct known_consumer *c)
 {
     const struct known_cursor *at = &c->cursor;
     uint64_t sure = 0;
@@ -248,14 +315,14 @@ void model_stream_owed(const struct known_queue *q, const struct known_consumer 
         sure++;
         last = e;
         bool has = e->offset && at->next && e->offset <= at->next;
-        bool owed = !has && is_behind(c, e) && stays(q, e);
+        bool owed = !has && is_behind(c, e) && stays(model, e);
         if (owed)
             note_cursor(c);
         if (owed)
             history_fail("m%llu is in stream '%s', and consumer '%s' of stream %llu isn't sent it",
                          U(e->message->number), q->name.s, c->tag.s, U(c->stream));
     }
-    if (!at->next && at->kind == CURSOR_NUMBER && sure > at->number && !is_limited(q))
+    if (!at->next && at->kind == CURSOR_NUMBER && sure > at->number && !model_is_shortened(q))
         history_fail(
             "stream '%s' has %llu messages, m%llu among them, and consumer '%s' of stream %llu isn't "
             "sent what is at %llu",

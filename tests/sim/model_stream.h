@@ -8,6 +8,8 @@
 
 /* Whether the queue keeps what is consumed; and puts it on disk, whatever its delivery mode: a stream. */
 bool model_keeps(const struct known_queue *queue);
+/* Whether it may lose its oldest. */
+bool model_is_shortened(const struct known_queue *queue);
 bool model_stores(const struct known_queue *queue);
 /* Whether a queue that may get the message puts it on disk, whatever its delivery mode. */
 bool model_is_kept(const struct known_message *message);
@@ -26,7 +28,8 @@ void model_stream_takes(struct model *model, struct known_entry *entry, struct k
 /* x-stream-offset; -1: it isn't said as it ought to be. */
 int64_t model_offset(const struct said *said);
 /* The consumer, which has room, has been sent all that it is owed. At an idle moment. */
-void model_stream_owed(const struct known_queue *queue, const struct known_consumer *consumer);
+void model_stream_owed(const struct model *model, const struct known_queue *queue,
+                       const struct known_consumer *consumer);
 /* What was learned of the places of messages isn't sure any more: it may be another stream. */
 void model_stream_forgets(struct known_queue *queue);
 /* The broker is gone. */

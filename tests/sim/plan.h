@@ -90,7 +90,8 @@ struct plan {
     unsigned exchange_count, queue_count, clients;
     uint32_t deeds[DEED_KINDS];       /* weights */
     uint32_t troubles[TROUBLE_KINDS]; /* ppm */
-    uint32_t deed_ppm;                /* how often a client does something in a step */
+    uint32_t leap_ppm; /* of the idle moments: so many are followed by a second or so of nothing */
+    uint32_t deed_ppm; /* how often a client does something in a step */
     uint32_t persistent_ppm, mandatory_ppm, large_ppm, heavy_ppm, empty_ppm, no_ack_ppm, wrong_ppm;
     uint32_t step_ns_max;
     uint32_t disk_steps; /* that a request takes, at most, when the disks aren't slow */

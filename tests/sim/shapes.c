@@ -146,6 +146,7 @@ struct shape_plan shape_none(void)
 {
     return (struct shape_plan){.timeout = SHAPE_UNSAID,
                                .segment = SHAPE_UNSAID,
+                               .age = SHAPE_UNSAID,
                                .ttl = SHAPE_UNSAID,
                                .expires = SHAPE_UNSAID,
                                .length = SHAPE_UNSAID,

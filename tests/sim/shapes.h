@@ -19,7 +19,7 @@ struct shape_plan {
     bool stream, sequence, single;
     int32_t timeout;        /* ms, of consumers */
     const char *last_value; /* NULL: unsaid */
-    int32_t segment;        /* bytes, of a stream */
+    int32_t segment, age;   /* of a stream: bytes, seconds */
     bool quorum, at_least_once;
     int32_t ttl, expires; /* ms */
     int32_t length, bytes, highest, deliveries;

@@ -59,6 +59,14 @@ static void act_all(struct world *world)
             client_act(&world->clients[i]);
 }
 
+/* Nobody does anything for a while. */
+static void leap(struct world *world)
+{
+    uint64_t ms = 50 + prng_below(&world->prng, 700);
+    history_note("time goes on by %llu ms", (unsigned long long)ms);
+    world->now_ns += ms * 1000000;
+}
+
 static void mix(struct world *world)
 {
     enum { STEPS_PER_DEED_MAX = 30 };
@@ -68,8 +76,11 @@ static void mix(struct world *world)
         world->acts = world->step >= world->hush_until && world->site->state != SITE_DOWN;
         if (world->acts)
             act_all(world);
-        if (world_step(world))
-            world->hush_until = 0;
+        if (!world_step(world))
+            continue;
+        world->hush_until = 0;
+        if (prng_chance(&world->prng, world->plan.leap_ppm))
+            leap(world);
     }
     world->acts = false;
 }

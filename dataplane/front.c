@@ -314,8 +314,7 @@ static unsigned flush(struct front *front)
     while (front->dirty) {
         struct host *host = front->dirty;
         front->dirty = host->dirty_next;
-        /* One whose stream is closing has what still came for it to give back. */
-        host->codec->flush(host->state, host);
+        host->codec->flush(host->state, host); /* if it is closing: of what still came */
         if (!host->stream_closing) {
             send_output(host);
             after_output(host);

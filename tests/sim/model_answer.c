@@ -53,10 +53,12 @@ static bool equal(const struct known_queue *queue, const struct known_request *q
            queue->exclusive == q->exclusive && model_settings_equal(&queue->declared, &q->settings);
 }
 
-/* Whether it can't be the queue that was known by the name. */
+/* Whether it can't be the queue that was known by the name. Of two lives of which it wasn't known which the
+ * disk had, the answer says which. */
 static bool is_another(const struct known_queue *queue, const struct known_request *q, uint64_t stream)
 {
-    return queue->gone || !equal(queue, q) || (queue->exclusive && queue->owner != stream);
+    return queue->gone || (!equal(queue, q) && !queue->perhaps_other) ||
+           (queue->exclusive && queue->owner != stream);
 }
 
 /* The new life may have begun at any moment since it was asked for: what has been routed since then, bound,
@@ -124,13 +126,15 @@ static struct known_queue *declared(struct model *model, struct known_request *q
 {
     struct known_queue *queue = q->queue;
     if (q->changes) {
-        bool doubt = queue->thing.before == MAYBE || queue->thing.clash;
+        bool doubt = queue->thing.before == MAYBE || queue->thing.clash || queue->perhaps_other;
         bool another = is_another(queue, q, stream);
         model_thing_end(model, &queue->thing, YES, !another);
         if (!another) {
             queue->had_consumer &= !queue->suspect;
             if (queue->suspect)
                 model_thing_set(model, &queue->thing, MAYBE);
+            if (!equal(queue, q))
+                model_queue_becomes(model, queue, q, stream);
             queue->perhaps_durable = queue->perhaps_other = false;
             if (doubt)
                 model_doubt_content(model, queue);

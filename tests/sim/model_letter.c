@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "model_history.h"
 #include "model_leave.h"
 
 #define NUMBER(m) ((unsigned long long)(m)->number)
@@ -116,7 +117,9 @@ static struct known_message *leave(struct model *model, struct known_message *of
         if (!e || !can_die(model, e, last->reason))
             continue;
         struct known_message *m = model_make_letter(model, e, last->reason);
-        m->loose = true; /* where it went isn't known */
+        m->loose = true;                   /* where it went isn't known */
+        if (model_is_remembered(model, m)) /* it may have come again to who has bound itself since */
+            m->recent = m->late = true;
         m->begun = of->begun;
         m->begun_ms = of->begun_ms;
         model_begin_routing(model, m);

@@ -99,6 +99,8 @@ void model_image_takes(const struct model *model, struct known_entry *e, struct 
     if (redelivered || offset >= 0)
         history_fail("m%llu came from last-value queue '%s' marked redelivered, or with an offset",
                      U(m->number), q->name.s);
+    if (m->late && e->present == NO) /* it left its delay once more after a crash */
+        e->present = MAYBE;
     if (m->nowhere || (e->present == NO && !q->gone))
         history_fail("m%llu was delivered from last-value queue '%s', but can't be there", U(m->number),
                      q->name.s);

@@ -265,6 +265,30 @@ void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct
     queue_kill(router, queue, seq, entry);
 }
 
+struct starting {
+    struct router *router;
+    struct queue *queue;
+};
+
+static void shed_again(const struct gap *gap, void *owner)
+{
+    const struct starting *s = owner;
+    uint64_t seq = gap->from;
+    enum death_reason reason = gap->reason == GAP_EXPIRED ? DEATH_EXPIRED : DEATH_MAXLEN;
+    for (struct entry *entry; gap->reason != GAP_CONFLATED; seq++) {
+        entry = index_ready_from(&s->queue->index, &seq);
+        if (!entry || seq > gap->to)
+            return;
+        dead_letter_add(s->router, s->queue, seq, entry, reason);
+    }
+}
+
+void shape_started(struct router *router, struct queue *queue)
+{
+    if (shape_has_dead_exchange(queue->shape))
+        gaps_each(&queue->shape->gaps, shed_again, &(struct starting){router, queue});
+}
+
 void shape_killed(struct queue *queue, uint64_t seq)
 {
     struct gaps *gaps = &queue->shape->gaps;

@@ -87,6 +87,9 @@ void shape_expire(struct router *router, struct queue *queue);
 /* The message leaves, and not to a consumer. */
 void shape_shed(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry,
                 enum death_reason reason);
+/* After recovery: what had been shed, but not yet taken by the dead-letter exchange, is shed once more. Its
+ * number has been said to be gone. */
+void shape_started(struct router *router, struct queue *queue);
 /* The OUT message has been given back by its consumer: counts that. False: it has been delivered too often
  * and is leaving. */
 bool shape_returned(struct router *router, struct queue *queue, uint64_t seq, struct entry *entry);

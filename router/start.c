@@ -9,6 +9,7 @@
 #include "journal/storage.h"
 #include "router/agent.h"
 #include "router/history.h"
+#include "router/shape.h"
 
 static void find_segments(struct router *router, struct storage *storage, const struct journal_end *end)
 {
@@ -79,8 +80,16 @@ static void attach_history(struct map_node *node, void *owner)
     history_attach(owner, container_of(node, struct catalog_exchange, by_name));
 }
 
+static void start_queue(struct map_node *node, void *owner)
+{
+    struct queue *queue = container_of(node, struct queue, by_name);
+    if (queue->shape)
+        shape_started(owner, queue);
+}
+
 void router_start(struct router *router)
 {
+    map_each(&router->catalog.queues, start_queue, router);
     map_each(&router->catalog.exchanges, tell_bound, router);
     map_each(&router->catalog.exchanges, attach_history, router);
     if (is_registrar(router))

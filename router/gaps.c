@@ -45,31 +45,38 @@ void gaps_free(struct gaps *gaps)
 
 void gaps_add(struct gaps *gaps, uint64_t from, uint64_t to, enum gap_reason reason)
 {
+    struct gap_range *range;
     /* A replay may find what a checkpoint repeats. */
-    for (struct gap_range *again; (again = find(gaps, to));)
-        drop(gaps, again);
-    struct gap_range *before = from > 1 ? find(gaps, from - 1) : NULL;
-    if (before && before->gap.reason == reason) {
-        map_remove(&gaps->by_end, &before->by_end);
-    } else {
-        before = calloc(1, sizeof *before);
-        CHECK(before);
-        before->gap = (struct gap){.from = from, .reason = reason};
-    }
-    before->gap.to = to;
-    map_add(&gaps->by_end, &before->by_end, hash_id(to));
+    for (uint64_t at = to; at >= from; at--)
+        if ((range = find(gaps, at)))
+            drop(gaps, range);
+    range = calloc(1, sizeof *range);
+    CHECK(range);
+    range->gap = (struct gap){.from = from, .to = to, .reason = reason};
+    map_add(&gaps->by_end, &range->by_end, hash_id(to));
+}
+
+void gaps_join(struct gaps *gaps, uint64_t seq)
+{
+    struct gap_range *range = find(gaps, seq), *before = range ? find(gaps, range->gap.from - 1) : NULL;
+    if (!before || before->gap.reason != range->gap.reason)
+        return;
+    range->gap.from = before->gap.from;
+    drop(gaps, before);
 }
 
 uint32_t gaps_before(const struct gaps *gaps, uint64_t seq, struct gap gap[GAPS_MAX])
 {
     uint32_t n = 0;
     for (struct gap_range *range; seq > 1 && (range = find(gaps, seq - 1)); seq = range->gap.from) {
-        if (n < GAPS_MAX) {
+        if (n && gap[n - 1].reason == range->gap.reason) {
+            gap[n - 1].from = range->gap.from;
+        } else if (n < GAPS_MAX) {
             gap[n++] = range->gap;
-            continue;
+        } else {
+            gap[n - 1].from = range->gap.from;
+            gap[n - 1].reason = GAP_SEVERAL;
         }
-        gap[n - 1].from = range->gap.from;
-        gap[n - 1].reason = GAP_SEVERAL;
     }
     return n;
 }

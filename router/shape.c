@@ -292,8 +292,12 @@ void shape_started(struct router *router, struct queue *queue)
 void shape_killed(struct queue *queue, uint64_t seq)
 {
     struct gaps *gaps = &queue->shape->gaps;
-    if (gaps->by_end.count && !gaps_end_at(gaps, seq))
+    if (!gaps->by_end.count)
+        return;
+    if (!gaps_end_at(gaps, seq))
         gaps_drop_before(gaps, seq);
+    else if (!index_at(&queue->index, seq - 1))
+        gaps_join(gaps, seq);
 }
 
 static void tell_gaps(const struct queue *queue, uint64_t seq, uint64_t since, struct event_deliver *to)

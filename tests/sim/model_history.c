@@ -36,6 +36,14 @@ static bool is_stored(const struct known_message *m)
     return !m->nowhere || m->returned;
 }
 
+/* What died once may die once more, in the same way. */
+static void letters_may_come(struct known_message *m)
+{
+    struct known_message *original = m->original ? m->original : m;
+    for (unsigned i = 0; i < original->letter_count; i++)
+        original->letters[i]->late = original->letters[i]->loose = true;
+}
+
 /* It may come to the queue now, or once more, however old it is. */
 static void may_come(struct model *model, struct known_message *m, struct known_exchange *e,
                      struct known_queue *q)
@@ -45,6 +53,7 @@ static void may_come(struct model *model, struct known_message *m, struct known_
     m->recent |= !m->late;
     m->late = m->loose = true;
     m->nowhere = false; /* it had no queue, and now it may have this one */
+    letters_may_come(m);
     struct known_entry *entry = model_entry(m, q);
     for (unsigned i = 0; i < m->entry_count; i++)
         model_part_twins(m->entries[i]);

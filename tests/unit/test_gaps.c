@@ -23,6 +23,9 @@ Test(gaps, neighbours_of_one_reason_are_one)
     gaps_add(&gaps, 1, 1, GAP_MAXLEN);
     gaps_add(&gaps, 2, 2, GAP_MAXLEN);
     gaps_add(&gaps, 3, 3, GAP_EXPIRED);
+    cr_assert_eq(before(&gaps, 3, 1, 2, GAP_MAXLEN), 1);
+    gaps_join(&gaps, 2);
+    gaps_join(&gaps, 3);
     cr_assert_eq(gaps.by_end.count, 2);
     cr_assert_eq(before(&gaps, 3, 1, 2, GAP_MAXLEN), 1);
     cr_assert_eq(before(&gaps, 4, 3, 3, GAP_EXPIRED), 2);
@@ -41,6 +44,22 @@ Test(gaps, what_was_before_a_message_goes_with_it)
     gaps_drop_before(&gaps, 6);
     cr_assert_eq(gaps.by_end.count, 1);
     cr_assert_eq(before(&gaps, 8, 7, 7, GAP_EXPIRED), 1);
+    gaps_free(&gaps);
+}
+
+/* 2 and 3 wait for their dead letters, and go in any order. */
+Test(gaps, one_that_goes_leaves_its_neighbours)
+{
+    struct gaps gaps;
+    gaps_init(&gaps);
+    gaps_add(&gaps, 1, 1, GAP_MAXLEN);
+    gaps_add(&gaps, 2, 2, GAP_EXPIRED);
+    gaps_add(&gaps, 3, 3, GAP_EXPIRED);
+    for (uint64_t seq = 1; seq <= 3; seq++)
+        cr_assert(gaps_end_at(&gaps, seq), "%lu", (unsigned long)seq);
+    cr_assert_eq(before(&gaps, 4, 2, 3, GAP_EXPIRED), 2);
+    gaps_join(&gaps, 3);
+    cr_assert_eq(before(&gaps, 4, 2, 3, GAP_EXPIRED), 2);
     gaps_free(&gaps);
 }
 

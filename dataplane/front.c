@@ -149,6 +149,7 @@ static void forget(struct host *host)
     slots_remove(&front->conns, host->id);
     stat_add(&front->stats.connections, -1);
     free(host->state);
+    free(host->about);
     free(host);
 }
 

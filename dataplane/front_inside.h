@@ -45,9 +45,8 @@ struct host {
     bool dirty, told_blocked, op_paused, output_paused, rest, closing, stream_closing;
     uint16_t local_port;
     char peer[ADDRESS_TEXT];
-    struct { /* for status commands */
-        char protocol[16], user[64], vhost[64], client[128];
-    } about;
+    char *about; /* for status commands: protocol, user, vhost and client, a tab behind each; NULL before
+                    login */
 };
 
 /* listing.c */

@@ -100,21 +100,27 @@ uint32_t host_vhost(struct host *host, struct span user, struct span name)
     return access_vhost(host->front->options.access, name);
 }
 
-static void describe(char *to, size_t size, struct span from)
+enum { ABOUT_MAX = 128 }; /* of a name it is told this much */
+
+/* Peers choose some of it: a line stays a line, and a column a column. */
+static char *put_about(char *to, struct span from)
 {
-    snprintf(to, size, "%.*s", (int)from.len, (const char *)from.at);
-    for (; *to; to++)
-        if ((unsigned char)*to < ' ')
-            *to = ' '; /* it is printed with tabs between */
+    for (size_t i = 0; i < from.len && i < ABOUT_MAX; i++)
+        *to++ = from.at[i] < ' ' || from.at[i] == 127 ? '?' : (char)from.at[i];
+    *to++ = '\t';
+    return to;
 }
 
 void host_describe(struct host *host, const char *protocol, struct span user, struct span vhost,
                    struct span client)
 {
-    describe(host->about.protocol, sizeof host->about.protocol, span_str(protocol));
-    describe(host->about.user, sizeof host->about.user, user);
-    describe(host->about.vhost, sizeof host->about.vhost, vhost);
-    describe(host->about.client, sizeof host->about.client, client);
+    char text[4 * (ABOUT_MAX + 1)], *to = text;
+    const struct span columns[] = {span_str(protocol), user, vhost, client};
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+        to = put_about(to, columns[i]);
+    free(host->about);
+    host->about = strndup(text, (size_t)(to - text));
+    CHECK(host->about);
 }
 
 /* ---- output -------------------------------------------------------------------------------------- */

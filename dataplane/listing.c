@@ -25,14 +25,6 @@ static void hand_out(struct front *front, enum front_list what, char *text)
     free(atomic_exchange(&front->listing.list[what], text));
 }
 
-/* Peers choose some of it: a line stays a line, and a column a column. */
-static void put_column(FILE *out, const char *text, char end)
-{
-    for (; *text; text++)
-        fputc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text, out);
-    fputc(end, out);
-}
-
 static void list_connections(struct front *front)
 {
     char *text = NULL;
@@ -44,12 +36,11 @@ static void list_connections(struct front *front)
         const struct host *h = front->conns.slot[i].thing;
         if (!h)
             continue;
-        put_column(out, h->peer, '\t');
-        put_column(out, h->codec->name, '\t');
-        put_column(out, h->about.user, '\t');
-        put_column(out, h->about.vhost, '\t');
-        put_column(out, h->about.client, '\t');
-        put_column(out, h->waits ? "blocked" : h->closing ? "closing" : "running", '\n');
+        const char *state = h->waits ? "blocked" : h->closing ? "closing" : "running";
+        if (h->about)
+            fprintf(out, "%s\t%s%s\n", h->peer, h->about, state);
+        else
+            fprintf(out, "%s\t%s\t\t\t\t%s\n", h->peer, h->codec->name, state);
     }
     fclose(out);
     hand_out(front, LIST_CONNECTIONS, text);

@@ -96,7 +96,7 @@ class Control(unittest.TestCase):
             for row in rows:
                 self.assertRegex(row["peer"], r"^%s:\d+$" % re.escape(broker.clients_address))
                 self.assertEqual((row["protocol"], row["user"], row["vhost"], row["state"]),
-                                 ("amqp", "guest", "/", "running"))
+                                 ("AMQP 0-9-1", "guest", "/", "running"))
             clients = [row["client"] for row in rows]
             self.assertTrue(any("a name" in client for client in clients), clients)
             for connection in (named, plain):

@@ -64,7 +64,7 @@ static const struct span nothing = {NULL, 0};
 static void index_add(struct subscriptions *subs, struct subscription *s)
 {
     if (!s->group_len)
-        exchange_bind(subs->index, &s->destination, subscription_filter(s), nothing);
+        exchange_bind(&subs->index->exchange, &s->destination, subscription_filter(s), nothing);
 }
 
 static void index_one(struct map_node *node, void *owner)
@@ -76,7 +76,7 @@ static void make_index(struct subscriptions *subs)
 {
     subs->index = calloc(1, sizeof *subs->index);
     CHECK(subs->index);
-    exchange_init(subs->index, 1, EXCHANGE_TOPIC);
+    exchange_init(&subs->index->exchange, 1, EXCHANGE_TOPIC);
     map_each(&subs->by_name, index_one, subs);
 }
 
@@ -97,11 +97,12 @@ void subscriptions_free(struct subscriptions *subs)
 {
     map_each(&subs->by_name, free_one, subs);
     map_free(&subs->by_name);
-    if (subs->index)
-        exchange_clear(subs->index);
+    if (subs->index) {
+        exchange_clear(&subs->index->exchange);
+        match_free(&subs->index->match);
+    }
     free(subs->index);
     free(subs->ids);
-    match_free(&subs->match);
     subs->index = NULL;
     subs->ids = NULL;
 }
@@ -191,9 +192,10 @@ struct verdict subscriptions_judge(struct subscriptions *subs, struct span key, 
     if (!subs->index)
         make_index(subs);
     struct message_facts facts = {.key = key};
-    exchange_match(subs->index, &facts, &subs->match, no_alternate, NULL);
-    for (size_t i = 0; i < subs->match.count; i++) {
-        const struct subscription *s = container_of(subs->match.found[i], struct subscription, destination);
+    struct match *match = &subs->index->match;
+    exchange_match(&subs->index->exchange, &facts, match, no_alternate, NULL);
+    for (size_t i = 0; i < match->count; i++) {
+        const struct subscription *s = container_of(match->found[i], struct subscription, destination);
         if ((own && s->wish.no_local) || filter_spares(subscription_filter(s), key))
             continue;
         grant(&verdict, &s->wish);

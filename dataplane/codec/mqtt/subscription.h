@@ -29,18 +29,23 @@ struct wish {
 
 struct subscription {
     struct map_node by_name;
-    struct destination destination; /* in subscriptions.index */
+    struct destination destination; /* in subscription_index.exchange */
     struct wish wish;
     struct source *source; /* of a shared one: its queue */
     uint8_t group_len, filter_len;
     uint8_t name[]; /* group, then filter as a binding key */
 };
 
+/* Who of several wants a message: made when that is first asked, most connections never do. */
+struct subscription_index {
+    struct exchange exchange; /* shared ones aren't in it */
+    struct match match;
+};
+
 struct subscriptions {
     struct map by_name;
     uint32_t of_qos[3], special; /* how many there are; with anything but a QoS */
-    struct exchange *index;      /* made when it is first needed; shared ones aren't in it */
-    struct match match;
+    struct subscription_index *index;
     uint32_t *ids; /* of the last verdict; room for VERDICT_IDS_MAX, made when first needed */
 };
 

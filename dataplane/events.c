@@ -98,8 +98,11 @@ static void front_on_event(struct front *front, unsigned router, const union eve
         undo(front, router, event);
         return;
     }
+    bool waited = host->waits;
     host->codec->event(host->state, host, router, event);
     front_touch(host);
+    if (host->waits && !waited)
+        front_park(host);
     if (event->kind != EVENT_OP)
         return;
     host->ops--;

@@ -164,7 +164,7 @@ static void on_closed(void *owner, void *user, int error)
 
 /* ---- input ---------------------------------------------------------------------------------------- */
 
-static void park(struct host *host)
+void front_park(struct host *host)
 {
     struct front *front = host->front;
     host->parked_next = NULL;
@@ -183,7 +183,7 @@ static void hold(struct host *host)
 {
     struct transport *t = host->transport;
     if (host->waits)
-        park(host);
+        front_park(host);
     if (host->ops && host->rest && !host->op_paused) {
         host->op_paused = true;
         t->ops->pause(t, host->stream);

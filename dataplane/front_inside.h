@@ -105,6 +105,8 @@ void front_touch(struct host *host);
 void front_free_op(struct front *front, struct op *op);
 /* Lets input go on: the transport gives what is left again. */
 void front_resume(struct host *host);
+/* Its publish must wait: nothing more is read until it may go on. */
+void front_park(struct host *host);
 void front_done(struct front *front, unsigned router, uint64_t page);
 
 /* port.c */

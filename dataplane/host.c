@@ -91,7 +91,7 @@ bool host_login(struct host *host, struct span user, struct span password)
 bool host_login_guest(struct host *host, struct span *user)
 {
     *user = access_guest(host->front->options.access);
-    return host->front->options.host.anonymous && host_peer_is_loopback(host);
+    return host_peer_is_loopback(host);
 }
 
 uint32_t host_vhost(struct host *host, struct span user, struct span name)

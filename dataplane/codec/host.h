@@ -41,10 +41,10 @@ struct host_options {
     uint32_t frame_max; /* AMQP: bytes */
     uint16_t channel_max;
     uint16_t heartbeat_s;
-    uint32_t handshake_ms;     /* a connection not open by then is closed */
-    uint32_t max_message_size; /* bytes of body */
-    uint32_t consumers_max;    /* per channel */
-    bool anonymous;            /* MQTT: who gives no user name is guest, from this machine */
+    uint32_t handshake_ms;                /* a connection not open by then is closed */
+    uint32_t max_message_size;            /* bytes of body */
+    uint32_t consumers_max;               /* per channel */
+    bool mqtt_anonymous, stomp_anonymous; /* who gives no user name is guest, from this machine */
     const char *mqtt_exchange, *mqtt_vhost;
     const char *const *mqtt_ports; /* "1884=/orders": the virtual host of who comes to that port */
     uint32_t mqtt_port_count;
@@ -53,7 +53,7 @@ const struct host_options *host_options(const struct host *host);
 
 /* Whether the user may log in from this peer with this password. */
 bool host_login(struct host *host, struct span user, struct span password);
-/* Who gives no name: whether he may be here, and as which user. */
+/* Who gives no name: whether he may be here (from this machine only), and as which user. */
 bool host_login_guest(struct host *host, struct span *user);
 /* The id of a virtual host that exists and that the user may use, else 0. */
 uint32_t host_vhost(struct host *host, struct span user, struct span name);

@@ -438,7 +438,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     p.c = calloc(1, codec_mqtt.state_bytes);
     CHECK(p.c);
     fake_exchange(p.host, "amq.topic", false);
-    p.host->options.anonymous = true;
+    p.host->options.mqtt_anonymous = true;
     p.host->options.max_message_size = 20000;
     uint8_t how = next(&p);
     p.host->interest = how & 32 ? 3 : 1;

@@ -70,7 +70,7 @@ static struct broker_options options_of(struct site *site)
                  .handshake_ms = 5000,
                  .max_message_size = 8 * INLINE_BODY_MAX,
                  .consumers_max = 4,
-                 .anonymous = true,
+                 .mqtt_anonymous = true,
                  .mqtt_exchange = "amq.topic",
                  .mqtt_vhost = "/"},
         .connections_max = 64,

@@ -35,6 +35,7 @@ class Peer:
         self.beats = 0
         headers = {"accept-version": version, "host": "/", "login": "guest", "passcode": "guest",
                    **{name.replace("_", "-"): value for name, value in headers.items()}}
+        headers = {name: value for name, value in headers.items() if value is not None}
         self.send("CONNECT", headers)
         self.connected = self.read()
 
@@ -96,6 +97,14 @@ class Peer:
             before.append(frame)
         assert frame.headers["receipt-id"] == name, frame
         return before
+
+    def ask_after(self, receipts, command, headers):
+        """The same, and those receipts come first, in that order."""
+        self.send(command, {**headers, "receipt": "last"})
+        got = []
+        while not got or got[-1] != "last":
+            got.append(self.expect("RECEIPT").headers["receipt-id"])
+        assert got == receipts + ["last"], got
 
     def closed(self):
         try:

@@ -33,6 +33,7 @@ INCLUDES = [
         ("router/table.h", "field tables: headers and arguments are kept as they come over the wire"),
         ("router/table_out.h", "writing them"),
         ("router/properties.h", "the form in which properties are kept, which is AMQP's"),
+        ("router/settings.def", "which arguments of a queue STOMP's headers can give"),
         ("router/exchange.h", "a session's subscriptions are matched by the index that topic exchanges have"),
     ]),
     ("front", ["dataplane/" + name for name in

@@ -12,7 +12,7 @@ struct client *client_new(void)
     cr_assert(client);
     client->host = fake_host_new();
     fake_exchange(client->host, "amq.topic", false);
-    client->host->options.anonymous = true;
+    client->host->options.mqtt_anonymous = true;
     client->c = calloc(1, codec_mqtt.state_bytes);
     cr_assert(client->c);
     codec_mqtt.open(client->c, client->host);

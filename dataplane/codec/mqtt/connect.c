@@ -199,7 +199,7 @@ static bool login(struct mqtt *c, const struct connect *m)
         user = span_of(colon + 1, user.len - vhost.len - 1);
     }
     bool known = m->flags & FLAG_USER ? user.len <= NAME_MAX_BYTES && host_login(c->host, user, m->password)
-                                      : host_login_guest(c->host, &user);
+                                      : c->options->mqtt_anonymous && host_login_guest(c->host, &user);
     if (!known || vhost.len > NAME_MAX_BYTES) {
         mqtt_fail(c, REASON_LOGIN, "user '%.*s'", (int)(user.len < 64 ? user.len : 64),
                   (const char *)user.at);

@@ -50,19 +50,31 @@ static bool read_beats(struct stomp *c, const struct stomp_frame *f)
     return true;
 }
 
+/* Without a login it is the default user, from this machine only; with a passcode that must be right. */
+static bool is_known(struct stomp *c, const struct stomp_frame *f, struct span *user)
+{
+    bool named = stomp_find(f, "login");
+    *user = stomp_value(f, "login");
+    if (!named && !(c->options->stomp_anonymous && host_login_guest(c->host, user)))
+        return false;
+    if (!named && !stomp_find(f, "passcode"))
+        return true;
+    return user->len && user->len <= NAME_MAX_BYTES && host_login(c->host, *user, stomp_value(f, "passcode"));
+}
+
 static bool login(struct stomp *c, const struct stomp_frame *f, enum stomp_version version)
 {
-    struct span user = stomp_value(f, "login"), vhost = stomp_value(f, "host");
+    struct span user, vhost = stomp_value(f, "host");
     if (!vhost.len)
         vhost = span_str("/");
-    if (!user.len || user.len > NAME_MAX_BYTES || !host_login(c->host, user, stomp_value(f, "passcode"))) {
+    if (!is_known(c, f, &user)) {
         stomp_fail(c, f, "Access refused for user '%.*s'", (int)(user.len < 64 ? user.len : 64),
                    (const char *)user.at);
         return false;
     }
     c->vhost = vhost.len <= NAME_MAX_BYTES ? host_vhost(c->host, user, vhost) : 0;
     if (!c->vhost) {
-        stomp_fail(c, f, "no virtual host '%.*s': the header host names it",
+        stomp_fail(c, f, "no virtual host '%.*s': the header host names one, and without it that is '/'",
                    (int)(vhost.len < 64 ? vhost.len : 64), (const char *)vhost.at);
         return false;
     }

@@ -62,24 +62,51 @@ void stomp_fail(struct stomp *c, const struct stomp_frame *f, const char *format
 
 void stomp_receipt(struct stomp *c, const struct stomp_frame *f, bool last)
 {
+    stomp_receipt_behind(c, f, 0, last);
+}
+
+static void send_barriers(struct stomp *c, struct stomp_receipt *r, uint64_t routers)
+{
+    for (; routers; routers &= routers - 1) {
+        struct op *op = stomp_op(c, OP_BARRIER, STOMP_BARRIER, span_of("", 0));
+        op->flags = OP_DURABLE;
+        op->tag = r->number;
+        r->barriers++;
+        stomp_send_op_to(c, (unsigned)__builtin_ctzll(routers), op);
+    }
+}
+
+void stomp_receipt_behind(struct stomp *c, const struct stomp_frame *f, uint64_t routers, bool last)
+{
     const struct span *id = stomp_find(f, "receipt");
     if (c->committing || c->stage == STOMP_CLOSED || (!id && !last))
         return;
     struct stomp_receipt *r = calloc(1, sizeof *r + (id ? id->len : 0));
     CHECK(r);
     r->seq = c->unconfirmed.next - 1;
+    r->number = ++c->receipt_count;
     r->last = last;
     if (id)
         r->len = (uint32_t)id->len, put_span(r->id, *id);
     *c->receipt_end = r;
     c->receipt_end = &r->next;
+    send_barriers(c, r, id ? routers : 0);
+    stomp_receipts(c);
+}
+
+static void barrier_back(struct stomp *c, const struct op *op)
+{
+    for (struct stomp_receipt *r = c->receipt; r; r = r->next)
+        if (r->number == op->tag)
+            r->barriers--;
     stomp_receipts(c);
 }
 
 void stomp_receipts(struct stomp *c)
 {
     struct stomp_receipt *r;
-    while (c->stage != STOMP_CLOSED && (r = c->receipt) && r->seq < c->unconfirmed.first) {
+    while (c->stage != STOMP_CLOSED && !c->again && (r = c->receipt) && r->seq < c->unconfirmed.first &&
+           !r->barriers) {
         if (r->len) {
             uint8_t *start = host_reserve(c->host, 64 + 2 * (size_t)r->len);
             uint8_t *p = put_span(start, span_str("RECEIPT\n"));
@@ -109,10 +136,15 @@ struct op *stomp_op(struct stomp *c, enum op_kind kind, enum stomp_purpose purpo
     return op;
 }
 
+static bool input_waits_for(const struct op *op)
+{
+    return op->reply != STOMP_RELEASE && op->reply != STOMP_BARRIER;
+}
+
 static void before_op(struct stomp *c, const struct op *op)
 {
     settle_flush(&c->settle, c->host);
-    c->pending += op->reply != STOMP_RELEASE;
+    c->pending += input_waits_for(op);
 }
 
 void stomp_send_op(struct stomp *c, struct op *op)
@@ -127,28 +159,53 @@ void stomp_send_op_to(struct stomp *c, unsigned router, struct op *op)
     host_send_op_to(c->host, router, op);
 }
 
-/* A consumer that came to be while the connection ended goes the way of the rest. */
+/* What came to be while the connection ended goes the way of the rest. */
 static void undo(struct stomp *c, const struct op *done)
 {
-    if (done->error != ERR_NONE || done->kind != OP_CONSUME)
+    bool consumer = done->kind == OP_CONSUME;
+    if (done->error != ERR_NONE ||
+        (!consumer && (done->kind != OP_QUEUE_DECLARE || !(done->flags & OP_EXCLUSIVE))))
         return;
-    struct op *op = stomp_op(c, OP_CANCEL, STOMP_RELEASE, name_span(&done->name));
+    struct op *op =
+        stomp_op(c, consumer ? OP_CANCEL : OP_QUEUE_DELETE, STOMP_RELEASE, name_span(&done->name));
+    op->flags = consumer ? 0 : OP_OF_OWNER;
     op->consumer = done->consumer;
     stomp_send_op_to(c, host_router_of(c->host, c->vhost, name_span(&done->name)), op);
 }
 
+static void done(struct stomp *c, const struct op *op)
+{
+    switch ((enum stomp_purpose)op->reply) {
+    case STOMP_QUEUE:
+        stomp_queue_declared(c, op);
+        c->declared = !op->tag;
+        break;
+    case STOMP_AGAIN:
+        c->again_queue = op->name;
+        stomp_again_run(c);
+        break;
+    case STOMP_BARRIER:
+        barrier_back(c, op);
+        break;
+    case STOMP_CONSUME:
+    case STOMP_CANCEL:
+        stomp_subscription_back(c, op);
+        break;
+    case STOMP_RELEASE:
+    case STOMP_BIND:
+        break;
+    }
+}
+
 static void op_back(struct stomp *c, struct op *op)
 {
-    if (op->reply != STOMP_RELEASE)
-        c->pending--;
+    c->pending -= input_waits_for(op);
     if (c->stage == STOMP_CLOSED)
         undo(c, op);
     else if (op->reply != STOMP_RELEASE && op->error != ERR_NONE)
         stomp_fail(c, NULL, "%s", op->text);
-    else if (op->reply == STOMP_QUEUE && !op->tag)
-        stomp_declared(c, name_span(&op->name));
-    else if (op->reply == STOMP_CONSUME || op->reply == STOMP_CANCEL)
-        stomp_subscription_back(c, op);
+    else
+        done(c, op);
     host_free_op(c->host, op);
 }
 
@@ -157,7 +214,7 @@ static void op_back(struct stomp *c, struct op *op)
 static void disconnect(struct stomp *c, const struct stomp_frame *f)
 {
     c->stage = STOMP_ENDING;
-    stomp_receipt(c, f, true);
+    stomp_receipt_behind(c, f, c->told, true);
 }
 
 static bool is_part_of_transaction(const struct stomp *c, const struct stomp_frame *f)
@@ -196,10 +253,8 @@ bool stomp_frame_do(struct stomp *c, const struct stomp_frame *f, struct span bo
         stomp_fail(c, f, "only SEND may have a body");
         return false;
     }
-    if (is_part_of_transaction(c, f)) {
-        stomp_hold(c, f, whole);
-        return c->stage == STOMP_OPEN;
-    }
+    if (is_part_of_transaction(c, f))
+        return stomp_hold(c, f, body, whole);
     if (is_send)
         return stomp_publish(c, f, body);
     if (span_is(f->command, "SUBSCRIBE"))
@@ -235,7 +290,7 @@ static size_t short_frame(struct stomp *c, struct span in, const struct stomp_fr
 }
 
 /* Only its head: the body follows in pieces. */
-static size_t long_frame(struct stomp *c, const struct stomp_frame *f)
+static size_t long_frame(struct stomp *c, struct span in, const struct stomp_frame *f)
 {
     if (f->length > c->options->max_message_size)
         stomp_fail(c, f, "a message of %llu bytes; %u at most", (unsigned long long)f->length,
@@ -243,7 +298,7 @@ static size_t long_frame(struct stomp *c, const struct stomp_frame *f)
     else if (c->stage != STOMP_OPEN || !span_is(f->command, "SEND"))
         stomp_fail(c, f, "only SEND may have a body");
     else if (is_part_of_transaction(c, f))
-        stomp_fail(c, f, "a body of more than %u bytes isn't supported in a transaction", INLINE_BODY_MAX);
+        return stomp_hold_head(c, f, span_of(in.at, f->head_bytes)) ? f->head_bytes : 0;
     else if (stomp_publish(c, f, span_of("", 0)))
         return f->head_bytes;
     return 0;
@@ -262,7 +317,14 @@ static size_t frame_input(struct stomp *c, struct span in)
         stomp_fail(c, NULL, "malformed frame: %s", wrong);
     if (read != STOMP_READ)
         return 0;
-    return f.has_length && f.length > INLINE_BODY_MAX ? long_frame(c, &f) : short_frame(c, in, &f);
+    return f.has_length && f.length > INLINE_BODY_MAX ? long_frame(c, in, &f) : short_frame(c, in, &f);
+}
+
+/* What came back goes first; it can't go between the parts of another message. */
+static bool again_done(struct stomp *c)
+{
+    stomp_again_run(c);
+    return !c->again || c->rest.going;
 }
 
 static size_t stomp_input(void *state, struct host *host, struct span bytes)
@@ -272,9 +334,9 @@ static size_t stomp_input(void *state, struct host *host, struct span bytes)
     c->host = host;
     c->parked = false;
     c->heard_ns = host_now(host);
-    while (used < bytes.len && n && c->stage < STOMP_ENDING && !c->pending) {
+    while (again_done(c) && used < bytes.len && n && c->stage < STOMP_ENDING && !c->pending) {
         struct span in = span_of(bytes.at + used, bytes.len - used);
-        n = c->rest.going ? stomp_publish_rest(c, in) : frame_input(c, in);
+        n = c->rest.going && !c->rest.kept ? stomp_publish_rest(c, in, NULL) : frame_input(c, in);
         used += n;
     }
     return c->stage >= STOMP_ENDING ? bytes.len : used;
@@ -288,6 +350,7 @@ static void stomp_open(void *state, struct host *host)
     c->host = host;
     c->options = host_options(host);
     c->receipt_end = &c->receipt;
+    c->again_end = &c->again;
     unconfirmed_init(&c->unconfirmed, 1);
     host_wake_at(host, host_now(host) + c->options->handshake_ms * 1000000ull);
 }
@@ -300,6 +363,9 @@ static void stomp_event(void *state, struct host *host, unsigned router, const u
     case EVENT_DELIVER:
         stomp_deliver(c, router, &event->deliver);
         break;
+    case EVENT_RETURN:
+        stomp_returned(c, router, &event->deliver);
+        break;
     case EVENT_CONFIRM:
         stomp_confirmed(c, &event->confirm);
         break;
@@ -310,7 +376,7 @@ static void stomp_event(void *state, struct host *host, unsigned router, const u
         op_back(c, event->op.op);
         break;
     default:
-        break; /* the front's own; nothing is returned, since no publish is mandatory */
+        break; /* the front's own */
     }
 }
 

@@ -2,38 +2,10 @@
  * SEND. Routing key and properties are written anew, and a small body behind them; a large one stays in the
  * input and goes in parts.
  */
-#include <stdlib.h>
-
-#include "base/check.h"
 #include "codec/stomp/connection.h"
 #include "codec/stomp/translation.h"
 
 #define REPLY_QUEUE "/reply-queue/"
-
-/* ---- queues that are sent to --------------------------------------------------------------------------- */
-
-void stomp_declared(struct stomp *c, struct span queue)
-{
-    if (!c->declared) {
-        c->declared = calloc(STOMP_DECLARED, sizeof *c->declared);
-        CHECK(c->declared);
-    }
-    name_set(&c->declared[c->declared_next], queue);
-    c->declared_next = (c->declared_next + 1) % STOMP_DECLARED;
-    if (c->declared_count < STOMP_DECLARED)
-        c->declared_count++;
-}
-
-bool stomp_declare(struct stomp *c, struct span queue)
-{
-    for (unsigned i = 0; i < c->declared_count; i++)
-        if (span_equal(name_span(&c->declared[i]), queue))
-            return true;
-    struct op *op = stomp_op(c, OP_QUEUE_DECLARE, STOMP_QUEUE, queue);
-    op->flags = OP_DURABLE | OP_ANY_WAY;
-    stomp_send_op(c, op);
-    return false;
-}
 
 /* ---- sending ------------------------------------------------------------------------------------------- */
 
@@ -44,6 +16,7 @@ struct send {
     struct stomp_destination to;
     struct span reply_to, body;
     bool whole, confirm;
+    bool named; /* it goes to a queue that was declared: it comes back if that is gone */
 };
 
 /* Writes what is published to `to`; returns its bytes, 0 if it can't be said. */
@@ -59,7 +32,8 @@ static size_t compose(struct stomp *c, const struct send *m, uint8_t *to, struct
     uint8_t *body = properties + form.len;
     *command = (struct command_publish){
         .flags = (uint8_t)((form.persistent ? PUBLISH_PERSISTENT : 0) | (m->confirm ? PUBLISH_CONFIRM : 0) |
-                           (m->whole ? 0 : PUBLISH_MORE) | (form.marked ? PUBLISH_MARKED : 0)),
+                           (m->named ? PUBLISH_MANDATORY : 0) | (m->whole ? 0 : PUBLISH_MORE) |
+                           (form.marked ? PUBLISH_MARKED : 0)),
         .protocol = PROPERTIES_AMQP,
         .key_len = (uint8_t)m->to.key.len,
         .conn = host_conn(c->host),
@@ -77,17 +51,22 @@ static size_t compose(struct stomp *c, const struct send *m, uint8_t *to, struct
     return (size_t)(body - to);
 }
 
+/* The same in the front's scratch room. */
+static size_t write(struct stomp *c, const struct send *m, struct command_publish *command)
+{
+    uint8_t *scratch =
+        host_scratch(c->host, NAME_MAX_BYTES + stomp_properties_max(m->f) + (m->whole ? m->body.len : 0));
+    if (scratch)
+        return compose(c, m, scratch, command);
+    stomp_fail(c, m->f, "no memory for a message");
+    return 0;
+}
+
 /* False: it must wait, or the connection is closed. */
 static bool send(struct stomp *c, const struct send *m)
 {
     struct command_publish command;
-    uint8_t *scratch =
-        host_scratch(c->host, NAME_MAX_BYTES + stomp_properties_max(m->f) + (m->whole ? m->body.len : 0));
-    if (!scratch) {
-        stomp_fail(c, m->f, "no memory for a message");
-        return false;
-    }
-    size_t bytes = compose(c, m, scratch, &command);
+    size_t bytes = write(c, m, &command);
     if (c->stage == STOMP_CLOSED)
         return false;
     unsigned routers = host_publish(c->host, m->row, &command, NULL);
@@ -99,11 +78,44 @@ static bool send(struct stomp *c, const struct send *m)
     if (m->confirm)
         unconfirmed_add(&c->unconfirmed, routers, true);
     else
-        unconfirmed_skip(&c->unconfirmed);
+        unconfirmed_skip(&c->unconfirmed), c->told |= host_published_to(c->host);
     if (!m->whole)
-        c->rest = (struct stomp_rest){true, m->f->length, host_published_to(c->host)};
+        c->rest = (struct stomp_rest){.going = true,
+                                      .kept = c->committing,
+                                      .left = m->f->length,
+                                      .routers = host_published_to(c->host)};
     stomp_receipt(c, m->f, false);
     return true;
+}
+
+const struct exchange_row *stomp_exchange(struct stomp *c, const struct stomp_frame *f,
+                                          const struct stomp_destination *d)
+{
+    const struct exchange_row *row = host_exchange(c->host, c->vhost, d->exchange);
+    if (row && !row->internal)
+        return row;
+    stomp_fail(c, f, row ? "the exchange '%.*s' is internal" : "there is no exchange '%.*s'",
+               (int)d->exchange.len, (const char *)d->exchange.at);
+    return NULL;
+}
+
+/* Whether its queue is there; if not, it has been asked for, or the connection is closed. A large message
+ * can't be sent a second time if it comes back, and so asks each time. */
+static bool declared(struct stomp *c, const struct send *m)
+{
+    static _Thread_local uint8_t arguments[STOMP_HEAD_MAX + 16 * STOMP_HEADERS_MAX];
+    struct stomp_queue queue;
+    const char *wrong = stomp_queue_read(arguments, m->f, &m->to, &queue);
+    if (wrong) {
+        stomp_fail(c, m->f, "%s", wrong);
+        return false;
+    }
+    if (c->declared || c->committing || (m->whole && stomp_queue_known(c, m->to.key, &queue))) {
+        c->declared = false;
+        return true;
+    }
+    stomp_queue_declare(c, m->to.key, &queue, 0);
+    return false;
 }
 
 /* Where it goes to, and where answers do. False: that must be asked for first, or the connection is closed.
@@ -123,34 +135,56 @@ static bool resolve(struct stomp *c, struct send *m, uint8_t *reply)
                    (const char *)to.at);
         return false;
     }
-    if (m->to.kind == STOMP_TO_QUEUE && !stomp_declare(c, m->to.key))
+    m->named = m->to.kind == STOMP_TO_QUEUE;
+    if (m->named && !declared(c, m))
         return false;
-    m->row = host_exchange(c->host, c->vhost, m->to.exchange);
-    if (!m->row || m->row->internal) {
-        stomp_fail(c, m->f, m->row ? "the exchange '%.*s' is internal" : "there is no exchange '%.*s'",
-                   (int)m->to.exchange.len, (const char *)m->to.exchange.at);
-        return false;
-    }
-    return true;
+    m->row = stomp_exchange(c, m->f, &m->to);
+    return m->row;
 }
 
-bool stomp_publish(struct stomp *c, const struct stomp_frame *f, struct span body)
+/* False as of resolve(). */
+static bool prepare(struct stomp *c, const struct stomp_frame *f, struct span body, struct send *m,
+                    uint8_t *reply)
 {
-    uint8_t reply[sizeof REPLY_QUEUE + NAME_MAX_BYTES];
-    struct send m = {.f = f,
-                     .body = body,
-                     .reply_to = span_of("", 0),
-                     .whole = !f->has_length || f->length <= INLINE_BODY_MAX,
-                     .confirm = c->committing || stomp_find(f, "receipt")};
+    *m = (struct send){.f = f,
+                       .body = body,
+                       .reply_to = span_of("", 0),
+                       .whole = !f->has_length || f->length <= INLINE_BODY_MAX,
+                       .confirm = c->committing || stomp_find(f, "receipt")};
     if (body.len > c->options->max_message_size) {
         stomp_fail(c, f, "a message of %zu bytes; %u at most", body.len, c->options->max_message_size);
         return false;
     }
-    return resolve(c, &m, reply) && send(c, &m);
+    return resolve(c, m, reply);
+}
+
+enum { REPLY_MAX = sizeof REPLY_QUEUE + NAME_MAX_BYTES };
+
+bool stomp_publish(struct stomp *c, const struct stomp_frame *f, struct span body)
+{
+    uint8_t reply[REPLY_MAX];
+    struct send m;
+    return prepare(c, f, body, &m, reply) && send(c, &m);
+}
+
+bool stomp_publishable(struct stomp *c, const struct stomp_frame *f, struct span body)
+{
+    uint8_t reply[REPLY_MAX];
+    struct command_publish command;
+    struct send m;
+    return prepare(c, f, body, &m, reply) && write(c, &m, &command);
+}
+
+static bool send_part(struct stomp *c, const uint8_t *bytes, uint32_t len, bool last, void *owned)
+{
+    struct command_part part = {
+        .flags = last ? PART_LAST : 0, .len = len, .conn = host_conn(c->host), .bytes = bytes};
+    c->parked = !host_part(c->host, c->rest.routers, &part, owned);
+    return !c->parked;
 }
 
 /* The last part waits for the NUL behind it. */
-size_t stomp_publish_rest(struct stomp *c, struct span in)
+size_t stomp_publish_rest(struct stomp *c, struct span in, void *owned)
 {
     struct stomp_rest *rest = &c->rest;
     uint32_t n = rest->left < INLINE_BODY_MAX ? (uint32_t)rest->left : INLINE_BODY_MAX;
@@ -161,12 +195,9 @@ size_t stomp_publish_rest(struct stomp *c, struct span in)
         stomp_fail(c, NULL, "no NUL behind the body");
         return 0;
     }
-    struct command_part part = {
-        .flags = last ? PART_LAST : 0, .len = n, .conn = host_conn(c->host), .bytes = in.at};
-    if (!host_part(c->host, rest->routers, &part, NULL)) {
-        c->parked = true;
+    if (!(rest->into ? stomp_hold_piece(c, span_of(in.at, n + (size_t)last))
+                     : send_part(c, in.at, n, last, owned)))
         return 0;
-    }
     rest->left -= n;
     rest->going = !last;
     return n + (size_t)last;
@@ -175,7 +206,7 @@ size_t stomp_publish_rest(struct stomp *c, struct span in)
 /* ---- confirmed -------------------------------------------------------------------------------------------
  */
 
-/* Nothing is returned, since no publish is mandatory. */
+/* What comes back came from one router, and isn't kept there. */
 static void decided(void *owner, const struct kept_return *kept, bool routed)
 {
     (void)owner, (void)kept, (void)routed;

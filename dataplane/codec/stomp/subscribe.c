@@ -52,13 +52,12 @@ static void drop(struct stomp *c, struct stomp_subscription *s)
 /* ---- ops -------------------------------------------------------------------------------------------------
  */
 
-static void declare(struct stomp *c, const struct stomp_subscription *s)
-{
-    struct op *op = stomp_op(c, OP_QUEUE_DECLARE, STOMP_QUEUE, s->queue);
-    op->flags = s->own ? OP_EXCLUSIVE | OP_AUTO_DELETE | OP_UNNAMED : OP_DURABLE | OP_ANY_WAY;
-    op->tag = s->handle;
-    stomp_send_op(c, op);
-}
+/* What a SUBSCRIBE wants of its queue and its consumer. */
+struct wish {
+    struct stomp_queue queue;
+    struct span arguments; /* of the consumer */
+    uint64_t prefetch;
+};
 
 static void bind(struct stomp *c, const struct stomp_subscription *s, const struct stomp_destination *d)
 {
@@ -68,9 +67,12 @@ static void bind(struct stomp *c, const struct stomp_subscription *s, const stru
     stomp_send_op(c, op);
 }
 
-static void consume(struct stomp *c, const struct stomp_subscription *s, uint64_t prefetch)
+static void consume(struct stomp *c, const struct stomp_subscription *s, uint64_t prefetch,
+                    struct span arguments)
 {
     struct op *op = stomp_op(c, OP_CONSUME, STOMP_CONSUME, s->queue);
+    if (arguments.len)
+        op->arguments = stomp_keep(arguments);
     bool bound = prefetch && prefetch < UNACKED_MAX;
     op->flags = s->ack == STOMP_ACK_AUTO ? OP_NO_ACK | OP_NO_PREFETCH : bound ? 0 : OP_NO_PREFETCH;
     op->prefetch = s->ack == STOMP_ACK_AUTO ? 0 : bound ? (uint32_t)prefetch : UNACKED_MAX;
@@ -111,6 +113,12 @@ static bool read_ack(const struct stomp_frame *f, enum stomp_ack *ack)
     return !text.len || *ack != STOMP_ACK_AUTO || span_is(text, "auto");
 }
 
+/* RabbitMQ's plugin has two words for it. */
+static bool is_durable(const struct stomp_frame *f)
+{
+    return stomp_is(f, "durable", "true") || stomp_is(f, "persistent", "true");
+}
+
 /* The queue that a subscription of that name to a topic or exchange has. */
 static struct span own_queue(struct stomp *c, const struct stomp_frame *f, struct span name, char *text,
                              size_t size)
@@ -118,7 +126,7 @@ static struct span own_queue(struct stomp *c, const struct stomp_frame *f, struc
     struct span given = stomp_value(f, "x-queue-name"), to = stomp_value(f, "destination");
     if (given.len)
         return given;
-    if (!stomp_is(f, "durable", "true"))
+    if (!is_durable(f))
         return random_name(c, QUEUE_PREFIX, text, size);
     int n = snprintf(text, size, QUEUE_PREFIX "%.*s-%.*s", (int)name.len, (const char *)name.at, (int)to.len,
                      (const char *)to.at);
@@ -156,28 +164,57 @@ static struct span name_of(const struct stomp_frame *f)
     return id ? *id : stomp_value(f, "destination");
 }
 
-static void begin(struct stomp *c, const struct stomp_frame *f, struct span name,
-                  const struct stomp_destination *d)
+/* What the frame says of queue and consumer; NULL, or what is wrong. The tables are valid until the next. */
+static const char *read_wish(const struct stomp_frame *f, const struct stomp_destination *d, struct wish *w)
+{
+    static _Thread_local uint8_t of_queue[STOMP_HEAD_MAX + 16 * STOMP_HEADERS_MAX],
+        of_consumer[sizeof of_queue];
+    const char *wrong = stomp_queue_read(of_queue, f, d, &w->queue);
+    w->prefetch = 0;
+    stomp_number(stomp_value(f, "prefetch-count"), &w->prefetch);
+    if (stomp_has_own_queue(d) && !is_durable(f) && !stomp_find(f, "x-queue-name"))
+        w->queue.flags = (w->queue.flags & ~(uint32_t)OP_ANY_WAY) | OP_UNNAMED;
+    return wrong ? wrong : stomp_consumer_read(of_consumer, f, &w->arguments);
+}
+
+static struct stomp_subscription *begin(struct stomp *c, const struct stomp_frame *f, struct span name,
+                                        const struct stomp_destination *d)
 {
     char text[STOMP_HEAD_MAX + 64];
     struct span queue = stomp_has_own_queue(d) ? own_queue(c, f, name, text, sizeof text) : d->key;
-    uint64_t prefetch = 0;
     if (queue.len > NAME_MAX_BYTES) {
         stomp_fail(c, f,
                    "the queue of a durable subscription is named after its id and destination, and may "
                    "have 255 bytes; x-queue-name gives another");
-        return;
+        return NULL;
     }
     struct stomp_subscription *s = add(c, name, queue, stomp_value(f, "destination"));
     read_ack(f, &s->ack);
-    stomp_number(stomp_value(f, "prefetch-count"), &prefetch);
-    s->own = stomp_has_own_queue(d) && !stomp_is(f, "durable", "true");
+    s->subscriber = stomp_has_own_queue(d);
+    s->bound = !s->subscriber;
+    s->declared = !s->subscriber && d->kind != STOMP_TO_QUEUE;
     s->fresh = true;
-    if (s->own || stomp_has_own_queue(d) || d->kind == STOMP_TO_QUEUE)
-        declare(c, s);
-    if (stomp_has_own_queue(d))
+    return s;
+}
+
+/* One thing after the other: a queue that isn't as the client wants it must have no consumer. */
+static void go_on(struct stomp *c, const struct stomp_frame *f, struct stomp_subscription *s,
+                  const struct stomp_destination *d)
+{
+    struct wish wish;
+    const char *wrong = read_wish(f, d, &wish);
+    if (wrong) {
+        stomp_fail(c, f, "%s", wrong);
+    } else if (!s->declared) {
+        s->declared = true;
+        s->own = wish.queue.flags & OP_EXCLUSIVE;
+        stomp_queue_declare(c, s->queue, &wish.queue, s->handle);
+    } else if (!s->bound) {
+        s->bound = true;
         bind(c, s, d);
-    consume(c, s, prefetch);
+    } else {
+        consume(c, s, wish.prefetch, wish.arguments);
+    }
 }
 
 bool stomp_subscribe(struct stomp *c, const struct stomp_frame *f)
@@ -185,16 +222,20 @@ bool stomp_subscribe(struct stomp *c, const struct stomp_frame *f)
     struct stomp_destination d;
     struct span name = name_of(f);
     struct stomp_subscription *s = stomp_subscription_find(c, name);
-    if (s && s->fresh) {
+    if (s && s->fresh && s->id) {
         s->fresh = false;
         stomp_receipt(c, f, false);
         return true;
     }
-    const char *wrong = fault(c, f, name, &d);
+    const char *wrong = s && s->fresh ? NULL : fault(c, f, name, &d);
     if (wrong)
         stomp_fail(c, f, "%s", wrong);
+    else if (s)
+        stomp_destination_read(stomp_value(f, "destination"), &d);
     else
-        begin(c, f, name, &d);
+        s = begin(c, f, name, &d);
+    if (!wrong && s)
+        go_on(c, f, s, &d);
     return false;
 }
 
@@ -210,8 +251,11 @@ const struct stomp_subscription *stomp_temporary(struct stomp *c, const struct s
     }
     s = add(c, to, random_name(c, REPLY_PREFIX, text, sizeof text), to);
     s->own = s->temporary = true;
-    declare(c, s);
-    consume(c, s, 0);
+    struct stomp_queue queue = {OP_EXCLUSIVE | OP_AUTO_DELETE | OP_UNNAMED, span_of("", 0)};
+    stomp_queue_declare(c, s->queue, &queue, s->handle);
+    if (c->stage == STOMP_CLOSED)
+        return NULL;
+    consume(c, s, 0, span_of("", 0));
     return NULL;
 }
 
@@ -231,7 +275,7 @@ bool stomp_unsubscribe(struct stomp *c, const struct stomp_frame *f)
         return false;
     }
     s->cancelling = true;
-    bool delete = !s->own && stomp_is(f, "durable", "true");
+    bool delete = s->subscriber && !s->own && is_durable(f);
     struct op *op = stomp_op(c, OP_CANCEL, delete ? STOMP_RELEASE : STOMP_CANCEL, s->queue);
     op->consumer = s->id;
     op->tag = s->handle;
@@ -261,7 +305,7 @@ void stomp_cancelled(struct stomp *c, const struct event_cancel *event)
 static void abort_rest(struct stomp *c)
 {
     struct command_part part = {.flags = PART_ABORT, .conn = host_conn(c->host)};
-    if (c->rest.going)
+    if (c->rest.going && !c->rest.into)
         host_part(c->host, c->rest.routers, &part, NULL);
     c->rest.going = false;
 }
@@ -314,7 +358,6 @@ void stomp_release(struct stomp *c)
     unconfirmed_free(&c->unconfirmed, decided, NULL);
     unacked_free(&c->unacked);
     slots_free(&c->handles);
-    free(c->declared);
-    c->declared = NULL;
-    c->declared_count = 0;
+    stomp_queues_free(c);
+    stomp_again_free(c);
 }

@@ -1,6 +1,7 @@
 /*
- * BEGIN, COMMIT, ABORT: the frames of a transaction are kept as they came, and done one by one at COMMIT,
- * whose receipt comes when all of them are safe. A broker that is killed in the midst of it has done some.
+ * BEGIN, COMMIT, ABORT: the frames of a transaction are looked at when they come, so that what is wrong is
+ * said then, and kept. COMMIT does them one behind the other; its receipt comes when all of them are safe. A
+ * broker that is killed in the midst of it has done some.
  */
 #include <stdlib.h>
 
@@ -12,6 +13,7 @@ enum { TRANSACTIONS_MAX = 64 };
 struct kept_frame {
     struct kept_frame *next;
     uint32_t len;
+    bool piece; /* of a large body; whole with its NUL, or the head of such a one, otherwise */
     uint8_t bytes[];
 };
 
@@ -19,6 +21,7 @@ struct stomp_transaction {
     struct stomp_transaction *next;
     struct kept_frame *first, **end;
     struct span name; /* owned */
+    bool going;       /* its COMMIT has begun */
 };
 
 static struct stomp_transaction *find(struct stomp *c, const struct stomp_frame *f)
@@ -32,15 +35,6 @@ static struct stomp_transaction *find(struct stomp *c, const struct stomp_frame 
     return NULL;
 }
 
-static void frame_drop(struct stomp *c, struct stomp_transaction *t)
-{
-    struct kept_frame *frame = t->first;
-    t->first = frame->next;
-    if (!t->first)
-        t->end = &t->first;
-    host_buffer_free(c->host, (uint8_t *)frame);
-}
-
 static void drop(struct stomp *c, struct stomp_transaction *t)
 {
     struct stomp_transaction **at = &c->transactions;
@@ -48,8 +42,10 @@ static void drop(struct stomp *c, struct stomp_transaction *t)
         at = &(*at)->next;
     *at = t->next;
     c->transaction_count--;
-    while (t->first)
-        frame_drop(c, t);
+    for (struct kept_frame *frame; (frame = t->first);) {
+        t->first = frame->next;
+        host_buffer_free(c->host, (uint8_t *)frame);
+    }
     stomp_drop(&t->name);
     free(t);
 }
@@ -83,51 +79,113 @@ void stomp_begin(struct stomp *c, const struct stomp_frame *f)
     stomp_receipt(c, f, false);
 }
 
-void stomp_hold(struct stomp *c, const struct stomp_frame *f, struct span whole)
+static bool keep(struct stomp *c, struct stomp_transaction *t, struct span whole, bool piece)
 {
-    struct stomp_transaction *t = find(c, f);
-    if (!t)
-        return;
     struct kept_frame *frame = (struct kept_frame *)(void *)host_buffer(c->host, sizeof *frame + whole.len);
     if (!frame) {
-        stomp_fail(c, f, "no memory for a transaction");
-        return;
+        stomp_fail(c, NULL, "no memory for a transaction");
+        return false;
     }
     frame->next = NULL;
+    frame->piece = piece;
     frame->len = (uint32_t)whole.len;
     put_span(frame->bytes, whole);
     *t->end = frame;
     t->end = &frame->next;
-    stomp_receipt(c, f, false);
+    return true;
 }
 
-/* The next frame. False: it must wait, or the connection is closed. */
-static bool replay(struct stomp *c, const struct kept_frame *frame)
+bool stomp_hold(struct stomp *c, const struct stomp_frame *f, struct span body, struct span whole)
+{
+    struct stomp_transaction *t = find(c, f);
+    if (!t || !(span_is(f->command, "SEND") ? stomp_publishable(c, f, body) : stomp_ack_known(c, f)))
+        return false;
+    if (!keep(c, t, whole, false))
+        return false;
+    stomp_receipt(c, f, false);
+    return c->stage == STOMP_OPEN;
+}
+
+bool stomp_hold_head(struct stomp *c, const struct stomp_frame *f, struct span head)
+{
+    if (!stomp_hold(c, f, span_of("", 0), head))
+        return false;
+    c->rest = (struct stomp_rest){.going = true, .into = find(c, f), .left = f->length};
+    return true;
+}
+
+bool stomp_hold_piece(struct stomp *c, struct span piece)
+{
+    return keep(c, c->rest.into, piece, true);
+}
+
+/* ---- COMMIT ------------------------------------------------------------------------------------------ */
+
+/* Its body is behind the head. */
+static bool read_kept(struct stomp *c, const struct kept_frame *frame, struct stomp_frame *f)
+{
+    const char *wrong;
+    return stomp_head_read(span_of(frame->bytes, frame->len), c->version, f, &wrong) == STOMP_READ;
+}
+
+/* Before anything is done: an exchange may be gone since. */
+static bool exchanges_exist(struct stomp *c, const struct stomp_transaction *t)
 {
     static _Thread_local struct stomp_frame f;
-    const char *wrong;
+    struct stomp_destination d;
+    for (const struct kept_frame *frame = t->first; frame; frame = frame->next)
+        if (!frame->piece && read_kept(c, frame, &f) && span_is(f.command, "SEND") &&
+            stomp_destination_read(stomp_value(&f, "destination"), &d) && !stomp_exchange(c, &f, &d))
+            return false;
+    return true;
+}
+
+static bool replay_frame(struct stomp *c, const struct kept_frame *frame)
+{
+    static _Thread_local struct stomp_frame f;
     struct span whole = span_of(frame->bytes, frame->len);
-    if (stomp_head_read(whole, c->version, &f, &wrong) != STOMP_READ)
+    if (!read_kept(c, frame, &f))
         return false;
+    size_t behind = whole.len - f.head_bytes;
+    struct span body = span_of(whole.at + f.head_bytes, behind ? behind - 1 : 0);
     c->committing = true;
-    struct span body = span_of(whole.at + f.head_bytes, whole.len - f.head_bytes - 1);
     bool done = stomp_frame_do(c, &f, body, whole);
     c->committing = false;
     return done;
 }
 
+static void unlink_first(struct stomp_transaction *t, struct kept_frame *next)
+{
+    t->first = next;
+    if (!next)
+        t->end = &t->first;
+}
+
+/* Does the first and takes it off. False: it must wait, or the connection is closed. */
+static bool replay(struct stomp *c, struct stomp_transaction *t)
+{
+    struct kept_frame *frame = t->first, *next = frame->next;
+    bool piece = frame->piece;
+    if (piece ? !stomp_publish_rest(c, span_of(frame->bytes, frame->len), frame) : !replay_frame(c, frame))
+        return false;
+    unlink_first(t, next);
+    if (!piece) /* one that was sent is the host's */
+        host_buffer_free(c->host, (uint8_t *)frame);
+    return true;
+}
+
+/* All that was sent without a confirm, acknowledgements too, has been when the barriers answer. */
 bool stomp_commit(struct stomp *c, const struct stomp_frame *f)
 {
     struct stomp_transaction *t = find(c, f);
-    if (!t)
+    if (!t || (!t->going && !exchanges_exist(c, t)))
         return false;
-    while (t->first) {
-        if (!replay(c, t->first))
+    t->going = true;
+    while (t->first)
+        if (!replay(c, t))
             return false;
-        frame_drop(c, t);
-    }
     drop(c, t);
-    stomp_receipt(c, f, false);
+    stomp_receipt_behind(c, f, c->told, false);
     return true;
 }
 

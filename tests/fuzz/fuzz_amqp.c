@@ -13,65 +13,24 @@
 #include "codec/amqp/channel.h"
 #include "codec/amqp/input.h"
 #include "codec/amqp/methods.h"
-#include "fake_host.h"
-#include "router/message.h"
+#include "codec_script.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct play {
-    struct host *host;
-    void *state;
-    struct span script;
-    struct fake_bytes input; /* on its way */
-    size_t shown, read;
-    uint64_t handle; /* of the last consumer that was accepted */
-    uint64_t seq;
-    struct kept {
-        struct kept *next;
-        struct message message;
-    } * kept; /* pages are pinned until DONE: to the end, here */
+    struct script s;
+    size_t read;
 };
 
-/* ---- the script
- * ------------------------------------------------------------------------------------------------ */
-
-static uint8_t next(struct play *p)
-{
-    if (!p->script.len)
-        return 0;
-    p->script.len--;
-    return *p->script.at++;
-}
-
-static struct span take(struct play *p, size_t n)
-{
-    struct span s = span_of(p->script.at, n < p->script.len ? n : p->script.len);
-    p->script = span_of(s.at + s.len, p->script.len - s.len);
-    return s;
-}
-
-/* ---- bytes in and out
- * ------------------------------------------------------------------------------------------- */
-
-static void append(struct play *p, struct span s)
-{
-    struct fake_bytes *b = &p->input;
-    if (b->len + s.len >= b->room) {
-        b->room = 2 * (b->len + s.len) + 1;
-        b->at = realloc(b->at, b->room);
-        CHECK(b->at);
-    }
-    put_span(b->at + b->len, s);
-    b->len += s.len;
-}
+/* ---- bytes in and out ----------------------------------------------------------------------------- */
 
 static void append_frame(struct play *p, uint8_t type, uint16_t channel, struct span payload)
 {
     uint8_t head[FRAME_HEAD_BYTES], end = FRAME_END;
     put_frame_head(head, type, channel, (uint32_t)payload.len);
-    append(p, span_of(head, sizeof head));
-    append(p, payload);
-    append(p, span_of(&end, 1));
+    script_append(&p->s, span_of(head, sizeof head));
+    script_append(&p->s, payload);
+    script_append(&p->s, span_of(&end, 1));
 }
 
 static void append_method(struct play *p, uint16_t channel, enum method method, struct span fields)
@@ -85,7 +44,7 @@ static void append_method(struct play *p, uint16_t channel, enum method method, 
 /* Everything that is written is AMQP. */
 static void read_output(struct play *p)
 {
-    const struct fake_bytes *out = &p->host->output;
+    const struct fake_bytes *out = &p->s.host->output;
     union value args[METHOD_FIELDS_MAX];
     while (p->read < out->len) {
         const uint8_t *at = out->at + p->read;
@@ -121,70 +80,30 @@ static bool commits(const struct amqp *c)
 
 static void show(struct play *p, size_t more)
 {
-    size_t bytes = p->shown + more;
-    if (bytes > p->input.len)
-        bytes = p->input.len;
-    uint8_t *exact = malloc(bytes + 1);
-    CHECK(exact);
-    put_span(exact, span_of(p->input.at, bytes));
-    size_t used = p->host->closed ? bytes : codec_amqp.input(p->state, p->host, span_of(exact, bytes));
-    free(exact);
-    CHECK(used <= bytes);
-    p->input.len -= used;
-    if (used)
-        memmove(p->input.at, p->input.at + used, p->input.len);
-    p->shown = bytes - used;
-    CHECK(p->shown <= REST_MAX || p->host->park || p->host->ops || commits(p->state));
-    codec_amqp.flush(p->state, p->host);
+    script_show(&p->s, more);
+    CHECK(p->s.shown <= REST_MAX || p->s.host->park || p->s.host->ops || commits(p->s.state));
     read_output(p);
 }
 
-/* ---- routers
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- routers -------------------------------------------------------------------------------------- */
 
 static void answer(struct play *p)
 {
     unsigned router;
-    struct op *op = fake_take_op(p->host, &router);
-    uint8_t how = next(p);
+    uint8_t how;
+    struct op *op = script_op(&p->s, 192, &how, &router);
     if (!op)
         return;
-    op->error = how < 192 ? ERR_NONE : (enum error)(how % ERRORS);
-    snprintf(op->text, sizeof op->text, "because of the fuzzer");
-    op->got = how & 1;
     op->messages = how;
-    if (op->kind == OP_CONSUME && op->error == ERR_NONE) {
-        op->consumer = 1 + how;
-        p->handle = op->tag;
-    }
-    codec_amqp.event(p->state, p->host, router, &(union event){.op = {.kind = EVENT_OP, .op = op}});
-}
-
-static struct parts *some_parts(struct play *p, const uint8_t *bytes)
-{
-    uint32_t n = next(p) % 4;
-    struct parts *parts = n ? malloc(sizeof *parts + n * sizeof parts->part[0]) : NULL;
-    for (uint32_t i = 0; i < n; i++) {
-        parts->part[i].at = bytes;
-        parts->part[i].len = next(p) * 257u;
-        parts->part[i].page = i;
-    }
-    if (parts)
-        parts->n = n;
-    return parts;
+    script_op_back(&p->s, op, router);
 }
 
 /* DELIVER and RETURN. */
 static void send_message(struct play *p, uint8_t kind)
 {
-    static uint8_t zeros[70000];
-    uint8_t flags = next(p), exchange = next(p), body = next(p);
+    uint8_t flags = script_next(&p->s), exchange = script_next(&p->s), body = script_next(&p->s);
     size_t properties = 2 + exchange % 50, body_len = body * 300u % 66000u;
-    struct kept *kept = calloc(1, sizeof *kept + exchange + 4 + properties + body_len);
-    CHECK(kept);
-    struct message *m = &kept->message;
-    kept->next = p->kept;
-    p->kept = kept;
+    struct message *m = script_message(&p->s, exchange + 4 + properties + body_len);
     m->exchange_len = exchange;
     m->key_len = 4;
     m->properties_len = (uint32_t)properties;
@@ -194,73 +113,36 @@ static void send_message(struct play *p, uint8_t kind)
         .flags = kind == EVENT_DELIVER ? flags & 3 : 0,
         .channel = flags >> 2 & 3,
         .tag = kind == EVENT_RETURN || (flags & DELIVER_GET) ? body % 8u
-               : flags & 128                                 ? next(p)
-                                                             : p->handle,
+               : flags & 128                                 ? script_next(&p->s)
+                                                             : p->s.handle,
         .queue = 5,
-        .seq = ++p->seq,
+        .seq = ++p->s.seq,
         .page = 1,
         .message = m,
-        .parts = some_parts(p, zeros),
+        .parts = script_parts(&p->s),
     };
-    codec_amqp.event(p->state, p->host, flags >> 4 & 1, &(union event){.deliver = event});
-    codec_amqp.flush(p->state, p->host);
+    script_deliver(&p->s, flags >> 4 & 1, &event);
 }
 
-static void confirm(struct play *p)
-{
-    uint8_t flags = next(p);
-    struct event_confirm event = {.kind = EVENT_CONFIRM,
-                                  .flags = flags & 3,
-                                  .channel = flags >> 2 & 3,
-                                  .count = 1 + next(p) % 16,
-                                  .seq = next(p)};
-    codec_amqp.event(p->state, p->host, 0, &(union event){.confirm = event});
-}
-
-/* ---- one step
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- one step ------------------------------------------------------------------------------------- */
 
 static void front(struct play *p, uint8_t what)
 {
-    switch (what % 8) {
-    case 0:
-        p->host->park = !p->host->park;
-        break;
-    case 1:
-        p->host->admitted = next(p) % 4;
-        break;
-    case 2:
-        p->host->now_ns += next(p) * 500000000ull;
-        if (p->host->wake_ns && p->host->now_ns >= p->host->wake_ns)
-            codec_amqp.tick(p->state, p->host);
-        break;
-    case 3:
-        p->host->backlog = next(p) * 10000u;
-        codec_amqp.drained(p->state, p->host);
-        break;
-    case 4:
-        codec_amqp.blocked(p->state, p->host, next(p) & 1 ? "why" : NULL);
-        break;
-    case 5:
-        p->host->exchange_version++;
-        break;
-    case 6:
-        codec_amqp.event(p->state, p->host, 0,
-                         &(union event){.cancel = {.kind = EVENT_CANCEL,
-                                                   .flags = next(p) & CANCEL_LAPSED,
-                                                   .channel = 1,
-                                                   .tag = p->handle}});
-        break;
-    default:
-        if (next(p) == 255)
-            codec_amqp.shutdown(p->state, p->host, "fuzzing");
+    if (script_front(&p->s, what))
+        return;
+    if (what % 8 == 5) {
+        p->s.host->exchange_version++;
+        return;
     }
+    struct event_cancel cancel = {
+        .kind = EVENT_CANCEL, .flags = script_next(&p->s) & CANCEL_LAPSED, .channel = 1, .tag = p->s.handle};
+    codec_amqp.event(p->s.state, p->s.host, 0, &(union event){.cancel = cancel});
 }
 
 static void publish(struct play *p)
 {
     static uint8_t body[200000];
-    uint8_t how = next(p), size = next(p), header[14] = {0, CLASS_BASIC};
+    uint8_t how = script_next(&p->s), size = script_next(&p->s), header[14] = {0, CLASS_BASIC};
     uint32_t len = how & 64 ? size : size * (INLINE_BODY_MAX / 100);
     const char *exchange = how & 1 ? "amq.direct" : "";
     uint8_t fields[64], *at = put_str(put_str(put_be16(fields, 0), span_str(exchange)), span_str("key"));
@@ -273,28 +155,25 @@ static void publish(struct play *p)
         append_frame(p, FRAME_BODY, how >> 2 & 3, span_of(body, len - done < most ? len - done : most));
 }
 
-/* A client that is held back sends no more for long. */
-#define INPUT_MAX (512 * KIB)
-
 static void step(struct play *p)
 {
-    uint8_t what = next(p);
-    if (p->input.len > INPUT_MAX && what >> 4 < 12)
+    uint8_t what = script_next(&p->s);
+    if (p->s.input.len > SCRIPT_INPUT_MAX && what >> 4 < 12)
         what = 0xc0;
     switch (what >> 4) {
     default: { /* 0 to 7: raw bytes */
-        append(p, take(p, what));
+        script_append(&p->s, script_take(&p->s, what));
         break;
     }
     case 8: {
-        uint8_t type = next(p), channel = next(p);
-        append_frame(p, type, channel & 3, take(p, next(p)));
+        uint8_t type = script_next(&p->s), channel = script_next(&p->s);
+        append_frame(p, type, channel & 3, script_take(&p->s, script_next(&p->s)));
         break;
     }
     case 9:
     case 10: {
-        enum method method = (enum method)(1 + next(p) % (METHODS - 1));
-        append_method(p, what & 3, method, take(p, next(p)));
+        enum method method = (enum method)(1 + script_next(&p->s) % (METHODS - 1));
+        append_method(p, what & 3, method, script_take(&p->s, script_next(&p->s)));
         break;
     }
     case 11:
@@ -307,21 +186,20 @@ static void step(struct play *p)
         send_message(p, what & 8 ? EVENT_RETURN : EVENT_DELIVER);
         break;
     case 14:
-        confirm(p);
+        script_confirm(&p->s);
         break;
     case 15:
         front(p, what);
     }
-    show(p, what & 1 ? p->input.len : next(p));
+    show(p, what & 1 ? p->s.input.len : script_next(&p->s));
 }
 
-/* ---- the negotiation, so that not every script needs it
- * -------------------------------------------------------------- */
+/* ---- the negotiation, so that not every script needs it ------------------------------------------- */
 
 static void negotiate(struct play *p, uint8_t how)
 {
     static const char start_ok[] = "\0\0\0\0\5PLAIN\0\0\0\x0c\0guest\0guest\5en_US";
-    append(p, span_of("AMQP\0\0\x09\x01", 8));
+    script_append(&p->s, span_of("AMQP\0\0\x09\x01", 8));
     append_method(p, 0, METHOD_CONNECTION_START_OK, span_of(start_ok, sizeof start_ok - 1));
     append_method(p, 0, METHOD_CONNECTION_TUNE_OK,
                   span_of(how & 1 ? "\0\0\0\0\x10\0\0\x0a" : "\0\0\0\0\0\0\0\0", 8));
@@ -332,30 +210,24 @@ static void negotiate(struct play *p, uint8_t how)
         append_method(p, 1, METHOD_CONFIRM_SELECT, span_of("\0", 1));
     if (how & 4)
         append_method(p, 2, METHOD_TX_SELECT, span_of("", 0));
-    show(p, p->input.len);
+    show(p, p->s.input.len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct play p = {.host = fake_host_new(), .script = span_of(data, size)};
-    p.state = calloc(1, codec_amqp.state_bytes);
-    CHECK(p.state);
-    codec_amqp.open(p.state, p.host);
-    uint8_t how = next(&p);
-    p.host->options.frame_max = FRAME_BYTES_MAX;
-    p.host->interest = how >> 4 & 1 ? 3 : 1;
-    p.host->buffers_most = how & 32 ? 100000 : 1 << 20;
+    struct play p = {0};
+    script_begin(&p.s, &codec_amqp, data, size);
+    script_open(&p.s);
+    uint8_t how = script_next(&p.s);
+    p.s.host->options.frame_max = FRAME_BYTES_MAX;
+    p.s.host->interest = how >> 4 & 1 ? 3 : 1;
+    p.s.host->buffers_most = how & 32 ? 100000 : 1 << 20;
     if (!(how & 128))
         negotiate(&p, how);
-    while (p.script.len)
+    while (p.s.bytes.len)
         step(&p);
-    p.host->park = false;
-    show(&p, p.input.len);
-    codec_amqp.gone(p.state, p.host);
-    fake_host_free(p.host);
-    free(p.state);
-    free(p.input.at);
-    for (struct kept *kept; (kept = p.kept); free(kept))
-        p.kept = kept->next;
+    p.s.host->park = false;
+    show(&p, p.s.input.len);
+    script_end(&p.s);
     return 0;
 }

@@ -14,63 +14,25 @@
 #include "codec/mqtt/mqtt.h"
 #include "codec/mqtt/property.h"
 #include "codec/mqtt/topic.h"
-#include "fake_host.h"
-#include "router/message.h"
+#include "codec_script.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct play {
-    struct host *host;
-    struct mqtt *c;
-    struct span script;
-    struct fake_bytes input; /* on its way */
-    size_t shown, read;
+    struct script s;
+    struct mqtt *c; /* the codec's state */
+    size_t read;
     bool greeted, ended; /* CONNACK has come; DISCONNECT has */
-    uint64_t handle;     /* of the last consumer that was accepted */
-    uint64_t seq;
-    uint16_t sent; /* identifier of the last delivery */
-    struct kept {
-        struct kept *next;
-        struct message message;
-    } * kept; /* pages are pinned until DONE: to the end, here */
+    uint16_t sent;       /* identifier of the last delivery */
 };
 
-/* ---- the script ------------------------------------------------------------------------------------ */
-
-static uint8_t next(struct play *p)
-{
-    if (!p->script.len)
-        return 0;
-    p->script.len--;
-    return *p->script.at++;
-}
-
-static struct span take(struct play *p, size_t n)
-{
-    struct span s = span_of(p->script.at, n < p->script.len ? n : p->script.len);
-    p->script = span_of(s.at + s.len, p->script.len - s.len);
-    return s;
-}
-
 /* ---- bytes in -------------------------------------------------------------------------------------- */
-
-static void append(struct play *p, struct span s)
-{
-    struct fake_bytes *b = &p->input;
-    if (b->len + s.len >= b->room) {
-        b->room = 2 * (b->len + s.len) + 1;
-        b->at = realloc(b->at, b->room);
-        CHECK(b->at);
-    }
-    put_span(b->at + b->len, s);
-    b->len += s.len;
-}
 
 static void append_packet(struct play *p, uint8_t head, struct span body)
 {
     uint8_t bytes[5], *end = varint_put(put_u8(bytes, head), (uint32_t)body.len);
-    append(p, span_of(bytes, (size_t)(end - bytes)));
-    append(p, body);
+    script_append(&p->s, span_of(bytes, (size_t)(end - bytes)));
+    script_append(&p->s, body);
 }
 
 static const char *const topics[] = {"a/b",  "a", "a/+", "#",   "$share/g/a/#", "$share/g/+/b",
@@ -89,17 +51,17 @@ static uint8_t *put_text(uint8_t *to, struct span s)
 /* Properties with their length, taken from the script. */
 static uint8_t *put_some(struct play *p, uint8_t *to, uint8_t how)
 {
-    struct span some = take(p, how & 31);
+    struct span some = script_take(&p->s, how & 31);
     return p->c->version == MQTT_5 ? put_span(varint_put(to, (uint32_t)some.len), some) : to;
 }
 
 static void subscribe(struct play *p, bool un)
 {
-    uint8_t how = next(p), body[600], *at = put_some(p, put_be16(body, 1 + (how & 3)), how >> 3);
+    uint8_t how = script_next(&p->s), body[600], *at = put_some(p, put_be16(body, 1 + (how & 3)), how >> 3);
     for (unsigned n = 1 + (how >> 6); n; n--) {
-        at = put_text(at, topic_of(next(p)));
+        at = put_text(at, topic_of(script_next(&p->s)));
         if (!un)
-            at = put_u8(at, next(p));
+            at = put_u8(at, script_next(&p->s));
     }
     append_packet(p, un ? 0xa2 : 0x82, span_of(body, (size_t)(at - body)));
 }
@@ -107,21 +69,22 @@ static void subscribe(struct play *p, bool un)
 static void publish(struct play *p)
 {
     static uint8_t body[40000];
-    uint8_t how = next(p), size = next(p), *at = put_text(body, topic_of(next(p)));
+    uint8_t how = script_next(&p->s), size = script_next(&p->s),
+            *at = put_text(body, topic_of(script_next(&p->s)));
     size_t payload = how & 64 ? size : size * 100u;
     if (how & 6)
         at = put_be16(at, 1 + (how >> 4 & 3));
-    at = put_some(p, at, how & 128 ? next(p) : 0);
+    at = put_some(p, at, how & 128 ? script_next(&p->s) : 0);
     append_packet(p, 0x30 | (how & 15), span_of(body, (size_t)(at - body) + payload));
 }
 
 static void client_answer(struct play *p, uint8_t what)
 {
     static const uint8_t heads[] = {0x40, 0x50, 0x62, 0x70};
-    uint8_t how = next(p), body[40];
+    uint8_t how = script_next(&p->s), body[40];
     uint8_t *at = put_be16(body, how & 128 ? how & 7 : p->sent);
     if (how & 64)
-        at = put_u8(at, next(p));
+        at = put_u8(at, script_next(&p->s));
     append_packet(p, heads[what & 3], span_of(body, (size_t)(at - body)));
 }
 
@@ -195,7 +158,7 @@ static void read_packet(struct play *p, uint8_t head, struct span body)
 
 static void read_output(struct play *p)
 {
-    const struct fake_bytes *out = &p->host->output;
+    const struct fake_bytes *out = &p->s.host->output;
     while (p->read < out->len) {
         struct span in = span_of(out->at + p->read, out->len - p->read);
         uint32_t remaining;
@@ -212,21 +175,8 @@ static void read_output(struct play *p)
 
 static void show(struct play *p, size_t more)
 {
-    size_t bytes = p->shown + more;
-    if (bytes > p->input.len)
-        bytes = p->input.len;
-    uint8_t *exact = malloc(bytes + 1);
-    CHECK(exact);
-    put_span(exact, span_of(p->input.at, bytes));
-    size_t used = p->host->closed ? bytes : codec_mqtt.input(p->c, p->host, span_of(exact, bytes));
-    free(exact);
-    CHECK(used <= bytes);
-    p->input.len -= used;
-    if (used)
-        memmove(p->input.at, p->input.at + used, p->input.len);
-    p->shown = bytes - used;
-    CHECK(p->shown <= REST_MAX || p->host->park || p->host->ops);
-    codec_mqtt.flush(p->c, p->host);
+    script_show(&p->s, more);
+    CHECK(p->s.shown <= REST_MAX || p->s.host->park || p->s.host->ops);
     read_output(p);
 }
 
@@ -235,11 +185,11 @@ static void show(struct play *p, size_t more)
 /* What a session is said to have subscribed to: keys that may be none of MQTT's, too. */
 static struct span some_bindings(struct play *p)
 {
-    uint8_t n = next(p) % 4, *list = malloc(n * 400u + 1), *at = list;
+    uint8_t n = script_next(&p->s) % 4, *list = malloc(n * 400u + 1), *at = list;
     CHECK(list);
     for (; n; n--) {
-        uint8_t how = next(p), key[32], table[WISH_BYTES];
-        struct span topic = topic_of(how), raw = take(p, how & 128 ? how & 15 : 0);
+        uint8_t how = script_next(&p->s), key[32], table[WISH_BYTES];
+        struct span topic = topic_of(how), raw = script_take(&p->s, how & 128 ? how & 15 : 0);
         struct wish wish = {.qos = how % 3, .no_local = how & 16, .as_published = how & 32, .id = how & 64};
         topic_to_key(key, topic);
         topic = raw.len ? raw : span_of(key, topic.len);
@@ -253,51 +203,25 @@ static struct span some_bindings(struct play *p)
 static void answer(struct play *p)
 {
     unsigned router;
-    struct op *op = fake_take_op(p->host, &router);
-    uint8_t how = next(p);
+    uint8_t how;
+    struct op *op = script_op(&p->s, 224, &how, &router);
     if (!op)
         return;
-    op->error = how < 224 ? ERR_NONE : (enum error)(how % ERRORS);
-    snprintf(op->text, sizeof op->text, "because of the fuzzer");
-    op->got = how & 1;
     if (op->kind == OP_SESSION_ATTACH && how & 1)
         op->arguments = some_bindings(p);
     if (op->kind == OP_SESSION_DETACH && op->will) {
         free(op->will);
         op->will = NULL;
     }
-    if (op->kind == OP_CONSUME && op->error == ERR_NONE) {
-        op->consumer = 1 + how;
-        p->handle = op->tag;
-    }
-    codec_mqtt.event(p->c, p->host, router, &(union event){.op = {.kind = EVENT_OP, .op = op}});
-}
-
-static struct parts *some_parts(struct play *p, const uint8_t *bytes)
-{
-    uint32_t n = next(p) % 4;
-    struct parts *parts = n ? malloc(sizeof *parts + n * sizeof parts->part[0]) : NULL;
-    for (uint32_t i = 0; i < n; i++) {
-        parts->part[i].at = bytes;
-        parts->part[i].len = next(p) * 257u;
-        parts->part[i].page = i;
-    }
-    if (parts)
-        parts->n = n;
-    return parts;
+    script_op_back(&p->s, op, router);
 }
 
 static void deliver(struct play *p)
 {
-    static uint8_t zeros[70000];
-    uint8_t flags = next(p), protocol = next(p), shape = next(p);
-    struct span key = take(p, shape & 15), properties = take(p, next(p));
+    uint8_t flags = script_next(&p->s), protocol = script_next(&p->s), shape = script_next(&p->s);
+    struct span key = script_take(&p->s, shape & 15), properties = script_take(&p->s, script_next(&p->s));
     size_t body_len = (shape >> 4) * 300u;
-    struct kept *kept = calloc(1, sizeof *kept + key.len + properties.len + body_len);
-    CHECK(kept);
-    struct message *m = &kept->message;
-    kept->next = p->kept;
-    p->kept = kept;
+    struct message *m = script_message(&p->s, key.len + properties.len + body_len);
     /* A publisher of MQTT has been looked at when it came. */
     bool topic =
         key.len && mqtt_text_valid(key) && !memchr(key.at, '*', key.len) && !memchr(key.at, '#', key.len);
@@ -310,79 +234,44 @@ static void deliver(struct play *p)
     struct event_deliver event = {
         .kind = EVENT_DELIVER,
         .flags = (flags & 1 ? DELIVER_REDELIVERED : 0) | (flags & 2 ? DELIVER_RECEIVED : 0),
-        .tag = flags & 128 ? next(p) : p->handle,
+        .tag = flags & 128 ? script_next(&p->s) : p->s.handle,
         .queue = 5,
-        .seq = flags & 64 ? p->seq : ++p->seq,
+        .seq = flags & 64 ? p->s.seq : ++p->s.seq,
         .page = 1,
         .message = m,
-        .parts = some_parts(p, zeros),
+        .parts = script_parts(&p->s),
     };
-    codec_mqtt.event(p->c, p->host, flags >> 4 & 1, &(union event){.deliver = event});
-    codec_mqtt.flush(p->c, p->host);
-}
-
-static void confirm(struct play *p)
-{
-    uint8_t flags = next(p);
-    struct event_confirm event = {
-        .kind = EVENT_CONFIRM, .flags = flags & 3, .count = 1 + next(p) % 16, .seq = next(p)};
-    codec_mqtt.event(p->c, p->host, 0, &(union event){.confirm = event});
+    script_deliver(&p->s, flags >> 4 & 1, &event);
 }
 
 /* ---- one step -------------------------------------------------------------------------------------- */
 
 static void front(struct play *p, uint8_t what)
 {
-    switch (what % 8) {
-    case 0:
-        p->host->park = !p->host->park;
-        break;
-    case 1:
-        p->host->admitted = next(p) % 4;
-        break;
-    case 2:
-        p->host->now_ns += next(p) * 500000000ull;
-        if (p->host->wake_ns && p->host->now_ns >= p->host->wake_ns)
-            codec_mqtt.tick(p->c, p->host);
-        break;
-    case 3:
-        p->host->backlog = next(p) * 10000u;
-        codec_mqtt.drained(p->c, p->host);
-        break;
-    case 4:
-        codec_mqtt.blocked(p->c, p->host, next(p) & 1 ? "why" : NULL);
-        break;
-    case 5:
-        codec_mqtt.event(p->c, p->host, 0,
-                         &(union event){.cancel = {.kind = EVENT_CANCEL, .tag = p->handle}});
-        break;
-    case 6:
-        if (next(p) == 255)
-            codec_mqtt.event(p->c, p->host, 0,
-                             &(union event){.cancel = {.kind = EVENT_CANCEL, .flags = CANCEL_SESSION}});
-        break;
-    default:
-        if (next(p) == 255)
-            codec_mqtt.shutdown(p->c, p->host, "fuzzing");
+    struct event_cancel cancel = {.kind = EVENT_CANCEL, .tag = p->s.handle};
+    if (script_front(&p->s, what))
+        return;
+    if (what % 8 == 6) {
+        if (script_next(&p->s) != 255)
+            return;
+        cancel = (struct event_cancel){.kind = EVENT_CANCEL, .flags = CANCEL_SESSION};
     }
+    codec_mqtt.event(p->c, p->s.host, 0, &(union event){.cancel = cancel});
 }
-
-/* A client that is held back sends no more for long. */
-#define INPUT_MAX (512 * KIB)
 
 static void step(struct play *p)
 {
-    uint8_t what = next(p);
-    if (p->input.len > INPUT_MAX && what >> 4 < 12)
+    uint8_t what = script_next(&p->s);
+    if (p->s.input.len > SCRIPT_INPUT_MAX && what >> 4 < 12)
         what = 0xc0;
     switch (what >> 4) {
     default: /* 0 to 6: raw bytes */
-        append(p, take(p, what));
+        script_append(&p->s, script_take(&p->s, what));
         break;
     case 7:
     case 8: {
-        uint8_t head = next(p);
-        append_packet(p, head, take(p, next(p)));
+        uint8_t head = script_next(&p->s);
+        append_packet(p, head, script_take(&p->s, script_next(&p->s)));
         break;
     }
     case 9:
@@ -401,12 +290,12 @@ static void step(struct play *p)
         deliver(p);
         break;
     case 14:
-        confirm(p);
+        script_confirm(&p->s);
         break;
     case 15:
         front(p, what);
     }
-    show(p, what & 1 ? p->input.len : next(p));
+    show(p, what & 1 ? p->s.input.len : script_next(&p->s));
 }
 
 /* CONNECT, so that not every script needs it: version and flags from `how`. */
@@ -428,34 +317,27 @@ static void negotiate(struct play *p, uint8_t how)
         at = put_text(put_text(at, span_str("a/b")), span_str("gone"));
     }
     append_packet(p, 0x10, span_of(body, (size_t)(at - body)));
-    show(p, p->input.len);
+    show(p, p->s.input.len);
     answer(p);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct play p = {.host = fake_host_new(), .script = span_of(data, size)};
-    p.c = calloc(1, codec_mqtt.state_bytes);
-    CHECK(p.c);
-    fake_exchange(p.host, "amq.topic", false);
-    p.host->options.mqtt_anonymous = true;
-    p.host->options.max_message_size = 20000;
-    uint8_t how = next(&p);
-    p.host->interest = how & 32 ? 3 : 1;
-    codec_mqtt.open(p.c, p.host);
+    struct play p = {0};
+    script_begin(&p.s, &codec_mqtt, data, size);
+    p.c = p.s.state;
+    fake_exchange(p.s.host, "amq.topic", false);
+    p.s.host->options.mqtt_anonymous = true;
+    p.s.host->options.max_message_size = 20000;
+    uint8_t how = script_next(&p.s);
+    p.s.host->interest = how & 32 ? 3 : 1;
+    script_open(&p.s);
     if (!(how & 128))
         negotiate(&p, how);
-    while (p.script.len)
+    while (p.s.bytes.len)
         step(&p);
-    p.host->park = false;
-    show(&p, p.input.len);
-    codec_mqtt.gone(p.c, p.host);
-    for (struct op *op; (op = fake_take_op(p.host, NULL)); host_free_op(p.host, op))
-        free(op->will);
-    fake_host_free(p.host);
-    free(p.c);
-    free(p.input.at);
-    for (struct kept *kept; (kept = p.kept); free(kept))
-        p.kept = kept->next;
+    p.s.host->park = false;
+    show(&p, p.s.input.len);
+    script_end(&p.s);
     return 0;
 }

@@ -11,7 +11,7 @@ import time
 import mqtt_packets
 import wire
 from amqp import Mismatch
-from script import parse_file
+from script import in_versions
 
 VERSIONS = re.compile(r" \(v([345](?: v[345])*)\)$")
 
@@ -124,22 +124,7 @@ class Conversation(wire.Talk):
 
 def parse(path):
     """A title that ends in (v3 v4 v5) is that many conversations; $v is the version."""
-    for title, only, steps in parse_file(path):
-        found = VERSIONS.search(title)
-        if not found:
-            yield title, only, steps
-            continue
-        for version in found.group(1).split(" v"):
-            yield title[:found.start()] + " (v%s)" % version, only, [Version(int(version))] + steps
-
-
-class Version:
-    """A step that says which version the others are of."""
-
-    verb, name, fields = "version", "main", {}
-
-    def __init__(self, version):
-        self.version, self.where = version, "version %d" % version
+    return in_versions(path, VERSIONS, " v", int)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 
-from mqtt import VERSIONS
+import mqtt
 from script import parse_file
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -16,8 +16,8 @@ FIRST = {"2.2.1": 2}  # where the standard's numbers don't begin with 1
 STATEMENTS = 251
 
 
-def titles(paths):
-    return {VERSIONS.sub("", title) for path in paths for title, _, _ in parse_file(path)}
+def titles(paths, versions):
+    return {versions.sub("", title) for path in paths for title, _, _ in parse_file(path)}
 
 
 def read(name):
@@ -50,22 +50,23 @@ def wrong_with(row, known):
             yield "%s names %s, which isn't there" % (number, path)
 
 
-def wrong_numbers(rows):
+def wrong_numbers(rows, statements):
     last = {}
     for number, _, _ in rows:
         section, n = number.rsplit("-", 1)
         if int(n) != last.get(section, FIRST.get(section, 1) - 1) + 1:
             yield "%s doesn't follow the one before" % number
         last[section] = int(n)
-    if len(rows) != STATEMENTS:
-        yield "%d statements, the standard has %d" % (len(rows), STATEMENTS)
+    if len(rows) != statements:
+        yield "%d statements, the standard has %d" % (len(rows), statements)
 
 
-def main():
+def check(number, versions, statements):
+    """number: as statements have it; versions: the end of a title; prints what is wrong, and ends."""
     with open(sys.argv[1], encoding="utf-8") as f:
-        rows = re.findall(r"^\| (\d[\d.]*-\d+) \|\s*(.*?)\s*\|\s*(.*?)\s*\|$", f.read(), re.M)
-    known = titles(sys.argv[2:])
-    wrong = [line for row in rows for line in wrong_with(row, known)] + list(wrong_numbers(rows))
+        rows = re.findall(r"^\| (%s-\d+) \|\s*(.*?)\s*\|\s*(.*?)\s*\|$" % number, f.read(), re.M)
+    known = titles(sys.argv[2:], versions)
+    wrong = [line for row in rows for line in wrong_with(row, known)] + list(wrong_numbers(rows, statements))
     for line in wrong:
         print(line)
     print("%d statements, %d conversations, %d wrong" % (len(rows), len(known), len(wrong)))
@@ -73,4 +74,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    check(r"\d[\d.]*", mqtt.VERSIONS, STATEMENTS)

@@ -138,3 +138,23 @@ def parse_file(path):
             else:
                 conversations[-1][2].append(parse_line(line, where))
     return conversations
+
+
+class Version:
+    """A step that says which version the others are of."""
+
+    verb, name, fields = "version", "main", {}
+
+    def __init__(self, version):
+        self.version, self.where = version, "version %s" % version
+
+
+def in_versions(path, ending, between, version):
+    """The same, where a title that has the ending is a conversation for each of the versions in its group."""
+    for title, only, steps in parse_file(path):
+        found = ending.search(title)
+        if not found:
+            yield title, only, steps
+            continue
+        for text in found.group(1).split(between):
+            yield "%s (%s%s)" % (title[:found.start()], between.strip(), text), only, [Version(version(text))] + steps

@@ -317,6 +317,10 @@ static size_t frame_input(struct stomp *c, struct span in)
         stomp_fail(c, NULL, "malformed frame: %s", wrong);
     if (read != STOMP_READ)
         return 0;
+    if (c->stage == STOMP_NEW && !stomp_is_connect(&f)) {
+        stomp_fail(c, &f, "the first frame is no CONNECT");
+        return 0;
+    }
     return f.has_length && f.length > INLINE_BODY_MAX ? long_frame(c, in, &f) : short_frame(c, in, &f);
 }
 

@@ -91,10 +91,9 @@ static const char *read_length(struct stomp_frame *f)
     return NULL;
 }
 
-/* CONNECT and its answer have no escapes, for the sake of 1.0. */
-static enum stomp_version escapes_of(struct span command, enum stomp_version version)
+bool stomp_is_connect(const struct stomp_frame *f)
 {
-    return span_is(command, "CONNECT") || span_is(command, "STOMP") ? STOMP_UNKNOWN : version;
+    return span_is(f->command, "CONNECT") || span_is(f->command, "STOMP");
 }
 
 static const char *read_headers(struct span *rest, enum stomp_version version, struct stomp_frame *f,
@@ -102,6 +101,8 @@ static const char *read_headers(struct span *rest, enum stomp_version version, s
 {
     struct span line;
     uint8_t *at = f->text;
+    /* CONNECT and its answer have no escapes, for the sake of 1.0. */
+    enum stomp_version escapes = stomp_is_connect(f) ? STOMP_UNKNOWN : version;
     *whole = false;
     while (take_line(rest, version, &line)) {
         if (!line.len) {
@@ -110,7 +111,7 @@ static const char *read_headers(struct span *rest, enum stomp_version version, s
         }
         if (f->headers == STOMP_HEADERS_MAX)
             return "more than 64 headers";
-        const char *wrong = read_header(line, escapes_of(f->command, version), &at, &f->header[f->headers++]);
+        const char *wrong = read_header(line, escapes, &at, &f->header[f->headers++]);
         if (wrong)
             return wrong;
     }

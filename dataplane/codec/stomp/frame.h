@@ -41,6 +41,7 @@ size_t stomp_skip(struct span in);
 /* Reads the head of the first frame of in, which begins with no line end. wrong: what is, in one sentence. */
 enum stomp_read stomp_head_read(struct span in, enum stomp_version version, struct stomp_frame *f,
                                 const char **wrong);
+bool stomp_is_connect(const struct stomp_frame *f);
 /* The first header of that name; NULL if there is none. */
 const struct span *stomp_find(const struct stomp_frame *f, const char *name);
 /* The same, an empty span if there is none. */

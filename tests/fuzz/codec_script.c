@@ -25,6 +25,7 @@ void script_open(struct script *s)
 void script_end(struct script *s)
 {
     s->codec->gone(s->state, s->host);
+    CHECK(s->host->done + s->host->lent == s->pages);
     for (struct op *op; (op = fake_take_op(s->host, NULL)); host_free_op(s->host, op))
         free(op->will);
     fake_host_free(s->host);
@@ -130,6 +131,7 @@ struct parts *script_parts(struct script *s)
 
 void script_deliver(struct script *s, unsigned router, const struct event_deliver *event)
 {
+    s->pages += 1 + (event->parts ? event->parts->n : 0);
     s->codec->event(s->state, s->host, router, &(union event){.deliver = *event});
     s->codec->flush(s->state, s->host);
 }

@@ -25,6 +25,7 @@ struct script {
     size_t shown;                    /* of the input: the codec has seen it, and left it */
     uint64_t handle;                 /* of the last consumer that was accepted */
     uint64_t seq;                    /* of the last delivery */
+    size_t pages;                    /* uses of pages that came with messages */
     struct script_message *messages; /* pages are pinned until DONE: to the end, here */
 };
 

@@ -3,7 +3,7 @@ import subprocess
 import time
 import unittest
 
-from mqtt_site import LONG_S, WithAmqp, setUpModule, the_site  # noqa: F401
+from clients_site import LONG_S, WithAmqp, setUpModule, the_site  # noqa: F401
 from runner import main
 
 VERSIONS = ("mqttv31", "mqttv311", "mqttv5")

@@ -6,7 +6,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from mqtt_site import LONG_S, WithAmqp, setUpModule, the_site  # noqa: F401
+from clients_site import LONG_S, WithAmqp, setUpModule, the_site  # noqa: F401
 from runner import main
 
 VERSIONS = {"3.1": paho.MQTTv31, "3.1.1": paho.MQTTv311, "5.0": paho.MQTTv5}

@@ -4,7 +4,7 @@ import subprocess
 import unittest
 import uuid
 
-from mqtt_site import LONG_S, setUpModule, the_site  # noqa: F401
+from clients_site import LONG_S, setUpModule, the_site  # noqa: F401
 from runner import main
 
 FEATURES = os.environ.get("PAHO_FEATURES", "paho-features")

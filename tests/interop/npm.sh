@@ -19,3 +19,27 @@ npm_install() {
     # Last, so that an installation that was broken off is done again.
     cp "$1/package.json" "$2/installed.json"
 }
+
+# npm_main FOLDER TESTS OPTION-OR-DIRECTORY...: what a run of a folder whose tests are node's own does with its arguments.
+npm_main() {
+    local here=$1 tests=$2 usage="usage: run DIRECTORY             the tests, with the packages in DIRECTORY; installs them if they are not there
+       run --install DIRECTORY   installs them, and says why not if it can't
+
+Needs node and npm; GANNETD is the broker. Ends with 77 if there is nothing to run the tests with."
+    shift 2
+    case ${1:-} in
+    --install)
+        npm_install "$here" "${2:?}"
+        ;;
+    -* | "")
+        printf '%s\n' "$usage"
+        [[ ${1:-} == --help ]]
+        ;;
+    *)
+        npm_install "$here" "$1"
+        cd "$here" || exit
+        # shellcheck disable=SC2086 # one word a file
+        NODE_PATH=$1/node_modules exec node --test $tests
+        ;;
+    esac
+}

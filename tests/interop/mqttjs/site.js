@@ -1,9 +1,9 @@
-/* A gannetd that speaks MQTT too; else it is amqplib's. */
+/* A gannetd that speaks MQTT and STOMP too; else it is amqplib's. */
 'use strict';
 
 const {Broker} = require('../amqplib/broker');
 
-const KINDS = ['mqtt', 'web_mqtt'];
+const KINDS = ['mqtt', 'web_mqtt', 'stomp', 'web_stomp'];
 
 class Site extends Broker {
     constructor() {
@@ -30,6 +30,10 @@ class Site extends Broker {
 
     get webUrl() {
         return `ws://${this.address}:${this.portOf('web_mqtt')}/ws`;
+    }
+
+    get webStompUrl() {
+        return `ws://${this.address}:${this.portOf('web_stomp')}/ws`;
     }
 }
 

@@ -1,4 +1,4 @@
-"""What the tests of MQTT's clients have in common: a broker that speaks AMQP and MQTT, and pika on its other side."""
+"""What the tests of MQTT's and STOMP's clients have in common: a broker that speaks both and AMQP, and pika on its other side."""
 import os
 import sys
 import unittest
@@ -15,15 +15,17 @@ site = None
 
 
 class Site(Broker):
-    """MQTT on the broker's own address, plain and over WebSocket."""
+    """Both on the broker's own address, plain and over WebSocket."""
+
+    KINDS = ("mqtt", "web_mqtt", "stomp", "web_stomp")
 
     def __init__(self, **settings):
         super().__init__(routers=3, fronts=2, **settings)
-        self.settings.update({"listeners.mqtt": self.address + ":0", "listeners.web_mqtt": self.address + ":0"})
+        self.settings.update({"listeners." + kind: self.address + ":0" for kind in self.KINDS})
 
     def start(self):
         super().start()
-        for kind in ("mqtt", "web_mqtt"):
+        for kind in self.KINDS:
             self.settings["listeners." + kind] = "%s:%d" % (self.address, self.port_of(kind))
         return self
 
@@ -68,6 +70,13 @@ class WithAmqp(unittest.TestCase):
             self.channel.cancel()
             self.assertIsNotNone(method, "nothing came to the queue")
             return method, properties, body
+
+    def declare(self, name):
+        """A queue that is deleted with the test."""
+        name = "%s-%s" % (name, self.unique)
+        self.channel.queue_declare(name, durable=True)
+        self.addCleanup(lambda: self.connection.is_open and self.channel.queue_delete(name))
+        return name
 
     def publish(self, key, body, **properties):
         self.channel.basic_publish("amq.topic", key, body, pika.BasicProperties(**properties))

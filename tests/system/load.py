@@ -24,6 +24,21 @@ class Load(unittest.TestCase):
         self.assertEqual((result["whole"]["sent"], result["whole"]["received"]), (sent, received))
         self.assertEqual([checks[key] for key in ("lost", "duplicated", "misordered", "corrupted")], [0] * 4)
 
+    def survives(self, broker, protocol, uri, *words):
+        """The broker is killed twice while the load goes on."""
+        broker.settings["listeners." + protocol] = uri.split("/")[2]
+        command = [GANNET_BENCH, protocol, "-h", uri, "--quiet", *words, "-r", "500", "-z", "4", "--survive=60"]
+        bench = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            for _ in range(2):
+                time.sleep(1)
+                broker.kill9()
+                broker.start()
+            out, _ = bench.communicate(timeout=3 * PATIENCE_S)
+        finally:
+            bench.kill()
+        self.assertEqual(bench.returncode, 0, out)
+
 
 class Amqp(Load):
     def test_with_and_without_the_word(self):
@@ -81,24 +96,8 @@ class Mqtt(Load):
         """Nothing confirmed is missing when the broker is killed meanwhile, and with QoS 2 nothing comes twice
         as long as the broker keeps the sessions of publishers."""
         for qos in ("1", "2"):
-            with self.subTest(qos=qos):
-                self.survives(qos)
-
-    def survives(self, qos):
-        with self.broker() as broker:
-            uri = self.uri(broker)
-            broker.settings["listeners.mqtt"] = uri.removeprefix("mqtt://")
-            bench = subprocess.Popen([GANNET_BENCH, "mqtt", "-h", uri, "--quiet", "-q", qos, "-r", "500", "-z", "4", "--survive=60"],
-                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            try:
-                for _ in range(2):
-                    time.sleep(1)
-                    broker.kill9()
-                    broker.start()
-                out, _ = bench.communicate(timeout=3 * PATIENCE_S)
-            finally:
-                bench.kill()
-            self.assertEqual(bench.returncode, 0, out)
+            with self.subTest(qos=qos), self.broker() as broker:
+                self.survives(broker, "mqtt", self.uri(broker), "-q", qos)
 
     def test_what_cannot_be(self):
         """Each wrong wish gets a sentence, and status 2."""
@@ -107,6 +106,45 @@ class Mqtt(Load):
                                 (["--exchange", "x"], "--help"), (["--spread", "--topics", "5000"], "at most 4096")]:
             self.assertIn(sentence, self.run_bench("mqtt", "mqtt://127.0.0.1:1", *words, status=2))
         self.assertIn("nothing listens there", self.run_bench("mqtt", "mqtt://127.0.0.1:1", status=2))
+
+
+@unittest.skipIf(tap.WANTED, "this listener is on a socket")
+class Stomp(Load):
+    def broker(self, **settings):
+        return Broker(listeners__stomp="127.0.0.1:0", **settings)
+
+    def uri(self, broker):
+        return "stomp://127.0.0.1:" + broker.log.find(r"\bstomp listens on \S*:(\d+)$").group(1)
+
+    def test_queues(self):
+        with self.broker(routers=2) as broker:
+            uri, count = self.uri(broker), int(COUNT)
+            self.judge(self.run_bench("stomp", uri, "-C", COUNT), count, count)
+            result = self.run_bench("stomp", uri, "-C", COUNT, "-c", "100", "-f", "persistent", "-q", "100", "-A", "10", "-s", "300")
+            self.judge(result, count, count)
+            self.assertEqual(result["whole"]["confirmed"], count)
+            self.judge(self.run_bench("stomp", uri, "-C", COUNT, "-x", "2", "-y", "4", "--destinations", "2", "-u", "/queue/load%d"), 2 * count, 2 * count)
+
+    def test_topics(self):
+        with self.broker(routers=2) as broker:
+            uri, count = self.uri(broker), int(COUNT)
+            self.judge(self.run_bench("stomp", uri, "-C", COUNT, "-a", "-y", "20", "-u", "/topic/load"), count, 20 * count)
+
+    def test_large_messages(self):
+        with self.broker() as broker:
+            self.judge(self.run_bench("stomp", self.uri(broker), "-C", "5", "-c", "5", "-s", "600k"), 5, 5)
+
+    def test_idle_filters_and_churn(self):
+        with self.broker() as broker:
+            for subscribe in ([], ["--churn-subscribe"]):
+                result = self.run_bench("stomp", self.uri(broker), "-C", "50", "-r", "100", "--idle", "20", "--filters", "250", "--churn", "4", *subscribe)
+                self.judge(result, 50, 50)
+                self.assertGreater(result["whole"]["churned"], 10)
+                self.assertEqual(result["whole"]["churn_failed"], 0)
+
+    def test_survives(self):
+        with self.broker() as broker:
+            self.survives(broker, "stomp", self.uri(broker), "-c", "50", "-f", "persistent")
 
 
 if __name__ == "__main__":

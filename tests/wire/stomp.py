@@ -5,9 +5,9 @@
     stomp.py --port 61613 --peer rabbitmq FILE...
 """
 import re
-import socket
 import time
 
+import lanes
 import stomp_frames
 import wire
 from amqp import Mismatch
@@ -16,17 +16,14 @@ from script import in_versions
 VERSIONS = re.compile(r" \((1\.[012](?: 1\.[012])*)\)$")
 
 
-class Connection(wire.Stream):
-    """Messages are a lane of their own: when they come between answers is nobody's promise."""
-
+class Connection(lanes.Connection):
     def __init__(self, address, timeout, tls=None):
         super().__init__(address, timeout, tls, stomp_frames.Frames())
         self.version = "1.0"  # until CONNECTED has come
         self.failed = False
         self.acks = {}  # of subscriptions: how they are answered for
-        self.lanes = {True: [], False: []}  # messages; all else
 
-    def _sort(self):
+    def sort(self):
         """What has come goes to the lanes."""
         frame = self.frames.take()
         while frame:
@@ -47,17 +44,6 @@ class Connection(wire.Stream):
         if ("ack" in fields) != wanted:
             raise Mismatch("%r, %s the header ack" % (fields, "without" if wanted else "with"))
 
-    def frame(self, message, timeout=None):
-        """The next of that lane; None at the end of the stream."""
-        deadline = time.monotonic() + (timeout or self.timeout)
-        while True:
-            self._sort()
-            if self.lanes[message]:
-                return self.lanes[message].pop(0)
-            if self.ended:
-                return None
-            self._fill(deadline)
-
     def beat(self):
         deadline = time.monotonic() + self.timeout
         while not self.frames.beats and not self.ended:
@@ -66,26 +52,8 @@ class Connection(wire.Stream):
         beats, self.frames.beats = self.frames.beats, 0
         return beats
 
-    def rest(self, timeout):
-        """All that comes until the end of the stream, or of the time."""
-        deadline = time.monotonic() + timeout
-        try:
-            while not self.ended:
-                self._fill(deadline)
-        except socket.timeout:
-            pass
-        self._sort()
-        return self.lanes[False] + self.lanes[True]
 
-
-class Conversation(wire.Talk):
-    def run(self, steps):
-        super().run(steps)
-        for name, connection in self.connections.items():
-            left = connection.lanes[False] + connection.lanes[True]
-            if left:
-                raise wire.Failure("%s: nobody asked for what came on @%s: %r" % (steps[-1].where, name, left[0]))
-
+class Conversation(lanes.Conversation):
     def do_stream(self, step):
         self.connections[step.name] = Connection(self.address, self.timeout, self.tls)
 
@@ -97,12 +65,6 @@ class Conversation(wire.Talk):
         self.connection(step).send(stomp_frames.encode("1.0", "connect", fields))
         self.expect(step, "connected", {"version": version})
 
-    def do_version(self, step):
-        self.variables["v"] = step.version
-
-    def do_send(self, step):
-        self.connection(step).send(self.bytes_of(step) * step.times)
-
     def bytes_of(self, step):
         fields = self.values(step.fields)
         if step.what == "bytes":
@@ -113,29 +75,15 @@ class Conversation(wire.Talk):
         return stomp_frames.encode(c.version, step.what, fields)
 
     def do_expect(self, step):
-        c = self.connection(step)
-        if step.what == "closed":
-            left = c.rest(self.timeout)
-            if left or not c.ended:
-                raise Mismatch("%r came, expected the end of the stream" % (left or "nothing"))
-        elif step.what == "nothing":
-            left = c.rest(0.2)
-            if left or c.ended:
-                raise Mismatch("%r came, expected nothing" % (left or "the end of the stream"))
-        elif step.what == "heartbeat":
-            if not c.beat():
-                raise Mismatch("the stream ended, expected a heart-beat")
-        else:
-            for _ in range(step.times):
-                self.expect(step, step.what, step.fields)
+        if step.what != "heartbeat":
+            super().do_expect(step)
+        elif not self.connection(step).beat():
+            raise Mismatch("the stream ended, expected a heart-beat")
 
     def expect(self, step, what, fields):
         if what.upper() not in stomp_frames.FROM_SERVER:
             raise Mismatch("no frame %s" % what)
-        frame = self.connection(step).frame(what == "message")
-        if not frame or frame[0] != what:
-            raise Mismatch("%s came, expected %s" % (frame or "the end of the stream", what))
-        self.compare(what, fields, frame[1])
+        self.expect_next(step, what, fields, what == "message")
 
 
 def parse(path):

@@ -315,7 +315,10 @@ static unsigned flush(struct front *front)
     while (front->dirty) {
         struct host *host = front->dirty;
         front->dirty = host->dirty_next;
+        bool waited = host->waits;
         host->codec->flush(host->state, host); /* if it is closing: of what still came */
+        if (host->waits && !waited)
+            front_park(host);
         if (!host->stream_closing) {
             send_output(host);
             after_output(host);

@@ -72,7 +72,9 @@ void script_show(struct script *s, size_t more)
     uint8_t *exact = malloc(bytes + 1);
     CHECK(exact);
     put_span(exact, span_of(s->input.at, bytes));
-    size_t used = s->host->closed ? bytes : s->codec->input(s->state, s->host, span_of(exact, bytes));
+    size_t used = bytes; /* as a front does: nothing is shown if there is nothing */
+    if (bytes && !s->host->closed)
+        used = s->codec->input(s->state, s->host, span_of(exact, bytes));
     free(exact);
     CHECK(used <= bytes);
     s->input.len -= used;

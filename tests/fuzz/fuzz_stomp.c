@@ -3,7 +3,8 @@
  * codec, make it keep memory, stall, or write what is not STOMP.
  *
  * The fuzzer's bytes are a script: what arrives raw, as a frame of any headers, or as one that is nearly
- * right; what the routers answer, deliver and return; what the front says. Of what is written it must hold:
+ * right; what the routers answer, deliver and return; what the front says. In the end all is answered, and
+ * nothing may still wait. Of what is written it must hold:
  * CONNECTED or ERROR is the first, nothing comes behind ERROR or the end, each frame is whole, escaped as its
  * version wants and has the headers that it must, and receipts come in the order in which they were wanted.
  */
@@ -60,31 +61,11 @@ static const char *const names[] = {"destination",
                                     "x\\ca\\\\b",
                                     "a\\r",
                                     "login",
-                                    "x-single-active-consumer"};
-static const char *const values[] = {"true",
-                                     "false",
-                                     "1",
-                                     "0",
-                                     "100",
-                                     "client",
-                                     "client-individual",
-                                     "auto",
-                                     "t",
-                                     "u",
-                                     "/queue/a",
-                                     "/topic/a.#",
-                                     "/temp-queue/a",
-                                     "77-1",
-                                     "77-2",
-                                     "stream",
-                                     "first",
-                                     "offset=3",
-                                     "timestamp=9",
-                                     "-1",
-                                     "",
-                                     "a\\nb\\c",
-                                     "1.2,1.1",
-                                     "1\\x"};
+                                    "x-expires"};
+static const char *const values[] = {"true",          "false", "1",    "0",        "100",      "client",
+                                     "individual",    "auto",  "t",    "u",        "/queue/a", "/topic/a.#",
+                                     "/temp-queue/a", "77-1",  "77-2", "stream",   "first",    "offset=3",
+                                     "timestamp=9",   "-1",    "",     "a\\nb\\c", "1.2,1.1",  "1\\x"};
 static const char *const destinations[] = {"/queue/a",
                                            "/queue/b",
                                            "/topic/a.b",
@@ -370,6 +351,8 @@ static void send_message(struct play *p, bool back)
     struct span exchange = script_take(&p->s, back ? 0 : flags & 4 ? shape & 7 : 0);
     struct span key = script_take(&p->s, back ? 1 : shape & 15),
                 properties = script_take(&p->s, script_next(&p->s));
+    if (back && !key.len) /* a queue has a name */
+        key = span_str("a");
     size_t body_len = (shape >> 4) * 100u;
     struct message *m = script_message(&p->s, exchange.len + key.len + properties.len + body_len);
     m->protocol = back ? PROPERTIES_AMQP : flags & 8 ? ORIGIN_MQTT : PROPERTIES_AMQP;
@@ -471,6 +454,18 @@ static void negotiate(struct play *p, uint8_t how)
     show(p, p->s.input.len);
 }
 
+/* All is answered and nothing must wait any more: then nothing does. */
+static void settle(struct play *p)
+{
+    p->s.host->park = false;
+    show(p, p->s.input.len);
+    while (p->s.host->ops) {
+        answer(p);
+        show(p, p->s.input.len);
+    }
+    CHECK(p->s.host->closed || p->c->rest.going || !p->c->again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct play p = {0};
@@ -488,8 +483,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         negotiate(&p, how);
     while (p.s.bytes.len)
         step(&p);
-    p.s.host->park = false;
-    show(&p, p.s.input.len);
+    settle(&p);
     script_end(&p.s);
     return 0;
 }

@@ -140,3 +140,11 @@ void stomp_again_run(struct stomp *c)
     }
     stomp_receipts(c);
 }
+
+void stomp_again_retry(struct stomp *c)
+{
+    if (!c->again || !c->parked || c->rest.going)
+        return;
+    c->parked = false;
+    stomp_again_run(c);
+}

@@ -389,6 +389,7 @@ static void stomp_flush(void *state, struct host *host)
     struct stomp *c = state;
     c->host = host;
     settle_flush(&c->settle, host);
+    stomp_again_retry(c);
     if (host_backlog(host) < OUTPUT_HIGH_BYTES)
         stomp_credit(c);
 }

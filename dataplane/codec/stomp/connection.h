@@ -150,6 +150,8 @@ void stomp_confirmed(struct stomp *c, const struct event_confirm *event);
 void stomp_returned(struct stomp *c, unsigned router, const struct event_deliver *event);
 /* Publishes what came back, in order, as far as it can be. */
 void stomp_again_run(struct stomp *c);
+/* The same of one that had to wait: no input may come that would do it. */
+void stomp_again_retry(struct stomp *c);
 void stomp_again_free(struct stomp *c);
 /* subscribe.c */
 bool stomp_subscribe(struct stomp *c, const struct stomp_frame *f);

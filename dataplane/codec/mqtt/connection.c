@@ -116,6 +116,7 @@ static void undo(struct mqtt *c, const struct op *done)
         mqtt_send_to(c, host_router_of(c->host, c->vhost, name_span(&done->name)), op);
     } else if (done->kind == OP_SESSION_ATTACH) {
         struct op *op = mqtt_op(c, OP_SESSION_DETACH, PURPOSE_RELEASE, name_span(&done->name));
+        op->expiry_s = c->expiry_s;
         mqtt_send(c, op);
     }
 }

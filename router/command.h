@@ -359,7 +359,6 @@ enum op_kind {
     OP_SESSION_ATTACH, /* name: the session's queue, ANEW, expiry_s → got: the queue is there, arguments: its
                           bindings (session_binding_next); when nobody else has the session any more */
     OP_RELEASE,        /* name, arguments: identifiers of QoS 2 → to each router: sender.h */
-    OP_FORGET,         /* name: a session is new → to each router */
     OP_SESSION_DETACH, /* name, expiry_s, will: conn has it no longer */
     OP_ANNOUNCE, /* other: the exchange, arguments: keys and texts (session_binding_next), to be published
                   * with RETAIN → registrar
@@ -490,8 +489,9 @@ struct op {
     uint64_t consumer;                   /* CONSUME: the router's name for it. CANCEL: the same, as input */
     uint32_t messages;                   /* QUEUE_DECLARE, _DELETE, _PURGE: ready messages */
     uint32_t consumers;
-    bool got;   /* GET: a DELIVER went before */
-    char *list; /* LIST_QUEUES, POLICY_LIST: malloc'd; NULL when there was no memory for it */
+    uint32_t number; /* SESSION_ATTACH: the kept session's; a later one has a higher number */
+    bool got;        /* GET: a DELIVER went before */
+    char *list;      /* LIST_QUEUES, POLICY_LIST: malloc'd; NULL when there was no memory for it */
 
     /* The router's own, while it has the op. */
     struct op *next;

@@ -441,7 +441,6 @@ void router_on_op(struct router *router, struct op *op)
     case OP_SESSION_ATTACH:
     case OP_SESSION_DETACH:
     case OP_RELEASE:
-    case OP_FORGET:
     case OP_ANNOUNCE:
         session_on_op(router, op);
         return;

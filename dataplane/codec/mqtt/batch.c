@@ -51,7 +51,7 @@ static void send_released(struct mqtt *c)
 {
     struct batch *b = batch_new(c, &c->batches.released, true);
     for (unsigned r = 0; r < host_routers(c->host); r++) {
-        struct op *op = mqtt_op(c, OP_RELEASE, PURPOSE_BATCH, c->queue);
+        struct op *op = mqtt_op(c, OP_RELEASE, PURPOSE_BATCH, c->sender);
         op->arguments = ids_of(&b->list);
         op->tag = b->number;
         b->pending++;
@@ -115,10 +115,4 @@ void batches_free(struct mqtt *c)
     free(c->batches.released.ids);
     free(c->batches.received.ids);
     c->batches = (struct batches){.number = c->batches.number};
-}
-
-void batch_forget(struct mqtt *c)
-{
-    for (unsigned r = 0; r < host_routers(c->host); r++)
-        mqtt_send_to(c, r, mqtt_op(c, OP_FORGET, PURPOSE_RELEASE, c->queue));
 }

@@ -42,5 +42,3 @@ void batches_send(struct mqtt *c);
 /* An op of a batch is back. */
 void batch_back(struct mqtt *c, const struct op *op);
 void batches_free(struct mqtt *c);
-/* The session is a new one: what routers may remember of identifiers of the one before is void. */
-void batch_forget(struct mqtt *c);

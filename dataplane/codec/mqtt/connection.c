@@ -349,6 +349,7 @@ static void mqtt_gone(void *state, struct host *host)
     c->request = NULL;
     bytes_drop(&c->client_id);
     bytes_drop(&c->queue);
+    bytes_drop(&c->sender);
 }
 
 const struct codec codec_mqtt = {

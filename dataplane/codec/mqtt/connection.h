@@ -59,7 +59,6 @@ struct mqtt {
     enum stage stage;
     uint8_t version;        /* MQTT_* */
     bool clean, persistent; /* clean start; the session outlives the connection */
-    bool anew;              /* what routers remember of identifiers is still to be forgotten */
     bool queue_there;       /* the session's queue is declared */
     bool stamped;           /* a subscription wants none of the client's own messages */
     bool parked;            /* input has stopped at a publish that must wait */
@@ -74,6 +73,7 @@ struct mqtt {
     size_t backlog;                 /* as of the last tick */
     const struct exchange_row *row; /* of the exchange of topics, during one call of input() */
     struct span client_id, queue;   /* owned; the session's queue's name */
+    struct span sender;             /* owned; of a kept session, as in router/sender.h */
     struct will *will;              /* owned */
     struct request *request;        /* owned */
     struct rest rest;

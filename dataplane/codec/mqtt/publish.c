@@ -169,7 +169,7 @@ static uint8_t *put_names(struct mqtt *c, const struct publish *m, uint8_t *to,
         return at;
     command->producer_at = command->key_len;
     command->number_at = m->id;
-    return put_span(put_u8(at, (uint8_t)c->queue.len), c->queue);
+    return put_span(put_u8(at, (uint8_t)c->sender.len), c->sender);
 }
 
 /* Writes what is published to `to`; returns its bytes, 0 if it can't be said. */
@@ -217,10 +217,6 @@ static bool send(struct mqtt *c, const struct publish *m)
         return false;
     size_t room = TOPIC_BYTES_MAX + amqp_bytes_max(m->properties.all.len) + 1 + NAME_MAX_BYTES +
                   (whole ? m->body_len : 0);
-    if (m->qos == 2 && c->anew) {
-        c->anew = false;
-        batch_forget(c);
-    }
     uint8_t *scratch = host_scratch(c->host, room);
     if (!scratch) {
         mqtt_fail(c, REASON_QUOTA, "no memory for a message");

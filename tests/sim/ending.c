@@ -239,10 +239,19 @@ static void stop(struct world *world)
         history_fail("the broker doesn't end");
 }
 
+/* Who speaks MQTT 3.1.1 isn't told that a journal has failed, but sends again what was refused, and would for
+ * ever: somebody restarts the broker, now that the disks are sound. */
+static void mend(struct world *world)
+{
+    if (world->mqtt && world->site->state == SITE_UP && site_failed(world->site))
+        site_stop(world->site);
+}
+
 void world_end(struct world *world)
 {
     trouble_end(world);
     world->down_until = 0;
+    mend(world);
     for (unsigned i = 0; i < CLIENTS; i++)
         client_deafen(&world->clients[i], false);
     mqtt_party_calm(world->mqtt);

@@ -46,6 +46,14 @@ static void session_left(struct mqtt_client *c)
     c->unsure = true;
     c->must_clean |= c->known && !kept;
     c->kept_s = c->kept_s < c->expiry_s ? c->kept_s : c->expiry_s;
+    c->strays += !c->told;
+    c->stray_wipes |= c->clean || c->expiry_s < MQ_LONG_S;
+}
+
+void mqtt_strays_end(struct mqtt_client *c)
+{
+    c->strays = 0;
+    c->stray_wipes = false;
 }
 
 /* There is no connection any more; well: the broker has ended it when the client had said DISCONNECT. */
@@ -203,7 +211,6 @@ void mqtt_connect(struct mqtt_client *c, bool clean, uint32_t expiry_s)
     c->must_clean |= c->clean;
     c->expiry_s = c->version == 5 ? expiry_s : c->clean ? 0 : UINT32_MAX;
     c->conn = ++party->conns;
-    c->conn_begin = ++party->model->clock;
     c->conn_downs = party->model->downs;
     c->said_ns = party->now_ns;
     c->told = false;
@@ -247,6 +254,7 @@ static void on_connack(struct mqtt_client *c, struct reader r)
         return;
     }
     c->state = MQ_CONNECTED;
+    c->conn_begin = ++c->party->model->clock;
     mqtt_session_resumed(c, present);
 }
 
@@ -255,6 +263,10 @@ static void on_disconnect(struct mqtt_client *c, struct reader r)
     uint8_t code = read_octet(&r);
     bool expected = c->party->stopping || c->party->model->failed || c->party->model->downs != c->conn_downs;
     c->told = true;
+    if (code == 0x8e && c->strays) {
+        c->strays--;
+        return;
+    }
     if (code == 0x8d ? !c->keep_alive_s : !expected)
         history_fail("client %u of MQTT: DISCONNECT with 0x%02x", c->number, code);
 }
@@ -373,7 +385,9 @@ static void ended(struct mqtt_client *c, enum sim_state state)
                model->downs != c->conn_downs || network_is_lan(c->party->network);
     bool well = c->state == MQ_LEAVING && state == SIM_ENDED && !c->out.len;
     history_note("mqtt %u: stream %llu has ended: %u", c->number, (unsigned long long)c->stream, state);
-    if (!may && !well && state == SIM_ENDED)
+    if (!may && !well && state == SIM_ENDED && c->strays)
+        c->strays--;
+    else if (!may && !well && state == SIM_ENDED)
         history_fail("client %u of MQTT: the broker has ended its connection", c->number);
     away(c, well);
 }

@@ -11,7 +11,7 @@
 #include "mqtt_plan.h"
 #include "mqtt_wire.h"
 
-enum { MQ_CLIENTS = 4, MQ_GHOSTS = 4, MQ_ALIASES = 4, MQ_IDS = 12 };
+enum { MQ_CLIENTS = 4, MQ_GHOSTS = 4, MQ_ALIASES = 4, MQ_IDS = 12, MQ_LONG_S = 3600 };
 
 enum mqtt_state {
     MQ_AWAY,
@@ -68,7 +68,7 @@ struct mqtt_client {
     bool alias;       /* it takes topic aliases */
     uint16_t keep_alive_s, receive_max;
     uint32_t expiry_s, will_delay_s;
-    uint64_t conn, conn_begin, conn_downs; /* its number, the clock then, the model's downs then */
+    uint64_t conn, conn_begin, conn_downs; /* its number, the clock at CONNACK, the model's downs at CONNECT */
     uint64_t said_ns;
     unsigned pings, pinged; /* PINGREQs not answered; the last message before the first of them */
     unsigned unanswered;    /* deliveries */
@@ -89,6 +89,8 @@ struct mqtt_client {
     bool known, unsure; /* there is a session; there may be one */
     uint32_t kept_s;    /* for so long after its connection, at least; 0: it ends with it */
     uint64_t left_ns;
+    unsigned strays;  /* CONNECTs left behind that the broker may take later than this connection's */
+    bool stray_wipes; /* one of them may end the session */
 };
 
 /* All of them. */
@@ -118,6 +120,8 @@ void mqtt_vanish(struct mqtt_client *c);
 void mqtt_abandon(struct mqtt_client *c);
 void mqtt_deafen(struct mqtt_client *c, bool deaf);
 uint64_t mqtt_deadline(const struct mqtt_client *c);
+/* No CONNECT that was left behind is under way any more. */
+void mqtt_strays_end(struct mqtt_client *c);
 /* Nothing is to be said, nothing is awaited. */
 bool mqtt_done(const struct mqtt_client *c);
 void mqtt_client_free(struct mqtt_client *c);

@@ -51,9 +51,9 @@ void mqtt_draw_connection(struct mqtt_client *c)
 static void connect(struct mqtt_client *c)
 {
     const struct mqtt_plan *plan = c->party->plan;
-    static const uint32_t expiries[] = {0, 1, 3600, UINT32_MAX};
+    static const uint32_t expiries[] = {0, 1, MQ_LONG_S, UINT32_MAX};
     bool clean = chance(c, plan->clean_ppm);
-    uint32_t expiry = chance(c, plan->brief_ppm) ? expiries[below(c, 4)] : 3600;
+    uint32_t expiry = chance(c, plan->brief_ppm) ? expiries[below(c, 4)] : MQ_LONG_S;
     if (!c->known)
         c->version = chance(c, plan->five_ppm) ? 5 : 4;
     mqtt_connect(c, clean, expiry);

@@ -85,7 +85,7 @@ struct mqtt_delivery {
     const char *topic;
     const uint8_t *body;
     uint32_t len;
-    uint64_t conn, conn_begin; /* the connection's number, and the clock at its CONNECT */
+    uint64_t conn, conn_begin; /* the connection's number, and the clock at its CONNACK */
 };
 
 struct mqtt_model *mqtt_model_new(unsigned sessions);

@@ -60,7 +60,7 @@ void mqtt_party_move(struct mqtt_party *party, bool stopping)
         struct mqtt_client *c = &party->clients[i];
         mqtt_move(c);
         if (party->calm && c->state == MQ_AWAY && i < party->plan->clients && !party->leaving)
-            mqtt_connect(c, false, 3600);
+            mqtt_connect(c, false, MQ_LONG_S);
     }
 }
 
@@ -69,8 +69,10 @@ void mqtt_party_down(struct mqtt_party *party)
     if (!party)
         return;
     mqtt_model_down(party->model);
-    for (unsigned i = 0; i <= MQ_CLIENTS; i++)
+    for (unsigned i = 0; i <= MQ_CLIENTS; i++) {
         party->clients[i].must_clean |= party->clients[i].known && !party->clients[i].kept_s;
+        mqtt_strays_end(&party->clients[i]);
+    }
 }
 
 void mqtt_party_failed(struct mqtt_party *party)
@@ -132,6 +134,7 @@ void mqtt_party_judge(struct mqtt_party *party, bool last)
     for (unsigned i = 0; i <= MQ_CLIENTS; i++) {
         struct mqtt_client *c = &party->clients[i];
         conn_begin[i] = c->state == MQ_CONNECTED ? c->conn_begin : UINT64_MAX;
+        mqtt_strays_end(c);
         if (c->state == MQ_CONNECTED)
             mqtt_model_owed(party->model, c->session, c->conn_begin, last);
     }

@@ -136,9 +136,9 @@ void mqtt_session_resumed(struct mqtt_client *c, bool present)
     else
         send_again(c);
     c->known = true;
-    c->must_clean &= failed;
-    c->unsure = failed;
-    c->kept_s = failed && c->kept_s < c->expiry_s ? c->kept_s : c->expiry_s;
+    c->must_clean &= failed || c->stray_wipes;
+    c->unsure = failed || c->strays;
+    c->kept_s = c->unsure && c->kept_s < c->expiry_s ? c->kept_s : c->expiry_s;
 }
 
 /* ---- answers to PUBLISH and PUBREL

@@ -275,9 +275,12 @@ void sender_replay(struct router *router, const struct record_sender *r, uint64_
     struct senders *all = &router->senders;
     const uint8_t *at = (const uint8_t *)(r + 1);
     uint64_t number = r->number ? r->number : lsn;
-    struct sender *s = find_number(all, number);
+    struct span name = span_of(at, r->name_len);
+    struct sender *s = find_number(all, number), *other = find(all, r->vhost, name);
+    if (other && other != s)
+        drop(all, other); /* forgotten when it was idle, which isn't said on disk */
     if (!s) {
-        s = add(all, r->vhost, span_of(at, r->name_len));
+        s = add(all, r->vhost, name);
         set_number(all, s, number);
     }
     let_all_go(s);

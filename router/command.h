@@ -232,6 +232,7 @@ enum {
     DELIVER_OFFSET = 8,    /* x-stream-offset: seq less 1 */
     DELIVER_SEQUENCE = 16, /* x-sequence: seq; and the gaps, if there are any */
     DELIVER_RECEIVED = 32, /* it has been settled as received before */
+    DELIVER_EARLY = 64,    /* MQTT's QoS 2: the journal has failed before it was on disk */
     DELIVER_ANNOTATED = DELIVER_ATTEMPTS | DELIVER_OFFSET | DELIVER_SEQUENCE,
 };
 

@@ -30,7 +30,9 @@ static struct mqtt_got *got_of(const struct mqtt_model *model, struct mqtt_sessi
 
 /* What may be, and what must be, of a message at a session. */
 struct verdict {
-    bool live;        /* it may have been routed to it */
+    bool routed;      /* it may be in its queue, */
+    bool wanted;      /* and something speaks for it, or did: no local counts when it is delivered */
+    bool live;        /* both */
     bool flagged;     /* a live one may carry RETAIN */
     unsigned copies;  /* SUBSCRIBEs that may have asked for it as a retained one */
     unsigned qos_max; /* of all that may speak for it now, */
@@ -60,10 +62,9 @@ static void add_sub(const struct mqtt_model *model, const struct mqtt_session *s
         v->qos_max = qos;
     if (s->sure < m->begin && !s->replaced && s->quit == MQ_OPEN && !own && qos > v->qos_min)
         v->qos_min = qos;
-    if (s->begin < m->end && !own) {
-        v->live = true;
-        v->flagged |= s->as_published && m->retain;
-    }
+    v->routed |= s->begin < m->end;
+    v->wanted |= !own;
+    v->flagged |= s->as_published && m->retain && !own; /* the broker asks when it delivers */
     if (m->retain && s->handling != 2 && !(s->handling == 1 && s->old) && s->group < 0 &&
         !surely_replaced(model, m, s->begin))
         v->copies++;
@@ -76,6 +77,8 @@ static struct verdict verdict_of(const struct mqtt_model *model, const struct mq
     struct verdict v = {0};
     for (unsigned i = 0; i < session->sub_count; i++)
         add_sub(model, session, m, &session->subs[i], &v);
+    v.live = v.routed && v.wanted;
+    v.flagged &= v.live;
     return v;
 }
 
@@ -174,7 +177,8 @@ static void judge_count(const struct mqtt_model *model, const struct mqtt_sessio
                         const struct mqtt_message *m, const struct mqtt_delivery *d,
                         const struct mqtt_got *got, const struct verdict *v)
 {
-    bool two = d->qos == 2, hard = two || (!d->dup && got->downs == model->downs);
+    /* A SUBSCRIBE that changes the QoS does so for what is under way, too. */
+    bool two = d->qos == 2, hard = (two && v->qos_min == 2) || (!d->dup && got->downs == model->downs);
     unsigned times = d->retain ? (two ? got->flagged_twos : got->flagged)
                      : two     ? got->twos
                                : got->plain,
@@ -187,14 +191,17 @@ static void judge_count(const struct mqtt_model *model, const struct mqtt_sessio
         wrong(session, m, d->qos == 2 ? "came twice with QoS 2" : "came twice, and without DUP");
 }
 
-static void judge_flags(const struct mqtt_session *session, const struct mqtt_message *m,
-                        const struct mqtt_delivery *d, const struct mqtt_got *got, const struct verdict *v)
+static void judge_flags(const struct mqtt_model *model, const struct mqtt_session *session,
+                        const struct mqtt_message *m, const struct mqtt_delivery *d,
+                        const struct mqtt_got *got, const struct verdict *v)
 {
     if (d->retain && !m->retain)
         wrong(session, m, "came with RETAIN");
     if (d->qos > v->qos_max)
         wrong(session, m, "came with too high a QoS");
-    if (d->qos < v->qos_min)
+    /* What isn't on disk when a journal has failed: a will, a refused message, a copy of a retained one. */
+    bool lost = model->ever_failed && (m->will || d->retain || m->fate != MQ_YES);
+    if (d->qos < v->qos_min && !(lost && d->qos == 1))
         wrong(session, m, "came with too low a QoS");
     if (d->dup && (!d->qos || m->begin > d->conn_begin))
         wrong(session, m, "came with DUP, and can't have been sent before");
@@ -251,7 +258,7 @@ unsigned mqtt_model_delivered(struct mqtt_model *model, struct mqtt_session *ses
         return m->number;
     struct verdict v = verdict_of(model, session, m);
     struct mqtt_got *got = got_of(model, session, m->number);
-    judge_flags(session, m, d, got, &v);
+    judge_flags(model, session, m, d, got, &v);
     if (!d->retain)
         judge_order(model, session, m, got);
     count(model, d, got);

@@ -42,6 +42,7 @@ void mqtt_attach(struct mqtt *c)
 static void restore(struct mqtt *c, struct span list)
 {
     struct session_binding b;
+    c->subs.strays = true;
     while (session_binding_next(&list, &b)) {
         struct wish wish;
         wish_read(b.arguments, &wish);
@@ -66,7 +67,8 @@ void mqtt_attached(struct mqtt *c, struct op *op)
     c->queue_there = c->persistent;
     if (c->persistent)
         name_sender(c, op->number);
-    restore(c, op->arguments);
+    if (op->got)
+        restore(c, op->arguments);
     connect_answer(c, op->got);
     c->heard_ns = host_now(c->host);
     host_wake_at(c->host, c->keep_alive_s ? c->heard_ns + c->keep_alive_s * SECOND_NS * 3 / 2 : 0);

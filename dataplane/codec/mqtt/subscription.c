@@ -48,11 +48,11 @@ static void count(struct subscriptions *subs, const struct subscription *s, int 
     subs->special += is_special(&s->wish) ? (uint32_t)by : 0;
 }
 
-/* -1: they don't. */
+/* -1: they don't, or one may not be for it. */
 static int same_qos(const struct subscriptions *subs)
 {
     unsigned kinds = !!subs->of_qos[0] + !!subs->of_qos[1] + !!subs->of_qos[2];
-    if (subs->special || kinds != 1)
+    if (subs->special || subs->strays || kinds != 1)
         return -1;
     return subs->of_qos[0] ? 0 : subs->of_qos[1] ? 1 : 2;
 }
@@ -138,6 +138,7 @@ struct subscription *subscription_set(struct subscriptions *subs, struct span gr
 void subscription_remove(struct subscriptions *subs, struct subscription *s)
 {
     count(subs, s, -1);
+    subs->strays |= !s->group_len;
     if (subs->index)
         exchange_forget(&s->destination, NULL, NULL);
     map_remove(&subs->by_name, &s->by_name);

@@ -39,6 +39,7 @@ struct subscription {
 struct subscriptions {
     struct map by_name;
     uint32_t of_qos[3], special; /* how many there are; with anything but a QoS */
+    bool strays;                 /* the queue may have messages of one that isn't there any more */
     struct exchange *index;      /* made when it is first needed; shared ones aren't in it */
     struct match match;
     uint32_t *ids; /* of the last verdict; room for VERDICT_IDS_MAX, made when first needed */

@@ -145,11 +145,12 @@ static int owed_qos(const struct mqtt_session *session, const struct mqtt_messag
     return owed;
 }
 
-/* Order of those that come the first time. One that was sent again may have gone nowhere the first time. */
+/* Order of those that come the first time; then one may have had RETAIN. One that was sent again may have
+ * gone nowhere the first time. */
 static void judge_order(const struct mqtt_model *model, struct mqtt_session *session,
-                        const struct mqtt_message *m, const struct mqtt_got *got)
+                        const struct mqtt_message *m, const struct mqtt_got *got, bool flagged)
 {
-    if (got->had || m->will || (m->sends > 1 && owed_qos(session, m) < 0))
+    if (got->had || (flagged && got->had_flagged) || m->will || (m->sends > 1 && owed_qos(session, m) < 0))
         return;
     for (unsigned i = m->number + 1; i < model->message_count && i < session->got_room; i++) {
         const struct mqtt_message *later = model->messages[i];
@@ -260,7 +261,7 @@ unsigned mqtt_model_delivered(struct mqtt_model *model, struct mqtt_session *ses
     struct mqtt_got *got = got_of(model, session, m->number);
     judge_flags(model, session, m, d, got, &v);
     if (!d->retain)
-        judge_order(model, session, m, got);
+        judge_order(model, session, m, got, v.flagged);
     count(model, d, got);
     judge_count(model, session, m, d, got, &v);
     return m->number;

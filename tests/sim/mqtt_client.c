@@ -24,7 +24,7 @@ static void will_ends(struct mqtt_client *c, bool well)
     if (!will)
         return;
     if (well && !c->keep_alive_s && c->conn_downs == c->party->model->downs && !c->party->model->failed &&
-        !c->told) {
+        !c->told && !c->party->stopping) {
         mqtt_message_over(c->party->model, will, MQ_NO);
         if (will->came)
             history_fail("client %u of MQTT: its will came though it had said DISCONNECT", c->number);

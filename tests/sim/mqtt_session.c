@@ -139,6 +139,7 @@ void mqtt_session_resumed(struct mqtt_client *c, bool present)
     c->must_clean &= failed || c->stray_wipes;
     c->unsure = failed || c->strays;
     c->kept_s = c->unsure && c->kept_s < c->expiry_s ? c->kept_s : c->expiry_s;
+    c->must_clean |= !c->kept_s && c->conn_downs != c->party->model->downs; /* as in mqtt_party_down */
 }
 
 /* ---- answers to PUBLISH and PUBREL

@@ -257,13 +257,19 @@ void sender_release(struct router *router, struct op *op)
 {
     struct span name = name_span(&op->name);
     struct sender *s = find(&router->senders, op->vhost, name);
-    if (s && compare(name, s) == 0) {
+    bool known = s && compare(name, s) == 0, durable = known && s->number;
+    if (durable && router->store.failed) {
+        router_refuse(router, op, ERR_INTERNAL, "the journal of router %u has failed", router->options.index);
+        return;
+    }
+    if (known)
         for (size_t i = 0; i + 1 < op->arguments.len; i += 2)
             let_go(s, get_be16(op->arguments.at + i));
-        if (s->number && !router->store.failed)
-            persist_released(router, s->number, op->arguments);
+    if (durable)
+        persist_released(router, s->number, op->arguments);
+    if (known)
         become_idle(&router->senders, s);
-    }
+    op->flags |= durable ? OP_DURABLE : 0;
     router_answer(router, op);
 }
 

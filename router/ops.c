@@ -309,7 +309,7 @@ static void bind(struct router *router, struct op *op)
     if (!bindable(router, op, queue, e))
         return;
     if (op->flags & OP_RETAINED)
-        retain_send(router, e, op->vhost, name_span(&op->name), key);
+        retain_send(router, e, queue, key);
     if (!exchange_binding(&e->exchange, &queue->destination, key, op->arguments)) {
         struct binding *b = exchange_bind(&e->exchange, &queue->destination, key, op->arguments);
         b->durable = e->durable && queue->durable;

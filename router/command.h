@@ -391,6 +391,7 @@ enum {
     OP_LIMITED = 8192,       /* but one for all of its channel */
     OP_RETAINED = 32768,     /* QUEUE_BIND: the queue gets what was retained and fits the key */
     OP_ANY_WAY = 65536,      /* QUEUE_DECLARE: one that is there will do, however it was declared */
+    OP_WITHDRAWN = 131072,   /* RELEASE: some router has refused the message; others may have it */
     OP_SESSION_ANEW = 16384, /* SESSION_ATTACH: what there is of it is deleted */
 };
 

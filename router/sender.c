@@ -253,11 +253,21 @@ void sender_take(struct router *router, struct publishing *p)
 /* ---- ops -------------------------------------------------------------------------------------------------
  */
 
+static bool has_any(const struct sender *s, struct span ids)
+{
+    for (size_t i = 0; i + 1 < ids.len; i += 2)
+        if (has(s, get_be16(ids.at + i)))
+            return true;
+    return false;
+}
+
 void sender_release(struct router *router, struct op *op)
 {
     struct span name = name_span(&op->name);
     struct sender *s = find(&router->senders, op->vhost, name);
     bool known = s && compare(name, s) == 0, durable = known && s->number;
+    if (known && op->flags & OP_WITHDRAWN && !has_any(s, op->arguments))
+        known = durable = false;
     if (durable && router->store.failed) {
         router_refuse(router, op, ERR_INTERNAL, "the journal of router %u has failed", router->options.index);
         return;

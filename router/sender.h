@@ -48,7 +48,8 @@ void sender_take(struct router *router, struct publishing *p);
 /* ---- ops ------------------------------------------------------------------------------------------- */
 
 /* OP_RELEASE: the identifiers in arguments, two bytes each, big-endian, may be used for new messages. Refused
- * if the journal has failed: after a restart they would be in use. */
+ * if the journal has failed: after a restart they would be in use; but not with OP_WITHDRAWN if they aren't
+ * in use now. */
 void sender_release(struct router *router, struct op *op);
 
 /* ---- recovery, checkpoints ------------------------------------------------------------------------- */

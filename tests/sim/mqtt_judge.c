@@ -150,7 +150,7 @@ static int owed_qos(const struct mqtt_session *session, const struct mqtt_messag
 static void judge_order(const struct mqtt_model *model, struct mqtt_session *session,
                         const struct mqtt_message *m, const struct mqtt_got *got, bool flagged)
 {
-    if (got->had || (flagged && got->had_flagged) || m->will || (m->sends > 1 && owed_qos(session, m) < 0))
+    if (got->had || (flagged && got->had_flagged) || m->will || (m->sends > 1 && owed_qos(session, m) <= 0))
         return;
     for (unsigned i = m->number + 1; i < model->message_count && i < session->got_room; i++) {
         const struct mqtt_message *later = model->messages[i];

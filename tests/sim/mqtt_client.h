@@ -68,7 +68,8 @@ struct mqtt_client {
     bool alias;       /* it takes topic aliases */
     uint16_t keep_alive_s, receive_max;
     uint32_t expiry_s, will_delay_s;
-    uint64_t conn, conn_begin, conn_downs; /* its number, the clock at CONNACK, the model's downs at CONNECT */
+    uint64_t conn, conn_begin,
+        conn_downs; /* its number, the clock at CONNACK, the model's downs at CONNECT */
     uint64_t said_ns;
     unsigned pings, pinged; /* PINGREQs not answered; the last message before the first of them */
     unsigned unanswered;    /* deliveries */

@@ -146,7 +146,7 @@ static int owed_qos(const struct mqtt_session *session, const struct mqtt_messag
 }
 
 /* Order of those that come the first time; then one may have had RETAIN. One that was sent again may have
- * gone nowhere the first time. */
+ * gone nowhere the first time, or have been lost with QoS 0. */
 static void judge_order(const struct mqtt_model *model, struct mqtt_session *session,
                         const struct mqtt_message *m, const struct mqtt_got *got, bool flagged)
 {
@@ -183,7 +183,7 @@ static void judge_count(const struct mqtt_model *model, const struct mqtt_sessio
     unsigned times = d->retain ? (two ? got->flagged_twos : got->flagged)
                      : two     ? got->twos
                                : got->plain,
-             sends = m->qos == 2 ? 1 : m->sends;
+             sends = m->qos == 2 ? 1 + m->doubled : m->sends;
     unsigned most = (d->retain ? v->copies + v->flagged : v->live) * sends;
     if (!most)
         wrong(session, m,

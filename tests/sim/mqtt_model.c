@@ -61,6 +61,7 @@ struct mqtt_message *mqtt_model_message(struct mqtt_model *model)
     m->end = MQ_OPEN;
     m->downs = model->downs;
     m->sends = 1;
+    m->failed = model->failed;
     model->messages[model->message_count++] = m;
     return m;
 }
@@ -71,6 +72,13 @@ void mqtt_body(const struct mqtt_message *m, uint8_t *to)
     snprintf(number, sizeof number, "%08u", m->number);
     for (uint32_t i = 0; i < m->len; i++)
         to[i] = i < 8 ? (uint8_t)number[i] : body_octet(m->number, i);
+}
+
+void mqtt_message_again(struct mqtt_model *model, struct mqtt_message *m, bool withdraws)
+{
+    m->sends++;
+    m->doubled += m->failed && withdraws;
+    m->failed = model->failed;
 }
 
 void mqtt_message_over(struct mqtt_model *model, struct mqtt_message *m, enum mqtt_fate fate)
@@ -201,6 +209,8 @@ void mqtt_model_down(struct mqtt_model *model)
 
 void mqtt_model_failed(struct mqtt_model *model)
 {
+    for (unsigned i = 1; !model->failed && i < model->message_count; i++)
+        model->messages[i]->failed |= model->messages[i]->end == MQ_OPEN;
     model->failed = model->ever_failed = true;
 }
 

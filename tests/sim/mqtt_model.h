@@ -26,6 +26,8 @@ struct mqtt_message {
     uint32_t len;
     unsigned sends, fresh; /* times sent; of a shared subscription: times delivered without DUP */
     bool came;             /* to anybody */
+    bool failed;           /* a journal has, since it was sent last */
+    unsigned doubled;      /* times sent again since: it may have been withdrawn, and not told so */
     uint64_t begin, end;
     uint64_t downs; /* of the model, when it began */
     enum mqtt_fate fate;
@@ -96,6 +98,8 @@ void mqtt_session_anew(struct mqtt_session *session);
 struct mqtt_message *mqtt_model_message(struct mqtt_model *model);
 /* The bytes of its payload: a number and a pattern. */
 void mqtt_body(const struct mqtt_message *m, uint8_t *to);
+/* It is sent again; withdraws: the broker says to this client when it has refused a message. */
+void mqtt_message_again(struct mqtt_model *model, struct mqtt_message *m, bool withdraws);
 /* It is over: YES or MAYBE; or, of a will, NO. */
 void mqtt_message_over(struct mqtt_model *model, struct mqtt_message *m, enum mqtt_fate fate);
 

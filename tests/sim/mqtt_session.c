@@ -109,7 +109,7 @@ static void send_again(struct mqtt_client *c)
             mqtt_answer_add(&c->out, MQ_PUBREL, out->id);
             continue;
         }
-        out->message->sends++;
+        mqtt_message_again(c->party->model, out->message, c->version == 5);
         send_publish(c, out->message, out->id, true);
     }
 }

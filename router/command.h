@@ -418,10 +418,7 @@ struct session_binding {
     struct span key, arguments;
 };
 
-/* Takes the first off the list: a length of one byte and the key, one of four and the arguments. Those that
- * begin with SESSION_SHARED are no topics: they only say that the session takes part in a shared
- * subscription, and are on an exchange where nobody publishes such keys. */
-#define SESSION_SHARED "$share/"
+/* Takes the first off the list: a length of one byte and the key, one of four and the arguments. */
 static inline bool session_binding_next(struct span *list, struct session_binding *b)
 {
     if (!list->len)

@@ -46,7 +46,7 @@ static void restore(struct mqtt *c, struct span list)
     while (session_binding_next(&list, &b)) {
         struct wish wish;
         wish_read(b.arguments, &wish);
-        if (span_starts(b.key, SESSION_SHARED)) {
+        if (wish.shared) {
             shared_restore(c, b.key, &wish);
             continue;
         }

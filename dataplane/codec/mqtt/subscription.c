@@ -206,13 +206,18 @@ struct verdict subscriptions_judge(struct subscriptions *subs, struct span key, 
 
 /* ---- kept as a binding's arguments ----------------------------------------------------------------- */
 
-enum { BIT_NO_LOCAL = 4, BIT_AS_PUBLISHED = 8, HANDLING_SHIFT = 4 }; /* as in a SUBSCRIBE */
+enum {
+    BIT_NO_LOCAL = 4,
+    BIT_AS_PUBLISHED = 8,
+    HANDLING_SHIFT = 4,
+    BIT_SHARED = 64
+}; /* the others as in a SUBSCRIBE */
 
 size_t wish_put(uint8_t *to, const struct wish *wish)
 {
     unsigned options = wish->qos | (wish->no_local ? BIT_NO_LOCAL : 0u) |
                        (wish->as_published ? BIT_AS_PUBLISHED : 0u) |
-                       (unsigned)wish->handling << HANDLING_SHIFT;
+                       (unsigned)wish->handling << HANDLING_SHIFT | (wish->shared ? BIT_SHARED : 0u);
     uint8_t *at = put_field_long(to, "x-mqtt-options", options);
     if (wish->id)
         at = put_field_long(at, "x-mqtt-subscription-id", wish->id);
@@ -229,6 +234,7 @@ void wish_read(struct span table, struct wish *wish)
         wish->no_local = value & BIT_NO_LOCAL;
         wish->as_published = value & BIT_AS_PUBLISHED;
         wish->handling = (uint8_t)(value >> HANDLING_SHIFT & 3);
+        wish->shared = value & BIT_SHARED;
     }
     if (table_find(table, "x-mqtt-subscription-id", &field) && field_int(&field, &value) && value > 0)
         wish->id = (uint32_t)value;

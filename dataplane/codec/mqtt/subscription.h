@@ -24,6 +24,7 @@ struct wish {
     uint8_t qos;
     bool no_local, as_published;
     uint8_t handling; /* of retained messages */
+    bool shared;      /* kept with a binding that only says that the session takes part in a group */
     uint32_t id;      /* 0: none */
 };
 

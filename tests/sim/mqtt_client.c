@@ -241,12 +241,13 @@ void mqtt_disconnect(struct mqtt_client *c, bool with_will)
 static void on_connack(struct mqtt_client *c, struct reader r)
 {
     uint8_t flags = read_octet(&r), code = read_octet(&r);
+    const struct mqtt_model *model = c->party->model;
     bool present = flags & 1;
     if (c->state != MQ_CONNECTING)
         history_fail("client %u of MQTT: a second CONNACK", c->number);
     if (c->version == 5 && mqtt_properties_read(&r).bad)
         history_fail("client %u of MQTT: CONNACK with wrong properties", c->number);
-    if (code && !c->party->model->failed && !c->party->stopping)
+    if (code && !model->failed && !c->party->stopping && model->downs == c->conn_downs)
         history_fail("client %u of MQTT: CONNACK with 0x%02x", c->number, code);
     if (code) {
         c->told = true;

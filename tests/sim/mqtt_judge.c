@@ -146,11 +146,14 @@ static int owed_qos(const struct mqtt_session *session, const struct mqtt_messag
 }
 
 /* Order of those that come the first time; then one may have had RETAIN. One that was sent again may have
- * gone nowhere the first time, or have been lost with QoS 0. */
+ * gone nowhere the first time. With QoS 0 it may have been sent and lost, and have come to be again: from the
+ * publisher, or with a restart. */
 static void judge_order(const struct mqtt_model *model, struct mqtt_session *session,
-                        const struct mqtt_message *m, const struct mqtt_got *got, bool flagged)
+                        const struct mqtt_message *m, const struct mqtt_delivery *d, bool flagged)
 {
-    if (got->had || (flagged && got->had_flagged) || m->will || (m->sends > 1 && owed_qos(session, m) <= 0))
+    const struct mqtt_got *got = got_of(model, session, m->number);
+    if (got->had || (flagged && got->had_flagged) || m->will || (!d->qos && m->downs != model->downs) ||
+        (m->sends > 1 && owed_qos(session, m) <= 0))
         return;
     for (unsigned i = m->number + 1; i < model->message_count && i < session->got_room; i++) {
         const struct mqtt_message *later = model->messages[i];
@@ -261,7 +264,7 @@ unsigned mqtt_model_delivered(struct mqtt_model *model, struct mqtt_session *ses
     struct mqtt_got *got = got_of(model, session, m->number);
     judge_flags(model, session, m, d, got, &v);
     if (!d->retain)
-        judge_order(model, session, m, got, v.flagged);
+        judge_order(model, session, m, d, v.flagged);
     count(model, d, got);
     judge_count(model, session, m, d, got, &v);
     return m->number;

@@ -173,6 +173,7 @@ static void judge_shared(struct mqtt_model *model, const struct mqtt_session *se
     if (!shares(model, m, session))
         wrong(session, m, "came, but no shared subscription is for it");
     m->fresh += d->qos && !d->dup;
+    m->taken |= !d->qos;
     if (m->downs == model->downs && m->fresh > shares(model, m, NULL) * m->sends)
         wrong(session, m, "came to a shared subscription twice without DUP");
 }
@@ -349,7 +350,7 @@ void mqtt_model_shared_owed(struct mqtt_model *model, const uint64_t *conn_begin
 {
     for (unsigned i = 1; i < model->message_count; i++) {
         const struct mqtt_message *m = model->messages[i];
-        if (m->topic[0] != '$' || m->fate != MQ_YES || m->end == MQ_OPEN || !m->qos || !m->len || m->came ||
+        if (m->topic[0] != '$' || m->fate != MQ_YES || m->end == MQ_OPEN || !m->qos || !m->len || m->taken ||
             m->downs != model->downs)
             continue;
         for (unsigned j = 0; j < model->session_count; j++)

@@ -25,7 +25,7 @@ struct mqtt_message {
     bool loose; /* nobody will send it again, but it may be under way */
     uint32_t len;
     unsigned sends, fresh; /* times sent; of a shared subscription: times delivered without DUP */
-    bool came;             /* to anybody */
+    bool came, taken;      /* to anybody; somebody has answered for it, or had it with QoS 0 */
     bool failed;           /* a journal has, since it was sent last */
     unsigned doubled;      /* times sent again since: it may have been withdrawn, and not told so */
     uint64_t begin, end;

@@ -40,6 +40,8 @@ void mqtt_reply(struct mqtt_client *c, unsigned n)
         struct mqtt_in *in = find(c, reply.id);
         mqtt_answer_add(&c->out, reply.type, reply.id);
         c->unanswered -= reply.counts;
+        if ((reply.type == MQ_PUBACK || reply.type == MQ_PUBREC) && in)
+            c->party->model->messages[in->number]->taken = true;
         if (reply.type == MQ_PUBACK && in)
             forget(c, in);
         if (reply.type == MQ_PUBREC && in)

@@ -44,10 +44,16 @@ static void session_left(struct mqtt_client *c)
         return;
     }
     c->unsure = true;
-    c->must_clean |= c->known && !kept;
+    c->must_clean |= c->known && (!kept || c->kept_s < MQ_LONG_S);
     c->kept_s = c->kept_s < c->expiry_s ? c->kept_s : c->expiry_s;
     c->strays += !c->told;
     c->stray_wipes |= c->clean || c->expiry_s < MQ_LONG_S;
+}
+
+bool mqtt_failed(const struct mqtt_client *c)
+{
+    const struct mqtt_model *model = c->party->model;
+    return model->failed || (model->ever_failed && model->downs != c->conn_downs);
 }
 
 void mqtt_strays_end(struct mqtt_client *c)
@@ -351,7 +357,7 @@ void mqtt_ping(struct mqtt_client *c)
 
 static void move_out(struct mqtt_client *c)
 {
-    if (!c->lazy)
+    if (!c->lazy && c->state != MQ_LEAVING)
         mqtt_reply(c, UINT32_MAX);
     if (c->keep_alive_s && c->state == MQ_CONNECTED && !c->out.len && !c->pings &&
         c->party->now_ns >= c->said_ns + c->keep_alive_s * SECOND_NS / 2)
@@ -386,6 +392,7 @@ static void ended(struct mqtt_client *c, enum sim_state state)
                model->downs != c->conn_downs || network_is_lan(c->party->network);
     bool well = c->state == MQ_LEAVING && state == SIM_ENDED && !c->out.len;
     history_note("mqtt %u: stream %llu has ended: %u", c->number, (unsigned long long)c->stream, state);
+    c->unsure |= c->kept_s && c->kept_s < MQ_LONG_S; /* for the broker that was some time ago */
     if (!may && !well && state == SIM_ENDED && c->strays)
         c->strays--;
     else if (!may && !well && state == SIM_ENDED)

@@ -33,7 +33,8 @@ struct mqtt_asked {
     bool quits;
     unsigned count;
     unsigned places[3];       /* of a SUBSCRIBE */
-    char filters[3][MQ_TEXT]; /* as sent */
+    char filters[3][MQ_TEXT]; /* as sent, */
+    uint64_t sent;            /* and when: of an UNSUBSCRIBE */
 };
 
 /* A packet identifier that the broker has in use. */
@@ -121,6 +122,8 @@ void mqtt_vanish(struct mqtt_client *c);
 void mqtt_abandon(struct mqtt_client *c);
 void mqtt_deafen(struct mqtt_client *c, bool deaf);
 uint64_t mqtt_deadline(const struct mqtt_client *c);
+/* A journal of the broker at the other end has failed, or may have: it isn't there any more. */
+bool mqtt_failed(const struct mqtt_client *c);
 /* No CONNECT that was left behind is under way any more. */
 void mqtt_strays_end(struct mqtt_client *c);
 /* Nothing is to be said, nothing is awaited. */

@@ -123,7 +123,7 @@ static void subscribe(struct mqtt_client *c)
     for (unsigned i = 0; i < count; i++) {
         filters[i] = mqtt_plan_filter(c->party->plan, &c->party->prng);
         bool shared = filters[i][0] == '$';
-        options[i] = (uint8_t)below(c, shared ? 2 : 3);
+        options[i] = shared ? c->party->plan->share_qos : (uint8_t)below(c, 3);
         if (c->version == 5 && !shared)
             options[i] |= (uint8_t)((below(c, 5) == 0) << 2 | (below(c, 3) == 0) << 3 | below(c, 3) << 4);
     }
@@ -145,7 +145,7 @@ static void unsubscribe(struct mqtt_client *c)
     snprintf(asked->filters[0], MQ_TEXT, "%s", filter);
     mqtt_text_add(&b, filter);
     mqtt_packet_add(&c->out, MQ_UNSUBSCRIBE, 2, &b);
-    mqtt_model_quit(c->party->model, c->session, filter);
+    asked->sent = mqtt_model_quit(c->party->model, c->session, filter);
     history_note("mqtt %u unsubscribes from %s", c->number, filter);
 }
 

@@ -346,12 +346,21 @@ void mqtt_model_owed(struct mqtt_model *model, struct mqtt_session *session, uin
     }
 }
 
+/* A member with QoS 0 may have had it, and lost it. */
+static bool may_be_lost(const struct mqtt_model *model, const struct mqtt_message *m)
+{
+    for (unsigned i = 0; i < model->share_count; i++)
+        if (!model->shares[i].qos && mqtt_matches(model->shares[i].filter, m->topic))
+            return true;
+    return false;
+}
+
 void mqtt_model_shared_owed(struct mqtt_model *model, const uint64_t *conn_begin)
 {
     for (unsigned i = 1; i < model->message_count; i++) {
         const struct mqtt_message *m = model->messages[i];
         if (m->topic[0] != '$' || m->fate != MQ_YES || m->end == MQ_OPEN || !m->qos || !m->len || m->taken ||
-            m->downs != model->downs)
+            m->downs != model->downs || may_be_lost(model, m))
             continue;
         for (unsigned j = 0; j < model->session_count; j++)
             for (unsigned k = 0; k < model->sessions[j]->sub_count; k++) {

@@ -101,8 +101,10 @@ static bool is_filter(const struct mqtt_sub *s, int group, const char *filter)
 static void share(struct mqtt_model *model, const struct mqtt_sub *s)
 {
     for (unsigned i = 0; i < model->share_count; i++)
-        if (is_filter(&model->shares[i], s->group, s->filter))
+        if (is_filter(&model->shares[i], s->group, s->filter)) {
+            model->shares[i].qos = s->qos < model->shares[i].qos ? s->qos : model->shares[i].qos;
             return;
+        }
     CHECK(model->share_count < sizeof model->shares / sizeof *model->shares);
     model->shares[model->share_count++] = *s;
 }
@@ -147,11 +149,12 @@ static void quit(struct mqtt_model *model, struct mqtt_session *session, int gro
             session->subs[i].quit = model->clock;
 }
 
-void mqtt_model_wished(struct mqtt_model *model, struct mqtt_session *session, unsigned place, uint8_t code)
+void mqtt_model_wished(struct mqtt_model *model, struct mqtt_session *session, unsigned place, uint8_t code,
+                       bool failed)
 {
     struct mqtt_sub *s = &session->subs[place];
     model->clock++;
-    if (code >= 0x80 && !model->failed)
+    if (code >= 0x80 && !failed)
         history_fail("client %u of MQTT: a subscription to '%s' was refused with 0x%02x", session->client,
                      s->filter, code);
     if (code >= 0x80) {
@@ -161,7 +164,7 @@ void mqtt_model_wished(struct mqtt_model *model, struct mqtt_session *session, u
     if (code != s->qos)
         history_fail("client %u of MQTT: '%s' was to have QoS %u and was granted %u", session->client,
                      s->filter, s->qos, code);
-    if (model->failed)
+    if (failed)
         return;
     s->sure = model->clock;
     s->downs = model->downs;
@@ -170,24 +173,26 @@ void mqtt_model_wished(struct mqtt_model *model, struct mqtt_session *session, u
             session->subs[i].gone = model->clock;
 }
 
-void mqtt_model_quit(struct mqtt_model *model, struct mqtt_session *session, const char *text)
+uint64_t mqtt_model_quit(struct mqtt_model *model, struct mqtt_session *session, const char *text)
 {
     const char *filter;
     int group = mqtt_group(text, &filter);
     model->clock++;
     quit(model, session, group, filter);
+    return model->clock;
 }
 
-void mqtt_model_quitted(struct mqtt_model *model, struct mqtt_session *session, const char *text, bool well)
+void mqtt_model_quitted(struct mqtt_model *model, struct mqtt_session *session, const char *text,
+                        uint64_t sent, bool well, bool failed)
 {
     const char *filter;
     int group = mqtt_group(text, &filter);
     model->clock++;
-    if (!well && !model->failed)
+    if (!well && !failed)
         history_fail("client %u of MQTT: it can't end its subscription to '%s'", session->client, text);
-    for (unsigned i = 0; well && !model->failed && i < session->sub_count; i++) {
+    for (unsigned i = 0; well && !failed && i < session->sub_count; i++) {
         struct mqtt_sub *s = &session->subs[i];
-        if (is_filter(s, group, filter) && s->quit < model->clock && s->gone == MQ_OPEN)
+        if (is_filter(s, group, filter) && s->begin < sent && s->gone == MQ_OPEN)
             s->gone = model->clock;
     }
 }

@@ -73,7 +73,7 @@ struct mqtt_model {
     unsigned message_count, message_room;
     struct mqtt_session **sessions;
     unsigned session_count;
-    struct mqtt_sub shares[4]; /* the first wish for each shared subscription, by anybody */
+    struct mqtt_sub shares[4]; /* the first wish for each shared subscription, by anybody; the least QoS */
     unsigned share_count;
     unsigned judged, owed; /* deliveries judged, demanded: for the log */
 };
@@ -106,11 +106,13 @@ void mqtt_message_over(struct mqtt_model *model, struct mqtt_message *m, enum mq
 /* SUBSCRIBE is sent; filter: may be a shared one. Returns its place in session->subs. */
 unsigned mqtt_model_wish(struct mqtt_model *model, struct mqtt_session *session, const char *filter,
                          uint8_t options);
-void mqtt_model_wished(struct mqtt_model *model, struct mqtt_session *session, unsigned place, uint8_t code);
-/* UNSUBSCRIBE is sent, is answered. */
-void mqtt_model_quit(struct mqtt_model *model, struct mqtt_session *session, const char *filter);
+/* failed: the journal of the broker that answers has, or may have. */
+void mqtt_model_wished(struct mqtt_model *model, struct mqtt_session *session, unsigned place, uint8_t code,
+                       bool failed);
+/* UNSUBSCRIBE is sent: returns when; is answered. */
+uint64_t mqtt_model_quit(struct mqtt_model *model, struct mqtt_session *session, const char *filter);
 void mqtt_model_quitted(struct mqtt_model *model, struct mqtt_session *session, const char *filter,
-                        bool well);
+                        uint64_t sent, bool well, bool failed);
 
 /* Returns the message's number; 0 for an empty one. */
 unsigned mqtt_model_delivered(struct mqtt_model *model, struct mqtt_session *session,

@@ -56,7 +56,8 @@ void mqtt_plan_draw(struct mqtt_plan *mqtt, struct plan *plan, struct prng *prng
     mqtt->five_ppm = some_ppm(prng);
     mqtt->topics = 1 + (unsigned)prng_below(prng, TOPICS);
     mqtt->keeps_alive = prng_below(prng, 3) == 0;
-    mqtt->shares = prng_below(prng, 3) == 0;
+    mqtt->share_qos = (uint8_t)prng_below(prng, 3);
+    mqtt->shares = (unsigned[]){0, 0, 1, 3}[prng_below(prng, 4)];
     mqtt->limits = prng_below(prng, 2);
 }
 
@@ -87,7 +88,7 @@ const char *mqtt_plan_filter(const struct mqtt_plan *plan, struct prng *prng)
 {
     uint64_t kind = prng_below(prng, 8);
     if (plan->shares && kind < 2)
-        return shared[prng_below(prng, 3)];
+        return shared[prng_below(prng, plan->shares)];
     if (plan->will_ppm && kind == 2)
         return will_filters[prng_below(prng, 3)];
     return filters[prng_below(prng, sizeof filters / sizeof *filters)];

@@ -38,7 +38,9 @@ struct mqtt_plan {
     uint32_t deed_ppm;
     uint32_t retain_ppm, empty_ppm, large_ppm, will_ppm, lazy_ppm, clean_ppm, brief_ppm, five_ppm;
     unsigned topics; /* so many of them */
-    bool keeps_alive, shares, limits;
+    unsigned shares; /* the same of shared subscriptions: with one it is known to whom a message was owed */
+    uint8_t share_qos;
+    bool keeps_alive, limits;
 };
 
 /* May take away AMQP clients: each MQTT client has a host. */

@@ -151,7 +151,7 @@ static void answered(struct mqtt_client *c, unsigned i, unsigned type, uint8_t c
     struct mqtt_model *model = c->party->model;
     if (m->qos != (type == MQ_PUBACK ? 1 : 2))
         history_fail("client %u of MQTT: %s for QoS %u", c->number, mqtt_type_text(type), m->qos);
-    if (code >= 0x80 && !model->failed)
+    if (code >= 0x80 && !mqtt_failed(c))
         history_fail("client %u of MQTT: message %u was refused with 0x%02x", c->number, m->number, code);
     mqtt_message_over(model, m, code < 0x80 ? MQ_YES : MQ_MAYBE);
     if (code >= 0x80 || type == MQ_PUBACK) {
@@ -189,6 +189,8 @@ void mqtt_on_answer(struct mqtt_client *c, const struct mqtt_packet *p)
 
 void mqtt_on_suback(struct mqtt_client *c, const struct mqtt_packet *p)
 {
+    struct mqtt_model *model = c->party->model;
+    bool failed = mqtt_failed(c);
     struct reader r = p->args;
     uint16_t id = read_short(&r);
     struct mqtt_asked asked = c->asked_count ? c->asked[0] : (struct mqtt_asked){0};
@@ -205,8 +207,8 @@ void mqtt_on_suback(struct mqtt_client *c, const struct mqtt_packet *p)
     for (unsigned i = 0; i < asked.count; i++) {
         uint8_t code = codes ? read_octet(&r) : 0;
         if (asked.quits)
-            mqtt_model_quitted(c->party->model, c->session, asked.filters[i], code < 0x80);
+            mqtt_model_quitted(model, c->session, asked.filters[i], asked.sent, code < 0x80, failed);
         else
-            mqtt_model_wished(c->party->model, c->session, asked.places[i], code);
+            mqtt_model_wished(model, c->session, asked.places[i], code, failed);
     }
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lone_router.h"
+#include "router/consumer.h"
 #include "router/message.h"
 #include "router/session.h"
 
@@ -234,5 +235,120 @@ Test(sender, a_release_that_is_not_on_disk_is_refused)
     cr_assert(release(w, 1, 7, OP_WITHDRAWN));
     cr_assert_not(release(w, 1, 8, OP_WITHDRAWN), "it isn't in use here");
     cr_assert_not(release(w, 2, 7, 0), "nothing is known of that session");
+    world_free(w);
+}
+
+/* ---- deliveries wait for the disk ------------------------------------------------------------------------
+ */
+
+static void consume(struct world *w)
+{
+    struct op *op = calloc(1, sizeof *op);
+    op->prefetch = 10;
+    op->window = 1000;
+    queue_consume(w->router, w->queue, op);
+    free(op);
+}
+
+/* A turn. Returns how many messages were delivered, the last with these flags. */
+static unsigned turn(struct world *w, uint8_t *flags)
+{
+    static uint64_t now_ns;
+    unsigned count = 0;
+    union event event;
+    router_poll(w->router, now_ns += 1000);
+    while (ring_take(w->lone.to_front, &event, 1)) {
+        if (event.kind != EVENT_DELIVER)
+            continue;
+        *flags = event.deliver.flags;
+        count++;
+    }
+    return count;
+}
+
+static void journal_says(struct world *w, enum journal_event_kind kind)
+{
+    struct journal_event event = {.kind = (uint8_t)kind, .lsn = w->router->store.handed};
+    cr_assert_eq(ring_put(w->lone.from_journal, &event, 1), 1);
+}
+
+Test(sender, a_message_is_delivered_when_it_is_on_disk)
+{
+    struct world *w = world_new();
+    uint8_t flags = 0;
+    consume(w);
+    publish(w, 1, 7);
+    cr_assert_eq(turn(w, &flags), 0);
+    cr_assert(w->queue->early && !w->queue->runnable && !w->router->run, "it isn't looked at until then");
+    cr_assert_eq(turn(w, &flags), 0);
+    journal_says(w, JOURNAL_SAFE);
+    cr_assert_eq(turn(w, &flags), 1);
+    cr_assert_not(flags & DELIVER_EARLY);
+    cr_assert_not(w->queue->early);
+    world_free(w);
+}
+
+Test(sender, a_message_that_will_not_be_on_disk_is_delivered_and_says_so)
+{
+    struct world *w = world_new();
+    uint8_t flags = 0;
+    consume(w);
+    publish(w, 1, 7);
+    publish(w, 1, 8);
+    cr_assert_eq(turn(w, &flags), 0);
+    journal_says(w, JOURNAL_FAILED);
+    cr_assert_eq(turn(w, &flags), 2);
+    cr_assert(flags & DELIVER_EARLY);
+    world_free(w);
+}
+
+Test(sender, a_queue_that_waits_for_the_disk_may_go)
+{
+    struct world *w = world_new();
+    uint8_t flags = 0;
+    consume(w);
+    publish(w, 1, 7);
+    cr_assert_eq(turn(w, &flags), 0);
+    router_delete_queue(w->router, w->queue);
+    cr_assert_null(w->router->early);
+    journal_says(w, JOURNAL_SAFE);
+    cr_assert_eq(turn(w, &flags), 0);
+    world_free(w);
+}
+
+/* ---- what is retained ------------------------------------------------------------------------------------
+ */
+
+Test(sender, the_first_retained_message_is_refused_when_the_journal_has_failed)
+{
+    struct world *w = world_new();
+    uint8_t bytes[] = {'k', 0, 0, 'x'};
+    union event event;
+    uint8_t flags;
+    w->exchange =
+        catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str("amq.topic"));
+    journal_says(w, JOURNAL_FAILED);
+    turn(w, &flags);
+    struct command_publish c = {
+        .kind = COMMAND_PUBLISH,
+        .flags = PUBLISH_CONFIRM | PUBLISH_PERSISTENT,
+        .protocol = origin_of(1, true, false),
+        .key_len = 1,
+        .conn = 1,
+        .seq = 1,
+        .exchange = w->exchange->exchange.id,
+        .bytes = bytes,
+        .properties_at = 1,
+        .properties_len = 2,
+        .body_at = 3,
+        .body_len = 1,
+        .total_len = 1,
+    };
+    router_on_publish(w->router, 0, &c);
+    confirm_poll(w->router);
+    link_flush(&w->router->front[0]);
+    cr_assert_eq(ring_take(w->lone.to_front, &event, 1), 1);
+    cr_assert_eq(event.kind, EVENT_CONFIRM);
+    cr_assert(event.confirm.flags & CONFIRM_REFUSED);
     world_free(w);
 }

@@ -339,6 +339,7 @@ static void mqtt_gone(void *state, struct host *host)
     struct mqtt *c = state;
     c->host = host;
     mqtt_release(c);
+    settle_flush(&c->settle, host); /* deliveries may have come since it was closed */
     c->stage = STAGE_CLOSED;
     incoming_free(&c->incoming);
     inflight_free(&c->inflight);

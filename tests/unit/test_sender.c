@@ -1,6 +1,7 @@
 /* Packet identifiers of MQTT's QoS 2: a router without a disk is told publishes and releases one by one; what
  * it has written is replayed into another. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lone_router.h"
@@ -30,15 +31,21 @@ static struct world *world_without_queue(void)
     return w;
 }
 
+static struct queue *queue_add(struct world *w, const char *name)
+{
+    struct queue *queue = queue_new(w->router, access_vhost_at(w->lone.access, 0), span_str(name));
+    queue->durable = true;
+    queue->number = w->router->catalog.queue_next++;
+    catalog_queue_add(&w->router->catalog, queue);
+    persist_queue(w->router, queue);
+    return queue;
+}
+
 static struct world *world_new(void)
 {
     struct world *w = world_without_queue();
     store_open(&w->router->store, &(struct journal_end){.lsn = SEGMENT_BYTES, .safe = SEGMENT_BYTES}, 1, 1);
-    w->queue = queue_new(w->router, access_vhost_at(w->lone.access, 0), span_str("q"));
-    w->queue->durable = true;
-    w->queue->number = w->router->catalog.queue_next++;
-    catalog_queue_add(&w->router->catalog, w->queue);
-    persist_queue(w->router, w->queue);
+    w->queue = queue_add(w, "q");
     return w;
 }
 
@@ -48,8 +55,8 @@ static void world_free(struct world *w)
     free(w);
 }
 
-/* What stands in the log from lsn on, in a new router. */
-static struct world *replayed(struct world *w, uint64_t from)
+/* What stands in the log from lsn on and below `end`, in a new router. */
+static struct world *replayed_until(struct world *w, uint64_t from, uint64_t until)
 {
     struct world *other = world_without_queue();
     struct store *store = &w->router->store;
@@ -63,7 +70,7 @@ static struct world *replayed(struct world *w, uint64_t from)
             continue;
         record_scan_begin(&scan, store_page(store, at)->bytes, at, 1);
         while ((record = record_next(&scan, &lsn)))
-            if (lsn >= from)
+            if (lsn >= from && lsn < until)
                 persist_replay(other->router, record, lsn);
     }
     persist_replayed(other->router);
@@ -72,6 +79,11 @@ static struct world *replayed(struct world *w, uint64_t from)
     store_open(&other->router->store, &(struct journal_end){.lsn = end, .safe = end}, 1, 2);
     other->queue = catalog_queue_by_number(&other->router->catalog, w->queue->number);
     return other;
+}
+
+static struct world *replayed(struct world *w, uint64_t from)
+{
+    return replayed_until(w, from, UINT64_MAX);
 }
 
 /* ---- publishes, releases ---------------------------------------------------------------------------------
@@ -196,6 +208,56 @@ Test(sender, one_that_was_forgotten_is_one_after_a_restart)
     publish(other, 1, 8);
     cr_assert_eq(ready(other), 2);
     world_free(other);
+    world_free(w);
+}
+
+static void bind_all(struct world *w)
+{
+    w->exchange =
+        catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str("amq.fanout"));
+    for (uint32_t number = 1; number < w->router->catalog.queue_next; number++) {
+        struct queue *queue = catalog_queue_by_number(&w->router->catalog, number);
+        exchange_bind(&w->exchange->exchange, &queue->destination, span_str(""), span_str(""));
+    }
+}
+
+/* How many messages all queues have, and where the record of the last one stands. */
+static uint64_t ready_all(const struct world *w, uint64_t *last)
+{
+    uint64_t count = 0;
+    *last = 0;
+    for (uint32_t number = 1; number < w->router->catalog.queue_next; number++) {
+        const struct queue *queue = catalog_queue_by_number(&w->router->catalog, number);
+        uint64_t position = queue->index.ready ? entry_position(index_at(&queue->index, 1)) : 0;
+        count += queue->index.ready;
+        *last = position > *last ? position : *last;
+    }
+    return count;
+}
+
+/* More queues than one record can name: the identifier is in use when all of them have the message. */
+Test(sender, a_wide_message_comes_again_unless_it_is_all_there)
+{
+    struct world *w = world_new();
+    char name[16];
+    uint64_t last, none;
+    for (unsigned i = 0; i < ROUTES_MAX; i++) {
+        snprintf(name, sizeof name, "q%u", i);
+        queue_add(w, name);
+    }
+    bind_all(w);
+    publish(w, 1, 7);
+    cr_assert_eq(ready_all(w, &last), ROUTES_MAX + 1);
+    struct world *some = replayed_until(w, SEGMENT_BYTES, last), *all = replayed(w, SEGMENT_BYTES);
+    bind_all(some);
+    cr_assert_eq(ready_all(some, &none), ROUTES_MAX);
+    publish(some, 1, 7);
+    cr_assert_eq(ready_all(some, &none), 2 * ROUTES_MAX + 1);
+    bind_all(all);
+    publish(all, 1, 7);
+    cr_assert_eq(ready_all(all, &none), ROUTES_MAX + 1);
+    world_free(some);
+    world_free(all);
     world_free(w);
 }
 

@@ -215,14 +215,15 @@ static void judge_flags(const struct mqtt_model *model, const struct mqtt_sessio
         wrong(session, m, "came again with another packet identifier");
 }
 
-/* Of QoS 0 only those on one connection count. */
-static void count(const struct mqtt_model *model, const struct mqtt_delivery *d, struct mqtt_got *got)
+/* Of QoS 0 only those on one connection count; with DUP, if it can't have been QoS 1 before. */
+static void count(const struct mqtt_model *model, const struct mqtt_delivery *d, struct mqtt_got *got,
+                  const struct verdict *v)
 {
     if (!d->qos && got->conn != d->conn)
         got->plain = got->flagged = 0;
     if (!got->had && !got->had_flagged)
         got->downs = model->downs;
-    bool counts = d->qos != 1 || !d->dup;
+    bool counts = !d->dup || v->qos_min == 2;
     if (d->retain)
         got->had_flagged = true, got->flagged += counts, got->flagged_twos += d->qos == 2;
     else
@@ -266,7 +267,7 @@ unsigned mqtt_model_delivered(struct mqtt_model *model, struct mqtt_session *ses
     judge_flags(model, session, m, d, got, &v);
     if (!d->retain)
         judge_order(model, session, m, d, v.flagged);
-    count(model, d, got);
+    count(model, d, got, &v);
     judge_count(model, session, m, d, got, &v);
     return m->number;
 }

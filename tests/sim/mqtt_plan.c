@@ -56,7 +56,7 @@ void mqtt_plan_draw(struct mqtt_plan *mqtt, struct plan *plan, struct prng *prng
     mqtt->five_ppm = some_ppm(prng);
     mqtt->topics = 1 + (unsigned)prng_below(prng, TOPICS);
     mqtt->keeps_alive = prng_below(prng, 3) == 0;
-    mqtt->share_qos = (uint8_t)prng_below(prng, 3);
+    mqtt->share_qos = (uint8_t[]){0, 1, 1, 2}[prng_below(prng, 4)];
     mqtt->shares = (unsigned[]){0, 0, 1, 3}[prng_below(prng, 4)];
     mqtt->limits = prng_below(prng, 2);
 }

@@ -55,6 +55,7 @@ struct router {
     FIFO(struct confirm) confirms;     /* publishes that wait for the disk */
     struct op *waiting, **waiting_end; /* ops that wait for the disk or for others to know (ops.c) */
     struct queue *run, **run_end;      /* runnable queues */
+    struct queue *early;               /* those that would be, but for a head that isn't on disk yet */
     struct stream *held;               /* streams whose readers wait for the disk */
     struct registrar registrar;        /* router 0 only */
     uint64_t told, known; /* changes that others must know: how many so far, and how many they know */

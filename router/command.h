@@ -232,6 +232,7 @@ enum {
     DELIVER_OFFSET = 8,    /* x-stream-offset: seq less 1 */
     DELIVER_SEQUENCE = 16, /* x-sequence: seq; and the gaps, if there are any */
     DELIVER_RECEIVED = 32, /* it has been settled as received before */
+    DELIVER_EARLY = 64,    /* MQTT's QoS 2: the journal has failed before it was on disk */
     DELIVER_ANNOTATED = DELIVER_ATTEMPTS | DELIVER_OFFSET | DELIVER_SEQUENCE,
 };
 
@@ -359,7 +360,6 @@ enum op_kind {
     OP_SESSION_ATTACH, /* name: the session's queue, ANEW, expiry_s → got: the queue is there, arguments: its
                           bindings (session_binding_next); when nobody else has the session any more */
     OP_RELEASE,        /* name, arguments: identifiers of QoS 2 → to each router: sender.h */
-    OP_FORGET,         /* name: a session is new → to each router */
     OP_SESSION_DETACH, /* name, expiry_s, will: conn has it no longer */
     OP_ANNOUNCE, /* other: the exchange, arguments: keys and texts (session_binding_next), to be published
                   * with RETAIN → registrar
@@ -391,6 +391,7 @@ enum {
     OP_LIMITED = 8192,       /* but one for all of its channel */
     OP_RETAINED = 32768,     /* QUEUE_BIND: the queue gets what was retained and fits the key */
     OP_ANY_WAY = 65536,      /* QUEUE_DECLARE: one that is there will do, however it was declared */
+    OP_WITHDRAWN = 131072,   /* RELEASE: some router has refused the message; others may have it */
     OP_SESSION_ANEW = 16384, /* SESSION_ATTACH: what there is of it is deleted */
 };
 
@@ -417,10 +418,7 @@ struct session_binding {
     struct span key, arguments;
 };
 
-/* Takes the first off the list: a length of one byte and the key, one of four and the arguments. Those that
- * begin with SESSION_SHARED are no topics: they only say that the session takes part in a shared
- * subscription, and are on an exchange where nobody publishes such keys. */
-#define SESSION_SHARED "$share/"
+/* Takes the first off the list: a length of one byte and the key, one of four and the arguments. */
 static inline bool session_binding_next(struct span *list, struct session_binding *b)
 {
     if (!list->len)
@@ -490,8 +488,9 @@ struct op {
     uint64_t consumer;                   /* CONSUME: the router's name for it. CANCEL: the same, as input */
     uint32_t messages;                   /* QUEUE_DECLARE, _DELETE, _PURGE: ready messages */
     uint32_t consumers;
-    bool got;   /* GET: a DELIVER went before */
-    char *list; /* LIST_QUEUES, POLICY_LIST: malloc'd; NULL when there was no memory for it */
+    uint32_t number; /* SESSION_ATTACH: the kept session's; a later one has a higher number */
+    bool got;        /* GET: a DELIVER went before */
+    char *list;      /* LIST_QUEUES, POLICY_LIST: malloc'd; NULL when there was no memory for it */
 
     /* The router's own, while it has the op. */
     struct op *next;

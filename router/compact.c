@@ -39,11 +39,14 @@ static unsigned alive_routes(struct router *router, const struct message *m, uin
 }
 
 /* The copy names only the queues that still have the message, and its parts (large: NULL if it has none)
- * where they are now: those that the record names may have been moved and be gone. */
+ * where they are now: those that the record names may have been moved and be gone. It doesn't say who has
+ * published it: the record is older than the last checkpoint, which knows, and what an MQTT client has since
+ * released must not be in use again. */
 static uint64_t copy_record(struct router *router, const struct message *m, uint64_t lsn, unsigned routes,
                             const struct large *large, uint32_t *length)
 {
-    size_t dropped = (m->routes - routes) * sizeof(struct route);
+    size_t produced = m->flags & MESSAGE_PRODUCED ? sizeof(struct produced) : 0;
+    size_t dropped = (m->routes - routes) * sizeof(struct route) + produced;
     struct span body = message_body(m);
     struct queue *queue;
     persist_settled_flush(router);
@@ -52,13 +55,15 @@ static uint64_t copy_record(struct router *router, const struct message *m, uint
     copy->record.type = RECORD_MESSAGE;
     memcpy(&copy->record + 1, &m->record + 1, sizeof *m - sizeof m->record);
     copy->routes = (uint16_t)routes;
+    copy->flags = (uint8_t)((m->flags & ~MESSAGE_PRODUCED) | MESSAGE_MOVED);
     uint8_t *at = (uint8_t *)(copy + 1);
     for (unsigned i = 0; i < m->routes; i++)
         if (alive(router, &message_routes(m)[i], lsn, &queue))
             at = put_span(at, span_of(&message_routes(m)[i], sizeof(struct route)));
     if (large)
         at = put_span(at, span_of(large->part, large->parts * sizeof(struct part)));
-    const uint8_t *rest = message_behind_parts(m);
+    at = put_span(at, span_of(message_behind_parts(m), message_arrival_bytes(m)));
+    const uint8_t *rest = message_exchange(m).at;
     put_span(at, span_of(rest, (size_t)(body.at + body.len - rest)));
     *length = copy->record.length;
     return store_end(&router->store);

@@ -31,12 +31,13 @@ void dead_letter_add(struct router *router, struct queue *queue, uint64_t seq, s
     queue_wake(router, queue);
 }
 
-struct copy_target *copy_target_new(uint32_t vhost, struct span queue)
+struct copy_target *copy_target_new(uint32_t vhost, struct span queue, uint64_t handle)
 {
     struct copy_target *target = calloc(1, sizeof *target);
     CHECK(target);
     target->refs = 1;
     target->vhost = vhost;
+    target->handle = handle;
     name_set(&target->queue, queue);
     return target;
 }
@@ -131,6 +132,7 @@ static void copy_leaves(const struct queue *queue, const struct message *m, cons
 {
     r->vhost = target->vhost;
     r->only = name_span(&target->queue);
+    r->only_handle = target->handle;
     r->exchange = message_exchange(m);
     r->key = message_key(m);
     r->properties = message_properties(m);

@@ -23,6 +23,7 @@ struct router;
 struct copy_target {
     uint32_t refs;
     uint32_t vhost;
+    uint64_t handle;
     struct name queue;
 };
 
@@ -46,8 +47,8 @@ void dead_letter_add(struct router *router, struct queue *queue, uint64_t seq, s
                      enum death_reason reason);
 /* A copy of the READY message is to go to the target. */
 void dead_letter_copy(struct router *router, struct queue *queue, uint64_t seq, struct copy_target *target);
-/* With one reference. */
-struct copy_target *copy_target_new(uint32_t vhost, struct span queue);
+/* With one reference. handle: the queue's at its own router, or 0 for any of that name. */
+struct copy_target *copy_target_new(uint32_t vhost, struct span queue, uint64_t handle);
 void copy_target_drop(struct copy_target *target);
 void dead_letters_free(struct dead_letters *letters);
 /* Sends off what can be; at most `most`. False: a page must be read first, the queue waits for it. */

@@ -73,9 +73,11 @@ static void send(struct router *router, struct queue *queue, unsigned front, str
     router_event(router, front)->deliver = to;
 }
 
-static void deliver(struct router *router, struct queue *queue, struct consumer *c, const struct head *head)
+static void deliver(struct router *router, struct queue *queue, struct consumer *c, const struct head *head,
+                    uint8_t flags)
 {
-    struct event_deliver to = {.channel = c->channel, .conn = c->conn, .tag = c->tag, .ready = c->round};
+    struct event_deliver to = {
+        .flags = flags, .channel = c->channel, .conn = c->conn, .tag = c->tag, .ready = c->round};
     uint32_t body = head->entry->body;
     send(router, queue, c->front, to, head);
     if (c->no_ack) {
@@ -135,13 +137,25 @@ static struct op *take_getter(struct queue *queue)
 
 /* With MQTT's QoS 2 the client is told a packet identifier that follows from the message's number in the
  * queue, and keeps it. If the message isn't on disk, a crash gives number and identifier to another one,
- * which the client would take for this one; and the publisher sends this one again. So it waits, also if the
- * journal has failed. */
+ * which the client would take for this one; and the publisher sends this one again. So it waits; and if the
+ * journal has failed, it isn't delivered as one of QoS 2. */
 static bool is_early(const struct router *router, const struct head *head)
 {
     uint64_t position = entry_position(head->entry);
+    const struct message *m = head->message;
     return position >= router->store.safe && position >= router->store.begin &&
-           !(position & POSITION_TRANSIENT) && origin_qos(head->message->protocol) == 2;
+           !(position & POSITION_TRANSIENT) && origin_qos(m->protocol) == 2 && !(m->flags & MESSAGE_MOVED);
+}
+
+/* Off the run list until there is news of the disk; in the middle of a publish it may stand there. */
+static void wait_for_disk(struct router *router, struct queue *queue)
+{
+    deliver_reset(router, queue);
+    if (queue->runnable || queue->early)
+        return;
+    queue->early = true;
+    queue->run_next = router->early;
+    router->early = queue;
 }
 
 unsigned queue_deliver(struct router *router, struct queue *queue, unsigned most)
@@ -158,12 +172,13 @@ unsigned queue_deliver(struct router *router, struct queue *queue, unsigned most
             queue->waiting = true;
         if (result == FETCH_WAIT || result == FETCH_BUSY || (!head.entry && !queue->getters))
             break;
-        if (!queue->getters && is_early(router, &head)) {
-            deliver_reset(router, queue);
+        bool early = !queue->getters && is_early(router, &head);
+        if (early && !router->store.failed) {
+            wait_for_disk(router, queue);
             break;
         }
         if (!queue->getters)
-            deliver(router, queue, queue->ready, &head);
+            deliver(router, queue, queue->ready, &head, early ? DELIVER_EARLY : 0);
         else if (head.entry)
             answer_get(router, queue, take_getter(queue), &head);
         else

@@ -45,12 +45,12 @@ struct queue *hidden_queue(struct router *router, const struct catalog_exchange 
     if (queue)
         return queue;
     queue = queue_new(router, NO_VHOST, name_of(&name));
-    queue->durable = exchange->durable && !router->store.failed;
+    queue->durable = exchange->durable; /* if the journal has failed, what is to be kept there is refused */
     if (queue->durable)
         queue->number = router->catalog.queue_next++;
     become(queue, &name, exchange);
     catalog_queue_add(&router->catalog, queue);
-    if (queue->durable)
+    if (queue->durable && !router->store.failed)
         persist_queue(router, queue);
     return queue;
 }

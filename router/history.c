@@ -79,7 +79,7 @@ static void send_here(struct router *router, struct catalog_exchange *exchange, 
                       struct span name)
 {
     struct queue *queue = hidden_find(router, exchange, HIDDEN_HISTORY);
-    struct copy_target *target = queue ? copy_target_new(vhost, name) : NULL;
+    struct copy_target *target = queue ? copy_target_new(vhost, name, 0) : NULL;
     uint64_t seq = 0;
     for (; queue && index_ready_from(&queue->index, &seq); seq++)
         dead_letter_copy(router, queue, seq, target);

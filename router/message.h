@@ -40,6 +40,7 @@ enum {
     MESSAGE_PERSISTENT = 1, /* the publisher asked for it to survive a restart */
     MESSAGE_TIMED = 4,      /* eight bytes say when it came: ms since 1970 */
     MESSAGE_PRODUCED = 8,   /* struct produced says whose message it is (producer.h) */
+    MESSAGE_MOVED = 16,     /* a copy of a record that is on disk (compact.h) */
 };
 
 /* A durable queue of this router that holds the message, and its number there. */

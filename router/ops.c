@@ -309,7 +309,7 @@ static void bind(struct router *router, struct op *op)
     if (!bindable(router, op, queue, e))
         return;
     if (op->flags & OP_RETAINED)
-        retain_send(router, e, op->vhost, name_span(&op->name), key);
+        retain_send(router, e, queue, key);
     if (!exchange_binding(&e->exchange, &queue->destination, key, op->arguments)) {
         struct binding *b = exchange_bind(&e->exchange, &queue->destination, key, op->arguments);
         b->durable = e->durable && queue->durable;
@@ -441,7 +441,6 @@ void router_on_op(struct router *router, struct op *op)
     case OP_SESSION_ATTACH:
     case OP_SESSION_DETACH:
     case OP_RELEASE:
-    case OP_FORGET:
     case OP_ANNOUNCE:
         session_on_op(router, op);
         return;

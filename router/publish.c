@@ -229,10 +229,20 @@ static inline void push(struct router *router, struct queue *queue, struct entry
         queue_push(router, queue, entry);
 }
 
-/* One record for at most ROUTES_MAX queues; a wider fan-out takes several. */
+/* One record for at most ROUTES_MAX queues; a wider fan-out takes several. An identifier of QoS 2 is said by
+ * the last one: if a crash leaves it out, the message comes again, and some queues get it twice, but all of
+ * them. */
 static void keep(struct router *router, const struct publishing *p, struct recipients to, bool durable)
 {
+    bool wide = to.count > ROUTES_MAX && p->numbering;
+    struct produced produced = {0};
+    if (wide) {
+        produced = p->numbering->produced;
+        p->numbering->produced = (struct produced){0};
+    }
     while (to.count) {
+        if (wide && to.count <= ROUTES_MAX)
+            p->numbering->produced = produced;
         struct recipients some = {to.list, to.count < ROUTES_MAX ? to.count : ROUTES_MAX};
         uint64_t position = publish_write(router, p, some, durable);
         struct entry entry = {

@@ -30,12 +30,23 @@ void queue_wake(struct router *router, struct queue *queue)
 {
     bool wanted =
         queue->getters || (queue->ready && queue->index.ready) || (queue->shape && shape_due(router, queue));
-    if (queue->runnable || queue->waiting || !wanted)
+    if (queue->runnable || queue->waiting || queue->early || !wanted)
         return;
     queue->runnable = true;
     queue->run_next = NULL;
     *router->run_end = queue;
     router->run_end = &queue->run_next;
+}
+
+void queues_wake_early(struct router *router)
+{
+    struct queue *queue = router->early;
+    router->early = NULL;
+    for (struct queue *next; queue; queue = next) {
+        next = queue->run_next;
+        queue->early = false;
+        queue_wake(router, queue);
+    }
 }
 
 static void pushed(struct router *router, struct queue *queue, const struct entry *entry)
@@ -146,6 +157,14 @@ static void stop_running(struct router *router, struct queue *queue)
         router->run_end = at;
 }
 
+static void stop_waiting(struct router *router, const struct queue *queue)
+{
+    struct queue **at = &router->early;
+    while (*at != queue)
+        at = &(*at)->run_next;
+    *at = queue->run_next;
+}
+
 void queue_delete(struct router *router, struct queue *queue)
 {
     deliver_reset(router, queue);
@@ -161,6 +180,8 @@ void queue_delete(struct router *router, struct queue *queue)
     slots_remove(&router->queues, queue->handle);
     if (queue->runnable)
         stop_running(router, queue);
+    if (queue->early)
+        stop_waiting(router, queue);
     stat_add(&router->stats.queues, -1);
     shape_free(router, queue);
     free((void *)(uintptr_t)queue->arguments.at);

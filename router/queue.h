@@ -33,6 +33,7 @@ struct queue {
     bool said_durable; /* declared durable, but not kept: it is exclusive */
     bool had_consumer;
     bool runnable, waiting; /* in the router's list of those; on a page's list of waiters */
+    bool early;             /* in the router's list of those whose head must be on disk first */
     uint32_t owner_front;   /* of an exclusive queue */
     uint64_t owner_conn;
     struct span arguments;
@@ -47,8 +48,8 @@ struct queue {
     uint32_t consumers;
     struct op *getters, **getters_end; /* OP_GETs that wait for a page */
     struct fetching fetching;
-    struct queue *run_next;
-    uint64_t damaged; /* entries that can't be read back; they stay */
+    struct queue *run_next; /* of the runnable ones, or of the early ones */
+    uint64_t damaged;       /* entries that can't be read back; they stay */
     uint64_t published, delivered, acknowledged;
     const struct policy *policy, *operator_policy; /* those that hold for it, or NULL */
 };
@@ -70,6 +71,8 @@ uint64_t queue_push_noted(struct router *router, struct queue *queue, struct ent
                           struct entry_note note);
 /* Makes the queue run if there is something to do. */
 void queue_wake(struct router *router, struct queue *queue);
+/* The disk has gone on: the early ones run. */
+void queues_wake_early(struct router *router);
 /* Delivers up to `most` messages. Returns how many. */
 unsigned queue_run(struct router *router, struct queue *queue, unsigned most);
 /* The same without what a shape does first: in the middle of a publish. */

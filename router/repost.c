@@ -67,6 +67,8 @@ static void split(struct router *router, struct publishing *p, struct part *part
 static void only_to(struct router *router, const struct repost *r, struct publishing *p)
 {
     struct queue *queue = catalog_queue(&router->catalog, r->vhost, r->only);
+    if (queue && r->only_handle && queue->handle != r->only_handle)
+        queue = NULL;
     router->one = queue ? &queue->destination : NULL;
     p->to = (struct recipients){&router->one, queue != NULL};
     publish_look(router, p);

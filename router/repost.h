@@ -22,7 +22,8 @@ struct ticket {
 struct repost {
     uint32_t vhost;
     struct span exchange; /* name */
-    struct span only; /* not empty: it goes to the queue of this name, whatever is bound to the exchange */
+    struct span only; /* not empty: it goes to the queue of this name, whatever is bound to the exchange, */
+    uint64_t only_handle;    /* if it is still the one with this handle; 0: to any */
     struct span key, copies; /* copies: as in command_copies */
     struct span properties, body;
     uint8_t protocol;

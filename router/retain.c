@@ -59,13 +59,14 @@ static void copy(void *owner, void *thing)
         dead_letter_copy(c->router, c->queue, k->seq, c->target);
 }
 
-static void send_here(struct router *router, struct catalog_exchange *exchange, uint32_t vhost,
-                      struct span name, struct span filter)
+static void send_here(struct router *router, struct catalog_exchange *exchange,
+                      const struct retain_request *to)
 {
+    struct span filter = name_span(&to->filter);
     struct queue *queue = hidden_find(router, exchange, HIDDEN_RETAIN);
     if (!queue)
         return;
-    struct copying copying = {router, queue, copy_target_new(vhost, name),
+    struct copying copying = {router, queue, copy_target_new(to->vhost, name_span(&to->queue), to->handle),
                               filter.len && (filter.at[0] == '*' || filter.at[0] == '#')};
     image_match_names(queue->stream->image, filter, copy, &copying);
     copy_target_drop(copying.target);
@@ -73,25 +74,26 @@ static void send_here(struct router *router, struct catalog_exchange *exchange, 
 }
 
 static void ask(struct router *router, unsigned other, const struct catalog_exchange *exchange,
-                uint32_t vhost, struct span queue, struct span filter)
+                const struct retain_request *to)
 {
-    struct retain_request *request = calloc(1, sizeof *request);
+    struct retain_request *request = malloc(sizeof *request);
     CHECK(request);
-    request->vhost = vhost;
-    name_set(&request->queue, queue);
-    name_set(&request->filter, filter);
+    *request = *to;
     *(struct peer_message *)link_add(&router->peer[other]) =
         (struct peer_message){.kind = PEER_RETAINED, .exchange = exchange->exchange.id, .retained = request};
 }
 
-void retain_send(struct router *router, struct catalog_exchange *exchange, uint32_t vhost, struct span queue,
+void retain_send(struct router *router, struct catalog_exchange *exchange, const struct queue *queue,
                  struct span filter)
 {
+    struct retain_request to = {.vhost = queue->vhost, .handle = queue->handle};
+    name_set(&to.queue, name_span(&queue->name));
+    name_set(&to.filter, filter);
     for (unsigned r = 0; r < router->options.routers; r++) {
         if (r == router->options.index)
-            send_here(router, exchange, vhost, queue, filter);
+            send_here(router, exchange, &to);
         else
-            ask(router, r, exchange, vhost, queue, filter);
+            ask(router, r, exchange, &to);
     }
 }
 
@@ -99,7 +101,7 @@ void router_on_retained(struct router *router, uint64_t id, struct retain_reques
 {
     struct catalog_exchange *exchange = catalog_exchange_by_id(&router->catalog, id);
     if (exchange)
-        send_here(router, exchange, request->vhost, name_span(&request->queue), name_span(&request->filter));
+        send_here(router, exchange, request);
     free(request);
 }
 

@@ -21,6 +21,7 @@ struct router;
 /* What a router is asked for by the one whose queue has been bound. malloc'd. */
 struct retain_request {
     uint32_t vhost;
+    uint64_t handle; /* of the queue: a later one of its name isn't it */
     struct name queue, filter;
 };
 
@@ -30,8 +31,8 @@ struct queue *retain_queue(struct router *router, struct catalog_exchange *excha
                            const struct command_publish *publish, bool *forgot);
 /* The queue becomes the exchange's, when it is made or recovered. */
 void retain_become(struct queue *queue);
-/* The queue of this name has been bound with the filter: it is to get what all routers have for it. */
-void retain_send(struct router *router, struct catalog_exchange *exchange, uint32_t vhost, struct span queue,
+/* The queue has been bound with the filter: it is to get what all routers have for it. */
+void retain_send(struct router *router, struct catalog_exchange *exchange, const struct queue *queue,
                  struct span filter);
 /* OP_ANNOUNCE: what the broker says of itself. */
 void retain_announce(struct router *router, struct op *op);

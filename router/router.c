@@ -175,6 +175,8 @@ static unsigned take_journal(struct router *router)
         router_wake(router, store_on_journal(&router->store, &events[i]));
     if (n)
         streams_release(router);
+    if (n && router->early)
+        queues_wake_early(router);
     return n;
 }
 

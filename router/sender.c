@@ -13,7 +13,7 @@ enum { SENDERS_IDLE = 4096, SAVED_AT_ONCE = 64 };
 enum { SENDERS_IDLE = 2, SAVED_AT_ONCE = 1 };
 #endif
 
-enum { PAGE_IDS = 1024, PAGES = 65536 / PAGE_IDS };
+enum { PAGE_IDS = 1024, PAGES = 65536 / PAGE_IDS, SESSION_BYTES = 4 };
 
 struct id_page {
     uint32_t used;
@@ -87,7 +87,18 @@ static bool is_named(const struct map_node *node, const void *key)
 {
     const struct sender *s = container_of(node, struct sender, by_name);
     const struct key *k = key;
-    return s->vhost == k->vhost && span_equal(span_of(s->name, s->len), k->name);
+    return s->vhost == k->vhost && span_equal(span_of(s->name, s->len - SESSION_BYTES), k->name);
+}
+
+static struct key key_of(uint32_t vhost, struct span name)
+{
+    return (struct key){vhost, span_of(name.at, name.len - SESSION_BYTES)};
+}
+
+/* Below, at, above 0: it is of an earlier session than the sender, of the same, of a later one. */
+static int compare(struct span name, const struct sender *s)
+{
+    return memcmp(name.at + name.len - SESSION_BYTES, s->name + s->len - SESSION_BYTES, SESSION_BYTES);
 }
 
 static bool is_number(const struct map_node *node, const void *number)
@@ -95,8 +106,9 @@ static bool is_number(const struct map_node *node, const void *number)
     return container_of(node, struct sender, by_number)->number == *(const uint64_t *)number;
 }
 
-static struct sender *find(const struct senders *all, struct key key)
+static struct sender *find(const struct senders *all, uint32_t vhost, struct span name)
 {
+    struct key key = key_of(vhost, name);
     struct map_node *node = map_find(&all->by_name, hash_keyed(key.name, key.vhost), is_named, &key);
     return node ? container_of(node, struct sender, by_name) : NULL;
 }
@@ -145,14 +157,14 @@ static void become_idle(struct senders *all, struct sender *s)
         drop(all, all->idle_first);
 }
 
-static struct sender *add(struct senders *all, struct key key)
+static struct sender *add(struct senders *all, uint32_t vhost, struct span name)
 {
-    struct sender *s = calloc(1, sizeof *s + key.name.len);
+    struct sender *s = calloc(1, sizeof *s + name.len);
     CHECK(s);
-    s->vhost = key.vhost;
-    s->len = (uint8_t)key.name.len;
-    put_span(s->name, key.name);
-    map_add(&all->by_name, &s->by_name, hash_keyed(key.name, key.vhost));
+    s->vhost = vhost;
+    s->len = (uint8_t)name.len;
+    put_span(s->name, name);
+    map_add(&all->by_name, &s->by_name, hash_keyed(key_of(vhost, name).name, vhost));
     s->handle = slots_add(&all->slots, s);
     return s;
 }
@@ -184,13 +196,13 @@ void senders_free(struct senders *all)
 
 static struct sender *sender_of(struct router *router, const struct publishing *p)
 {
-    return find(&router->senders, (struct key){p->vhost, p->numbering->own.producer});
+    return find(&router->senders, p->vhost, p->numbering->own.producer);
 }
 
 bool sender_has(struct router *router, struct publishing *p)
 {
     const struct sender *s = sender_of(router, p);
-    if (!s || !has(s, (uint16_t)p->numbering->own.seq))
+    if (!s || compare(p->numbering->own.producer, s) || !has(s, (uint16_t)p->numbering->own.seq))
         return false;
     p->durable = s->number != 0;
     return true;
@@ -211,12 +223,25 @@ static uint64_t save(struct router *router, const struct sender *s)
     return store_end(&router->store);
 }
 
+static void forget(struct router *router, struct sender *s)
+{
+    if (s->number && !router->store.failed)
+        persist_id(router, RECORD_SENDER_GONE, s->number);
+    drop(&router->senders, s);
+}
+
 void sender_take(struct router *router, struct publishing *p)
 {
     struct senders *all = &router->senders;
+    struct span name = p->numbering->own.producer;
     struct sender *s = sender_of(router, p);
-    if (!s)
-        s = add(all, (struct key){p->vhost, p->numbering->own.producer});
+    int order = s ? compare(name, s) : 0;
+    if (order < 0)
+        return; /* on its way when its session ended: nobody will send it again */
+    if (order > 0)
+        forget(router, s);
+    if (!s || order > 0)
+        s = add(all, p->vhost, name);
     if (p->durable && !s->number)
         set_number(all, s, save(router, s));
     if (p->durable)
@@ -228,27 +253,33 @@ void sender_take(struct router *router, struct publishing *p)
 /* ---- ops -------------------------------------------------------------------------------------------------
  */
 
-void sender_release(struct router *router, struct op *op)
+static bool has_any(const struct sender *s, struct span ids)
 {
-    struct sender *s = find(&router->senders, (struct key){op->vhost, name_span(&op->name)});
-    if (s) {
-        for (size_t i = 0; i + 1 < op->arguments.len; i += 2)
-            let_go(s, get_be16(op->arguments.at + i));
-        if (s->number && !router->store.failed)
-            persist_released(router, s->number, op->arguments);
-        become_idle(&router->senders, s);
-    }
-    router_answer(router, op);
+    for (size_t i = 0; i + 1 < ids.len; i += 2)
+        if (has(s, get_be16(ids.at + i)))
+            return true;
+    return false;
 }
 
-void sender_forget(struct router *router, struct op *op)
+void sender_release(struct router *router, struct op *op)
 {
-    struct sender *s = find(&router->senders, (struct key){op->vhost, name_span(&op->name)});
-    if (s) {
-        if (s->number && !router->store.failed)
-            persist_id(router, RECORD_SENDER_GONE, s->number);
-        drop(&router->senders, s);
+    struct span name = name_span(&op->name);
+    struct sender *s = find(&router->senders, op->vhost, name);
+    bool known = s && compare(name, s) == 0, durable = known && s->number;
+    if (known && op->flags & OP_WITHDRAWN && !has_any(s, op->arguments))
+        known = durable = false;
+    if (durable && router->store.failed) {
+        router_refuse(router, op, ERR_INTERNAL, "the journal of router %u has failed", router->options.index);
+        return;
     }
+    if (known)
+        for (size_t i = 0; i + 1 < op->arguments.len; i += 2)
+            let_go(s, get_be16(op->arguments.at + i));
+    if (durable)
+        persist_released(router, s->number, op->arguments);
+    if (known)
+        become_idle(&router->senders, s);
+    op->flags |= durable ? OP_DURABLE : 0;
     router_answer(router, op);
 }
 
@@ -260,9 +291,12 @@ void sender_replay(struct router *router, const struct record_sender *r, uint64_
     struct senders *all = &router->senders;
     const uint8_t *at = (const uint8_t *)(r + 1);
     uint64_t number = r->number ? r->number : lsn;
-    struct sender *s = find_number(all, number);
+    struct span name = span_of(at, r->name_len);
+    struct sender *s = find_number(all, number), *other = find(all, r->vhost, name);
+    if (other && other != s)
+        drop(all, other); /* forgotten when it was idle, which isn't said on disk */
     if (!s) {
-        s = add(all, (struct key){r->vhost, span_of(at, r->name_len)});
+        s = add(all, r->vhost, name);
         set_number(all, s, number);
     }
     let_all_go(s);

@@ -4,8 +4,9 @@
  * confirmed without being kept again. Whatever breaks in between: an identifier is on disk with its message,
  * and its release is a record too.
  *
- * Each router that a publish is sent to remembers for itself. Named after the session's queue. Owned by the
- * router, used on its thread.
+ * Each router that a publish is sent to remembers for itself. A name is that of the session's queue, and four
+ * bytes, big-endian, that say which of the sessions that have one after the other had it: what was in use in
+ * an earlier one is void when a publish of a later one comes. Owned by the router, used on its thread.
  *
  * Memory: 800 bytes, and 136 for each 1,024 identifiers of which one is in use. Those with none in use are
  * forgotten when there are more than SENDERS_IDLE of them.
@@ -46,10 +47,10 @@ void sender_take(struct router *router, struct publishing *p);
 
 /* ---- ops ------------------------------------------------------------------------------------------- */
 
-/* OP_RELEASE: the identifiers in arguments, two bytes each, big-endian, may be used for new messages. */
+/* OP_RELEASE: the identifiers in arguments, two bytes each, big-endian, may be used for new messages. Refused
+ * if the journal has failed: after a restart they would be in use; but not with OP_WITHDRAWN if they aren't
+ * in use now. */
 void sender_release(struct router *router, struct op *op);
-/* OP_FORGET: the session is a new one. */
-void sender_forget(struct router *router, struct op *op);
 
 /* ---- recovery, checkpoints ------------------------------------------------------------------------- */
 

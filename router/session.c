@@ -177,14 +177,15 @@ static void set_expiry(struct router *router, struct queue *queue, uint32_t expi
 }
 
 /* Of one that outlives its connections. */
-static void make_queue(struct router *router, struct op *op)
+static struct queue *make_queue(struct router *router, struct op *op)
 {
     uint8_t table[EXPIRY_BYTES];
     op->arguments = span_copy(put_expiry(table, op->expiry_s));
     op->flags |= OP_DURABLE;
-    router_make_queue(router, op);
+    struct queue *queue = router_make_queue(router, op);
     free((void *)(uintptr_t)op->arguments.at);
     op->arguments = (struct span){0}; /* of the answer: there are no bindings */
+    return queue;
 }
 
 /* ---- attach, detach --------------------------------------------------------------------------------------
@@ -216,8 +217,9 @@ static void take(struct router *router, struct session *s, struct op *op)
                       router->options.index);
         return;
     } else if (op->expiry_s) {
-        make_queue(router, op);
+        queue = make_queue(router, op);
     }
+    op->number = queue ? queue->number : 0;
     router_answer(router, op);
 }
 
@@ -297,9 +299,6 @@ void session_on_op(struct router *router, struct op *op)
         return;
     case OP_RELEASE:
         sender_release(router, op);
-        return;
-    case OP_FORGET:
-        sender_forget(router, op);
         return;
     case OP_ANNOUNCE:
         retain_announce(router, op);

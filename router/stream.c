@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "router/agent.h"
+#include "router/deliver.h"
 #include "router/shape.h"
 
 /* RabbitMQ's. */
@@ -43,10 +44,13 @@ void stream_free(struct router *router, struct stream *stream)
 
 /* ---- retention ----------------------------------------------------------------------------------- */
 
+/* Its parts may just be brought together: for a reader, or for a copy of what is retained. */
 static void kill(struct router *router, struct stream *stream, uint64_t seq, struct entry *entry)
 {
-    if (entry->large)
+    if (entry->large) {
         stream_reset_readers(router, stream);
+        deliver_reset(router, stream->queue);
+    }
     queue_kill(router, stream->queue, seq, entry);
 }
 

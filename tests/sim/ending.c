@@ -14,7 +14,8 @@ static uint64_t next_event(const struct world *world)
         at = client_deadline(&world->clients[i]);
         next = at < next ? at : next;
     }
-    return next;
+    at = mqtt_party_deadline(world->mqtt);
+    return at < next ? at : next;
 }
 
 /* Nothing happens for a while: time goes on to when something does. */
@@ -86,6 +87,37 @@ static bool all_away(const struct world *world)
 static bool is_down(const struct world *world)
 {
     return world->site->state == SITE_DOWN;
+}
+
+/* ---- MQTT -----------------------------------------------------------------------------------------------
+ */
+
+static bool mqtt_done(const struct world *world)
+{
+    return mqtt_party_done(world->mqtt);
+}
+
+static bool mqtt_left(const struct world *world)
+{
+    return mqtt_party_left(world->mqtt);
+}
+
+/* All sessions come back and get what is theirs; then one more client sees what is retained. */
+static void end_mqtt(struct world *world)
+{
+    if (!world->mqtt)
+        return;
+    settle(world, mqtt_done, "a client of MQTT isn't answered");
+    mqtt_party_ping(world->mqtt);
+    settle(world, mqtt_done, "a client of MQTT isn't answered");
+    mqtt_party_judge(world->mqtt, false);
+    mqtt_party_look(world->mqtt);
+    settle(world, mqtt_done, "a client of MQTT can't connect");
+    mqtt_party_look(world->mqtt);
+    settle(world, mqtt_done, "a client of MQTT can't subscribe");
+    mqtt_party_judge(world->mqtt, true);
+    mqtt_party_leave(world->mqtt);
+    settle(world, mqtt_left, "a client of MQTT can't leave");
 }
 
 /* ---- emptying the queues
@@ -207,13 +239,24 @@ static void stop(struct world *world)
         history_fail("the broker doesn't end");
 }
 
+/* Who speaks MQTT 3.1.1 isn't told that a journal has failed, but sends again what was refused, and would for
+ * ever: somebody restarts the broker, now that the disks are sound. */
+static void mend(struct world *world)
+{
+    if (world->mqtt && world->site->state == SITE_UP && site_failed(world->site))
+        site_stop(world->site);
+}
+
 void world_end(struct world *world)
 {
     trouble_end(world);
     world->down_until = 0;
+    mend(world);
     for (unsigned i = 0; i < CLIENTS; i++)
         client_deafen(&world->clients[i], false);
+    mqtt_party_calm(world->mqtt);
     settle(world, is_up, "the broker isn't up");
+    end_mqtt(world);
     settle(world, all_said, "a client can't say what it wants to");
     for (unsigned i = 0; i < CLIENTS; i++)
         client_close(&world->clients[i]);

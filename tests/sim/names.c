@@ -1,5 +1,7 @@
 #include "names.h"
 
+#include <string.h>
+
 /* One of those that are known, or (seldom) any. */
 static size_t some_known(struct prng *prng, const bool *known, unsigned count)
 {
@@ -22,12 +24,18 @@ size_t names_known_queue(const struct clients *all)
     return some_known(all->prng, all->queues, all->plan->queue_count);
 }
 
+/* What clients of MQTT say is no business of those of AMQP. */
+static const char *not_mqtt(const struct clients *all, const char *name)
+{
+    return all->plan->mqtt.clients && strcmp(name, "amq.topic") == 0 ? "amq.fanout" : name;
+}
+
 const char *names_exchange(const struct clients *all)
 {
     static const char *const predeclared[] = {"amq.direct", "amq.fanout", "amq.topic", "amq.headers"};
     size_t known = names_known_exchange(all);
     if (prng_below(all->prng, 4) == 0 || known == SIZE_MAX)
-        return predeclared[prng_below(all->prng, 4)];
+        return not_mqtt(all, predeclared[prng_below(all->prng, 4)]);
     return all->plan->exchanges[known].name;
 }
 

@@ -166,6 +166,7 @@ void plan_draw(struct plan *plan, struct prng *prng)
     histories_draw(plan, &apart);
     producers_draw(plan, &apart);
     consumers_draw(plan, &apart);
+    mqtt_plan_draw(&plan->mqtt, plan, &apart);
 }
 
 enum deed plan_deed(const struct plan *plan, struct prng *prng)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/prng.h"
+#include "mqtt_plan.h"
 #include "shapes.h"
 
 #define DEEDS(X)                                                                                             \
@@ -98,6 +99,7 @@ struct plan {
     struct {
         uint32_t delay_max_ns, window_max, piece_max, idle_ppm; /* as in sim_network_options */
     } network;
+    struct mqtt_plan mqtt;
     bool deadly;           /* the broker is killed when messages have just been rejected */
     bool shaped;           /* some queues aren't plain ones */
     uint32_t no_store_ppm; /* publishes that are not to be remembered */

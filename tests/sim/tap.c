@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "codec/codecs.h"
 #include "history.h"
 #include "sim_log.h"
 
@@ -19,6 +20,7 @@ struct tapped {
     struct buffer unread; /* given by the front, not yet read by the client */
     bool behind;          /* the transport took less than it was offered */
     bool forgotten;       /* by the client */
+    bool mqtt;            /* its client judges what is said there */
     uint64_t shortfalls;  /* how often it did */
 };
 
@@ -32,6 +34,8 @@ struct taps {
     struct network *network;
     struct tap_watch watch;
     struct tapped *streams;
+    uint64_t *mqtt; /* streams of MQTT's clients */
+    size_t mqtt_count;
 };
 
 static struct tap *of(struct transport *base)
@@ -122,6 +126,14 @@ static struct tapped *add(struct tap *tap, uint64_t stream, uint64_t below)
     return t;
 }
 
+static bool is_mqtt(const struct taps *taps, uint64_t stream)
+{
+    for (size_t i = taps->mqtt_count; i-- > 0;)
+        if (taps->mqtt[i] == stream)
+            return true;
+    return false;
+}
+
 static void *on_accepted(void *owner, uint64_t below, int tag, const char *peer, const char *local)
 {
     struct tap *tap = owner;
@@ -132,7 +144,8 @@ static void *on_accepted(void *owner, uint64_t below, int tag, const char *peer,
     t->forgotten = !network_knows(tap->taps->network, stream);
     history_note("stream %llu: accepted", (unsigned long long)stream);
     tap->taps->watch.opened(tap->taps->watch.owner, stream);
-    t->user = tap->base.up.accepted(tap->base.up.owner, below, tag, named, local);
+    t->mqtt = is_mqtt(tap->taps, stream);
+    t->user = tap->base.up.accepted(tap->base.up.owner, below, t->mqtt ? CODEC_MQTT : tag, named, local);
     if (t->user)
         return t;
     leave(t);
@@ -146,7 +159,7 @@ static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch
     sim_log_hold(true);
     size_t used = tap->base.up.data(tap->base.up.owner, t->user, bytes, epoch);
     history_bytes(bytes.at, used);
-    if (t->tap)
+    if (t->tap && !t->mqtt)
         talk_feed(&t->in, bytes.at, used);
     sim_log_hold(false);
     return used;
@@ -202,7 +215,8 @@ static void hear(struct tapped *t, const struct iovec *iov, size_t took)
         history_bytes(iov->iov_base, n);
         if (!t->forgotten)
             buffer_add(&t->unread, iov->iov_base, n);
-        talk_feed(&t->out, iov->iov_base, n);
+        if (!t->mqtt)
+            talk_feed(&t->out, iov->iov_base, n);
         took -= n;
     }
 }
@@ -327,7 +341,15 @@ void taps_free(struct taps *taps)
 {
     for (struct tapped *t; (t = taps->streams); tapped_free(t))
         taps->streams = t->next;
+    free(taps->mqtt);
     free(taps);
+}
+
+void taps_expect_mqtt(struct taps *taps, uint64_t stream)
+{
+    taps->mqtt = realloc(taps->mqtt, (taps->mqtt_count + 1) * sizeof *taps->mqtt);
+    CHECK(taps->mqtt);
+    taps->mqtt[taps->mqtt_count++] = stream;
 }
 
 void taps_cut(struct taps *taps)

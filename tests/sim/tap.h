@@ -33,6 +33,9 @@ void taps_free(struct taps *taps);
 
 /* A transport for a front. */
 struct transport *tap_new(struct taps *taps, struct transport_user up);
+/* The stream that has just been connected is one of MQTT: it goes to that codec, and its client judges what
+ * is said there. */
+void taps_expect_mqtt(struct taps *taps, uint64_t stream);
 /* The broker has been killed: streams end without a word. */
 void taps_cut(struct taps *taps);
 

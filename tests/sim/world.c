@@ -28,6 +28,7 @@ bool world_step(struct world *world)
     advance_time(world);
     for (unsigned i = 0; i < CLIENTS; i++)
         client_move(&world->clients[i]);
+    mqtt_party_move(world->mqtt, world->site->state == SITE_STOPPING);
     if (world->site->state == SITE_DOWN && world->step >= world->down_until)
         site_start(world->site);
     if (world->site->state == SITE_STARTING && (world->faults.capacity || world->faults.write_fails))
@@ -36,8 +37,10 @@ bool world_step(struct world *world)
     enum site_state before = world->site->state;
     bool idle = site_poll(world->site, world->step, world->now_ns);
     world->quiet = idle ? world->quiet + 1 : 0;
-    if (before == SITE_STOPPING && world->site->state == SITE_DOWN)
+    if (before == SITE_STOPPING && world->site->state == SITE_DOWN) {
         model_down(world->model, true);
+        mqtt_party_down(world->mqtt);
+    }
     bool up = world->site->state == SITE_UP;
     if (world->quiet == QUIET_STEPS && up)
         model_idle(world->model);
@@ -48,6 +51,7 @@ void world_kill(struct world *world, enum sim_crash crash)
 {
     site_kill(world->site, crash);
     model_down(world->model, false);
+    mqtt_party_down(world->mqtt);
 }
 
 /* ---- the mix ---------------------------------------------------------------------------------------- */
@@ -57,6 +61,7 @@ static void act_all(struct world *world)
     for (unsigned i = 0; i < world->plan.clients; i++)
         if (prng_chance(&world->prng, world->plan.deed_ppm))
             client_act(&world->clients[i]);
+    mqtt_party_act(world->mqtt);
 }
 
 /* Nobody does anything for a while. */
@@ -90,6 +95,7 @@ static void mix(struct world *world)
 static void on_failed(void *owner)
 {
     model_failed(((struct world *)owner)->model);
+    mqtt_party_failed(((struct world *)owner)->mqtt);
 }
 
 static void make_site(struct world *world)
@@ -190,6 +196,7 @@ static struct world *world_new(const struct world_options *options)
     for (unsigned i = 0; i < CLIENTS; i++)
         client_init(&world->clients[i], &world->shared, i);
     make_site(world);
+    world->mqtt = mqtt_party_new(&world->plan.mqtt, &world->shared, options->seed);
     return world;
 }
 
@@ -198,6 +205,7 @@ static void world_free(struct world *world)
     sim_log_watch(NULL, NULL);
     for (unsigned i = 0; i < CLIENTS; i++)
         client_free(&world->clients[i]);
+    mqtt_party_free(world->mqtt);
     for (unsigned i = 0; i < CLIENTS_BOUND; i++) {
         buffer_free(&world->shared.bound[0].binding[i]);
         buffer_free(&world->shared.bound[1].binding[i]);

@@ -3,6 +3,7 @@
 
 #include "client.h"
 #include "model.h"
+#include "mqtt_party.h"
 #include "overseer.h"
 #include "site.h"
 #include "world.h"
@@ -19,6 +20,7 @@ struct world {
     struct model *model;
     struct overseer overseer;
     struct clients shared;
+    struct mqtt_party *mqtt; /* NULL: nobody speaks MQTT */
     struct client clients[CLIENTS];
     uint64_t now_ns, step;
     uint64_t down_until; /* step */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/prng.h"
+#include "codec/mqtt/mqtt.h"
 #include "mqtt_client.h"
 
 static void count(void *owner, uint16_t id, struct sent *sent)
@@ -116,5 +117,26 @@ Test(mqtt_inflight, no_more_than_the_client_takes_are_sent)
     cr_assert_eq(unseen, 2);
     cr_assert_eq(client->host->done, 5);
     free(m);
+    client_free(client);
+}
+
+/* Nobody calls flush any more. */
+Test(mqtt_inflight, what_comes_behind_the_end_is_given_back_when_the_connection_is_gone)
+{
+    struct client *client = client_new();
+    client_connect(client, MQTT_5, true);
+    uint64_t tag = client->c->own->handle;
+    codec_mqtt.shutdown(client->c, client->host, "it is enough");
+    codec_mqtt.flush(client->c, client->host);
+    size_t before = client->host->settles;
+    for (uint64_t seq = 5; seq < 7; seq++)
+        codec_mqtt.event(
+            client->c, client->host, 0,
+            &(union event){
+                .deliver = {.kind = EVENT_DELIVER, .tag = tag, .queue = 5, .seq = seq, .page = 9}});
+    codec_mqtt.gone(client->c, client->host);
+    cr_assert_eq(client->host->settles, before + 1);
+    cr_assert_eq(client->host->settle[before].how, SETTLE_UNSEEN);
+    cr_assert_eq(client->host->settle[before].count, 2);
     client_free(client);
 }

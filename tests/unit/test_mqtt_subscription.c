@@ -31,14 +31,14 @@ static bool tells(const struct verdict *verdict, uint32_t id)
     return false;
 }
 
-/* A message of the session's queue matches one of its bindings: others aren't asked about. */
+/* A message of the session's queue matches one of its bindings, or one that has been removed. */
 static void judge(struct subscriptions *subs, const struct kept *kept, const char *key, bool own)
 {
     bool wanted = false, as_published = false, any = false;
     unsigned qos = 0, ids = 0;
     for (unsigned i = 0; i < FILTERS; i++)
         any |= kept[i].in && naive_topic(kept[i].filter, key);
-    if (!any)
+    if (!any && !subs->strays)
         return;
     struct verdict verdict = subscriptions_judge(subs, span_str(key), own);
     for (unsigned i = 0; i < FILTERS; i++) {

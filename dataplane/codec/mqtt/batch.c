@@ -25,12 +25,12 @@ void batch_received(struct mqtt *c, uint16_t id)
     add(&c->batches.received, id);
 }
 
-static struct batch *batch_new(struct mqtt *c, struct id_list *list, bool released)
+static struct batch *batch_new(struct mqtt *c, struct id_list *list, enum batch_kind kind)
 {
     struct batch *b = calloc(1, sizeof *b);
     CHECK(b);
     b->number = ++c->batches.number;
-    b->released = released;
+    b->kind = kind;
     b->list = *list;
     *list = (struct id_list){0};
     b->next = c->batches.first;
@@ -47,12 +47,13 @@ static struct span ids_of(const struct id_list *list)
     return span_of(bytes, 2 * list->count);
 }
 
-static void send_released(struct mqtt *c)
+static void send_released(struct mqtt *c, struct id_list *list, enum batch_kind kind)
 {
-    struct batch *b = batch_new(c, &c->batches.released, true);
+    struct batch *b = batch_new(c, list, kind);
     for (unsigned r = 0; r < host_routers(c->host); r++) {
-        struct op *op = mqtt_op(c, OP_RELEASE, PURPOSE_BATCH, c->queue);
+        struct op *op = mqtt_op(c, OP_RELEASE, PURPOSE_BATCH, c->sender);
         op->arguments = ids_of(&b->list);
+        op->flags = kind == BATCH_WITHDRAWN ? OP_WITHDRAWN : 0;
         op->tag = b->number;
         b->pending++;
         mqtt_send_to(c, r, op);
@@ -61,7 +62,7 @@ static void send_released(struct mqtt *c)
 
 static void send_received(struct mqtt *c)
 {
-    struct batch *b = batch_new(c, &c->batches.received, false);
+    struct batch *b = batch_new(c, &c->batches.received, BATCH_RECEIVED);
     struct op *op = mqtt_op(c, OP_BARRIER, PURPOSE_BATCH, c->queue);
     op->flags = OP_DURABLE;
     op->tag = b->number;
@@ -74,15 +75,27 @@ void batches_send(struct mqtt *c)
     if (c->stage != STAGE_OPEN)
         return;
     if (c->batches.released.count)
-        send_released(c);
+        send_released(c, &c->batches.released, BATCH_RELEASED);
     if (c->batches.received.count)
         send_received(c);
 }
 
+void batch_withdraw(struct mqtt *c, uint16_t id)
+{
+    struct id_list list = {0};
+    add(&list, id);
+    send_released(c, &list, BATCH_WITHDRAWN);
+}
+
 static void tell(struct mqtt *c, const struct batch *b)
 {
+    bool released = b->kind == BATCH_RELEASED;
+    if (b->kind == BATCH_WITHDRAWN) {
+        mqtt_withdrawn(c, b->list.ids[0]);
+        return;
+    }
     for (uint32_t i = 0; i < b->list.count; i++)
-        send_answer(c, b->released ? PACKET_PUBCOMP : PACKET_PUBREL, b->released ? 0 : 2, b->list.ids[i],
+        send_answer(c, released ? PACKET_PUBCOMP : PACKET_PUBREL, released ? 0 : 2, b->list.ids[i],
                     REASON_SUCCESS);
 }
 
@@ -115,10 +128,4 @@ void batches_free(struct mqtt *c)
     free(c->batches.released.ids);
     free(c->batches.received.ids);
     c->batches = (struct batches){.number = c->batches.number};
-}
-
-void batch_forget(struct mqtt *c)
-{
-    for (unsigned r = 0; r < host_routers(c->host); r++)
-        mqtt_send_to(c, r, mqtt_op(c, OP_FORGET, PURPOSE_RELEASE, c->queue));
 }

@@ -4,6 +4,7 @@
  *
  *   PUBREL of the client   the identifier is released at all routers   PUBCOMP
  *   PUBREC of the client   the delivery is noted as received           PUBREL
+ *   a refused PUBLISH      the identifier is released where it was not PUBREC with the reason
  *
  * Owned by a connection.
  */
@@ -25,7 +26,7 @@ struct batch {
     struct batch *next;
     uint64_t number;
     uint32_t pending;
-    bool released; /* or received */
+    enum batch_kind { BATCH_RELEASED, BATCH_RECEIVED, BATCH_WITHDRAWN } kind;
     struct id_list list;
 };
 
@@ -37,10 +38,10 @@ struct batches {
 
 void batch_released(struct mqtt *c, uint16_t id);
 void batch_received(struct mqtt *c, uint16_t id);
+/* At once; mqtt_withdrawn is called. */
+void batch_withdraw(struct mqtt *c, uint16_t id);
 /* At the end of a turn, behind all settlements. */
 void batches_send(struct mqtt *c);
 /* An op of a batch is back. */
 void batch_back(struct mqtt *c, const struct op *op);
 void batches_free(struct mqtt *c);
-/* The session is a new one: what routers may remember of identifiers of the one before is void. */
-void batch_forget(struct mqtt *c);

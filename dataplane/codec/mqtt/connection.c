@@ -116,6 +116,7 @@ static void undo(struct mqtt *c, const struct op *done)
         mqtt_send_to(c, host_router_of(c->host, c->vhost, name_span(&done->name)), op);
     } else if (done->kind == OP_SESSION_ATTACH) {
         struct op *op = mqtt_op(c, OP_SESSION_DETACH, PURPOSE_RELEASE, name_span(&done->name));
+        op->expiry_s = c->expiry_s;
         mqtt_send(c, op);
     }
 }
@@ -338,6 +339,7 @@ static void mqtt_gone(void *state, struct host *host)
     struct mqtt *c = state;
     c->host = host;
     mqtt_release(c);
+    settle_flush(&c->settle, host); /* deliveries may have come since it was closed */
     c->stage = STAGE_CLOSED;
     incoming_free(&c->incoming);
     inflight_free(&c->inflight);
@@ -348,6 +350,7 @@ static void mqtt_gone(void *state, struct host *host)
     c->request = NULL;
     bytes_drop(&c->client_id);
     bytes_drop(&c->queue);
+    bytes_drop(&c->sender);
 }
 
 const struct codec codec_mqtt = {

@@ -59,11 +59,11 @@ struct mqtt {
     enum stage stage;
     uint8_t version;        /* MQTT_* */
     bool clean, persistent; /* clean start; the session outlives the connection */
-    bool anew;              /* what routers remember of identifiers is still to be forgotten */
     bool queue_there;       /* the session's queue is declared */
     bool stamped;           /* a subscription wants none of the client's own messages */
     bool parked;            /* input has stopped at a publish that must wait */
     bool assigned;          /* the broker has named the client */
+    bool withdrawing;       /* a refused publish is: answers to those behind it wait */
     uint16_t keep_alive_s;  /* 0: none */
     uint16_t receive_max;   /* QoS 1 and 2 that the client takes at once */
     uint32_t packet_max;    /* bytes of a packet that it takes */
@@ -74,6 +74,7 @@ struct mqtt {
     size_t backlog;                 /* as of the last tick */
     const struct exchange_row *row; /* of the exchange of topics, during one call of input() */
     struct span client_id, queue;   /* owned; the session's queue's name */
+    struct span sender;             /* owned; of a kept session, as in router/sender.h */
     struct will *will;              /* owned */
     struct request *request;        /* owned */
     struct rest rest;
@@ -154,6 +155,8 @@ void mqtt_release(struct mqtt *c);
 size_t mqtt_publish(struct mqtt *c, struct span in, unsigned head, uint32_t remaining);
 size_t mqtt_publish_rest(struct mqtt *c, struct span in);
 void mqtt_confirmed(struct mqtt *c, const struct event_confirm *event);
+/* A refused publish with QoS 2 is held by no router any more. */
+void mqtt_withdrawn(struct mqtt *c, uint16_t id);
 void on_pubrel(struct mqtt *c, struct span in);
 /* answers.c */
 void on_puback(struct mqtt *c, struct span in);

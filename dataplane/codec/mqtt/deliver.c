@@ -268,6 +268,15 @@ static bool fits(struct mqtt *c, struct delivery *d, const struct mqtt_form *for
     return bytes <= c->packet_max;
 }
 
+/* Of a kept session an identifier says to the client which message it is, also after a restart of the broker.
+ * What isn't on disk, which is a will's message or a refused one when a journal has failed, is gone then, and
+ * another message has its identifier. */
+static bool is_kept(const struct mqtt *c, const struct delivery *d)
+{
+    bool on_disk = d->message->routes && !(d->event->flags & DELIVER_EARLY);
+    return on_disk || !c->persistent || d->source != c->own;
+}
+
 static void judge(struct mqtt *c, struct delivery *d)
 {
     bool own = c->stamped && published_by(d->message, c->client_id);
@@ -275,6 +284,8 @@ static void judge(struct mqtt *c, struct delivery *d)
                                    : subscriptions_judge(&c->subs, d->key, own);
     unsigned published = published_qos(d->message);
     d->qos = d->verdict.qos < published ? d->verdict.qos : published;
+    if (d->qos == 2 && !is_kept(c, d))
+        d->qos = 1;
 }
 
 /* A delivery that was received on an earlier connection goes on where it was ([MQTT-4.4.0-1]). That it was

@@ -169,7 +169,7 @@ static uint8_t *put_names(struct mqtt *c, const struct publish *m, uint8_t *to,
         return at;
     command->producer_at = command->key_len;
     command->number_at = m->id;
-    return put_span(put_u8(at, (uint8_t)c->queue.len), c->queue);
+    return put_span(put_u8(at, (uint8_t)c->sender.len), c->sender);
 }
 
 /* Writes what is published to `to`; returns its bytes, 0 if it can't be said. */
@@ -217,10 +217,6 @@ static bool send(struct mqtt *c, const struct publish *m)
         return false;
     size_t room = TOPIC_BYTES_MAX + amqp_bytes_max(m->properties.all.len) + 1 + NAME_MAX_BYTES +
                   (whole ? m->body_len : 0);
-    if (m->qos == 2 && c->anew) {
-        c->anew = false;
-        batch_forget(c);
-    }
     uint8_t *scratch = host_scratch(c->host, room);
     if (!scratch) {
         mqtt_fail(c, REASON_QUOTA, "no memory for a message");
@@ -312,23 +308,41 @@ size_t mqtt_publish_rest(struct mqtt *c, struct span in)
 
 /* ---- answers ------------------------------------------------------------------------------------------ */
 
+/* What a router has refused, another may have kept: there the identifier is in use until it is withdrawn. A
+ * client that can't be told of a refusal sends the same message again. */
 static void answer(struct mqtt *c, const struct publish_in *publish)
 {
     enum reason reason = publish->refused ? REASON_QUOTA : REASON_SUCCESS;
-    if (publish->refused && c->version != MQTT_5)
+    if (publish->refused && c->version != MQTT_5) {
         mqtt_fail(c, REASON_QUOTA, "a message can't be kept, and there is no other way to say so");
-    else
+    } else if (publish->refused && publish->qos == 2 && c->persistent) {
+        c->withdrawing = true;
+        batch_withdraw(c, publish->id);
+    } else {
         send_answer(c, publish->qos == 1 ? PACKET_PUBACK : PACKET_PUBREC, 0, publish->id, reason);
+    }
+}
+
+static void answer_confirmed(struct mqtt *c)
+{
+    struct publish_in publish;
+    while (c->stage == STAGE_OPEN && !c->withdrawing && incoming_take(&c->incoming, &publish))
+        answer(c, &publish);
 }
 
 void mqtt_confirmed(struct mqtt *c, const struct event_confirm *event)
 {
-    struct publish_in publish;
     if (c->stage != STAGE_OPEN)
         return;
     incoming_confirm(&c->incoming, event->seq, event->count, event->flags & CONFIRM_REFUSED);
-    while (c->stage == STAGE_OPEN && incoming_take(&c->incoming, &publish))
-        answer(c, &publish);
+    answer_confirmed(c);
+}
+
+void mqtt_withdrawn(struct mqtt *c, uint16_t id)
+{
+    c->withdrawing = false;
+    send_answer(c, PACKET_PUBREC, 0, id, REASON_QUOTA);
+    answer_confirmed(c);
 }
 
 void on_pubrel(struct mqtt *c, struct span in)

@@ -22,6 +22,12 @@ static void name_queue(struct mqtt *c)
     c->queue = bytes_keep(span_of(name, (size_t)(end - name)));
 }
 
+static void name_sender(struct mqtt *c, uint32_t session)
+{
+    uint8_t name[NAME_MAX_BYTES], *end = put_be32(put_span(name, c->queue), session);
+    c->sender = bytes_keep(span_of(name, (size_t)(end - name)));
+}
+
 void mqtt_attach(struct mqtt *c)
 {
     name_queue(c);
@@ -36,10 +42,11 @@ void mqtt_attach(struct mqtt *c)
 static void restore(struct mqtt *c, struct span list)
 {
     struct session_binding b;
+    c->subs.strays = true;
     while (session_binding_next(&list, &b)) {
         struct wish wish;
         wish_read(b.arguments, &wish);
-        if (span_starts(b.key, SESSION_SHARED)) {
+        if (wish.shared) {
             shared_restore(c, b.key, &wish);
             continue;
         }
@@ -58,8 +65,10 @@ void mqtt_attached(struct mqtt *c, struct op *op)
     c->stage = STAGE_OPEN;
     c->persistent |= op->got; /* one that was kept so far is served as such, though it ends now */
     c->queue_there = c->persistent;
-    c->anew = c->persistent && !op->got;
-    restore(c, op->arguments);
+    if (c->persistent)
+        name_sender(c, op->number);
+    if (op->got)
+        restore(c, op->arguments);
     connect_answer(c, op->got);
     c->heard_ns = host_now(c->host);
     host_wake_at(c->host, c->keep_alive_s ? c->heard_ns + c->keep_alive_s * SECOND_NS * 3 / 2 : 0);

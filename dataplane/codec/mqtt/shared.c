@@ -8,6 +8,7 @@
 #include "codec/mqtt/topic.h"
 
 #define SHARED_PREFIX "mqtt-shared-"
+#define MEMBER_PREFIX "$share/"
 #define MEMBERS       "amq.direct"
 
 /* Prefix, group, a slash, filter. False: that is too long for a name. */
@@ -25,9 +26,11 @@ static bool join_names(const char *prefix, struct span group, struct span filter
 static void remember(struct mqtt *c, enum op_kind kind, const struct subscription *s, int32_t i)
 {
     struct name key;
-    CHECK(join_names(SESSION_SHARED, subscription_group(s), subscription_filter(s), &key));
+    CHECK(join_names(MEMBER_PREFIX, subscription_group(s), subscription_filter(s), &key));
+    struct wish wish = s->wish;
+    wish.shared = true;
     if (c->persistent)
-        mqtt_bind(c, mqtt_bind_op(c, kind, c->queue), MEMBERS, name_span(&key), &s->wish, i);
+        mqtt_bind(c, mqtt_bind_op(c, kind, c->queue), MEMBERS, name_span(&key), &wish, i);
 }
 
 static void consume(struct mqtt *c, struct subscription *s, int32_t i)

@@ -48,11 +48,11 @@ static void count(struct subscriptions *subs, const struct subscription *s, int 
     subs->special += is_special(&s->wish) ? (uint32_t)by : 0;
 }
 
-/* -1: they don't. */
+/* -1: they don't, or one may not be for it. */
 static int same_qos(const struct subscriptions *subs)
 {
     unsigned kinds = !!subs->of_qos[0] + !!subs->of_qos[1] + !!subs->of_qos[2];
-    if (subs->special || kinds != 1)
+    if (subs->special || subs->strays || kinds != 1)
         return -1;
     return subs->of_qos[0] ? 0 : subs->of_qos[1] ? 1 : 2;
 }
@@ -139,6 +139,7 @@ struct subscription *subscription_set(struct subscriptions *subs, struct span gr
 void subscription_remove(struct subscriptions *subs, struct subscription *s)
 {
     count(subs, s, -1);
+    subs->strays |= !s->group_len;
     if (subs->index)
         exchange_forget(&s->destination, NULL, NULL);
     map_remove(&subs->by_name, &s->by_name);
@@ -207,13 +208,18 @@ struct verdict subscriptions_judge(struct subscriptions *subs, struct span key, 
 
 /* ---- kept as a binding's arguments ----------------------------------------------------------------- */
 
-enum { BIT_NO_LOCAL = 4, BIT_AS_PUBLISHED = 8, HANDLING_SHIFT = 4 }; /* as in a SUBSCRIBE */
+enum {
+    BIT_NO_LOCAL = 4,
+    BIT_AS_PUBLISHED = 8,
+    HANDLING_SHIFT = 4,
+    BIT_SHARED = 64
+}; /* the others as in a SUBSCRIBE */
 
 size_t wish_put(uint8_t *to, const struct wish *wish)
 {
     unsigned options = wish->qos | (wish->no_local ? BIT_NO_LOCAL : 0u) |
                        (wish->as_published ? BIT_AS_PUBLISHED : 0u) |
-                       (unsigned)wish->handling << HANDLING_SHIFT;
+                       (unsigned)wish->handling << HANDLING_SHIFT | (wish->shared ? BIT_SHARED : 0u);
     uint8_t *at = put_field_long(to, "x-mqtt-options", options);
     if (wish->id)
         at = put_field_long(at, "x-mqtt-subscription-id", wish->id);
@@ -230,6 +236,7 @@ void wish_read(struct span table, struct wish *wish)
         wish->no_local = value & BIT_NO_LOCAL;
         wish->as_published = value & BIT_AS_PUBLISHED;
         wish->handling = (uint8_t)(value >> HANDLING_SHIFT & 3);
+        wish->shared = value & BIT_SHARED;
     }
     if (table_find(table, "x-mqtt-subscription-id", &field) && field_int(&field, &value) && value > 0)
         wish->id = (uint32_t)value;

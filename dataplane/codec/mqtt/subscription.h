@@ -24,6 +24,7 @@ struct wish {
     uint8_t qos;
     bool no_local, as_published;
     uint8_t handling; /* of retained messages */
+    bool shared;      /* kept with a binding that only says that the session takes part in a group */
     uint32_t id;      /* 0: none */
 };
 
@@ -45,6 +46,7 @@ struct subscription_index {
 struct subscriptions {
     struct map by_name;
     uint32_t of_qos[3], special; /* how many there are; with anything but a QoS */
+    bool strays;                 /* the queue may have messages of one that isn't there any more */
     struct subscription_index *index;
     uint32_t *ids; /* of the last verdict; room for VERDICT_IDS_MAX, made when first needed */
 };

@@ -432,6 +432,7 @@ static void stomp_gone(void *state, struct host *host)
     struct stomp *c = state;
     c->host = host;
     stomp_release(c);
+    settle_flush(&c->settle, host); /* deliveries may have come since it was closed */
     c->stage = STOMP_CLOSED;
 }
 

@@ -354,7 +354,8 @@ void model_on_return(struct model *model, struct known_channel *channel, const s
         if (m->entries[i]->must)
             history_fail("message m%llu was returned, but '%s' was there for it",
                          (unsigned long long)m->number, m->entries[i]->queue->name.s);
-        m->entries[i]->present = NO;
+        bool comes_later = m->recent && m->entries[i]->queue->remembered; /* from what is remembered */
+        m->entries[i]->present = comes_later ? MAYBE : NO;
     }
     m->returned = true;
     m->nowhere = !m->recent;

@@ -216,8 +216,10 @@ static void check_exchange(struct model *model, struct known_channel *channel, s
     const struct known_exchange *e = model_exchange(model, &m->exchange, false);
     enum sure there = e ? e->thing.there : NO;
     m->nowhere = channel->doomed || there == NO || (e->internal && there == YES);
-    if (!channel->doomed && m->nowhere)
+    if (!channel->doomed && m->nowhere) {
         channel->doomed = there == NO ? MAY_404 : MAY_403;
+        history_note("model: exchange '%s' can't be published to, so the channel is over", m->exchange.s);
+    }
     if (there == MAYBE)
         channel->may_end |= MAY_404 | (e->internal ? MAY_403 : 0);
 }

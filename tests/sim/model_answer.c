@@ -310,6 +310,7 @@ static void consuming(struct model *model, struct known_request *q)
     if (c->state == CONSUMER_STARTING)
         c->state = CONSUMER_ACTIVE;
     c->since = model->clock;
+    model_cursor_joined(c, model->now_ms);
     c->queue->had_consumer |= !c->unsure;
     model_used(c->queue, q->begun_ns);
 }

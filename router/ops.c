@@ -189,8 +189,6 @@ static void equivalent(struct router *router, struct op *op, struct queue *queue
 {
     char what[NAME_MAX_BYTES * 2 + 64];
     what_queue(router, op, what, sizeof what);
-    if (queue->shape)
-        shape_used(router, queue);
     op->error = ERR_PRECONDITION_FAILED;
     bool same = flag_equivalent("durable", op->flags & OP_DURABLE, queue->durable || queue->said_durable,
                                 what, op->text, sizeof op->text) &&
@@ -199,6 +197,8 @@ static void equivalent(struct router *router, struct op *op, struct queue *queue
                 settings_equivalent(op->arguments, queue->arguments, what, op->text, sizeof op->text);
     if (same || op->flags & OP_ANY_WAY)
         op->error = ERR_NONE;
+    if (queue->shape && op->error == ERR_NONE)
+        shape_used(router, queue);
     counts(queue, op);
     router_answer(router, op);
 }

@@ -66,6 +66,9 @@ static void add_properties(struct client *client, uint64_t message, const struct
     bool no_store = client->all->plan->no_store_ppm && chance(client, client->all->plan->no_store_ppm);
     if (no_store)
         optional |= HAS_HEADERS;
+    const char *value = stream_value(client);
+    if (value)
+        optional |= HAS_HEADERS;
     bool persistent = chance(client, client->all->plan->persistent_ppm);
     persistent = own ? own->persistent : persistent;
     bool has_mode = persistent || below(client, 2);
@@ -78,6 +81,8 @@ static void add_properties(struct client *client, uint64_t message, const struct
             delays_write(client->all->prng, &headers);
         if (no_store)
             add_bool_field(&headers, "x-recent-history-no-store", true);
+        if (value)
+            add_text_field(&headers, "x-stream-filter-value", value);
         if (own)
             producer_write(own, &headers);
         add_table(out, headers.at, headers.len);

@@ -24,8 +24,8 @@ static void make_numbering(struct plan *plan, struct prng *prng)
     plan->deeds[DEED_SELECT] += 40;
     plan->deeds[DEED_QUEUE_DELETE] /= 2;
     plan->deeds[DEED_CHANNEL_CLOSE] /= 2;
-    /* The model can't say yet what a broken journal does to a number that other journals have, too. */
-    plan->troubles[TROUBLE_WRITE_FAILS] = 0;
+    if (prng_below(prng, 3))
+        plan->troubles[TROUBLE_WRITE_FAILS] = 0;
     if (prng_below(prng, 2))
         plan->disk_steps |= 15;
     plan->wide_ppm = plan->wide_ppm < 600000 ? 600000 : plan->wide_ppm;

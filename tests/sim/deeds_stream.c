@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "site.h"
 
 static uint64_t below(struct client *client, uint64_t bound)
 {
@@ -33,6 +34,9 @@ void streams_draw(struct plan *plan, struct prng *prng)
         return;
     unsigned streams = 1 + (unsigned)prng_below(prng, 2);
     make_streaming(plan, prng);
+    plan->filtered_ppm = prng_below(prng, 2) ? 0 : 300000 + (uint32_t)prng_below(prng, 700000);
+    plan->dated = prng_below(prng, 3) == 0;
+    plan->leap_ppm = plan->dated ? 400000 : 0;
     for (unsigned i = 0; i < streams; i++) {
         struct queue_plan *q = &plan->queues[i];
         q->shape = shape_none();
@@ -98,6 +102,41 @@ bool plan_is_stream(const struct plan *plan, const char *queue)
     return false;
 }
 
+/* ---- values, times ------------------------------------------------------------------------------------- */
+
+static const char *some_value(struct client *client)
+{
+    static const char *const values[] = {"a", "a", "b", "c"};
+    return values[below(client, 4)];
+}
+
+const char *stream_value(struct client *client)
+{
+    uint32_t ppm = client->all->plan->filtered_ppm;
+    return ppm && prng_chance(client->all->prng, ppm) ? some_value(client) : NULL;
+}
+
+static void add_filter(struct client *client, struct buffer *arguments)
+{
+    const char *values[] = {some_value(client), some_value(client)};
+    if (below(client, 2))
+        add_text_field(arguments, "x-stream-filter", values[0]);
+    else
+        add_texts_field(arguments, "x-stream-filter", values, below(client, 3));
+    if (below(client, 2))
+        add_bool_field(arguments, "x-stream-match-unfiltered", below(client, 3) != 0);
+}
+
+/* All is over in a few seconds. */
+static void add_time(struct client *client, struct buffer *arguments)
+{
+    static const char *const ago[] = {"1s", "2s", "3s"};
+    if (below(client, 2))
+        add_time_field(arguments, "x-stream-offset", SITE_EPOCH_S + below(client, 5));
+    else
+        add_text_field(arguments, "x-stream-offset", ago[below(client, 3)]);
+}
+
 bool stream_consume(struct client *client, uint16_t channel, const char *queue, struct buffer *arguments)
 {
     const char *const wheres[] = {"first", "first", "last", "next"};
@@ -112,7 +151,12 @@ bool stream_consume(struct client *client, uint16_t channel, const char *queue, 
         frame_close(&client->out, frame);
         client->chan[channel].awaited++;
     }
-    if (where < 4)
+    bool own = !client->auto_ack;
+    if (own && client->all->plan->filtered_ppm && below(client, 2))
+        add_filter(client, arguments);
+    if (own && client->all->plan->dated && below(client, 2))
+        add_time(client, arguments);
+    else if (where < 4)
         add_text_field(arguments, "x-stream-offset", wheres[where]);
     else if (where < 6)
         add_int_field(arguments, "x-stream-offset", (int32_t)below(client, 40));

@@ -35,9 +35,13 @@ static void check_count(const char *what, const struct known_queue *queue, uint6
 /* Nothing of what was in it is sure to be there. */
 void model_doubt_content(struct model *model, struct known_queue *queue)
 {
-    for (unsigned i = 0; i < queue->entry_count; i++)
-        if (queue->entries[i]->where != WHERE_DONE)
-            model_doubt_entry(queue->entries[i]);
+    for (unsigned i = 0; i < queue->entry_count; i++) {
+        struct known_entry *e = queue->entries[i];
+        if (e->where != WHERE_DONE)
+            model_doubt_entry(e);
+        else if (e->leaving && e->present == YES)
+            e->present = MAYBE; /* a start need not bring it back */
+    }
     model_stream_forgets(queue);
     for (unsigned i = 0; i < model->binding_count; i++)
         if (model->bindings[i]->queue == queue && model->bindings[i]->thing.there == YES)
@@ -306,6 +310,7 @@ static void consuming(struct model *model, struct known_request *q)
     if (c->state == CONSUMER_STARTING)
         c->state = CONSUMER_ACTIVE;
     c->since = model->clock;
+    model_cursor_joined(c, model->now_ms);
     c->queue->had_consumer |= !c->unsure;
     model_used(c->queue, q->begun_ns);
 }

@@ -431,6 +431,8 @@ void model_on_get_ok(struct model *model, struct known_channel *channel, struct 
                  redelivered ? " redelivered" : "");
     check_tag(channel, tag);
     struct model_bounds ready = model_ready(model, q, request->begun, channel->conn->stream);
+    /* One that waits for the disk gets, like a consumer, what comes before it counts for the limit. */
+    ready.most += ready.capped && model_consumers_of(model, q, request->begun).most;
     if (!q->gone && (left + UINT64_C(1) > ready.most || left + UINT64_C(1) < ready.least))
         history_fail(
             "basic.get-ok says that %u messages are left in '%s', but %llu to %llu must have been ready",

@@ -30,6 +30,18 @@ static void bindings_down(struct model *model)
     }
 }
 
+/* Whether a binding of the exchange surely comes back with it: else it waits for a first one again. */
+static bool is_bound_again(const struct model *model, const struct known_exchange *e)
+{
+    for (unsigned i = 0; i < model->binding_count; i++) {
+        const struct known_binding *b = model->bindings[i];
+        const struct thing *to = b->queue ? &b->queue->thing : &b->exchange->thing;
+        if (b->source == e && b->thing.there == YES && to->there == YES && !to->changing && !to->unsafe)
+            return true;
+    }
+    return false;
+}
+
 static void exchanges_down(struct model *model)
 {
     for (unsigned i = 0; i < model->exchange_count; i++) {
@@ -37,7 +49,7 @@ static void exchanges_down(struct model *model)
         bool settled = e->thing.there != MAYBE;
         thing_down(&e->thing, e->durable || e->perhaps_durable);
         e->suspect = false;
-        e->was_bound = e->was_bound && settled && e->thing.there == YES;
+        e->was_bound = e->was_bound && settled && e->thing.there == YES && is_bound_again(model, e);
     }
 }
 
@@ -104,7 +116,7 @@ static void queue_down(struct model *model, struct known_queue *queue, bool clea
     if (queue->gone && !(durable && queue->thing.unsafe))
         return;
     thing_down(&queue->thing, durable);
-    queue->suspect = false;
+    queue->suspect = queue->had_consumer = false;
     queue->touched = true;
     queue->used_ns = model->now_ns;
     if (queue->thing.there == NO) {

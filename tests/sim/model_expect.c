@@ -90,8 +90,10 @@ struct model_bounds model_ready(struct model *model, const struct known_queue *q
         b.most = UINT64_MAX;
     const struct known_settings *s = &queue->settings;
     bool sure = !queue->perhaps_other && !queue->flux && since >= queue->reshaped;
-    if (s->length >= 0 && s->overflow == MODEL_DROPS_HEAD && sure && b.most > (uint64_t)s->length)
+    if (s->length >= 0 && s->overflow == MODEL_DROPS_HEAD && sure && b.most > (uint64_t)s->length) {
         b.most = (uint64_t)s->length;
+        b.capped = true;
+    }
     return b;
 }
 

@@ -6,6 +6,7 @@
 
 #include "history.h"
 #include "model.h"
+#include "model_cursor.h"
 #include "model_policy.h"
 
 enum sure { NO, MAYBE, YES };
@@ -34,16 +35,6 @@ struct known_exchange {
     bool suspect;             /* may have lost its last binding */
     int64_t remembers;        /* of an x-recent-history: so many */
     uint64_t remembers_since; /* stamp: what came before may be forgotten */
-};
-
-/* Where the consumer of a stream is. */
-struct known_cursor {
-    enum { CURSOR_NEXT, CURSOR_FIRST, CURSOR_LAST, CURSOR_NUMBER } kind; /* where it began */
-    uint64_t number;
-    uint64_t shown;                  /* offsets below had been shown to somebody when it asked */
-    uint64_t asked;                  /* stamp */
-    uint64_t next;                   /* the offset behind the last that it has got; 0: it has got none */
-    const struct known_entry *first; /* that it has got */
 };
 
 struct known_consumer {

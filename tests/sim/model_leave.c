@@ -17,24 +17,6 @@ static int64_t lifetime(const struct known_entry *e, int64_t ttl_then)
     return model_lower(q->varied ? ttl_then : q->settings.ttl, e->message->expiration);
 }
 
-void model_set_times(struct model *model, struct known_entry *e)
-{
-    const struct known_message *m = e->message;
-    bool keeps = model_keeps(e->queue);
-    int64_t ms = keeps ? -1 : lifetime(e, e->ttl_least), most_ms = keeps ? -1 : lifetime(e, e->ttl_most);
-    e->mortal_ms = e->dead_ms = UINT64_MAX;
-    if (e->queue->perhaps_other)
-        e->mortal_ms = 0;
-    else if (ms >= 0)
-        e->mortal_ms = m->begun_ms + m->delay_ms + (uint64_t)ms;
-    uint64_t closed_ms = m->delay_ms ? m->left_ms : m->closed_ms;
-    if (most_ms >= 0 && closed_ms != UINT64_MAX && !m->late && !e->queue->perhaps_other)
-        e->dead_ms = closed_ms + (uint64_t)most_ms;
-    e->mortal |= e->mortal_ms <= model->now_ms;
-    if (!e->mortal && e->mortal_ms < model->next_ms)
-        model->next_ms = e->mortal_ms;
-}
-
 static bool is_alive(const struct known_entry *e)
 {
     return e->present != NO && e->where != WHERE_DONE;
@@ -52,6 +34,25 @@ static void may_expire(struct model *model, struct known_entry *e)
         return;
     model_dies(model, e, REASON_EXPIRED);
     model_doubt_entry(e);
+}
+
+void model_set_times(struct model *model, struct known_entry *e)
+{
+    const struct known_message *m = e->message;
+    bool keeps = model_keeps(e->queue);
+    int64_t ms = keeps ? -1 : lifetime(e, e->ttl_least), most_ms = keeps ? -1 : lifetime(e, e->ttl_most);
+    e->mortal_ms = e->dead_ms = UINT64_MAX;
+    if (e->queue->perhaps_other)
+        e->mortal_ms = 0;
+    else if (ms >= 0)
+        e->mortal_ms = m->begun_ms + m->delay_ms + (uint64_t)ms;
+    uint64_t closed_ms = m->delay_ms ? m->left_ms : m->closed_ms;
+    if (most_ms >= 0 && closed_ms != UINT64_MAX && !m->late && !e->queue->perhaps_other)
+        e->dead_ms = closed_ms + (uint64_t)most_ms;
+    if (!e->mortal && e->mortal_ms <= model->now_ms)
+        may_expire(model, e);
+    else if (!e->mortal && e->mortal_ms < model->next_ms)
+        model->next_ms = e->mortal_ms;
 }
 
 void model_time(struct model *model, uint64_t now_ns)

@@ -174,8 +174,21 @@ static void shift(struct model *model, struct known_queue *q)
     model_crowd(model, q);
 }
 
+/* The one before has been answered, so it holds everywhere, though the broker hasn't been idle since. */
+static void take_last(struct model *model)
+{
+    if (!model->policy_changes || !model->policy_answered)
+        return;
+    memcpy(model->policies, model->policies_then, sizeof model->policies);
+    for (unsigned i = 0; i < model->queue_count; i++) {
+        struct known_queue *q = model->queues[i];
+        q->settings = q->flux ? q->other : q->settings;
+    }
+}
+
 void model_policy_asked(struct model *model, const struct said_policy *policy)
 {
+    take_last(model);
     unsigned at = policy->number + (policy->is_operator ? MODEL_POLICIES : 0);
     history_note("model: policy %u: %s '%s' for %s, priority %d, ttl %d, expires %d, length %d, bytes %d, "
                  "deliveries %d, %s",

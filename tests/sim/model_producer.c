@@ -184,7 +184,7 @@ void model_number_seen(const struct model *model, struct known_entry *e)
             continue;
         check_pair(model, e, o);
         o->owed = false;
-        if (was_refused(o))
+        if (was_refused(e) || was_refused(o))
             continue;
         if (o->present != NO)
             history_note("model: then m%llu isn't in '%s'", U(o->message->number), o->queue->name.s);

@@ -216,8 +216,10 @@ static void check_exchange(struct model *model, struct known_channel *channel, s
     const struct known_exchange *e = model_exchange(model, &m->exchange, false);
     enum sure there = e ? e->thing.there : NO;
     m->nowhere = channel->doomed || there == NO || (e->internal && there == YES);
-    if (!channel->doomed && m->nowhere)
+    if (!channel->doomed && m->nowhere) {
         channel->doomed = there == NO ? MAY_404 : MAY_403;
+        history_note("model: exchange '%s' can't be published to, so the channel is over", m->exchange.s);
+    }
     if (there == MAYBE)
         channel->may_end |= MAY_404 | (e->internal ? MAY_403 : 0);
 }
@@ -354,7 +356,8 @@ void model_on_return(struct model *model, struct known_channel *channel, const s
         if (m->entries[i]->must)
             history_fail("message m%llu was returned, but '%s' was there for it",
                          (unsigned long long)m->number, m->entries[i]->queue->name.s);
-        m->entries[i]->present = NO;
+        bool comes_later = m->recent && m->entries[i]->queue->remembered; /* from what is remembered */
+        m->entries[i]->present = comes_later ? MAYBE : NO;
     }
     m->returned = true;
     m->nowhere = !m->recent;

@@ -242,8 +242,8 @@ static void begin_consume(struct model *model, struct known_channel *channel, st
     c->exclusive =
         q->exclusive && !q->queue->settings.quorum && !model_stores(q->queue); /* those never are */
     c->prefetch = channel->prefetch;
-    model_stream_joins(model, c, q);
     model_consumer_begins(c, q);
+    model_stream_joins(model, c, q);
     c->unsure = true;
     q->consumer = c;
     ADD(model->consumers, model->consumer_count, c);

@@ -41,6 +41,7 @@ uint64_t model_idle_before(const struct model *model, uint64_t stamp);
 /* How many messages and consumers the queue can have had since the stamp, and must have. */
 struct model_bounds {
     uint64_t least, most;
+    bool capped; /* most is the queue's limit */
 };
 struct model_bounds model_ready(struct model *model, const struct known_queue *queue, uint64_t since,
                                 uint64_t asker);

@@ -29,21 +29,6 @@ bool model_is_kept(const struct known_message *m)
 
 /* ---- consumers ------------------------------------------------------------------------------------ */
 
-void model_read_cursor(struct known_request *q, struct reader arguments)
-{
-    struct table_field field;
-    q->cursor.kind = CURSOR_NEXT;
-    while (read_field(&arguments, &field)) {
-        if (!is(&field.name, "x-stream-offset"))
-            continue;
-        q->cursor.number = field.number > 0 ? (uint64_t)field.number : 0;
-        q->cursor.kind = field.type != 'S'          ? CURSOR_NUMBER
-                         : is(&field.text, "first") ? CURSOR_FIRST
-                         : is(&field.text, "last")  ? CURSOR_LAST
-                                                    : CURSOR_NEXT;
-    }
-}
-
 void model_stream_asked(const struct known_channel *channel, struct known_request *q)
 {
     if (q->method == BASIC_GET || q->method == QUEUE_PURGE)
@@ -71,6 +56,7 @@ void model_stream_joins(const struct model *model, struct known_consumer *c, con
     c->cursor = q->cursor;
     c->cursor.shown = c->queue->shown_count;
     c->cursor.asked = model->clock;
+    model_cursor_joins(c);
 }
 
 /* ---- deliveries ------------------------------------------------------------------------------------ */
@@ -80,17 +66,6 @@ int64_t model_offset(const struct said *said)
     struct table_field field;
     bool found = model_find_header(said->properties, "x-stream-offset", &field);
     return found && field.type == 'l' ? field.number : -1;
-}
-
-/* For the report. */
-static void note_cursor(const struct known_consumer *c)
-{
-    static const char *const kinds[] = {"next", "first", "last", "number"};
-    history_note(
-        "model: consumer '%s' began at %s %llu, when %llu had been shown, and expects %llu; of %u it "
-        "has %u to answer",
-        c->tag.s, kinds[c->cursor.kind], U(c->cursor.number), U(c->cursor.shown), U(c->cursor.next),
-        c->prefetch, c->out);
 }
 
 bool model_is_shortened(const struct known_queue *queue)
@@ -124,7 +99,8 @@ static void check_gone(const struct model *model, const struct known_consumer *c
     const struct known_queue *q = c->queue;
     for (uint64_t i = from; i < to && i < q->shown_count; i++) {
         const struct known_entry *e = q->shown[i];
-        if (e && e->present == YES && e->kept && q->thing.there == YES && stays(model, e))
+        if (e && e->present == YES && e->kept && q->thing.there == YES && model_cursor_wants(c, e) &&
+            stays(model, e))
             history_fail("m%llu, at offset %llu of stream '%s', has left it too early: consumer '%s' is sent "
                          "%llu next",
                          U(e->message->number), U(i), q->name.s, c->tag.s, U(to));
@@ -174,30 +150,16 @@ static void check_first(const struct model *model, const struct known_consumer *
 {
     const struct known_cursor *at = &c->cursor;
     const struct known_message *m = e->message;
-    bool limited = model_is_shortened(c->queue), wrong = false;
-    switch (at->kind) {
-    case CURSOR_FIRST:
-        wrong = !limited && offset != 0;
-        break;
-    case CURSOR_NUMBER:
-        wrong = offset < at->number || (!limited && offset != at->number);
-        break;
-    case CURSOR_LAST:
-        wrong = offset + 1 < at->shown;
-        break;
-    case CURSOR_NEXT:
-        wrong = offset < at->shown || (m->closed && m->closed < at->asked && !m->late && !m->delay_ms);
-        break;
-    }
+    bool wrong = model_cursor_is_wrong(at, m, offset, model_is_shortened(c->queue));
     if (wrong)
-        note_cursor(c);
+        model_cursor_note(c);
     if (wrong)
         history_fail(
             "m%llu, at offset %llu, is the first that consumer '%s' gets from stream '%s': that isn't "
             "where it wanted to begin",
             U(m->number), U(offset), c->tag.s, c->queue->name.s);
-    if (at->kind == CURSOR_FIRST || at->kind == CURSOR_NUMBER)
-        check_gone(model, c, at->kind == CURSOR_FIRST ? 0 : at->number, offset);
+    if (at->kind != CURSOR_NEXT && at->kind != CURSOR_LAST)
+        check_gone(model, c, at->kind == CURSOR_NUMBER ? at->number : 0, offset);
     check_length(c, offset);
     check_age(c, e, offset);
 }
@@ -212,10 +174,10 @@ static void check_cursor(const struct model *model, const struct known_consumer 
         check_first(model, c, e, offset);
     if (next && sure)
         check_gone(model, c, next, offset);
-    if (next && (offset < next || (offset > next && !model_is_shortened(c->queue)))) {
+    bool gaps = model_is_shortened(c->queue) || c->cursor.filters;
+    if (next && (offset < next || (offset > next && !gaps)))
         history_fail("m%llu, at offset %llu of stream '%s', comes to consumer '%s' after offset %llu",
                      U(e->message->number), U(offset), c->queue->name.s, c->tag.s, U(next - 1));
-    }
 }
 
 static void check_neighbours(const struct known_queue *q, const struct known_entry *e, uint64_t offset)
@@ -277,6 +239,9 @@ void model_stream_takes(struct model *model, struct known_entry *e, struct known
         history_fail("m%llu came from stream '%s' without its offset", U(m->number), q->name.s);
     if (m->nowhere || (e->present == NO && !q->gone))
         history_fail("m%llu was delivered from stream '%s', but can't be there", U(m->number), q->name.s);
+    if (!model_cursor_passes(&c->cursor, m))
+        history_fail("m%llu came from stream '%s' to consumer '%s', which has filtered it out", U(m->number),
+                     q->name.s, c->tag.s);
     history_note("model: offset %lld", (long long)offset);
     check_cursor(model, c, e, (uint64_t)offset);
     if (!c->cursor.next)
@@ -287,21 +252,6 @@ void model_stream_takes(struct model *model, struct known_entry *e, struct known
 }
 
 /* ---- what is owed ------------------------------------------------------------------------------------ */
-
-/* Whether the message is surely where the consumer began, or behind it. */
-static bool is_behind(const struct known_consumer *c, const struct known_entry *e)
-{
-    const struct known_cursor *at = &c->cursor;
-    if (e->offset && at->next)
-        return e->offset > at->next;
-    if (!at->next && at->kind == CURSOR_NUMBER)
-        return e->offset > at->number;
-    if (e->message->begun > c->since && !e->message->late && at->kind != CURSOR_NUMBER)
-        return true;
-    if (at->kind == CURSOR_FIRST)
-        return true;
-    return at->next ? model_before(c->queue, at->first->message, e->message) : at->kind == CURSOR_LAST;
-}
 
 void model_stream_owed(const struct model *model, const struct known_queue *q, const struct known_consumer *c)
 {
@@ -315,14 +265,15 @@ void model_stream_owed(const struct model *model, const struct known_queue *q, c
         sure++;
         last = e;
         bool has = e->offset && at->next && e->offset <= at->next;
-        bool owed = !has && is_behind(c, e) && stays(model, e);
+        bool owed =
+            !has && model_cursor_passes(at, e->message) && model_cursor_is_behind(c, e) && stays(model, e);
         if (owed)
-            note_cursor(c);
+            model_cursor_note(c);
         if (owed)
             history_fail("m%llu is in stream '%s', and consumer '%s' of stream %llu isn't sent it",
                          U(e->message->number), q->name.s, c->tag.s, U(c->stream));
     }
-    if (!at->next && at->kind == CURSOR_NUMBER && sure > at->number && !model_is_shortened(q))
+    if (!at->next && !at->filters && at->kind == CURSOR_NUMBER && sure > at->number && !model_is_shortened(q))
         history_fail(
             "stream '%s' has %llu messages, m%llu among them, and consumer '%s' of stream %llu isn't "
             "sent what is at %llu",

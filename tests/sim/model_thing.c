@@ -155,6 +155,7 @@ void model_queue_ends(struct model *model, struct known_queue *queue)
     if (queue->gone)
         return;
     queue->gone = ++model->clock;
+    history_note("model: '%s' is gone", queue->name.s);
     model_suspect_sources(model, queue, NULL);
     entries_end(queue);
     for (unsigned i = 0; i < model->binding_count; i++)
@@ -174,6 +175,7 @@ void model_exchange_ends(struct model *model, struct known_exchange *exchange)
         if (model->bindings[i]->source == exchange || model->bindings[i]->exchange == exchange)
             binding_ends(model, &model->bindings[i]->thing);
     exchange->was_bound = exchange->suspect = exchange->perhaps_durable = false;
+    history_note("model: exchange '%s' is gone", exchange->name.s);
     model_thing_set(model, &exchange->thing, NO);
     model_reroute(model);
 }

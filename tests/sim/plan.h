@@ -106,6 +106,8 @@ struct plan {
     uint32_t delay_ppm;    /* publishes that are to wait */
     uint32_t mortal_ppm;   /* publishes that expire soon, of those with an expiration */
     uint32_t policy_ppm;   /* steps in which the policies are changed */
+    uint32_t filtered_ppm; /* publishes with a value that streams can be filtered by */
+    bool dated;            /* consumers of streams begin at times */
     bool ranked, timed;    /* consumers have priorities, a time to answer */
     unsigned producers;    /* that number messages, */
     uint32_t numbered_ppm; /* so many of all */

@@ -76,7 +76,7 @@ static struct broker_options options_of(struct site *site)
         .connections_max = 64,
         .memory_budget = o->memory_budget,
         .checkpoint_bytes = o->checkpoint_bytes,
-        .epoch_ns = UINT64_C(1700000000000000000),
+        .epoch_ns = SITE_EPOCH_S * UINT64_C(1000000000),
         .seed = prng_next(&site->prng),
     };
     memcpy(options.storage, site->storage, sizeof site->storage);

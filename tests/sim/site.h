@@ -19,6 +19,9 @@ enum site_state {
     SITE_STOPPING, /* a clean end is under way */
 };
 
+/* When all begins, in seconds since 1970. */
+#define SITE_EPOCH_S UINT64_C(1700000000)
+
 enum { SITE_ROUTERS = 4, SITE_FRONTS = 4, SITE_AGENTS = SITE_FRONTS + 2 * SITE_ROUTERS };
 
 struct site_options {

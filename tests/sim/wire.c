@@ -171,6 +171,26 @@ void add_bool_field(struct buffer *b, const char *name, bool value)
     add_octet(b, value);
 }
 
+void add_time_field(struct buffer *b, const char *name, uint64_t seconds)
+{
+    add_name(b, name);
+    add_octet(b, 'T');
+    add_longlong(b, seconds);
+}
+
+void add_texts_field(struct buffer *b, const char *name, const char *const *values, size_t count)
+{
+    struct buffer items = {0};
+    for (size_t i = 0; i < count; i++) {
+        add_octet(&items, 'S');
+        add_table(&items, values[i], strlen(values[i]));
+    }
+    add_name(b, name);
+    add_octet(b, 'A');
+    add_table(b, items.at, items.len);
+    buffer_free(&items);
+}
+
 size_t frame_open(struct buffer *b, uint8_t type, uint16_t channel)
 {
     add_octet(b, type);

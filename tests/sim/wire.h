@@ -103,6 +103,8 @@ void add_table(struct buffer *b, const void *fields, size_t n);
 void add_text_field(struct buffer *b, const char *name, const char *value);
 void add_int_field(struct buffer *b, const char *name, int32_t value);
 void add_bool_field(struct buffer *b, const char *name, bool value);
+void add_time_field(struct buffer *b, const char *name, uint64_t seconds); /* since 1970 */
+void add_texts_field(struct buffer *b, const char *name, const char *const *values, size_t count);
 
 /* Opens a frame; returns what frame_close wants. */
 size_t frame_open(struct buffer *b, uint8_t type, uint16_t channel);

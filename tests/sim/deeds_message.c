@@ -47,10 +47,33 @@ static const char *some_expiration(struct client *client)
     return mortal ? soon[below(client, 4)] : "86400000";
 }
 
+/* What is among the headers besides the names. */
+struct own_headers {
+    bool waits, no_store;
+    const char *value;
+    const struct numbered *own;
+};
+
+static void add_headers(struct client *client, const struct own_headers *has)
+{
+    struct buffer headers = {0};
+    names_headers(client->all->prng, &headers);
+    if (has->waits)
+        delays_write(client->all->prng, &headers);
+    if (has->no_store)
+        add_bool_field(&headers, "x-recent-history-no-store", true);
+    if (has->value)
+        add_text_field(&headers, "x-stream-filter-value", has->value);
+    if (has->own)
+        producer_write(has->own, &headers);
+    add_table(&client->out, headers.at, headers.len);
+    buffer_free(&headers);
+}
+
 /* own: its number, NULL if it has none. */
 static void add_properties(struct client *client, uint64_t message, const struct numbered *own)
 {
-    struct buffer *out = &client->out, headers = {0};
+    struct buffer *out = &client->out;
     char id[PLAN_NAME_BYTES];
     uint16_t optional = (uint16_t)prng_next(client->all->prng);
     optional &= HAS_TYPE | HAS_PRIORITY | HAS_CORRELATION | HAS_EXPIRATION | HAS_TIMESTAMP | HAS_USER;
@@ -60,14 +83,11 @@ static void add_properties(struct client *client, uint64_t message, const struct
         optional |= HAS_HEADERS;
     if (client->all->plan->mortal_ppm && below(client, 4) == 0)
         optional |= HAS_EXPIRATION;
-    bool waits = client->all->plan->delay_ppm && chance(client, client->all->plan->delay_ppm) && !own;
-    if (waits || own)
-        optional |= HAS_HEADERS;
-    bool no_store = client->all->plan->no_store_ppm && chance(client, client->all->plan->no_store_ppm);
-    if (no_store)
-        optional |= HAS_HEADERS;
-    const char *value = stream_value(client);
-    if (value)
+    struct own_headers has = {.own = own};
+    has.waits = client->all->plan->delay_ppm && chance(client, client->all->plan->delay_ppm) && !own;
+    has.no_store = client->all->plan->no_store_ppm && chance(client, client->all->plan->no_store_ppm);
+    has.value = stream_value(client);
+    if (has.waits || has.no_store || has.value || own)
         optional |= HAS_HEADERS;
     bool persistent = chance(client, client->all->plan->persistent_ppm);
     persistent = own ? own->persistent : persistent;
@@ -75,19 +95,8 @@ static void add_properties(struct client *client, uint64_t message, const struct
     add_short(out, (uint16_t)(optional | HAS_ID | (has_mode ? HAS_MODE : 0)));
     if (optional & HAS_TYPE)
         add_name(out, "text/plain");
-    if (optional & HAS_HEADERS) {
-        names_headers(client->all->prng, &headers);
-        if (waits)
-            delays_write(client->all->prng, &headers);
-        if (no_store)
-            add_bool_field(&headers, "x-recent-history-no-store", true);
-        if (value)
-            add_text_field(&headers, "x-stream-filter-value", value);
-        if (own)
-            producer_write(own, &headers);
-        add_table(out, headers.at, headers.len);
-        buffer_free(&headers);
-    }
+    if (optional & HAS_HEADERS)
+        add_headers(client, &has);
     if (has_mode)
         add_octet(out, persistent ? 2 : 1);
     if (optional & HAS_PRIORITY)

@@ -126,6 +126,8 @@ void mqtt_abandon(struct mqtt_client *c)
         return;
     }
     history_note("mqtt %u leaves stream %llu behind", c->number, (unsigned long long)c->stream);
+    /* The broker may have given it up some time ago, and the client not have heard of that. */
+    c->unsure |= c->kept_s && c->kept_s < MQ_LONG_S && (c->keep_alive_s || network_is_lan(c->party->network));
     network_deafen(c->party->network, c->stream, false);
     c->ghosts[i] = c->stream;
     c->stream = 0;

@@ -39,8 +39,11 @@ static void will_ends(struct mqtt_client *c, bool well)
 static void session_left(struct mqtt_client *c)
 {
     bool kept = c->kept_s == UINT32_MAX || c->party->now_ns < c->left_ns + c->kept_s * SECOND_NS;
+    bool early =
+        c->keep_alive_s || network_is_lan(c->party->network); /* the broker may have ended it before */
     if (c->state != MQ_CONNECTING) {
         c->left_ns = c->party->now_ns;
+        c->unsure |= early && c->kept_s && c->kept_s < MQ_LONG_S;
         return;
     }
     c->unsure = true;
@@ -126,8 +129,6 @@ void mqtt_abandon(struct mqtt_client *c)
         return;
     }
     history_note("mqtt %u leaves stream %llu behind", c->number, (unsigned long long)c->stream);
-    /* The broker may have given it up some time ago, and the client not have heard of that. */
-    c->unsure |= c->kept_s && c->kept_s < MQ_LONG_S && (c->keep_alive_s || network_is_lan(c->party->network));
     network_deafen(c->party->network, c->stream, false);
     c->ghosts[i] = c->stream;
     c->stream = 0;

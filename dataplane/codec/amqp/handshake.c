@@ -10,10 +10,6 @@
 #include "codec/amqp/handlers.h"
 #include "router/table.h"
 
-#ifndef GANNET_VERSION
-#define GANNET_VERSION "0.2.0"
-#endif
-
 static const uint8_t header[8] = {'A', 'M', 'Q', 'P', 0, 0, 9, 1};
 
 /* ---- connection.start ------------------------------------------------------------------------------ */

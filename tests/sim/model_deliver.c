@@ -291,6 +291,16 @@ static void check_attempts(const struct known_entry *e, int64_t attempts)
                      (unsigned long long)most);
 }
 
+static void take_number(struct known_entry *e, const struct known_conn *conn,
+                        const struct said_sequence *number, bool unsure)
+{
+    struct known_queue *q = e->queue;
+    if (q->varied && conn->flushed < q->reshaped)
+        q->holes = true; /* it may have been sent when its queue was told something else */
+    else
+        model_sequence_takes(e, number, unsure || q->thing.there != YES);
+}
+
 static void take(struct model *model, struct known_channel *channel, struct known_queue *q,
                  struct known_message *m, struct known_consumer *consumer, bool no_ack,
                  const struct marks *marks)
@@ -318,8 +328,7 @@ static void take(struct model *model, struct known_channel *channel, struct know
         return;
     }
     check_place(model, e);
-    model_sequence_takes(e, &marks->sequence,
-                         back || q->thing.there != YES || (consumer && consumer->unsure));
+    take_number(e, conn, &marks->sequence, back || (consumer && consumer->unsure));
     check_time(e, conn);
     bool redelivered = marks->redelivered;
     if (!back) { /* else it may have been on its way since long ago */

@@ -128,7 +128,8 @@ void model_leave_settled(struct model *model, struct known_entry *e)
     if (model->ending || e->where != WHERE_READY || e->present == NO || e->manifold ||
         e->queue->perhaps_other)
         return;
-    if (limit >= 0 && e->returns_least > (uint64_t)limit && !(e->queue->varied && e->recovered)) {
+    bool again = e->message->recent && e->queue->remembered; /* another copy may not have come back yet */
+    if (limit >= 0 && e->returns_least > (uint64_t)limit && !again && !(e->queue->varied && e->recovered)) {
         e->dead = e->dead ? e->dead : model->clock;
         if (!e->recovered) /* else when it comes to the head */
             leaves(model, e, REASON_LIMIT);

@@ -204,7 +204,7 @@ void model_returns(struct model *model, struct known_entry *e, bool counted)
     int64_t limit = model_limit_least(e->queue);
     e->returns_most++;
     e->returns_least += counted;
-    e->recovered = false;
+    e->recovered &= !counted;
     if (limit >= 0 && e->returns_most > (uint64_t)limit) {
         model_dies(model, e, REASON_LIMIT);
         model_doubt_entry(e);

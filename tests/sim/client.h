@@ -126,6 +126,8 @@ void deed_message(struct client *client, uint16_t channel, enum deed deed);
 /* The queue may be a stream: says how much the client takes, mostly, and adds where it begins. Returns
  * whether it is one, and must be told that it will be answered. (deeds_stream.c) */
 bool stream_consume(struct client *client, uint16_t channel, const char *queue, struct buffer *arguments);
+/* Adds the header that says what the confirm is to mean. */
+void level_write(struct client *client, struct buffer *headers);
 /* What streams filter by: a letter; NULL: this message has none. */
 const char *stream_value(struct client *client);
 

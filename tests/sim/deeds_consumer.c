@@ -75,7 +75,7 @@ void consumers_draw(struct plan *plan, struct prng *prng)
 void consumer_write(struct client *client, const char *queue, struct buffer *arguments)
 {
     const struct plan *plan = client->all->plan;
-    if ((!plan->ranked && !plan->timed) || plan_keeps(plan, queue))
+    if ((!plan->ranked && !plan->timed && !plan->policy_ppm) || plan_keeps(plan, queue))
         return;
     if (client->auto_ack) {
         add_int_field(arguments, "x-consumer-timeout", 0);

@@ -49,7 +49,7 @@ static const char *some_expiration(struct client *client)
 
 /* What is among the headers besides the names. */
 struct own_headers {
-    bool waits, no_store;
+    bool waits, no_store, level;
     const char *value;
     const struct numbered *own;
 };
@@ -64,6 +64,8 @@ static void add_headers(struct client *client, const struct own_headers *has)
         add_bool_field(&headers, "x-recent-history-no-store", true);
     if (has->value)
         add_text_field(&headers, "x-stream-filter-value", has->value);
+    if (has->level)
+        level_write(client, &headers);
     if (has->own)
         producer_write(has->own, &headers);
     add_table(&client->out, headers.at, headers.len);
@@ -87,7 +89,8 @@ static void add_properties(struct client *client, uint64_t message, const struct
     has.waits = client->all->plan->delay_ppm && chance(client, client->all->plan->delay_ppm) && !own;
     has.no_store = client->all->plan->no_store_ppm && chance(client, client->all->plan->no_store_ppm);
     has.value = stream_value(client);
-    if (has.waits || has.no_store || has.value || own)
+    has.level = client->all->plan->level_ppm && chance(client, client->all->plan->level_ppm);
+    if (has.waits || has.no_store || has.value || has.level || own)
         optional |= HAS_HEADERS;
     bool persistent = chance(client, client->all->plan->persistent_ppm);
     persistent = own ? own->persistent : persistent;

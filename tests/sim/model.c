@@ -105,6 +105,7 @@ static void free_messages(struct model *model)
     }
     free(model->messages);
     free(model->routing);
+    free(model->in_ram);
     free(model->promises);
     free(model->delayed);
 }

@@ -331,7 +331,7 @@ static void committed(struct model *model, struct known_channel *channel, struct
 {
     for (unsigned i = 0; i < q->message_count; i++) {
         q->messages[i]->in_tx = false;
-        q->messages[i]->safe = q->messages[i]->confirmed = true;
+        model_confirmed(model, q->messages[i]);
         model_message_accepted(model, q->messages[i]);
         model_check_return(model, q->messages[i]);
     }

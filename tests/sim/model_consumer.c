@@ -24,9 +24,8 @@ void model_read_consumer(struct known_request *q, struct reader arguments)
 
 void model_consumer_begins(struct known_consumer *c, const struct known_request *q)
 {
-    int64_t queues = c->queue->settings.timeout, ms = q->timeout_ms >= 0 ? q->timeout_ms : queues;
     c->priority = q->priority;
-    c->timeout_ns = c->no_ack || ms < 0 ? 0 : (uint64_t)ms * 1000000;
+    c->timeout_ms = c->no_ack ? 0 : q->timeout_ms;
     c->begun = q->begun;
     c->begun_ns = q->begun_ns;
     c->answered_ns = UINT64_MAX;
@@ -97,6 +96,7 @@ static void check_single(const struct model *model, struct known_consumer *c)
 
 void model_check_turn(const struct model *model, struct known_consumer *c, uint32_t bytes)
 {
+    c->last_ns = model->now_ns;
     if (!is_judged(c->queue) || !is_there(c) || c->channel->life != LIFE_OPEN)
         return;
     c->turns++;
@@ -188,6 +188,20 @@ void model_answered(struct known_consumer *c, uint64_t sent_ns)
         c->answered_ns = sent_ns;
 }
 
+static uint64_t timeout_by(const struct known_consumer *c, const struct known_settings *s)
+{
+    int64_t ms = c->timeout_ms >= 0 ? c->timeout_ms : s->timeout;
+    return ms > 0 ? (uint64_t)ms * 1000000 : 0;
+}
+
+/* Its time to answer, 0: any; the shorter one where a policy changes it. */
+static uint64_t timeout_ns(const struct known_consumer *c)
+{
+    const struct known_queue *q = c->queue;
+    uint64_t now = timeout_by(c, &q->settings), other = q->flux ? timeout_by(c, &q->other) : now;
+    return now && (!other || now < other) ? now : other;
+}
+
 /* Something that it has, or that it answered since the last idle moment, or that isn't seen yet, can have
  * been with it for so long. */
 static bool may_lapse(const struct model *model, const struct known_consumer *c)
@@ -198,7 +212,8 @@ static bool may_lapse(const struct model *model, const struct known_consumer *c)
         if (u->consumer == c && u->sent_ns < since)
             since = u->sent_ns;
     }
-    return c->timeout_ns && model->now_ns >= since + c->timeout_ns;
+    uint64_t ns = timeout_ns(c);
+    return ns && model->now_ns >= since + ns;
 }
 
 static struct known_consumer *find(const struct model *model, uint64_t stream, unsigned channel,
@@ -223,7 +238,7 @@ void model_lapsed(struct model *model, uint64_t stream, unsigned channel, const 
     if (!c->queue->perhaps_other && !may_lapse(model, c))
         history_fail(
             "consumer '%s' of '%s' is said to have kept something for longer than %llu ms, and has not", tag,
-            c->queue->name.s, U(c->timeout_ns / 1000000));
+            c->queue->name.s, U(timeout_ns(c) / 1000000));
     c->lapsed = c->unsure = true;
     model_take_back(model, c);
     model_used(c->queue, 0);
@@ -231,11 +246,16 @@ void model_lapsed(struct model *model, uint64_t stream, unsigned channel, const 
         model_suspect_queue(model, c->queue);
 }
 
-/* A twelfth more, and what it takes to see that. */
+/* A twelfth more, and what it takes to see that. Where policies change it may have begun with the last
+ * change, or with the last that the consumer got. */
 static bool is_overdue(const struct model *model, const struct known_consumer *c, uint64_t seen_ns)
 {
     const uint64_t grace_ns = 5000000;
-    return model->now_ns > seen_ns + c->timeout_ns + c->timeout_ns / 12 + grace_ns;
+    const struct known_queue *q = c->queue;
+    uint64_t ns = timeout_ns(c), changed_ns = q->reshaped_ns > c->last_ns ? q->reshaped_ns : c->last_ns;
+    if (q->varied && c->timeout_ms < 0 && changed_ns > seen_ns)
+        seen_ns = changed_ns;
+    return model->now_ns > seen_ns + ns + ns / 12 + grace_ns;
 }
 
 static void check_lapse(const struct model *model, const struct known_consumer *c)
@@ -260,7 +280,8 @@ void model_lapses_settled(struct model *model)
             history_fail(
                 "consumer '%s' of '%s' has kept something for too long, and isn't told that it is over",
                 c->tag.s, c->queue->name.s);
-        if (heard && !c->unsure && c->timeout_ns && !c->queue->perhaps_other && !model->ending)
+        bool known = !c->unsure && timeout_ns(c) && !c->queue->perhaps_other && !c->queue->flux;
+        if (heard && known && !model->ending)
             check_lapse(model, c);
     }
 }

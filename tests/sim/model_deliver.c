@@ -156,13 +156,26 @@ static bool alone(const struct model *model, const struct known_queue *q, uint64
     return !model_interest(model, q, since, conn->stream);
 }
 
+/* The client itself has asked for what is in the queue, on another channel, and isn't answered yet. */
+static bool asks_besides(const struct known_conn *conn, const struct known_queue *q)
+{
+    for (unsigned n = 0; n < TALK_CHANNELS; n++)
+        for (unsigned i = 0; conn->channels[n] && i < conn->channels[n]->request_count; i++) {
+            const struct known_request *r = conn->channels[n]->requests[i];
+            if (r->queue == q && (r->method == QUEUE_PURGE || r->method == BASIC_GET))
+                return true;
+        }
+    return false;
+}
+
 /* Alone since the last idle moment, when nothing was on its way to this client: what was ready then and
  * stands before it goes before it. */
 static void check_older(const struct model *model, const struct known_entry *e, const struct known_conn *conn,
                         const struct known_consumer *consumer)
 {
     const struct known_queue *q = e->queue;
-    if (q->gone || conn->flushed != model->idle || !alone(model, q, model->idle, conn, consumer))
+    if (q->gone || conn->flushed != model->idle || !alone(model, q, model->idle, conn, consumer) ||
+        (consumer && asks_besides(conn, q)))
         return;
     for (unsigned i = 0; i < q->entry_count; i++) {
         const struct known_entry *o = q->entries[i];
@@ -291,6 +304,16 @@ static void check_attempts(const struct known_entry *e, int64_t attempts)
                      (unsigned long long)most);
 }
 
+static void take_number(struct known_entry *e, const struct known_conn *conn,
+                        const struct said_sequence *number, bool unsure)
+{
+    struct known_queue *q = e->queue;
+    if (q->varied && conn->flushed < q->reshaped)
+        q->holes = true; /* it may have been sent when its queue was told something else */
+    else
+        model_sequence_takes(e, number, unsure || q->thing.there != YES);
+}
+
 static void take(struct model *model, struct known_channel *channel, struct known_queue *q,
                  struct known_message *m, struct known_consumer *consumer, bool no_ack,
                  const struct marks *marks)
@@ -318,8 +341,7 @@ static void take(struct model *model, struct known_channel *channel, struct know
         return;
     }
     check_place(model, e);
-    model_sequence_takes(e, &marks->sequence,
-                         back || q->thing.there != YES || (consumer && consumer->unsure));
+    take_number(e, conn, &marks->sequence, back || (consumer && consumer->unsure));
     check_time(e, conn);
     bool redelivered = marks->redelivered;
     if (!back) { /* else it may have been on its way since long ago */

@@ -84,6 +84,8 @@ static void entry_down(struct model *model, struct known_entry *e, bool clean)
     bool safely_settled = e->where == WHERE_DONE && e->safe;
     e->returns_least = e->returns_least < e->returns_safe ? e->returns_least : e->returns_safe;
     bool stored = m->persistent || model_stores(e->queue);
+    bool on_disk =
+        m->safe || (m->safe_but_ram && e->queue->declared.level != MODEL_RAM && !e->queue->perhaps_other);
     model_policy_times_down(model, e);
     if (!stored || safely_settled || m->nowhere) {
         e->present = NO;
@@ -95,7 +97,7 @@ static void entry_down(struct model *model, struct known_entry *e, bool clean)
         history_note("model: m%llu is in '%s' again", (unsigned long long)m->number, e->queue->name.s);
     else if (e->kept)
         e->present = YES;
-    else if (settled || e->copied || m->refused || ((!m->safe || !m->accepted) && !e->vouched))
+    else if (settled || e->copied || m->refused || ((!on_disk || !m->accepted) && !e->vouched))
         e->present = e->present == NO && !settled ? NO : MAYBE;
     e->where = WHERE_READY;
     if (e->mortal)

@@ -50,6 +50,14 @@ static void end_routing(struct model *model)
     }
 }
 
+/* What was confirmed when it was in memory is on the disk by now. */
+static void end_writing(struct model *model)
+{
+    for (unsigned i = 0; i < model->in_ram_count; i++)
+        model->in_ram[i]->safe |= !model->failed && model->in_ram[i]->run == model->runs;
+    model->in_ram_count = 0;
+}
+
 /* What was settled and given back has arrived. */
 static void end_settling(struct model *model, struct known_entry *e)
 {
@@ -183,6 +191,7 @@ void model_idle(struct model *model)
     model->counts.idles++;
     model_settle_lost(model);
     end_routing(model);
+    end_writing(model);
     model_policies_settled(model);
     end_all_settling(model);
     model_delays_settled(model);

@@ -101,7 +101,8 @@ void model_image_takes(const struct model *model, struct known_entry *e, struct 
                      U(m->number), q->name.s);
     if (m->late && e->present == NO) /* it left its delay once more after a crash */
         e->present = MAYBE;
-    if (m->nowhere || (e->present == NO && !q->gone))
+    bool purged = c->state == CONSUMER_GONE && e->where == WHERE_DONE && e->since > c->gone; /* on its way */
+    if (m->nowhere || (e->present == NO && !q->gone && !purged))
         history_fail("m%llu was delivered from last-value queue '%s', but can't be there", U(m->number),
                      q->name.s);
     check_got(e, c);

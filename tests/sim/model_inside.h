@@ -49,8 +49,10 @@ struct known_consumer {
     uint32_t prefetch, out; /* out: delivered, not yet settled */
     enum { CONSUMER_STARTING, CONSUMER_ACTIVE, CONSUMER_CANCELLING, CONSUMER_GONE } state;
     int64_t priority;
-    uint64_t begun, begun_ns, timeout_ns; /* of its consume; its time to answer, 0: any */
-    bool lapsed;                          /* it has kept something for too long; it is not told yet */
+    uint64_t begun, begun_ns; /* of its consume */
+    int64_t timeout_ms;       /* its own time to answer; -1: its queue's */
+    uint64_t last_ns;         /* when it was last seen to get something */
+    bool lapsed;              /* it has kept something for too long; it is not told yet */
     uint64_t answered_ns; /* what it has answered since the last idle moment was sent then at the earliest */
     bool watched;         /* at the last idle moment it was free to get: */
     uint32_t room, turns, turn_bytes; /* so much; and it has got, since then */
@@ -66,8 +68,9 @@ struct known_settings {
     bool single;
     enum { MODEL_DROPS_HEAD, MODEL_REFUSES, MODEL_REFUSES_TO_TARGET } overflow;
     bool stream, sequence;
-    struct text last_value;                /* the key's header, "routing-key", or "" */
-    int64_t stream_bytes, segment, age_ms; /* of a stream: x-max-length-bytes, ..., x-max-age */
+    enum { MODEL_UNSAID, MODEL_RAM, MODEL_DISK } level; /* of confirms */
+    struct text last_value;                             /* the key's header, "routing-key", or "" */
+    int64_t stream_bytes, segment, age_ms;              /* of a stream: x-max-length-bytes, ..., x-max-age */
     bool said_overflow, quorum, at_least_once, has_target, has_key, wrong;
     struct text target, key; /* of dead letters: exchange, routing key */
 };
@@ -83,7 +86,7 @@ struct known_queue {
     struct known_settings other;    /* flux: a policy changes, and this may hold instead */
     struct known_settings least;    /* of those that ever held: ttl, deliveries, those of streams */
     bool flux, varied;              /* varied: they have changed since it was made */
-    uint64_t reshaped;              /* stamp of the last change's end */
+    uint64_t reshaped, reshaped_ns; /* of the last change's end: stamp, time */
     bool perhaps_other;             /* declared with other settings, and it isn't known what came of it */
     bool remembered;                /* what an exchange remembered may have come to it, once more */
     bool receives;                  /* dead letters, perhaps: model_receives */
@@ -225,6 +228,7 @@ struct known_message {
     bool taken;    /* the broker has taken it, if it hasn't yet routed it */
     bool accepted; /* taken, and the routing is over */
     bool confirmed, refused, returned, safe;
+    bool safe_but_ram;      /* safe in all queues that don't say of confirms that memory is enough */
     bool unroutable;        /* at every moment so far it surely had no queue to go to */
     bool one;               /* at every moment so far it surely had exactly one, of several */
     bool races;             /* it may have come between the routers, while bindings changed: may be refused */
@@ -374,6 +378,8 @@ struct model {
     uint64_t history_down;          /* stamp: of the last end of the broker */
     struct known_message **routing; /* whose routing isn't over */
     unsigned routing_count;
+    struct known_message **in_ram; /* confirmed, and perhaps not on the disk before the next idle moment */
+    unsigned in_ram_count;
     struct known_number **numbers;
     unsigned number_count;
     uint64_t runs; /* of the broker, before this one */
@@ -458,6 +464,8 @@ void model_reroute(struct model *model);
 /* The message's routing is over; accepted: and it was surely taken. */
 void model_message_closed(struct model *model, struct known_message *message);
 void model_message_accepted(struct model *model, struct known_message *message);
+/* It was confirmed: so it is safe, unless its level may be ram. */
+void model_confirmed(struct model *model, struct known_message *message);
 void model_message_nowhere(struct model *model, struct known_message *message);
 /* Whether a queue may have had no room for it. */
 bool model_may_be_full(const struct known_message *message);

@@ -128,7 +128,8 @@ void model_leave_settled(struct model *model, struct known_entry *e)
     if (model->ending || e->where != WHERE_READY || e->present == NO || e->manifold ||
         e->queue->perhaps_other)
         return;
-    if (limit >= 0 && e->returns_least > (uint64_t)limit && !(e->queue->varied && e->recovered)) {
+    bool again = e->message->recent && e->queue->remembered; /* another copy may not have come back yet */
+    if (limit >= 0 && e->returns_least > (uint64_t)limit && !again && !(e->queue->varied && e->recovered)) {
         e->dead = e->dead ? e->dead : model->clock;
         if (!e->recovered) /* else when it comes to the head */
             leaves(model, e, REASON_LIMIT);
@@ -203,7 +204,7 @@ void model_returns(struct model *model, struct known_entry *e, bool counted)
     int64_t limit = model_limit_least(e->queue);
     e->returns_most++;
     e->returns_least += counted;
-    e->recovered = false;
+    e->recovered &= !counted;
     if (limit >= 0 && e->returns_most > (uint64_t)limit) {
         model_dies(model, e, REASON_LIMIT);
         model_doubt_entry(e);

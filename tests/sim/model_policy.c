@@ -34,8 +34,10 @@ static bool fits_type(const struct said_policy *p, const struct known_settings *
 {
     const char *only = s->quorum ? "quorum_queues" : s->stream ? "streams" : "classic_queues";
     bool is_of = strcmp(p->target, "all") == 0 || strcmp(p->target, "queues") == 0;
-    bool queues = p->ttl >= 0 || p->expires >= 0 || p->length >= 0 || p->overflow;
-    return (is_of || strcmp(p->target, only) == 0) && !(s->stream && queues) &&
+    bool queues = p->ttl >= 0 || p->expires >= 0 || p->length >= 0 || p->overflow || p->timeout >= 0 ||
+                  p->sequence >= 0;
+    bool streams = p->age >= 0 || p->segment >= 0;
+    return (is_of || strcmp(p->target, only) == 0) && !(s->stream ? queues : streams) &&
            (p->deliveries < 0 || s->quorum);
 }
 
@@ -59,11 +61,15 @@ static void add(struct known_settings *s, const struct said_policy *p)
 {
     if (s->stream) {
         s->stream_bytes = model_lower(s->stream_bytes, p->bytes);
+        s->age_ms = model_lower(s->age_ms, p->age < 0 ? -1 : p->age * INT64_C(1000));
+        s->segment = s->segment >= 0 ? s->segment : p->segment;
         return;
     }
     s->expires = model_lower(s->expires, p->expires);
+    s->sequence |= p->sequence == 1;
     if (s->last_value.s[0])
         return;
+    s->timeout = model_lower(s->timeout, p->timeout);
     s->ttl = model_lower(s->ttl, p->ttl);
     s->length = model_lower(s->length, p->length);
     s->bytes = model_lower(s->bytes, p->bytes);
@@ -158,6 +164,7 @@ int64_t model_limit_most(const struct known_queue *q)
 static void shift(struct model *model, struct known_queue *q)
 {
     int64_t limit = model_limit_least(q);
+    q->holes |= q->settings.sequence != q->other.sequence; /* what was shed before isn't told */
     for (unsigned i = 0; i < q->entry_count; i++) {
         struct known_entry *e = q->entries[i];
         const struct known_message *m = e->message;
@@ -191,10 +198,11 @@ void model_policy_asked(struct model *model, const struct said_policy *policy)
     take_last(model);
     unsigned at = policy->number + (policy->is_operator ? MODEL_POLICIES : 0);
     history_note("model: policy %u: %s '%s' for %s, priority %d, ttl %d, expires %d, length %d, bytes %d, "
-                 "deliveries %d, %s",
+                 "deliveries %d, %s, age %d, segment %d, timeout %d, sequence %d",
                  at, policy->there ? "is set" : "goes", policy->pattern, policy->target, policy->priority,
                  policy->ttl, policy->expires, policy->length, policy->bytes, policy->deliveries,
-                 policy->overflow ? policy->overflow : "");
+                 policy->overflow ? policy->overflow : "-", policy->age, policy->segment, policy->timeout,
+                 policy->sequence);
     model->clock++;
     model->policies_then[at] = *policy;
     model->policy_changes = true;
@@ -234,6 +242,7 @@ void model_policies_settled(struct model *model)
         q->settings = q->other;
         q->flux = false;
         q->reshaped = model->clock;
+        q->reshaped_ns = model->now_ns;
     }
     history_note("model: the policies hold");
 }

@@ -23,7 +23,10 @@ struct said_policy {
     const char *target;      /* what it is applied to */
     int32_t priority;
     int32_t ttl, expires, length, bytes, deliveries;
-    const char *overflow; /* NULL: unsaid */
+    const char *overflow;      /* NULL: unsaid */
+    int32_t age, segment;      /* of streams: seconds, bytes */
+    const char *level;         /* of confirms; NULL: unsaid */
+    int32_t timeout, sequence; /* ms, of consumers; 0 or 1 */
 };
 
 /* The policy's change is under way, until it is answered, in whatever life of the broker. */

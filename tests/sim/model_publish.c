@@ -302,6 +302,46 @@ bool model_may_be_full(const struct known_message *m)
     return false;
 }
 
+static bool says_ram(const struct said_policy *p)
+{
+    return p->there && p->level && strcmp(p->level, "ram") == 0;
+}
+
+/* Whether its confirm may say no more than that it is in memory, whatever its queues are told. */
+static bool may_be_in_ram(const struct model *model, const struct known_message *m)
+{
+    bool may = false;
+    for (unsigned i = 0; i < m->header_count; i++)
+        if (is(&m->headers[i].name, "x-confirm"))
+            return is(&m->headers[i].text, "ram");
+    for (unsigned i = 0; i < MODEL_POLICIES; i++) /* an exchange's, too */
+        may |= says_ram(&model->policies[i]) || says_ram(&model->policies_then[i]);
+    return may;
+}
+
+/* It has no level of its own, and a queue for which memory is enough. */
+static bool has_ram_queue(const struct known_message *m)
+{
+    bool has = false;
+    for (unsigned i = 0; i < m->header_count; i++)
+        if (is(&m->headers[i].name, "x-confirm"))
+            return false;
+    for (unsigned i = 0; i < m->entry_count; i++)
+        has |= m->entries[i]->queue->declared.level == MODEL_RAM || m->entries[i]->queue->perhaps_other;
+    return has;
+}
+
+void model_confirmed(struct model *model, struct known_message *m)
+{
+    bool in_ram = may_be_in_ram(model, m);
+    m->confirmed = true;
+    m->safe_but_ram = !in_ram;
+    if (!in_ram && !has_ram_queue(m))
+        m->safe = true;
+    else
+        ADD(model->in_ram, model->in_ram_count, m);
+}
+
 static void confirm(struct model *model, struct known_channel *channel, unsigned i, bool ack)
 {
     struct known_message *m = channel->confirms[i];
@@ -312,7 +352,8 @@ static void confirm(struct model *model, struct known_channel *channel, unsigned
                      (unsigned long long)m->number);
     m->confirmed = ack;
     m->refused = !ack;
-    m->safe |= ack;
+    if (ack)
+        model_confirmed(model, m);
     model_message_accepted(model, m);
     model_check_return(model, m);
 }

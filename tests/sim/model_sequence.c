@@ -11,11 +11,12 @@
 /* ---- reading --------------------------------------------------------------------------------------------
  */
 
-static enum reason reason_of(const struct text *word)
+static void read_reason(struct said_gap *gap, const struct text *word)
 {
-    if (!is(word, "expired") && !is(word, "maxlen") && !is(word, "several"))
+    gap->conflated = is(word, "conflated");
+    if (!is(word, "expired") && !is(word, "maxlen") && !is(word, "several") && !gap->conflated)
         history_fail("a gap's reason is '%s'", word->s);
-    return is(word, "expired") ? REASON_EXPIRED : is(word, "maxlen") ? REASON_MAXLEN : MODEL_REASONS;
+    gap->reason = is(word, "expired") ? REASON_EXPIRED : is(word, "maxlen") ? REASON_MAXLEN : MODEL_REASONS;
 }
 
 /* The array has the farthest first. */
@@ -30,7 +31,7 @@ static void read_gaps(struct said_sequence *s, struct reader array)
             else if (is(&field.name, "to"))
                 gap.to = field.number;
             else
-                gap.reason = reason_of(&field.text);
+                read_reason(&gap, &field.text);
         memmove(s->gap + 1, s->gap, s->gaps * sizeof *s->gap);
         s->gap[0] = gap;
         s->gaps++;
@@ -64,7 +65,7 @@ struct said_sequence model_sequence(const struct said *said)
     nearest.from = field.number;
     nearest.to = model_find_header(said->properties, "x-gap-to", &field) ? field.number : 0;
     if (model_find_header(said->properties, "x-gap-reason", &field))
-        nearest.reason = reason_of(&field.text);
+        read_reason(&nearest, &field.text);
     if (model_find_header(said->properties, "x-gaps", &field))
         read_gaps(&s, field.inside);
     else
@@ -150,6 +151,8 @@ static void check_reason(const struct known_queue *q, const struct said_gap *gap
 
 static void shed(struct known_queue *q, const struct said_gap *gap)
 {
+    if (gap->conflated)
+        history_fail("messages of '%s' are said to be replaced, but it holds them all", q->name.s);
     for (int64_t n = gap->from; n <= gap->to; n++) {
         const struct known_entry *e = (uint64_t)n < q->shown_count ? q->shown[n] : NULL;
         if (e && !may_be_shed(e, gap->reason))
@@ -178,7 +181,7 @@ static void shed(struct known_queue *q, const struct said_gap *gap)
 void model_sequence_takes(struct known_entry *e, const struct said_sequence *s, bool unsure)
 {
     struct known_queue *q = e->queue;
-    if (q->perhaps_other)
+    if (q->perhaps_other || (q->flux && q->settings.sequence != q->other.sequence))
         return;
     if ((s->number > 0) != q->settings.sequence)
         history_fail("m%llu came from '%s' with the number %lld", U(e->message->number), q->name.s,

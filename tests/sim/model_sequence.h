@@ -12,7 +12,8 @@ struct said_sequence {
     unsigned gaps;  /* nearest first */
     struct said_gap {
         int64_t from, to;
-        enum reason reason; /* MODEL_REASONS: several */
+        enum reason reason; /* MODEL_REASONS: several, or */
+        bool conflated;
     } gap[MODEL_GAPS];
 };
 

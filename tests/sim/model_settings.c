@@ -64,6 +64,8 @@ void model_read_setting(struct known_settings *s, const struct table_field *fiel
         s->age_ms = 1000 * strtoll(field->text.s, NULL, 10); /* in seconds here */
     } else if (is(name, "x-single-active-consumer")) {
         s->single = field->number;
+    } else if (is(name, "x-confirm")) {
+        s->level = is(&field->text, "ram") ? MODEL_RAM : MODEL_DISK;
     } else if (is(name, "x-sequence")) {
         s->sequence = field->number;
     } else if (is(name, "x-last-value-key")) {

@@ -107,6 +107,13 @@ static void check_gone(const struct model *model, const struct known_consumer *c
     }
 }
 
+/* What its queue is told now held when the consumer came. */
+static bool is_settled(const struct known_consumer *c)
+{
+    const struct known_queue *q = c->queue;
+    return !q->perhaps_other && !q->remembered && (!q->varied || (!q->flux && c->begun > q->reshaped));
+}
+
 /* All that had been shown when the consumer came, and stands behind the first that it gets, was there with
  * it: that can't be longer than the stream may be, but for the newest message. */
 static void check_length(const struct known_consumer *c, uint64_t offset)
@@ -114,8 +121,7 @@ static void check_length(const struct known_consumer *c, uint64_t offset)
     const struct known_queue *q = c->queue;
     const struct known_settings *s = &q->settings;
     uint64_t bytes = 0;
-    bool judged =
-        s->stream_bytes >= 0 && s->segment >= 0 && !q->varied && !q->perhaps_other && !q->remembered;
+    bool judged = s->stream_bytes >= 0 && s->segment >= 0 && is_settled(c);
     for (uint64_t i = offset; judged && i < c->cursor.shown && i < q->shown_count; i++)
         bytes += q->shown[i] ? q->shown[i]->message->body.len : 0;
     if (judged && offset + 1 < c->cursor.shown && bytes > (uint64_t)(s->stream_bytes + s->segment))
@@ -134,7 +140,7 @@ static void check_age(const struct known_consumer *c, const struct known_entry *
     const struct known_queue *q = c->queue;
     const struct known_message *m = e->message;
     uint64_t least_ms = (uint64_t)q->settings.age_ms + MARK_MS + SLACK_MS;
-    bool judged = q->settings.age_ms >= 0 && !q->varied && !q->perhaps_other && !q->remembered;
+    bool judged = q->settings.age_ms >= 0 && is_settled(c);
     bool simple = m->closed && !m->late && !m->loose && !m->delay_ms;
     if (judged && simple && offset + MARK_MESSAGES < c->cursor.shown &&
         m->closed_ms + least_ms < c->begun_ns / 1000000)

@@ -1,5 +1,6 @@
 #include "overseer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,8 @@ void policies_draw(struct plan *plan, struct prng *prng)
         plan->queues[i].auto_delete &= one_in(prng, 4);
     }
     plan->no_ack_ppm /= 2;
+    if (plan->queues[0].shape.stream && prng_below(prng, 2))
+        plan->leap_ppm = 400000; /* a policy may say how old messages get */
     if (prng_below(prng, 3)) {
         plan->troubles[TROUBLE_KILL] /= 4;
         plan->troubles[TROUBLE_POWER_CUT] /= 4;
@@ -50,7 +53,7 @@ static int32_t some_ms(struct prng *prng)
 static void draw_key(struct said_policy *p, struct prng *prng)
 {
     static const char *const overflows[] = {"drop-head", "reject-publish", "reject-publish-dlx"};
-    switch (prng_below(prng, p->is_operator ? 5 : 6)) {
+    switch (prng_below(prng, p->is_operator ? 5 : 10)) {
     case 0:
         p->ttl = some_ms(prng);
         return;
@@ -66,6 +69,18 @@ static void draw_key(struct said_policy *p, struct prng *prng)
     case 4:
         p->bytes = (int32_t)prng_below(prng, 300);
         return;
+    case 5:
+        p->age = 1 + (int32_t)prng_below(prng, 2);
+        return;
+    case 6:
+        p->segment = (int32_t)prng_below(prng, 300);
+        return;
+    case 7:
+        p->timeout = some_ms(prng);
+        return;
+    case 8:
+        p->sequence = prng_below(prng, 3) != 0;
+        return;
     default:
         p->overflow = overflows[prng_below(prng, 3)];
         if (p->length < 0)
@@ -73,14 +88,22 @@ static void draw_key(struct said_policy *p, struct prng *prng)
     }
 }
 
-static void draw(struct overseer *o)
+static void draw(struct overseer *o, const struct plan *plan)
 {
     static const char *const patterns[] = {"^q", "^q", "^q[0-1]$", "q[02]", "^q1", "[^0]$", ".", "^$"};
     static const char *const targets[] = {"all",     "queues",    "classic_queues", "quorum_queues",
                                           "streams", "exchanges", "queues",         "queues"};
     struct prng *prng = &o->prng;
     struct said_policy *p = &o->policy;
-    *p = (struct said_policy){.ttl = -1, .expires = -1, .length = -1, .bytes = -1, .deliveries = -1};
+    *p = (struct said_policy){.ttl = -1,
+                              .expires = -1,
+                              .length = -1,
+                              .bytes = -1,
+                              .deliveries = -1,
+                              .age = -1,
+                              .segment = -1,
+                              .timeout = -1,
+                              .sequence = -1};
     p->number = (unsigned)prng_below(prng, MODEL_POLICIES);
     p->is_operator = one_in(prng, 3);
     p->pattern = patterns[prng_below(prng, sizeof patterns / sizeof *patterns)];
@@ -89,6 +112,8 @@ static void draw(struct overseer *o)
     p->there = prng_below(prng, 3) != 0;
     for (unsigned n = 1 + one_in(prng, 3); n; n--)
         draw_key(p, prng);
+    if (plan->levels && !p->is_operator && prng_below(prng, 2))
+        p->level = prng_below(prng, 3) ? "ram" : "disk";
 }
 
 /* ---- asking -------------------------------------------------------------------------------------------- */
@@ -103,11 +128,21 @@ static struct span definition(const struct overseer *o)
 {
     const struct said_policy *p = &o->policy;
     struct buffer table = {0};
+    char age[16];
     add_number(&table, "message-ttl", p->ttl);
     add_number(&table, "expires", p->expires);
     add_number(&table, "max-length", p->length);
     add_number(&table, "max-length-bytes", p->bytes);
     add_number(&table, "delivery-limit", p->deliveries);
+    add_number(&table, "stream-max-segment-size-bytes", p->segment);
+    add_number(&table, "consumer-timeout", p->timeout);
+    snprintf(age, sizeof age, "%ds", p->age);
+    if (p->age >= 0)
+        add_text_field(&table, "max-age", age);
+    if (p->level)
+        add_text_field(&table, "confirm", p->level);
+    if (p->sequence >= 0)
+        add_bool_field(&table, "sequence", p->sequence);
     if (p->overflow)
         add_text_field(&table, "overflow", p->overflow);
     if (o->state == OVERSEER_TRIES && p->is_operator)
@@ -174,9 +209,9 @@ static void take(struct overseer *o, struct model *model, const struct op *op)
     o->state = OVERSEER_RESTS;
 }
 
-static void begin(struct overseer *o, const struct site *site, struct model *model)
+static void begin(struct overseer *o, const struct plan *plan, const struct site *site, struct model *model)
 {
-    draw(o);
+    draw(o, plan);
     o->sure = true;
     o->state = o->policy.there && one_in(&o->prng, 16) ? OVERSEER_TRIES : OVERSEER_WAITS;
     if (o->state == OVERSEER_WAITS)
@@ -202,7 +237,7 @@ void overseer_step(struct overseer *o, const struct plan *plan, struct site *sit
     if (o->starts != site->starts)
         start_anew(o);
     if (o->state == OVERSEER_RESTS && acts && prng_chance(&o->prng, plan->policy_ppm)) {
-        begin(o, site, model);
+        begin(o, plan, site, model);
     } else if (o->state == OVERSEER_WANTS && o->starts != site->starts) {
         o->state = OVERSEER_WAITS;
         ask(o, site);

@@ -167,6 +167,7 @@ void plan_draw(struct plan *plan, struct prng *prng)
     producers_draw(plan, &apart);
     consumers_draw(plan, &apart);
     mqtt_plan_draw(&plan->mqtt, plan, &apart);
+    levels_draw(plan, &apart);
 }
 
 enum deed plan_deed(const struct plan *plan, struct prng *prng)

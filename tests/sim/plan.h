@@ -108,6 +108,8 @@ struct plan {
     uint32_t policy_ppm;   /* steps in which the policies are changed */
     uint32_t filtered_ppm; /* publishes with a value that streams can be filtered by */
     bool dated;            /* consumers of streams begin at times */
+    uint32_t level_ppm;    /* publishes that say what their confirm is to mean */
+    bool levels;           /* policies do */
     bool ranked, timed;    /* consumers have priorities, a time to answer */
     unsigned producers;    /* that number messages, */
     uint32_t numbered_ppm; /* so many of all */

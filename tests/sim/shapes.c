@@ -212,6 +212,8 @@ void shapes_write(const struct shape_plan *s, struct prng *prng, bool wrong, str
     }
     if (s->sequence)
         add_bool_field(arguments, "x-sequence", true);
+    if (s->level)
+        add_text_field(arguments, "x-confirm", s->level);
     if (s->last_value)
         add_text_field(arguments, "x-last-value-key", s->last_value);
     if (s->stream) {

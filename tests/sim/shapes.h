@@ -24,6 +24,7 @@ struct shape_plan {
     int32_t ttl, expires; /* ms */
     int32_t length, bytes, highest, deliveries;
     const char *overflow;          /* NULL: unsaid */
+    const char *level;             /* of confirms; NULL: unsaid */
     bool dead, rekeyed;            /* there is a target, a key */
     char target[SHAPE_NAME_BYTES]; /* exchange */
     char key[SHAPE_NAME_BYTES];
@@ -37,6 +38,7 @@ void sequences_draw(struct plan *plan, struct prng *prng);
 void delays_draw(struct plan *plan, struct prng *prng);
 void histories_draw(struct plan *plan, struct prng *prng);
 void delays_write(struct prng *prng, struct buffer *headers);
+void levels_draw(struct plan *plan, struct prng *prng);
 void consumers_draw(struct plan *plan, struct prng *prng);
 void producers_draw(struct plan *plan, struct prng *prng);
 void images_draw(struct plan *plan, struct prng *prng);

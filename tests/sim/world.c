@@ -84,7 +84,8 @@ static void mix(struct world *world)
         if (!world_step(world))
             continue;
         world->hush_until = 0;
-        if (prng_chance(&world->prng, world->plan.leap_ppm))
+        /* Over TCP a connection of which the broker has given up would come back as somebody else's. */
+        if (!world->options.tcp && prng_chance(&world->prng, world->plan.leap_ppm))
             leap(world);
     }
     world->acts = false;

@@ -51,18 +51,23 @@ void model_doubt_content(struct model *model, struct known_queue *queue)
             model->consumers[i]->unsure = true;
 }
 
-static bool equal(const struct known_queue *queue, const struct known_request *q)
+static bool lasts_as_long(const struct known_queue *queue, const struct known_request *q)
 {
     return queue->durable == q->durable && queue->auto_delete == q->auto_delete &&
-           queue->exclusive == q->exclusive && model_settings_equal(&queue->declared, &q->settings);
+           queue->exclusive == q->exclusive;
+}
+
+static bool equal(const struct known_queue *queue, const struct known_request *q)
+{
+    return lasts_as_long(queue, q) && model_settings_equal(&queue->declared, &q->settings);
 }
 
 /* Whether it can't be the queue that was known by the name. Of two lives of which it wasn't known which the
  * disk had, the answer says which. */
 static bool is_another(const struct known_queue *queue, const struct known_request *q, uint64_t stream)
 {
-    return queue->gone || (!equal(queue, q) && !queue->perhaps_other) ||
-           (queue->exclusive && queue->owner != stream);
+    bool may_be = queue->perhaps_other ? lasts_as_long(queue, q) : equal(queue, q);
+    return queue->gone || !may_be || (queue->exclusive && queue->owner != stream);
 }
 
 /* The new life may have begun at any moment since it was asked for: what has been routed since then, bound,

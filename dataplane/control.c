@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/shm.h"
 #include "codec/codecs.h"
 #include "gannetd.h"
 #include "listener_kinds.h"
@@ -26,6 +27,7 @@
 enum {
     CLIENT_S = 2,     /* a client that takes longer is dropped */
     ANSWER_MS = 5000, /* an agent that takes longer is reported */
+    TELL_MS = 1000,   /* between two looks at the counters for other processes */
 };
 
 struct control {
@@ -33,6 +35,8 @@ struct control {
     char path[4200];
     int listener, end;            /* end: an eventfd */
     uint64_t started_ns, told_ns; /* of the topics $SYS */
+    struct shm counters;
+    uint64_t counted_ns;
     pthread_t thread;
 };
 
@@ -199,6 +203,25 @@ static int tell_topics(struct control *control)
     return (int)((control->told_ns + every - now) / 1000000 + 1);
 }
 
+/* Tells other processes the counters, if it is time. Returns ms until it is next. */
+static int tell_counters(struct control *control)
+{
+    const struct gannetd *g = control->gannetd;
+    uint64_t now = g->clock_ns(), every = TELL_MS * UINT64_C(1000000);
+    if (now >= control->counted_ns + every) {
+        control->counted_ns = now;
+        status_tell(&control->counters, g->broker, g->wall_ns() / 1000000);
+    }
+    return (int)((control->counted_ns + every - now) / 1000000 + 1);
+}
+
+/* In ms. */
+static int sleep_for(struct control *control)
+{
+    int counters = tell_counters(control), topics = tell_topics(control);
+    return topics >= 0 && topics < counters ? topics : counters;
+}
+
 static void *run(void *arg)
 {
     struct control *control = arg;
@@ -206,7 +229,7 @@ static void *run(void *arg)
                             {.fd = control->end, .events = POLLIN}};
     pthread_setname_np(pthread_self(), "gannet-control");
     while (!(fds[1].revents & POLLIN)) {
-        if (poll(fds, 2, tell_topics(control)) <= 0 || !(fds[0].revents & POLLIN))
+        if (poll(fds, 2, sleep_for(control)) <= 0 || !(fds[0].revents & POLLIN))
             continue;
         int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
@@ -243,15 +266,22 @@ static int listen_in(const char *directory)
 
 struct control *control_new(struct gannetd *gannetd, char *error, size_t error_size)
 {
+    const char *directory = gannetd->config->data_dir;
     struct control *control = calloc(1, sizeof *control);
     CHECK(control);
     control->gannetd = gannetd;
-    snprintf(control->path, sizeof control->path, "%s/control.sock", gannetd->config->data_dir);
-    control->listener = listen_in(gannetd->config->data_dir);
+    if (!status_share(&control->counters, gannetd->broker, directory, gannetd->wall_ns() / 1000000, error,
+                      error_size)) {
+        free(control);
+        return NULL;
+    }
+    snprintf(control->path, sizeof control->path, "%s/control.sock", directory);
+    control->listener = listen_in(directory);
     control->end = eventfd(0, EFD_CLOEXEC);
     if (control->listener < 0 || control->end < 0 ||
         pthread_create(&control->thread, NULL, run, control) != 0) {
         snprintf(error, error_size, "cannot serve %s: %s", control->path, strerror(errno));
+        shm_close(&control->counters);
         free(control);
         return NULL;
     }
@@ -265,5 +295,6 @@ void control_free(struct control *control)
     close(control->listener);
     close(control->end);
     unlink(control->path);
+    shm_close(&control->counters);
     free(control);
 }

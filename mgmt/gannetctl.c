@@ -1,22 +1,17 @@
 /* gannetctl: asks a running broker through its control socket (dataplane/control.h has the protocol) and
  * shows the answer. */
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
-#include <libgen.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
+#include "control_client.h"
 #include "policy.h"
 
-enum { COLUMNS_MAX = 16, WIDTH_MAX = 60, REQUEST_BYTES_MAX = 16384 };
+enum { COLUMNS_MAX = 16, WIDTH_MAX = 60 };
 
 static const char usage[] =
     "gannetctl, for a running gannetd\n"
@@ -64,61 +59,6 @@ __attribute__((format(printf, 1, 2), noreturn)) static void fail(const char *for
     exit(1);
 }
 
-/* ---- asking ---------------------------------------------------------------------------------------- */
-
-/* Socket names hold 107 bytes and paths more: the directory is named by a descriptor. */
-static int connect_to(const char *path)
-{
-    char *for_dir = strdup(path), *for_base = strdup(path);
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    if (!for_dir || !for_base)
-        fail("no memory");
-    int dir = open(dirname(for_dir), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    snprintf(name.sun_path, sizeof name.sun_path, "/proc/self/fd/%d/%s", dir, basename(for_base));
-    if (dir < 0 || fd < 0 || connect(fd, (struct sockaddr *)&name, sizeof name) < 0)
-        fail("no broker answers at %s: %s (does gannetd run? name its data directory with -D)", path,
-             strerror(errno));
-    close(dir);
-    free(for_dir);
-    free(for_base);
-    return fd;
-}
-
-static char *read_all(int fd)
-{
-    char *text = NULL;
-    size_t size = 0, n;
-    char part[4096];
-    FILE *in = fdopen(fd, "r"), *out = open_memstream(&text, &size);
-    if (!in || !out)
-        fail("no memory");
-    while ((n = fread(part, 1, sizeof part, in)))
-        fwrite(part, 1, n, out);
-    if (ferror(in) || fclose(out) != 0)
-        fail("the broker's answer broke off: %s", strerror(errno));
-    fclose(in);
-    return text;
-}
-
-/* Returns the whole answer, of which the first line is "ok". */
-static char *ask(const char *path, const char *what)
-{
-    char line[REQUEST_BYTES_MAX];
-    int n = snprintf(line, sizeof line, "%s\n", what);
-    if (n >= (int)sizeof line)
-        fail("this is too long: a broker takes requests of at most %d bytes", REQUEST_BYTES_MAX);
-    int fd = connect_to(path);
-    if (send(fd, line, (size_t)n, MSG_NOSIGNAL) != n)
-        fail("the broker at %s does not listen", path);
-    char *text = read_all(fd);
-    if (strncmp(text, "error ", 6) == 0)
-        fail("%.*s", (int)strcspn(text + 6, "\n"), text + 6);
-    if (strncmp(text, "ok\n", 3) != 0)
-        fail("what answers at %s is not a broker", path);
-    return text;
-}
-
 /* ---- the table ------------------------------------------------------------------------------------- */
 
 static void add_row(struct table *table, char *line)
@@ -150,7 +90,6 @@ static void find_numbers(struct table *table)
 static struct table parse(char *text)
 {
     struct table table = {.text = text};
-    strsep(&text, "\n"); /* ok */
     for (char *line; text && (line = strsep(&text, "\n")) && *line;)
         add_row(&table, line);
     find_numbers(&table);
@@ -270,7 +209,10 @@ int main(int argc, char **argv)
         snprintf(path, sizeof path, "%s", request.socket);
     else
         snprintf(path, sizeof path, "%s/control.sock", request.data_dir);
-    struct table table = parse(ask(path, request.what));
+    char error[1024], *answer = control_ask(path, request.what, error, sizeof error);
+    if (!answer)
+        fail("%s", error);
+    struct table table = parse(answer);
     if (request.json)
         print_json(&table);
     else

@@ -1,0 +1,92 @@
+#include "control_client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Socket names hold 107 bytes and paths more: the directory is named by a descriptor. */
+static int connect_to(const char *path)
+{
+    char for_dir[4400], for_base[4400];
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    snprintf(for_dir, sizeof for_dir, "%s", path);
+    snprintf(for_base, sizeof for_base, "%s", path);
+    int dir = open(dirname(for_dir), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return -1;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(name.sun_path, sizeof name.sun_path, "/proc/self/fd/%d/%.64s", dir, basename(for_base));
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&name, sizeof name) < 0) {
+        int failed = errno;
+        close(fd);
+        errno = failed;
+        fd = -1;
+    }
+    close(dir);
+    return fd;
+}
+
+static char *read_all(int fd)
+{
+    char *text = NULL;
+    size_t size = 0;
+    char part[4096];
+    FILE *out = open_memstream(&text, &size);
+    ssize_t n = -1;
+    while (out && (n = recv(fd, part, sizeof part, 0)) > 0)
+        fwrite(part, 1, (size_t)n, out);
+    if (out && fclose(out) == 0 && n == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static char *exchange(int fd, const char *line, size_t len, const char *path, char *error, size_t error_size)
+{
+    if (send(fd, line, len, MSG_NOSIGNAL) != (ssize_t)len) {
+        snprintf(error, error_size, "the broker at %s does not listen", path);
+        return NULL;
+    }
+    char *text = read_all(fd);
+    if (!text) {
+        snprintf(error, error_size, "the broker's answer broke off: %s", strerror(errno));
+        return NULL;
+    }
+    if (strncmp(text, "ok\n", 3) == 0) {
+        memmove(text, text + 3, strlen(text + 3) + 1);
+        return text;
+    }
+    if (strncmp(text, "error ", 6) == 0)
+        snprintf(error, error_size, "%.*s", (int)strcspn(text + 6, "\n"), text + 6);
+    else
+        snprintf(error, error_size, "what answers at %s is not a broker", path);
+    free(text);
+    return NULL;
+}
+
+char *control_ask(const char *path, const char *request, char *error, size_t error_size)
+{
+    char line[CONTROL_REQUEST_BYTES];
+    int n = snprintf(line, sizeof line, "%s\n", request);
+    if (n >= (int)sizeof line) {
+        snprintf(error, error_size, "this is too long: a broker takes requests of at most %d bytes",
+                 CONTROL_REQUEST_BYTES);
+        return NULL;
+    }
+    int fd = connect_to(path);
+    if (fd < 0) {
+        snprintf(error, error_size,
+                 "no broker answers at %s: %s (does gannetd run? name its data directory with -D)", path,
+                 strerror(errno));
+        return NULL;
+    }
+    char *text = exchange(fd, line, (size_t)n, path, error, error_size);
+    close(fd);
+    return text;
+}

@@ -10,8 +10,9 @@
 
 #include "control_client.h"
 #include "policy.h"
+#include "table.h"
 
-enum { COLUMNS_MAX = 16, WIDTH_MAX = 60 };
+enum { WIDTH_MAX = 60 };
 
 static const char usage[] =
     "gannetctl, for a running gannetd\n"
@@ -39,15 +40,6 @@ struct request {
     char *made; /* what, if it was put together */
 };
 
-/* The answer as lines of columns; text holds them all. */
-struct table {
-    char *text;
-    char *(*cell)[COLUMNS_MAX];
-    size_t rows; /* the first is the columns' names */
-    unsigned columns;
-    bool numeric[COLUMNS_MAX];
-};
-
 __attribute__((format(printf, 1, 2), noreturn)) static void fail(const char *format, ...)
 {
     va_list args;
@@ -60,41 +52,6 @@ __attribute__((format(printf, 1, 2), noreturn)) static void fail(const char *for
 }
 
 /* ---- the table ------------------------------------------------------------------------------------- */
-
-static void add_row(struct table *table, char *line)
-{
-    table->cell = realloc(table->cell, (table->rows + 1) * sizeof *table->cell);
-    if (!table->cell)
-        fail("no memory");
-    unsigned n = 0;
-    for (char *cell; n < COLUMNS_MAX && (cell = strsep(&line, "\t")); n++)
-        table->cell[table->rows][n] = cell;
-    if (table->rows == 0)
-        table->columns = n;
-    for (; n < COLUMNS_MAX; n++)
-        table->cell[table->rows][n] = "";
-    table->rows++;
-}
-
-/* A column of numbers has a name that ends with '#'; numbers are aligned to the right. */
-static void find_numbers(struct table *table)
-{
-    for (unsigned i = 0; table->rows && i < table->columns; i++) {
-        char *mark = strchr(table->cell[0][i], '#');
-        table->numeric[i] = mark != NULL;
-        if (mark)
-            *mark = '\0';
-    }
-}
-
-static struct table parse(char *text)
-{
-    struct table table = {.text = text};
-    for (char *line; text && (line = strsep(&text, "\n")) && *line;)
-        add_row(&table, line);
-    find_numbers(&table);
-    return table;
-}
 
 static int width(const struct table *table, unsigned column)
 {
@@ -118,17 +75,7 @@ static void print_table(const struct table *table)
 
 static void print_json(const struct table *table)
 {
-    json_t *rows = json_array();
-    for (size_t row = 1; row < table->rows; row++) {
-        json_t *object = json_object();
-        for (unsigned i = 0; i < table->columns; i++) {
-            const char *cell = table->cell[row][i];
-            json_t *value = table->numeric[i] ? json_integer(strtoll(cell, NULL, 10)) : json_string(cell);
-            /* Names need not be UTF-8. */
-            json_object_set_new(object, table->cell[0][i], value ? value : json_null());
-        }
-        json_array_append_new(rows, object);
-    }
+    json_t *rows = table_json(table);
     json_dumpf(rows, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(rows);
@@ -212,13 +159,12 @@ int main(int argc, char **argv)
     char error[1024], *answer = control_ask(path, request.what, error, sizeof error);
     if (!answer)
         fail("%s", error);
-    struct table table = parse(answer);
+    struct table table = table_parse(answer);
     if (request.json)
         print_json(&table);
     else
         print_table(&table);
-    free(table.cell);
-    free(table.text);
+    table_free(&table);
     free(request.made);
     return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -295,6 +295,7 @@ void control_free(struct control *control)
     close(control->listener);
     close(control->end);
     unlink(control->path);
+    shm_written(&control->counters, 0);
     shm_close(&control->counters);
     free(control);
 }

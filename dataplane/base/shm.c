@@ -150,11 +150,16 @@ bool shm_open_in(struct shm *shm, const char *directory, char *error, size_t err
     return mapped;
 }
 
+uint64_t shm_one(const struct shm *shm, const struct shm_row *row, uint32_t agent)
+{
+    return __atomic_load_n(&shm->value[row->first + agent], __ATOMIC_RELAXED);
+}
+
 uint64_t shm_read(const struct shm *shm, const struct shm_row *row)
 {
     uint64_t all = 0;
     for (uint32_t i = 0; i < row->count; i++) {
-        uint64_t one = __atomic_load_n(&shm->value[row->first + i], __ATOMIC_RELAXED);
+        uint64_t one = shm_one(shm, row, i);
         if (row->kind != SHM_WORST)
             all += one;
         else if (one > all)

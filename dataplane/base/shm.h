@@ -29,7 +29,7 @@ struct shm_head {
     uint32_t version, rows;
     uint64_t bytes; /* of the file */
     uint64_t pid;
-    uint64_t started_ms, written_ms; /* since 1970 */
+    uint64_t started_ms, written_ms; /* since 1970; written 0: the broker has ended */
     uint64_t zero[2];
 };
 
@@ -57,12 +57,14 @@ bool shm_make(struct shm *shm, const char *directory, const struct shm_row *rows
               char *error, size_t error_size);
 /* The value of a row's agent. By the one who made it. */
 void shm_set(struct shm *shm, uint32_t row, uint32_t agent, uint64_t value);
-/* All have been set. */
+/* All have been set. now_ms 0: for the last time. */
 void shm_written(struct shm *shm, uint64_t now_ms);
 
 /* Maps the file of a directory for reading, and looks whether it is one. Returns false with one sentence in
  * error. */
 bool shm_open_in(struct shm *shm, const char *directory, char *error, size_t error_size);
+/* Of one of the row's agents, below row->count. */
+uint64_t shm_one(const struct shm *shm, const struct shm_row *row, uint32_t agent);
 /* Over the row's agents, by its kind. */
 uint64_t shm_read(const struct shm *shm, const struct shm_row *row);
 /* The row of that name, or NULL. */

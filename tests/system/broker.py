@@ -30,6 +30,7 @@ import tap
 GANNETD = os.environ.get("GANNETD", "gannetd")
 GANNET_BENCH = os.environ.get("GANNET_BENCH", "gannet-bench")
 GANNETCTL = os.environ.get("GANNETCTL", "")
+GANNET_MGMTD = os.environ.get("GANNET_MGMTD", "")
 SANITIZED = os.environ.get("GANNET_SANITIZED", "0") == "1"
 
 # AddressSanitizer keeps what is freed for a while, 30 MiB of it when told to keep 4; a test of memory wants only the broker's own.

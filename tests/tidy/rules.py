@@ -92,7 +92,8 @@ SYSTEM = [
     ]),
     ("wslay/*", [("dataplane/transport/ws_frame.c", "WebSocket's frames as they come")]),
     ("pcre2.h", [("router/policy.c", "the patterns of policies")]),
-    ("systemd/*", [("dataplane/gannetd.c", "tells systemd when it is ready")]),
+    ("systemd/*", [("dataplane/gannetd.c", "tells systemd when it is ready"), ("mgmt/mgmtd.c", "the same")]),
+    ("microhttpd.h", [("mgmt/http.c", "HTTP")]),
     ("jansson.h", [("mgmt/*", "the management plane speaks JSON"), ("bench/*", "--json")]),
     ("pthread.h", [
         ("dataplane/worker.c", "threads are composition"),

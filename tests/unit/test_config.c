@@ -134,6 +134,8 @@ Test(config, unknown_keys_get_a_hint_and_absent_ones_a_reason)
     cr_assert(!set(c, "max_mesage_size", "1"));
     cr_assert(strstr(error, "did you mean 'max_message_size'"), "%s", error);
     cr_assert(!set(c, "listeners.metrics", "127.0.0.1:15692"));
+    cr_assert(strstr(error, "gannet-mgmtd --metrics"), "%s", error);
+    cr_assert(!set(c, "listeners.management", "127.0.0.1:15672"));
     cr_assert(strstr(error, "has no management plane"), "%s", error);
     char key[2000];
     memset(key, 'k', sizeof key - 1);

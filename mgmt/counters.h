@@ -1,0 +1,11 @@
+/* The broker's counters (dataplane/base/shm.h), and whether it still writes them. */
+#pragma once
+
+#include "call.h"
+#include "dataplane/base/shm.h"
+
+/* A broker writes them each second: one that hasn't for so long isn't there, or hangs. */
+enum { COUNTERS_STALE_MS = 5000 };
+
+/* Maps them; shm_close when done. False: the reply says with 503 that no broker runs. */
+bool counters_open(const struct call *call, struct reply *reply, struct shm *shm);

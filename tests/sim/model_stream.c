@@ -133,8 +133,8 @@ static void check_length(const struct known_consumer *c, uint64_t offset)
 }
 
 /* Messages go by marks, each of which is of so many, or of a second's: what came with an older mark, behind
- * which there is another, was gone when the consumer came. The router may take the consumer before it looks at
- * the clock, which has leapt by up to SLACK_MS. */
+ * which there is another, was gone when the consumer came. The router may take the consumer before it looks
+ * at the clock, which has leapt by up to SLACK_MS. */
 static void check_age(const struct known_consumer *c, const struct known_entry *e, uint64_t offset)
 {
     enum { MARK_MESSAGES = 4, MARK_MS = 1000, SLACK_MS = 770 };

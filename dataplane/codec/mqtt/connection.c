@@ -292,14 +292,16 @@ static void mqtt_drained(void *state, struct host *host)
 }
 
 /* One and a half times the keep alive ([MQTT-3.1.2-22]). A client that we let wait, or that takes what we
- * send, is alive though nothing comes. */
+ * send, is alive though nothing comes. A publish that waits for much output to be taken doesn't count: it is
+ * the client that lets us wait. */
 static void watch_silence(struct mqtt *c)
 {
     uint64_t now = host_now(c->host), most = c->keep_alive_s * SECOND_NS * 3 / 2;
     size_t backlog = host_backlog(c->host);
     if (!c->keep_alive_s)
         return;
-    if (c->parked || backlog < c->backlog)
+    bool waits = c->parked && backlog <= OUTPUT_HIGH_BYTES / 2;
+    if (waits || backlog < c->backlog)
         c->heard_ns = now;
     c->backlog = backlog;
     if (now >= c->heard_ns + most)

@@ -128,12 +128,14 @@ void stomp_connect(struct stomp *c, const struct stomp_frame *f)
     }
 }
 
-/* Somebody whom we let wait, or who takes what we send, is alive though nothing comes. */
+/* Somebody whom we let wait, or who takes what we send, is alive though nothing comes. A publish that waits
+ * for much output to be taken doesn't count: it is the peer that lets us wait. */
 void stomp_tick_beats(struct stomp *c)
 {
     uint64_t now = host_now(c->host);
     size_t backlog = host_backlog(c->host);
-    if (c->parked || c->pending || backlog < c->backlog)
+    bool waits = c->pending || (c->parked && backlog <= OUTPUT_HIGH_BYTES / 2);
+    if (waits || backlog < c->backlog)
         c->heard_ns = now;
     c->backlog = backlog;
     if (c->hear_ms && now >= c->heard_ns + 2 * c->hear_ms * MS_NS) {

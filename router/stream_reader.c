@@ -399,6 +399,9 @@ static unsigned walk(struct router *router, struct queue *queue, struct reader *
         }
         reader->seq = ++head.seq;
     }
+    /* Behind the end of what an interval let it be sent there may be more, and a time to look for that. */
+    if (!reader->cursor.at && reader->seq >= limit && may_be_sent(reader))
+        limit = limit_of(router, queue, reader);
     reader->behind = reader->cursor.at || reader->seq < limit;
     return sent;
 }

@@ -5,11 +5,12 @@
 #include "base/check.h"
 #include "codec/amqp/consumer.h"
 #include "codec/amqp/write_message.h"
+#include "codec/body.h"
 
 static void give_back(struct amqp *c, unsigned router, const struct event_deliver *event, uint64_t consumer)
 {
     settle_add(&c->settle, c->host, router, event->queue, event->seq, SETTLE_UNSEEN, consumer);
-    message_done(c, router, event);
+    body_drop(c->host, router, event);
 }
 
 /* Whether the channel's limit or channel.flow holds this delivery back; and once one was held back, so are

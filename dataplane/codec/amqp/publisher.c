@@ -1,5 +1,6 @@
 /* Publishes on their way out, and the answers to them. */
 #include "codec/amqp/publisher.h"
+#include "codec/body.h"
 
 #include <stdlib.h>
 
@@ -120,7 +121,7 @@ static void decided(void *owner, const struct kept_return *kept, bool routed)
 {
     const struct decision *d = owner;
     if (routed || !d->ch)
-        message_done(d->c, kept->router, &kept->event);
+        body_drop(d->c->host, kept->router, &kept->event);
     else
         write_return(d->c, d->ch, kept->router, &kept->event);
 }
@@ -141,7 +142,7 @@ void publisher_confirm(struct amqp *c, struct channel *ch, const struct event_co
 void publisher_return(struct amqp *c, struct channel *ch, unsigned router, const struct event_deliver *event)
 {
     if (!ch || !ch->publisher || event->tag < ch->publisher->since)
-        message_done(c, router, event);
+        body_drop(c->host, router, event);
     else if (!unconfirmed_keep(&ch->publisher->unconfirmed, router, event))
         write_return(c, ch, router, event);
 }

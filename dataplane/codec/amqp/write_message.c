@@ -3,10 +3,9 @@
 #include <stdlib.h>
 
 #include "codec/amqp/annotation.h"
+#include "codec/body.h"
 #include "router/message.h"
 
-/* A body of this size and more is lent to the output; a smaller one is copied. */
-#define LEND_MIN 1024u
 /* What is reserved in one piece at most: host_reserve's bound is 64 KiB. */
 #define PIECE_MAX (60u * KIB)
 /* Method frame and head of the header frame: ids, three strings with their lengths, delivery tag, bits,
@@ -27,10 +26,7 @@ static struct content content_of(const struct event_deliver *event)
     t.key = span_of(t.exchange.at + t.exchange.len, m->key_len);
     t.properties = span_of(t.key.at + t.key.len, m->properties_len);
     t.body = span_of(t.properties.at + t.properties.len, m->body_len);
-    t.body_size = t.body.len;
-    if (event->parts)
-        for (uint32_t i = 0; i < event->parts->n; i++)
-            t.body_size += event->parts->part[i].len;
+    t.body_size = body_bytes(event);
     return t;
 }
 
@@ -41,16 +37,6 @@ static inline struct content delivery_of(const struct event_deliver *event)
     if (event->flags & DELIVER_ANNOTATED)
         t.properties = annotated(event, t.properties);
     return t;
-}
-
-void message_done(struct amqp *c, unsigned router, const struct event_deliver *event)
-{
-    struct parts *parts = event->parts;
-    if (parts)
-        for (uint32_t i = 0; i < parts->n; i++)
-            host_done(c->host, router, parts->part[i].page);
-    free(parts);
-    host_done(c->host, router, event->page);
 }
 
 /* ---- large bodies

@@ -20,5 +20,3 @@ void write_get_ok(struct amqp *c, const struct channel *ch, unsigned router,
                   const struct event_deliver *event);
 void write_return(struct amqp *c, const struct channel *ch, unsigned router,
                   const struct event_deliver *event);
-/* Nothing is written: the pages go back at once. */
-void message_done(struct amqp *c, unsigned router, const struct event_deliver *event);

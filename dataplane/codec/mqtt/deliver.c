@@ -2,12 +2,10 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "codec/body.h"
 #include "codec/mqtt/connection.h"
 #include "codec/mqtt/topic.h"
 #include "codec/mqtt/translation.h"
-
-/* A payload of this size and more is lent to the output; a smaller one is copied. */
-#define LEND_MIN 1024u
 
 /* A delivery, taken apart once. */
 struct delivery {
@@ -25,15 +23,6 @@ struct delivery {
 };
 
 /* ---- not delivered ----------------------------------------------------------------------------------- */
-
-static void done(struct mqtt *c, const struct delivery *d)
-{
-    struct parts *parts = d->event->parts;
-    for (uint32_t i = 0; parts && i < parts->n; i++)
-        host_done(c->host, d->router, parts->part[i].page);
-    free(parts);
-    host_done(c->host, d->router, d->event->page);
-}
 
 static void settle(struct mqtt *c, const struct delivery *d, enum settle how)
 {
@@ -159,26 +148,6 @@ static uint8_t *put_head(uint8_t *to, const struct delivery *d, bool topic, size
     return d->qos ? put_be16(to, d->id) : to;
 }
 
-/* Each piece in one page; the last use of a page gives it back. */
-static void write_piece(struct mqtt *c, unsigned router, struct span piece, uint64_t page)
-{
-    if (piece.len >= LEND_MIN) {
-        host_lend(c->host, router, page, piece);
-        return;
-    }
-    host_write(c->host, piece);
-    host_done(c->host, router, page);
-}
-
-static void write_body(struct mqtt *c, const struct delivery *d)
-{
-    struct parts *parts = d->event->parts;
-    for (uint32_t i = 0; parts && i < parts->n; i++)
-        write_piece(c, d->router, span_of(parts->part[i].at, parts->part[i].len), parts->part[i].page);
-    free(parts);
-    write_piece(c, d->router, d->body, d->event->page);
-}
-
 /* Head and small body in one piece of output, unless there are many properties. */
 static void write_packet(struct mqtt *c, const struct delivery *d, bool topic, struct span properties)
 {
@@ -196,7 +165,7 @@ static void write_packet(struct mqtt *c, const struct delivery *d, bool topic, s
     if (small)
         host_done(c->host, d->router, d->event->page);
     else
-        write_body(c, d);
+        body_write(c->host, d->router, d->event);
 }
 
 /* The most that put_properties may write, of the alias and the identifiers. */
@@ -220,13 +189,10 @@ static void write_five(struct mqtt *c, const struct delivery *d, const struct mq
 
 static void take_apart(struct delivery *d, const struct message *m)
 {
-    const struct parts *parts = d->event->parts;
     d->message = m;
     d->key = message_key(m);
     d->body = message_body(m);
-    d->body_len = m->body_len;
-    for (uint32_t i = 0; parts && i < parts->n; i++)
-        d->body_len += parts->part[i].len;
+    d->body_len = (uint32_t)body_bytes(d->event);
 }
 
 /* Publishers of other protocols have no QoS: what is to survive a restart is acknowledged. */
@@ -297,7 +263,7 @@ static void release(struct mqtt *c, struct delivery *d)
         batch_received(c, d->id);
     else
         settle(c, d, SETTLE_UNSEEN);
-    done(c, d);
+    body_drop(c->host, d->router, d->event);
 }
 
 static void deliver(struct mqtt *c, struct delivery *d)
@@ -311,14 +277,14 @@ static void deliver(struct mqtt *c, struct delivery *d)
     judge(c, d);
     if (!d->verdict.wanted || !is_topic(d) || !fits(c, d, &form)) {
         settle(c, d, SETTLE_ACK);
-        done(c, d);
+        body_drop(c->host, d->router, d->event);
         return;
     }
     if (!d->qos) {
         settle(c, d, SETTLE_ACK);
     } else if (!remember(c, d)) {
         settle(c, d, SETTLE_UNSEEN);
-        done(c, d);
+        body_drop(c->host, d->router, d->event);
         return;
     }
     if (c->version == MQTT_5)
@@ -335,7 +301,7 @@ static void take(struct mqtt *c, unsigned router, const struct event_deliver *ev
                          .received = event->flags & DELIVER_RECEIVED};
     if (c->stage != STAGE_OPEN || !d.source) {
         settle(c, &d, SETTLE_UNSEEN);
-        done(c, &d);
+        body_drop(c->host, d.router, d.event);
         return;
     }
     take_apart(&d, event->message);
@@ -389,7 +355,7 @@ void held_give_back(struct mqtt *c)
         struct delivery d = {
             .source = slots_get(&c->sources, held->event.tag), .router = held->router, .event = &held->event};
         settle(c, &d, SETTLE_UNSEEN);
-        done(c, &d);
+        body_drop(c->host, d.router, d.event);
         free(held);
     }
 }

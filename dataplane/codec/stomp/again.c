@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "codec/body.h"
 #include "codec/stomp/connection.h"
 #include "router/message.h"
 #include "router/properties.h"
@@ -16,22 +17,13 @@ struct stomp_again {
     unsigned router;
 };
 
-static void let_go(struct stomp *c, unsigned router, const struct event_deliver *event)
-{
-    struct parts *parts = event->parts;
-    for (uint32_t i = 0; parts && i < parts->n; i++)
-        host_done(c->host, router, parts->part[i].page);
-    free(parts);
-    host_done(c->host, router, event->page);
-}
-
 static void drop_first(struct stomp *c)
 {
     struct stomp_again *a = c->again;
     c->again = a->next;
     if (!c->again)
         c->again_end = &c->again;
-    let_go(c, a->router, &a->event);
+    body_drop(c->host, a->router, &a->event);
     free(a);
 }
 
@@ -46,13 +38,13 @@ void stomp_returned(struct stomp *c, unsigned router, const struct event_deliver
     struct span queue = message_key(event->message);
     bool first = !c->again;
     if (c->stage == STOMP_CLOSED) {
-        let_go(c, router, event);
+        body_drop(c->host, router, event);
         return;
     }
     if (event->parts && event->parts->n) {
         stomp_fail(c, NULL, "the queue '%.*s' was deleted while a message came for it: send that again",
                    (int)queue.len, (const char *)queue.at);
-        let_go(c, router, event);
+        body_drop(c->host, router, event);
         return;
     }
     struct stomp_again *a = calloc(1, sizeof *a);

@@ -1,22 +1,15 @@
 /* A message for the client becomes a MESSAGE. */
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "codec/body.h"
 #include "codec/stomp/connection.h"
 #include "codec/stomp/translation.h"
-
-/* A piece of a body of this size and more is lent to the output; a smaller one is copied. */
-#define LEND_MIN 1024u
 
 static void give_up(struct stomp *c, unsigned router, const struct event_deliver *event,
                     const struct stomp_subscription *s)
 {
-    struct parts *parts = event->parts;
     settle_add(&c->settle, c->host, router, event->queue, event->seq, SETTLE_UNSEEN, s ? s->id : 0);
-    for (uint32_t i = 0; parts && i < parts->n; i++)
-        host_done(c->host, router, parts->part[i].page);
-    free(parts);
-    host_done(c->host, router, event->page);
+    body_drop(c->host, router, event);
 }
 
 void stomp_credit(struct stomp *c)
@@ -27,15 +20,6 @@ void stomp_credit(struct stomp *c)
         host_credit(c->host, s->router, s->id, s->debt, 0);
         s->debt = 0;
     }
-}
-
-static uint64_t body_bytes(const struct event_deliver *event)
-{
-    const struct parts *parts = event->parts;
-    uint64_t len = event->message->body_len;
-    for (uint32_t i = 0; parts && i < parts->n; i++)
-        len += parts->part[i].len;
-    return len;
 }
 
 static uint8_t *put_head(struct stomp *c, uint8_t *to, const struct event_deliver *event,
@@ -63,28 +47,13 @@ static uint8_t *put_head(struct stomp *c, uint8_t *to, const struct event_delive
     return put_u8(stomp_from_amqp(to, c->version, m), '\n');
 }
 
-/* Each piece in one page; the last use of a page gives it back. */
-static void write_piece(struct stomp *c, unsigned router, struct span piece, uint64_t page)
-{
-    if (piece.len >= LEND_MIN) {
-        host_lend(c->host, router, page, piece);
-        return;
-    }
-    host_write(c->host, piece);
-    host_done(c->host, router, page);
-}
-
 static void write_message(struct stomp *c, unsigned router, const struct event_deliver *event,
                           const struct stomp_subscription *s)
 {
     static _Thread_local uint8_t head[3 * PROPERTIES_MAX + 3 * STOMP_HEAD_MAX];
-    struct parts *parts = event->parts;
     uint8_t *end = put_head(c, head, event, s);
     host_write(c->host, span_of(head, (size_t)(end - head)));
-    for (uint32_t i = 0; parts && i < parts->n; i++)
-        write_piece(c, router, span_of(parts->part[i].at, parts->part[i].len), parts->part[i].page);
-    free(parts);
-    write_piece(c, router, message_body(event->message), event->page);
+    body_write(c->host, router, event);
     host_write(c->host, span_of("\0\n", 2));
 }
 

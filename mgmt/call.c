@@ -11,16 +11,10 @@ void reply_json(struct reply *reply, json_t *json)
 static const char *word_of(unsigned status)
 {
     switch (status) {
-    case 400:
-        return "bad_request";
-    case 401:
-        return "not_authorised";
     case 404:
         return "Object Not Found"; /* RabbitMQ says it so, and its tools show it */
     case 405:
         return "Method Not Allowed";
-    case 413:
-        return "payload_too_large";
     default:
         return "unavailable";
     }

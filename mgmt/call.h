@@ -13,12 +13,9 @@ struct mgmtd {
     char node[256]; /* the broker's name to RabbitMQ's tools */
 };
 
-enum { CALL_ARGUMENTS_MAX = 4 };
-
 struct call {
     const struct mgmtd *mgmtd;
     enum method method;
-    const char *argument[CALL_ARGUMENTS_MAX]; /* what stood in the path's braces, decoded */
 };
 
 struct reply {

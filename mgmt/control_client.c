@@ -70,7 +70,7 @@ static char *exchange(int fd, const char *line, size_t len, const char *path, ch
     return NULL;
 }
 
-char *control_ask(const char *path, const char *request, char *error, size_t error_size)
+char *control_client_ask(const char *path, const char *request, char *error, size_t error_size)
 {
     char line[CONTROL_REQUEST_BYTES];
     int n = snprintf(line, sizeof line, "%s\n", request);

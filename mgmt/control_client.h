@@ -9,4 +9,4 @@ enum { CONTROL_REQUEST_BYTES = 16384 };
 
 /* Sends the request, a line without its end, to the socket at path. Returns what follows "ok", malloc'd: the
  * columns' names and rows; NULL with one sentence in error: nobody answers, or the broker says that. */
-char *control_ask(const char *path, const char *request, char *error, size_t error_size);
+char *control_client_ask(const char *path, const char *request, char *error, size_t error_size);

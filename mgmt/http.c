@@ -60,18 +60,14 @@ static enum MHD_Result respond(struct MHD_Connection *connection, struct reply *
 static void answer(const struct http *http, struct call *call, const char *path, struct reply *reply,
                    unsigned *known)
 {
-    char *room = malloc(strlen(path) + 2);
-    const struct route *route = room ? route_find(call->method, path, call, room, known) : NULL;
+    const struct route *route = route_find(call->method, path, known);
     bool open = http->door == HTTP_API || strcmp(path, "/metrics") == 0;
-    if (!room)
-        reply_error(reply, 503, "no memory");
-    else if (!open || (!route && !*known))
+    if (!open || (!route && !*known))
         reply_error(reply, 404, "there is no %s", open ? "such path" : "path here but /metrics");
     else if (!route)
         reply_error(reply, 405, "the path has other methods: see Allow");
     else
         route->handler(call, reply);
-    free(room);
 }
 
 static enum method method_of(const char *name)
@@ -104,7 +100,7 @@ static enum MHD_Result handle(void *owner, struct MHD_Connection *connection, co
     return respond(connection, &reply, known);
 }
 
-/* A segment of the path may hold an encoded '/': route.c decodes it. */
+/* Paths are compared as they come: decoded, one with a NUL would end early. */
 static size_t leave_encoded(void *owner, struct MHD_Connection *connection, char *text)
 {
     (void)owner, (void)connection;

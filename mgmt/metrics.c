@@ -29,6 +29,15 @@ static void put_identity(const struct call *call, FILE *out)
                  "product_version=\"" GANNET_VERSION "\"} 1\n");
 }
 
+/* Who watches sees restarts by it. */
+static void put_start(const struct shm *shm, FILE *out)
+{
+    fprintf(out,
+            "# HELP gannet_start_time_seconds When the broker started, since 1970\n"
+            "# TYPE gannet_start_time_seconds gauge\ngannet_start_time_seconds %.3f\n",
+            (double)shm->head->started_ms / 1000);
+}
+
 static void put_rabbitmq(const struct shm *shm, FILE *out)
 {
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
@@ -65,6 +74,7 @@ void answer_metrics(const struct call *call, struct reply *reply)
     FILE *out = open_memstream(&text, &size);
     if (out) {
         put_identity(call, out);
+        put_start(&shm, out);
         put_rabbitmq(&shm, out);
         for (uint32_t i = 0; i < shm.head->rows; i++)
             put_own(&shm, &shm.row[i], out);

@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import time
 import unittest
 import urllib.request
 
@@ -88,6 +89,8 @@ class Metrics(unittest.TestCase):
                 self.assertIn('gannet_router_published_total{router="%d"} ' % agent, text)
                 self.assertIn('gannet_front_accepted_total{front="%d"} ' % agent, text)
             self.assertIn("rabbitmq_identity_info{", text)
+            started = float(re.search(r"^gannet_start_time_seconds (\S+)$", text, re.M).group(1))
+            self.assertLess(abs(time.time() - started), PATIENCE_S + 60)
             checked = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, timeout=60, check=False)
             self.assertEqual((checked.returncode, checked.stdout, checked.stderr), (0, "", ""))
 
@@ -117,7 +120,7 @@ class Metrics(unittest.TestCase):
 
     def test_the_port_serves_nothing_else(self):
         with Broker() as broker, Mgmtd(broker.data) as mgmtd:
-            for path in ("/", "/api/health/checks/alarms", "/metrics/", "/%6detrics"):
+            for path in ("/", "/api/health/checks/alarms", "/metrics/", "/%6detrics", "/metrics%2f", "/metrics%00"):
                 with self.assertRaises(urllib.error.HTTPError) as failed:
                     urllib.request.urlopen("http://%s%s" % (mgmtd.metrics_at, path), timeout=PATIENCE_S)
                 with failed.exception as refused:

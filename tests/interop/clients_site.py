@@ -1,5 +1,6 @@
 """What the tests of MQTT's and STOMP's clients have in common: a broker that speaks both and AMQP, and pika on its other side."""
 import os
+import queue
 import sys
 import unittest
 import uuid
@@ -12,6 +13,19 @@ from broker import Broker  # noqa: E402
 
 LONG_S = 30
 site = None
+
+
+class Inbox:
+    """What a client's callbacks put into self.messages, a queue.Queue()."""
+
+    def next(self):
+        return self.messages.get(timeout=LONG_S)
+
+    def silent(self, seconds=0.3):
+        try:
+            return self.messages.get(timeout=seconds) is None
+        except queue.Empty:
+            return True
 
 
 class Site(Broker):

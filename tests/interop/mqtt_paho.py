@@ -6,7 +6,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from clients_site import LONG_S, WithAmqp, setUpModule, the_site  # noqa: F401
+from clients_site import LONG_S, Inbox, WithAmqp, setUpModule, the_site  # noqa: F401
 from runner import main
 
 VERSIONS = {"3.1": paho.MQTTv31, "3.1.1": paho.MQTTv311, "5.0": paho.MQTTv5}
@@ -19,7 +19,7 @@ def properties(packet, **values):
     return made
 
 
-class Client:
+class Client(Inbox):
     """paho's, with its callbacks made into queues."""
 
     def __init__(self, client_id, version=paho.MQTTv5, transport="tcp", **options):
@@ -56,15 +56,6 @@ class Client:
         info.wait_for_publish(LONG_S)
         if not info.is_published():
             raise AssertionError("not published")
-
-    def next(self):
-        return self.messages.get(timeout=LONG_S)
-
-    def silent(self, seconds=0.3):
-        try:
-            return self.messages.get(timeout=seconds) is None
-        except queue.Empty:
-            return True
 
     def drained(self):
         """The numbers that have come, when no more come."""

@@ -6,13 +6,13 @@ import pika
 import stomp
 from stomp.exception import ConnectFailedException
 
-from clients_site import LONG_S, WithAmqp, setUpModule, the_site  # noqa: F401
+from clients_site import LONG_S, Inbox, WithAmqp, setUpModule, the_site  # noqa: F401
 from runner import main
 
 VERSIONS = {"1.0": stomp.Connection10, "1.1": stomp.Connection11, "1.2": stomp.Connection12}
 
 
-class Client(stomp.ConnectionListener):
+class Client(stomp.ConnectionListener, Inbox):
     """stomp.py's, with its callbacks made into queues."""
 
     def __init__(self, version="1.2", **options):
@@ -55,15 +55,6 @@ class Client(stomp.ConnectionListener):
         got = self.receipts.get(timeout=LONG_S)
         if got != name:
             raise AssertionError("the receipt %s, expected %s" % (got, name))
-
-    def next(self):
-        return self.messages.get(timeout=LONG_S)
-
-    def silent(self, seconds=0.3):
-        try:
-            return self.messages.get(timeout=seconds) is None
-        except queue.Empty:
-            return True
 
     def answer(self, frame, call="ack", **more):
         names = (frame.headers["ack"],) if self.version == "1.2" else (frame.headers["message-id"], frame.headers["subscription"])

@@ -43,14 +43,36 @@ void gaps_free(struct gaps *gaps)
     map_free(&gaps->by_end);
 }
 
-void gaps_add(struct gaps *gaps, uint64_t from, uint64_t to, enum gap_reason reason)
+struct interval {
+    struct gaps *gaps;
+    uint64_t from, to;
+};
+
+static void drop_if_inside(struct map_node *node, void *owner)
+{
+    const struct interval *i = owner;
+    struct gap_range *range = container_of(node, struct gap_range, by_end);
+    if (range->gap.to >= i->from && range->gap.to <= i->to)
+        drop(i->gaps, range);
+}
+
+/* A replay may find what a checkpoint repeats. A range may be long, and there may be many. */
+static void drop_inside(struct gaps *gaps, uint64_t from, uint64_t to)
 {
     struct gap_range *range;
-    /* A replay may find what a checkpoint repeats. */
+    if (to - from > gaps->by_end.count) {
+        map_each(&gaps->by_end, drop_if_inside, &(struct interval){gaps, from, to});
+        return;
+    }
     for (uint64_t at = to; at >= from; at--)
         if ((range = find(gaps, at)))
             drop(gaps, range);
-    range = calloc(1, sizeof *range);
+}
+
+void gaps_add(struct gaps *gaps, uint64_t from, uint64_t to, enum gap_reason reason)
+{
+    drop_inside(gaps, from, to);
+    struct gap_range *range = calloc(1, sizeof *range);
     CHECK(range);
     range->gap = (struct gap){.from = from, .to = to, .reason = reason};
     map_add(&gaps->by_end, &range->by_end, hash_id(to));

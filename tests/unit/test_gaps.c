@@ -88,6 +88,19 @@ Test(gaps, a_replay_may_say_it_again)
     gaps_free(&gaps);
 }
 
+/* Its length costs nothing. */
+Test(gaps, a_checkpoint_may_have_a_long_one)
+{
+    struct gaps gaps;
+    gaps_init(&gaps);
+    gaps_add(&gaps, 7, 7, GAP_EXPIRED);
+    gaps_add(&gaps, UINT64_C(1) << 41, UINT64_C(1) << 41, GAP_EXPIRED);
+    gaps_add(&gaps, 2, UINT64_C(1) << 40, GAP_MAXLEN);
+    cr_assert_eq(gaps.by_end.count, 2, "what it repeats is in it");
+    cr_assert_eq(before(&gaps, (UINT64_C(1) << 40) + 1, 2, UINT64_C(1) << 40, GAP_MAXLEN), 1);
+    gaps_free(&gaps);
+}
+
 /* Against an array that says of each number why it was shed. */
 Test(gaps, as_a_naive_one_says)
 {

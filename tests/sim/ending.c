@@ -15,6 +15,8 @@ static uint64_t next_event(const struct world *world)
         next = at < next ? at : next;
     }
     at = mqtt_party_deadline(world->mqtt);
+    next = at < next ? at : next;
+    at = stomp_party_deadline(world->stomp);
     return at < next ? at : next;
 }
 
@@ -118,6 +120,35 @@ static void end_mqtt(struct world *world)
     mqtt_party_judge(world->mqtt, true);
     mqtt_party_leave(world->mqtt);
     settle(world, mqtt_left, "a client of MQTT can't leave");
+}
+
+/* ---- STOMP ----------------------------------------------------------------------------------------------
+ */
+
+static bool stomp_done(const struct world *world)
+{
+    return stomp_party_done(world->stomp);
+}
+
+static bool stomp_left(const struct world *world)
+{
+    return stomp_party_left(world->stomp);
+}
+
+/* All come back and answer for what they have; then one more client takes what is left. */
+static void end_stomp(struct world *world)
+{
+    if (!world->stomp)
+        return;
+    settle(world, stomp_done, "a client of STOMP isn't answered");
+    stomp_party_judge(world->stomp, false);
+    stomp_party_look(world->stomp);
+    settle(world, stomp_done, "a client of STOMP can't connect");
+    stomp_party_look(world->stomp);
+    settle(world, stomp_done, "a client of STOMP can't subscribe");
+    stomp_party_judge(world->stomp, true);
+    stomp_party_leave(world->stomp);
+    settle(world, stomp_left, "a client of STOMP can't leave");
 }
 
 /* ---- emptying the queues
@@ -240,10 +271,11 @@ static void stop(struct world *world)
 }
 
 /* Who speaks MQTT 3.1.1 isn't told that a journal has failed, but sends again what was refused, and would for
- * ever: somebody restarts the broker, now that the disks are sound. */
+ * ever; who speaks STOMP is thrown out each time: somebody restarts the broker, now that the disks are sound.
+ */
 static void mend(struct world *world)
 {
-    if (world->mqtt && world->site->state == SITE_UP && site_failed(world->site))
+    if ((world->mqtt || world->stomp) && world->site->state == SITE_UP && site_failed(world->site))
         site_stop(world->site);
 }
 
@@ -255,8 +287,10 @@ void world_end(struct world *world)
     for (unsigned i = 0; i < CLIENTS; i++)
         client_deafen(&world->clients[i], false);
     mqtt_party_calm(world->mqtt);
+    stomp_party_calm(world->stomp);
     settle(world, is_up, "the broker isn't up");
     end_mqtt(world);
+    end_stomp(world);
     settle(world, all_said, "a client can't say what it wants to");
     for (unsigned i = 0; i < CLIENTS; i++)
         client_close(&world->clients[i]);

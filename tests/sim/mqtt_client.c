@@ -214,7 +214,7 @@ void mqtt_connect(struct mqtt_client *c, bool clean, uint32_t expiry_s)
     struct mqtt_party *party = c->party;
     CHECK(c->state == MQ_AWAY && !c->stream);
     c->stream = network_connect(party->network, c->host);
-    taps_expect_mqtt(party->taps, c->stream);
+    taps_expect(party->taps, c->stream, TAP_MQTT);
     c->state = MQ_CONNECTING;
     c->clean = clean || c->must_clean;
     c->must_clean |= c->clean;

@@ -8,6 +8,7 @@
 #include "base/prng.h"
 #include "mqtt_plan.h"
 #include "shapes.h"
+#include "stomp_plan.h"
 
 #define DEEDS(X)                                                                                             \
     X(REST)                                                                                                  \
@@ -100,6 +101,7 @@ struct plan {
         uint32_t delay_max_ns, window_max, piece_max, idle_ppm; /* as in sim_network_options */
     } network;
     struct mqtt_plan mqtt;
+    struct stomp_plan stomp;
     bool deadly;           /* the broker is killed when messages have just been rejected */
     bool shaped;           /* some queues aren't plain ones */
     uint32_t no_store_ppm; /* publishes that are not to be remembered */

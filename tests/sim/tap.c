@@ -20,8 +20,13 @@ struct tapped {
     struct buffer unread; /* given by the front, not yet read by the client */
     bool behind;          /* the transport took less than it was offered */
     bool forgotten;       /* by the client */
-    bool mqtt;            /* its client judges what is said there */
+    bool other;           /* no AMQP: its client judges what is said there */
     uint64_t shortfalls;  /* how often it did */
+};
+
+struct expected {
+    uint64_t stream;
+    enum tap_speaks speaks;
 };
 
 struct tap {
@@ -34,8 +39,8 @@ struct taps {
     struct network *network;
     struct tap_watch watch;
     struct tapped *streams;
-    uint64_t *mqtt; /* streams of MQTT's clients */
-    size_t mqtt_count;
+    struct expected *expected; /* streams of those who don't speak AMQP */
+    size_t expected_count;
 };
 
 static struct tap *of(struct transport *base)
@@ -126,12 +131,13 @@ static struct tapped *add(struct tap *tap, uint64_t stream, uint64_t below)
     return t;
 }
 
-static bool is_mqtt(const struct taps *taps, uint64_t stream)
+/* The codec that its client speaks to; AMQP is the listener's. */
+static int codec_of(const struct taps *taps, uint64_t stream, int listeners)
 {
-    for (size_t i = taps->mqtt_count; i-- > 0;)
-        if (taps->mqtt[i] == stream)
-            return true;
-    return false;
+    for (size_t i = taps->expected_count; i-- > 0;)
+        if (taps->expected[i].stream == stream)
+            return taps->expected[i].speaks == TAP_MQTT ? CODEC_MQTT : CODEC_STOMP;
+    return listeners;
 }
 
 static void *on_accepted(void *owner, uint64_t below, int tag, const char *peer, const char *local)
@@ -144,8 +150,9 @@ static void *on_accepted(void *owner, uint64_t below, int tag, const char *peer,
     t->forgotten = !network_knows(tap->taps->network, stream);
     history_note("stream %llu: accepted", (unsigned long long)stream);
     tap->taps->watch.opened(tap->taps->watch.owner, stream);
-    t->mqtt = is_mqtt(tap->taps, stream);
-    t->user = tap->base.up.accepted(tap->base.up.owner, below, t->mqtt ? CODEC_MQTT : tag, named, local);
+    int codec = codec_of(tap->taps, stream, tag);
+    t->other = codec != tag;
+    t->user = tap->base.up.accepted(tap->base.up.owner, below, codec, named, local);
     if (t->user)
         return t;
     leave(t);
@@ -159,7 +166,7 @@ static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch
     sim_log_hold(true);
     size_t used = tap->base.up.data(tap->base.up.owner, t->user, bytes, epoch);
     history_bytes(bytes.at, used);
-    if (t->tap && !t->mqtt)
+    if (t->tap && !t->other)
         talk_feed(&t->in, bytes.at, used);
     sim_log_hold(false);
     return used;
@@ -215,7 +222,7 @@ static void hear(struct tapped *t, const struct iovec *iov, size_t took)
         history_bytes(iov->iov_base, n);
         if (!t->forgotten)
             buffer_add(&t->unread, iov->iov_base, n);
-        if (!t->mqtt)
+        if (!t->other)
             talk_feed(&t->out, iov->iov_base, n);
         took -= n;
     }
@@ -341,15 +348,15 @@ void taps_free(struct taps *taps)
 {
     for (struct tapped *t; (t = taps->streams); tapped_free(t))
         taps->streams = t->next;
-    free(taps->mqtt);
+    free(taps->expected);
     free(taps);
 }
 
-void taps_expect_mqtt(struct taps *taps, uint64_t stream)
+void taps_expect(struct taps *taps, uint64_t stream, enum tap_speaks speaks)
 {
-    taps->mqtt = realloc(taps->mqtt, (taps->mqtt_count + 1) * sizeof *taps->mqtt);
-    CHECK(taps->mqtt);
-    taps->mqtt[taps->mqtt_count++] = stream;
+    taps->expected = realloc(taps->expected, (taps->expected_count + 1) * sizeof *taps->expected);
+    CHECK(taps->expected);
+    taps->expected[taps->expected_count++] = (struct expected){stream, speaks};
 }
 
 void taps_cut(struct taps *taps)
@@ -375,6 +382,12 @@ void taps_forget(struct taps *taps, uint64_t stream)
         return;
     t->forgotten = true;
     buffer_free(&t->unread);
+}
+
+bool taps_left(const struct taps *taps, uint64_t stream)
+{
+    const struct tapped *t = find(taps, stream);
+    return !t || !t->tap;
 }
 
 bool taps_flushed(const struct taps *taps, uint64_t stream)

@@ -33,9 +33,10 @@ void taps_free(struct taps *taps);
 
 /* A transport for a front. */
 struct transport *tap_new(struct taps *taps, struct transport_user up);
-/* The stream that has just been connected is one of MQTT: it goes to that codec, and its client judges what
+enum tap_speaks { TAP_MQTT, TAP_STOMP };
+/* The stream that has just been connected is none of AMQP: it goes to that codec, and its client judges what
  * is said there. */
-void taps_expect_mqtt(struct taps *taps, uint64_t stream);
+void taps_expect(struct taps *taps, uint64_t stream, enum tap_speaks speaks);
 /* The broker has been killed: streams end without a word. */
 void taps_cut(struct taps *taps);
 
@@ -43,6 +44,8 @@ void taps_cut(struct taps *taps);
 void taps_read(struct taps *taps, uint64_t stream, const void *bytes, size_t n);
 /* The client has forgotten the stream. */
 void taps_forget(struct taps *taps, uint64_t stream);
+/* Whether no front has the stream. */
+bool taps_left(const struct taps *taps, uint64_t stream);
 /* Whether all that the front has for the stream has been given to the transport. */
 /* How often the transport has taken less than the front had for the stream. */
 uint64_t taps_shortfalls(const struct taps *taps, uint64_t stream);

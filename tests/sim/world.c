@@ -29,6 +29,7 @@ bool world_step(struct world *world)
     for (unsigned i = 0; i < CLIENTS; i++)
         client_move(&world->clients[i]);
     mqtt_party_move(world->mqtt, world->site->state == SITE_STOPPING);
+    stomp_party_move(world->stomp, world->site->state == SITE_STOPPING);
     if (world->site->state == SITE_DOWN && world->step >= world->down_until)
         site_start(world->site);
     if (world->site->state == SITE_STARTING && (world->faults.capacity || world->faults.write_fails))
@@ -40,10 +41,13 @@ bool world_step(struct world *world)
     if (before == SITE_STOPPING && world->site->state == SITE_DOWN) {
         model_down(world->model, true);
         mqtt_party_down(world->mqtt);
+        stomp_party_down(world->stomp);
     }
     bool up = world->site->state == SITE_UP;
-    if (world->quiet == QUIET_STEPS && up)
+    if (world->quiet == QUIET_STEPS && up) {
         model_idle(world->model);
+        stomp_party_idle(world->stomp);
+    }
     return world->quiet >= QUIET_STEPS && up;
 }
 
@@ -52,6 +56,7 @@ void world_kill(struct world *world, enum sim_crash crash)
     site_kill(world->site, crash);
     model_down(world->model, false);
     mqtt_party_down(world->mqtt);
+    stomp_party_down(world->stomp);
 }
 
 /* ---- the mix ---------------------------------------------------------------------------------------- */
@@ -62,6 +67,7 @@ static void act_all(struct world *world)
         if (prng_chance(&world->prng, world->plan.deed_ppm))
             client_act(&world->clients[i]);
     mqtt_party_act(world->mqtt);
+    stomp_party_act(world->stomp);
 }
 
 /* Nobody does anything for a while. */
@@ -97,6 +103,7 @@ static void on_failed(void *owner)
 {
     model_failed(((struct world *)owner)->model);
     mqtt_party_failed(((struct world *)owner)->mqtt);
+    stomp_party_failed(((struct world *)owner)->stomp);
 }
 
 static void make_site(struct world *world)
@@ -198,6 +205,7 @@ static struct world *world_new(const struct world_options *options)
         client_init(&world->clients[i], &world->shared, i);
     make_site(world);
     world->mqtt = mqtt_party_new(&world->plan.mqtt, &world->shared, options->seed);
+    world->stomp = stomp_party_new(&world->plan.stomp, &world->shared, options->seed);
     return world;
 }
 
@@ -207,6 +215,7 @@ static void world_free(struct world *world)
     for (unsigned i = 0; i < CLIENTS; i++)
         client_free(&world->clients[i]);
     mqtt_party_free(world->mqtt);
+    stomp_party_free(world->stomp);
     for (unsigned i = 0; i < CLIENTS_BOUND; i++) {
         buffer_free(&world->shared.bound[0].binding[i]);
         buffer_free(&world->shared.bound[1].binding[i]);

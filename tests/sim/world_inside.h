@@ -6,6 +6,7 @@
 #include "mqtt_party.h"
 #include "overseer.h"
 #include "site.h"
+#include "stomp_party.h"
 #include "world.h"
 
 enum { CLIENTS = PLAN_CLIENTS + 1 }; /* the last one empties the queues */
@@ -20,7 +21,8 @@ struct world {
     struct model *model;
     struct overseer overseer;
     struct clients shared;
-    struct mqtt_party *mqtt; /* NULL: nobody speaks MQTT */
+    struct mqtt_party *mqtt;   /* NULL: nobody speaks MQTT */
+    struct stomp_party *stomp; /* the same of STOMP */
     struct client clients[CLIENTS];
     uint64_t now_ns, step;
     uint64_t down_until; /* step */

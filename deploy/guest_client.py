@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What deploy/guest asks of its broker: guest_client.py HOST PORT.
+"""What deploy/guest asks of its broker: guest_client.py HOST PORT DIRECTORY.
 
 One connection publishes persistent messages, another consumes at the same time and acknowledges; every byte of every message is
 compared with what was sent. Once with small bodies and once with large ones, each confirmed before the next is sent; and once

@@ -4,52 +4,73 @@
 
 #include "base/check.h"
 
-static struct output_chunk *take_chunk(struct output_pool *pool)
+static struct output_chunk *pop(struct output_chunk **first, unsigned *count)
 {
-    struct output_chunk *chunk = pool->free;
+    struct output_chunk *chunk = *first;
     if (chunk) {
-        pool->free = chunk->next;
-        pool->count--;
-    } else {
-        chunk = malloc(sizeof *chunk);
+        *first = chunk->next;
+        --*count;
+    }
+    return chunk;
+}
+
+static struct output_chunk *take_chunk(struct output_pool *pool, bool small)
+{
+    struct output_chunk *chunk =
+        small ? pop(&pool->free_small, &pool->small) : pop(&pool->free, &pool->count);
+    if (!chunk) {
+        uint32_t room = small ? OUTPUT_SMALL_BYTES : OUTPUT_CHUNK_BYTES;
+        chunk = malloc(sizeof *chunk + room);
         CHECK(chunk);
+        chunk->room = room;
     }
     chunk->used = 0;
     chunk->pieces = 1;
     return chunk;
 }
 
+static void keep(struct output_chunk *chunk, struct output_chunk **first, unsigned *count, unsigned most)
+{
+    if (*count == most) {
+        free(chunk);
+        return;
+    }
+    chunk->next = *first;
+    *first = chunk;
+    ++*count;
+}
+
 static void unref(struct output_chunk *chunk, struct output_pool *pool)
 {
     if (--chunk->pieces)
         return;
-    if (pool->count == pool->most) {
-        free(chunk);
-        return;
-    }
-    chunk->next = pool->free;
-    pool->free = chunk;
-    pool->count++;
+    if (chunk->room == OUTPUT_SMALL_BYTES)
+        keep(chunk, &pool->free_small, &pool->small, OUTPUT_POOL_SMALL);
+    else
+        keep(chunk, &pool->free, &pool->count, pool->most);
+}
+
+static void free_all(struct output_chunk *first, unsigned count)
+{
+    while (first)
+        free(pop(&first, &count));
 }
 
 void output_pool_free(struct output_pool *pool)
 {
-    while (pool->free) {
-        struct output_chunk *chunk = pool->free;
-        pool->free = chunk->next;
-        free(chunk);
-    }
+    free_all(pool->free, pool->count);
+    free_all(pool->free_small, pool->small);
 }
 
 uint8_t *output_reserve(struct output *output, struct output_pool *pool, size_t bytes)
 {
     CHECK(bytes <= OUTPUT_CHUNK_BYTES);
-    if (output->open && output->open->used + bytes > OUTPUT_CHUNK_BYTES) {
+    if (output->open && output->open->used + bytes > output->open->room) {
         unref(output->open, pool);
         output->open = NULL;
     }
     if (!output->open)
-        output->open = take_chunk(pool);
+        output->open = take_chunk(pool, !output->pieces.count && bytes <= OUTPUT_SMALL_BYTES);
     return output->open->bytes + output->open->used;
 }
 

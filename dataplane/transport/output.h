@@ -1,7 +1,8 @@
 /*
  * What a stream has still to send: pieces in order, each either in a chunk of the sender's own or lent to it
  * (from a log page). Kept until the transport no longer looks at it. Chunks come from a pool of the front's,
- * or of TLS's, and go back as soon as what is in them is out, so an idle stream has none.
+ * or of TLS's, and go back as soon as what is in them is out, so an idle stream has none. The first is a
+ * small one: a word to each of many streams that have nothing else to say needs little memory.
  */
 #pragma once
 
@@ -15,18 +16,22 @@
 
 #define OUTPUT_CHUNK_BYTES (64u * 1024u)
 #define OUTPUT_IOVS        64u
-#define OUTPUT_POOL_CHUNKS 64u /* enough for `most`, where there is no reason for another number */
+#define OUTPUT_SMALL_BYTES 2000u
+#define OUTPUT_POOL_CHUNKS 64u   /* enough for `most`, where there is no reason for another number */
+#define OUTPUT_POOL_SMALL  1024u /* small ones are cheap to keep */
 
 struct output_chunk {
     struct output_chunk *next; /* in the pool */
+    uint32_t room;             /* OUTPUT_CHUNK_BYTES or OUTPUT_SMALL_BYTES */
     uint32_t used;
     uint32_t pieces; /* that point into it; with the open one counted as well */
-    uint8_t bytes[OUTPUT_CHUNK_BYTES];
+    uint8_t bytes[];
 };
 
+/* Chunks kept for use again. */
 struct output_pool {
-    struct output_chunk *free;
-    unsigned count, most; /* chunks kept for use again */
+    struct output_chunk *free, *free_small;
+    unsigned count, most, small;
 };
 
 struct piece {

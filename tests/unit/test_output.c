@@ -57,6 +57,7 @@ static void world_free(struct world *w)
     output_free(&w->output, &w->pool, on_page_out, w);
     cr_assert_eq(w->back, w->lent);
     cr_assert_leq(w->pool.count, w->pool.most);
+    cr_assert_leq(w->pool.small, OUTPUT_POOL_SMALL);
     output_pool_free(&w->pool);
     free(w->wanted);
     free(w->sent);
@@ -178,7 +179,7 @@ Test(output, gives_all_back_when_it_is_freed)
 }
 
 /* A thousand small frames are one piece, so that one sendmsg takes them. */
-Test(output, what_is_written_side_by_side_is_one_piece)
+Test(output, what_is_written_side_by_side_is_one_piece_of_a_chunk)
 {
     struct world *w = world_new(0, 1);
     struct iovec iov[OUTPUT_IOVS];
@@ -186,8 +187,9 @@ Test(output, what_is_written_side_by_side_is_one_piece)
         fill(w, output_reserve(&w->output, &w->pool, 8), 8);
         output_commit(&w->output, 8);
     }
-    cr_assert_eq(output_next(&w->output, iov), 1);
-    cr_assert_eq(iov[0].iov_len, 8000);
+    cr_assert_eq(output_next(&w->output, iov), 2);
+    cr_assert_eq(iov[0].iov_len, OUTPUT_SMALL_BYTES);
+    cr_assert_eq(iov[1].iov_len, 8000 - OUTPUT_SMALL_BYTES);
     drain(w);
     world_free(w);
 }
@@ -219,6 +221,24 @@ Test(output, chunks_go_back_to_the_pool_and_are_used_again)
         cr_assert_eq(w->pool.count, 0);
         drain(w);
         cr_assert_eq(w->pool.count, 2);
+    }
+    world_free(w);
+}
+
+/* What it holds is what it needs: a word is in a small one, and what comes behind it in a large one. */
+Test(output, the_first_chunk_is_small_and_goes_back_to_its_own_pool)
+{
+    struct world *w = world_new(0, 2);
+    for (int round = 0; round < 3; round++) {
+        fill(w, output_reserve(&w->output, &w->pool, 2), 2);
+        output_commit(&w->output, 2);
+        cr_assert_eq(w->output.open->room, OUTPUT_SMALL_BYTES);
+        fill(w, output_reserve(&w->output, &w->pool, OUTPUT_SMALL_BYTES), OUTPUT_SMALL_BYTES);
+        output_commit(&w->output, OUTPUT_SMALL_BYTES);
+        cr_assert_eq(w->output.open->room, OUTPUT_CHUNK_BYTES);
+        cr_assert(w->pool.count == 0 && w->pool.small == 0);
+        drain(w);
+        cr_assert(w->pool.count == 1 && w->pool.small == 1);
     }
     world_free(w);
 }

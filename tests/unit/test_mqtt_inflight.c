@@ -29,7 +29,7 @@ Test(mqtt_inflight, it_is_an_array_of_identifiers, .timeout = 60)
             inflight_remove(&inflight, id);
             used--;
         } else {
-            inflight_use(&inflight, id, &(struct sent){.seq = id, .state = INFLIGHT_ACK});
+            *inflight_use(&inflight, id) = (struct sent){.seq = id, .state = INFLIGHT_ACK};
             used++;
         }
         model[id] = !model[id];

@@ -72,17 +72,12 @@ static bool remember(struct mqtt *c, struct delivery *d)
     d->id = id_for(c, d);
     if (!d->id)
         return false;
-    struct sent sent = {
-        .queue = d->event->queue,
-        .seq = d->event->seq,
-        .consumer = d->source->handle,
-        .router = (uint8_t)d->router,
-        .state = d->qos == 1   ? INFLIGHT_ACK
-                 : d->received ? INFLIGHT_COMP
-                               : INFLIGHT_REC,
-    };
-    inflight_slot(&c->inflight, d->id);
-    inflight_use(&c->inflight, d->id, &sent);
+    struct sent *sent = inflight_use(&c->inflight, d->id);
+    sent->queue = d->event->queue;
+    sent->seq = d->event->seq;
+    sent->consumer = d->source->handle;
+    sent->router = (uint8_t)d->router;
+    sent->state = d->qos == 1 ? INFLIGHT_ACK : d->received ? INFLIGHT_COMP : INFLIGHT_REC;
     return true;
 }
 

@@ -13,7 +13,7 @@ void inflight_free(struct inflight *inflight)
     *inflight = (struct inflight){0};
 }
 
-struct sent *inflight_slot(struct inflight *inflight, uint16_t id)
+static struct inflight_page *page_for(struct inflight *inflight, uint16_t id)
 {
     if (!inflight->pages) {
         inflight->pages = calloc(INFLIGHT_PAGES, sizeof *inflight->pages);
@@ -25,16 +25,17 @@ struct sent *inflight_slot(struct inflight *inflight, uint16_t id)
         CHECK(*page);
         inflight->spare = NULL;
     }
-    return &(*page)->slot[id % INFLIGHT_PAGE];
+    return *page;
 }
 
-void inflight_use(struct inflight *inflight, uint16_t id, const struct sent *sent)
+struct sent *inflight_use(struct inflight *inflight, uint16_t id)
 {
-    struct sent *slot = inflight_slot(inflight, id);
-    CHECK(slot->state == INFLIGHT_FREE && sent->state != INFLIGHT_FREE);
-    *slot = *sent;
-    inflight->pages[id / INFLIGHT_PAGE]->used++;
+    struct inflight_page *page = page_for(inflight, id);
+    struct sent *slot = &page->slot[id % INFLIGHT_PAGE];
+    CHECK(slot->state == INFLIGHT_FREE);
+    page->used++;
     inflight->count++;
+    return slot;
 }
 
 struct sent *inflight_find(const struct inflight *inflight, uint16_t id)

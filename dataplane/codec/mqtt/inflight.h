@@ -37,10 +37,9 @@ struct inflight {
 };
 
 void inflight_free(struct inflight *inflight);
-/* The slot of an identifier, free or not. Valid until it is removed. */
-struct sent *inflight_slot(struct inflight *inflight, uint16_t id);
-/* Makes the free slot a used one. */
-void inflight_use(struct inflight *inflight, uint16_t id, const struct sent *sent);
+/* Makes the free slot of an identifier a used one, which the caller fills: with a state that isn't free.
+ * Valid until it is removed. */
+struct sent *inflight_use(struct inflight *inflight, uint16_t id);
 /* The one in use, or NULL. */
 struct sent *inflight_find(const struct inflight *inflight, uint16_t id);
 void inflight_remove(struct inflight *inflight, uint16_t id);

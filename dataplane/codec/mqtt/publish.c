@@ -32,6 +32,20 @@ enum { WAIT = 0x100 };
 
 /* ---- reading --------------------------------------------------------------------------------------- */
 
+/* As far as they are there. */
+static unsigned read_properties(struct span *in, struct mqtt_properties *p, unsigned short_of)
+{
+    uint32_t len;
+    int n = varint_read(*in, &len);
+    if (n < 0)
+        return REASON_MALFORMED;
+    if (n && len > WHOLE_MAX)
+        return REASON_TOO_LARGE;
+    if (!n || len > in->len - (size_t)n)
+        return short_of;
+    return properties_take(in, PACKET_PUBLISH, p);
+}
+
 /* in: as much of the packet as is there. WAIT: more must come. */
 static unsigned read(const struct mqtt *c, struct span in, uint32_t remaining, struct publish *m)
 {
@@ -42,16 +56,10 @@ static unsigned read(const struct mqtt *c, struct span in, uint32_t remaining, s
     if (!take_binary(&in, &m->topic) || (m->qos && !take_u16(&in, &m->id)))
         return short_of;
     properties_none(&m->properties);
-    if (c->version == MQTT_5) {
-        uint32_t len;
-        int n = varint_read(in, &len);
-        if (n < 0)
-            return REASON_MALFORMED;
-        if (n && len > WHOLE_MAX)
-            return REASON_TOO_LARGE;
-        if (!n || len > in.len - (size_t)n)
-            return short_of;
-        enum reason reason = properties_take(&in, PACKET_PUBLISH, &m->properties);
+    if (c->version == MQTT_5 && in.len && !*in.at) {
+        in = span_of(in.at + 1, in.len - 1); /* as it is with most: there are none */
+    } else if (c->version == MQTT_5) {
+        unsigned reason = read_properties(&in, &m->properties, short_of);
         if (reason != REASON_SUCCESS)
             return reason;
     }

@@ -30,3 +30,30 @@ void lone_router_end(struct lone_router *lone)
     ring_free(lone->from_journal);
     access_free(lone->access);
 }
+
+static void replay_page(struct router *to, struct store *store, uint64_t at, uint64_t from, uint64_t until)
+{
+    struct record_scan scan;
+    const struct record *record;
+    uint64_t lsn;
+    if (!store_page(store, at))
+        return;
+    record_scan_begin(&scan, store_page(store, at)->bytes, at, 1);
+    while ((record = record_next(&scan, &lsn)))
+        if (lsn >= from && lsn < until)
+            persist_replay(to, record, lsn);
+}
+
+void lone_router_replay(struct lone_router *other, struct lone_router *one, uint64_t from, uint64_t until)
+{
+    struct router *to = other->router;
+    struct store *store = &one->router->store;
+    persist_settled_flush(one->router);
+    to->recovering = true;
+    for (uint64_t at = from / PAGE_BYTES * PAGE_BYTES; at < store->end[1]; at += PAGE_BYTES)
+        replay_page(to, store, at, from, until);
+    persist_replayed(to);
+    to->recovering = false;
+    uint64_t end = (store->end[1] / PAGE_BYTES + 1) * PAGE_BYTES;
+    store_open(&to->store, &(struct journal_end){.lsn = end, .safe = end}, 1, 2);
+}

@@ -13,3 +13,6 @@ struct lone_router {
 /* options: what isn't zero of them counts; those about rings, numbers of threads and access are set here. */
 void lone_router_begin(struct lone_router *lone, struct router_options options);
 void lone_router_end(struct lone_router *lone);
+/* A restart: what stands in the log of the one from `from` on and below `until` becomes the state of the
+ * other, a new one without anything, whose log goes on behind. */
+void lone_router_replay(struct lone_router *other, struct lone_router *one, uint64_t from, uint64_t until);

@@ -132,21 +132,7 @@ static uint64_t ready(const struct queue *queue)
 static struct world *replayed(struct world *w, uint64_t from)
 {
     struct world *other = world_without_queues(1);
-    struct store *store = &w->router->store;
-    other->router->recovering = true;
-    for (uint64_t at = from / PAGE_BYTES * PAGE_BYTES; at < store->end[1]; at += PAGE_BYTES) {
-        struct record_scan scan;
-        const struct record *record;
-        uint64_t lsn;
-        record_scan_begin(&scan, store_page(store, at)->bytes, at, 1);
-        while ((record = record_next(&scan, &lsn)))
-            if (lsn >= from)
-                persist_replay(other->router, record, lsn);
-    }
-    persist_replayed(other->router);
-    other->router->recovering = false;
-    uint64_t end = (store->end[1] / PAGE_BYTES + 1) * PAGE_BYTES;
-    store_open(&other->router->store, &(struct journal_end){.lsn = end, .safe = end}, 1, 2);
+    lone_router_replay(&other->lone, &w->lone, from, UINT64_MAX);
     other->durable = catalog_queue_by_number(&other->router->catalog, w->durable->number);
     other->transient = queue_add(other, "transient", false);
     return other;

@@ -59,24 +59,7 @@ static void world_free(struct world *w)
 static struct world *replayed_until(struct world *w, uint64_t from, uint64_t until)
 {
     struct world *other = world_without_queue();
-    struct store *store = &w->router->store;
-    persist_settled_flush(w->router);
-    other->router->recovering = true;
-    for (uint64_t at = from / PAGE_BYTES * PAGE_BYTES; at < store->end[1]; at += PAGE_BYTES) {
-        struct record_scan scan;
-        const struct record *record;
-        uint64_t lsn;
-        if (!store_page(store, at))
-            continue;
-        record_scan_begin(&scan, store_page(store, at)->bytes, at, 1);
-        while ((record = record_next(&scan, &lsn)))
-            if (lsn >= from && lsn < until)
-                persist_replay(other->router, record, lsn);
-    }
-    persist_replayed(other->router);
-    other->router->recovering = false;
-    uint64_t end = (store->end[1] / PAGE_BYTES + 1) * PAGE_BYTES;
-    store_open(&other->router->store, &(struct journal_end){.lsn = end, .safe = end}, 1, 2);
+    lone_router_replay(&other->lone, &w->lone, from, until);
     other->queue = catalog_queue_by_number(&other->router->catalog, w->queue->number);
     return other;
 }

@@ -155,7 +155,7 @@ static bool save_range(struct router *router, const struct queue *queue, uint64_
     r->to = *seq;
     memcpy(r->entries, entries, bytes);
     store_end(&router->store);
-    if (queue->stream)
+    if (queue->stream && !queue->stream->image)
         stream_save_marks(router, queue->stream, from, *seq);
     else if (queue->index.noted)
         save_notes(router, queue, entries, count);

@@ -94,7 +94,7 @@ static void forget_all(struct image *image)
         next = k->next;
         key_free(image, k);
     }
-    image->first = image->last = NULL;
+    image->first = image->last = image->swept = NULL;
     image->saving = NULL;
 }
 
@@ -121,26 +121,46 @@ static void replace(struct router *router, struct queue *queue, struct image_key
         stream_replace(router, queue, old, entry);
 }
 
-void image_push(struct router *router, struct queue *queue, struct entry entry, const struct publishing *p)
-{
-    const struct command_publish *c = p->publish;
-    struct span key = key_of(queue, span_of(c->bytes, c->key_len), command_headers(c));
-    struct image_key *k = find_or_add(queue->stream->image, key);
-    replace(router, queue, k, queue_push(router, queue, entry));
-}
-
-void image_forget(struct router *router, struct queue *queue, struct span name)
+static void forget(struct router *router, struct queue *queue, struct image_key *k)
 {
     struct image *image = queue->stream->image;
-    struct image_key *k = find(image, name);
-    if (!k)
-        return;
     replace(router, queue, k, 0);
     *(k->prev ? &k->prev->next : &image->first) = k->next;
     *(k->next ? &k->next->prev : &image->last) = k->prev;
     if (image->saving == k)
         image->saving = k->next;
+    if (image->swept == k)
+        image->swept = k->next;
     key_free(image, k);
+}
+
+static void sweep(struct router *router, struct queue *queue)
+{
+    struct image *image = queue->stream->image;
+    for (unsigned looks = 0; looks < 2 && image->first; looks++) {
+        struct image_key *k = image->swept ? image->swept : image->first;
+        uint64_t expires = index_note(&queue->index, k->seq).expires;
+        image->swept = k->next;
+        if (expires && expires <= router_wall_ms(router))
+            forget(router, queue, k);
+    }
+}
+
+void image_push(struct router *router, struct queue *queue, struct entry entry, const struct publishing *p)
+{
+    const struct command_publish *c = p->publish;
+    struct span key = key_of(queue, span_of(c->bytes, c->key_len), command_headers(c));
+    if (queue->index.has_notes)
+        sweep(router, queue);
+    struct image_key *k = find_or_add(queue->stream->image, key);
+    replace(router, queue, k, queue_push_noted(router, queue, entry, shape_note(queue, p->marks)));
+}
+
+void image_forget(struct router *router, struct queue *queue, struct span name)
+{
+    struct image_key *k = find(queue->stream->image, name);
+    if (k)
+        forget(router, queue, k);
 }
 
 void image_clear(struct router *router, struct queue *queue)
@@ -272,7 +292,7 @@ void image_replayed(struct queue *queue)
         n--;
     }
     qsort(keys, n, sizeof *keys, by_order);
-    image->first = image->last = NULL;
+    image->first = image->last = image->swept = NULL;
     for (size_t i = 0; i < n; i++) {
         key_append(image, keys[i]);
         if (keys[i]->order >= image->order)

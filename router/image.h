@@ -45,6 +45,7 @@ struct image {
     uint64_t order;                 /* the next one's */
     struct word_tree *names;        /* NULL: keys are found by their whole names only; owned */
     const struct image_key *saving; /* of a checkpoint: the next one; NULL: there is none, or it's done */
+    struct image_key *swept;        /* whose time is looked at next, where values expire; NULL: the first's */
 };
 
 /* What of the image a reader has been sent, while it is of use: for stream_resume. */
@@ -63,7 +64,9 @@ struct image_cursor {
 
 struct image *image_new(void);
 void image_free(struct image *image);
-/* A message becomes the queue's, which is a last-value queue; the key's older value goes. */
+/* A message becomes the queue's, which is a last-value queue; the key's older value goes. Where values expire
+ * (the index has notes) two keys are looked at in turn, and those whose time is over go: so there are never
+ * many more than live ones, and no timer is needed. */
 void image_push(struct router *router, struct queue *queue, struct entry entry, const struct publishing *p);
 /* The key's value goes, and with it the key: of a queue without readers. */
 void image_forget(struct router *router, struct queue *queue, struct span name);

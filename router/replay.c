@@ -53,14 +53,12 @@ static bool put(struct router *router, struct queue *queue, uint64_t seq, struct
 /* What its queue noted of it when it came. */
 static void note(struct router *router, struct queue *queue, uint64_t seq, const struct message *m)
 {
-    if (queue->stream && queue->stream->image) {
-        image_replay(router, queue, seq, m);
-        return;
-    }
-    if (queue->stream) {
+    if (queue->stream && !queue->stream->image) {
         stream_replay_mark(queue->stream, seq, message_arrival(m), 0);
         return;
     }
+    if (queue->stream)
+        image_replay(router, queue, seq, m);
     struct marks marks;
     marks_read(&marks, message_properties(m));
     marks.arrival_ms = message_arrival(m);
@@ -283,7 +281,7 @@ static void replay_notes(struct router *router, const struct record_notes *r)
     for (uint32_t i = 0; queue && i < r->count; i++) {
         struct entry_note note;
         memcpy(&note, &r->notes[i].bits, sizeof note);
-        if (queue->stream) {
+        if (queue->stream && !queue->stream->image) {
             stream_replay_mark(queue->stream, r->notes[i].seq, note.expires, note.attempts);
             continue;
         }

@@ -21,7 +21,6 @@ void retain_become(struct queue *queue)
     queue->stream = stream_new(queue);
     queue->stream->image = image_new();
     image_find_names(queue->stream->image);
-    queue->index.noted = false;
 }
 
 struct queue *retain_queue(struct router *router, struct catalog_exchange *exchange,

@@ -4,6 +4,8 @@
  * exchange, at the router that their key says, and are always kept on disk; a tree of their names finds
  * those that a filter fits. An empty one deletes what its topic has.
  *
+ * Messages whose time is over go when others come: each that does looks at two that are there (image.h).
+ *
  * A subscriber's queue gets copies, which carry ORIGIN_STORED and the time at which the message came.
  */
 #pragma once

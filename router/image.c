@@ -206,7 +206,8 @@ void image_was_sent(struct image_cursor *cursor, uint64_t seq)
 
 bool image_resume(const struct image *image, struct image_cursor *cursor, uint64_t seen, uint64_t start)
 {
-    cursor->limit = 0;
+    if (seen < cursor->from) /* nothing of an interval has come to the client, so it hasn't begun */
+        cursor->from = cursor->limit = cursor->next_ns = 0;
     if (seen >= start) {
         image_leave(cursor);
         return false;
@@ -228,6 +229,7 @@ uint64_t image_limit(const struct queue *queue, struct image_cursor *cursor, uin
     if (seq < cursor->limit)
         return cursor->limit < tail ? cursor->limit : tail;
     if (now_ns >= cursor->next_ns && seq < tail) {
+        cursor->from = seq;
         cursor->limit = tail;
         cursor->next_ns = now_ns + interval * 1000000;
         return tail;

@@ -58,8 +58,8 @@ struct image_sent {
 struct image_cursor {
     struct image_key *at; /* the next of the image; NULL: it has had it */
     FIFO(struct image_sent) sent;
-    uint64_t limit;   /* with an interval: messages below may be sent */
-    uint64_t next_ns; /* and then, not before this time, those that have come by then */
+    uint64_t from, limit; /* with an interval: messages from `from` on and below `limit` may be sent */
+    uint64_t next_ns;     /* and then, not before this time, those that have come by then */
 };
 
 struct image *image_new(void);

@@ -70,6 +70,23 @@ void images_draw(struct plan *plan, struct prng *prng)
     }
 }
 
+void intervals_draw(struct plan *plan, struct prng *prng)
+{
+    static const int32_t intervals[] = {0, 2, 5, 20, 60, 150};
+    if (prng_below(prng, 4) == 0)
+        return;
+    plan->paced = plan->policy_ppm && prng_below(prng, 4);
+    bool told = !plan->paced || prng_below(prng, 3) == 0;
+    for (unsigned i = 0; i < PLAN_QUEUES; i++) {
+        struct shape_plan *s = &plan->queues[i].shape;
+        if (!s->last_value)
+            continue;
+        s->sequence = prng_below(prng, 2);
+        if (told && prng_below(prng, 3))
+            s->conflation = intervals[prng_below(prng, sizeof intervals / sizeof *intervals)];
+    }
+}
+
 /* ---- declaring, consuming ---------------------------------------------------------------------------------
  */
 

@@ -304,14 +304,30 @@ static void check_attempts(const struct known_entry *e, int64_t attempts)
                      (unsigned long long)most);
 }
 
+/* What the client gets may have been sent when the queue was told something else. */
+static bool is_reshaped(const struct known_queue *q, const struct known_conn *conn)
+{
+    return q->varied && conn->flushed < q->reshaped;
+}
+
 static void take_number(struct known_entry *e, const struct known_conn *conn,
                         const struct said_sequence *number, bool unsure)
 {
     struct known_queue *q = e->queue;
-    if (q->varied && conn->flushed < q->reshaped)
-        q->holes = true; /* it may have been sent when its queue was told something else */
+    if (is_reshaped(q, conn))
+        q->holes = true;
     else
         model_sequence_takes(e, number, unsure || q->thing.there != YES);
+}
+
+static void take_value(struct model *model, struct known_entry *e, struct known_consumer *c,
+                       const struct marks *marks)
+{
+    model_image_takes(model, e, c, marks->redelivered, marks->offset);
+    if (is_reshaped(e->queue, c->channel->conn))
+        e->queue->holes = true;
+    else
+        model_sequence_value(model, c, &marks->sequence);
 }
 
 static void take(struct model *model, struct known_channel *channel, struct known_queue *q,
@@ -329,7 +345,7 @@ static void take(struct model *model, struct known_channel *channel, struct know
     if (!back && !no_ack)
         remember(channel, e, consumer, model->now_ns);
     if (q->settings.last_value.s[0] && consumer) {
-        model_image_takes(model, e, consumer, marks->redelivered, marks->offset);
+        take_value(model, e, consumer, marks);
         return;
     }
     if (model_keeps(q) && consumer) {

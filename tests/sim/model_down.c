@@ -136,7 +136,7 @@ static void queue_down(struct model *model, struct known_queue *queue, bool clea
     for (unsigned i = 0; i < queue->entry_count; i++)
         entry_down(model, queue->entries[i], clean);
     queue->holes = true;
-    if (!model_keeps(queue) && !clean)
+    if (queue->settings.last_value.s[0] || (!model_keeps(queue) && !clean))
         model_sequence_down(queue);
     model_crowd(model, queue);
 }

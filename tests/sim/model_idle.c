@@ -147,12 +147,13 @@ static void check_stream(const struct model *model, const struct known_queue *qu
     bool replaced = queue->remembered; /* what an exchange remembered may be the last that came */
     if (queue->thing.there != YES || (!model_stores(queue) && (replaced || hidden(model, queue))))
         return; /* somebody may have purged it */
+    model_image_rests(model, queue);
     for (unsigned i = 0; i < model->consumer_count; i++)
         if (model->consumers[i]->queue == queue && has_room(model, model->consumers[i])) {
             if (model_stores(queue))
                 model_stream_owed(model, queue, model->consumers[i]);
             else
-                model_image_owed(queue, model->consumers[i]);
+                model_image_owed(model, queue, model->consumers[i]);
         }
 }
 

@@ -37,6 +37,14 @@ struct known_exchange {
     uint64_t remembers_since; /* stamp: what came before may be forgotten */
 };
 
+/* What a consumer of a last-value queue got. */
+struct known_got {
+    struct known_entry *entry;
+    bool behind;      /* surely not of the consumer's image */
+    uint64_t sent_ns; /* at the earliest, as its queue has an interval */
+    uint64_t number;  /* 0: it isn't known */
+};
+
 struct known_consumer {
     struct known_queue *queue;
     struct known_channel *channel;
@@ -44,7 +52,7 @@ struct known_consumer {
     struct text tag;
     bool no_ack, exclusive;
     struct known_cursor cursor; /* in a stream */
-    struct known_entry **got;   /* of a last-value queue */
+    struct known_got *got;      /* of a last-value queue */
     unsigned got_count;
     uint32_t prefetch, out; /* out: delivered, not yet settled */
     enum { CONSUMER_STARTING, CONSUMER_ACTIVE, CONSUMER_CANCELLING, CONSUMER_GONE } state;
@@ -70,6 +78,7 @@ struct known_settings {
     bool stream, sequence;
     enum { MODEL_UNSAID, MODEL_RAM, MODEL_DISK } level; /* of confirms */
     struct text last_value;                             /* the key's header, "routing-key", or "" */
+    int64_t conflation;                                 /* ms */
     int64_t stream_bytes, segment, age_ms;              /* of a stream: x-max-length-bytes, ..., x-max-age */
     bool said_overflow, quorum, at_least_once, has_target, has_key, wrong;
     struct text target, key; /* of dead letters: exchange, routing key */
@@ -85,6 +94,8 @@ struct known_queue {
     struct known_settings declared; /* the arguments alone */
     struct known_settings other;    /* flux: a policy changes, and this may hold instead */
     struct known_settings least;    /* of those that ever held: ttl, deliveries, those of streams */
+    int64_t pace_least, pace_most;  /* of the intervals that ever held; 0: there was none */
+    int64_t pace_since;             /* the least since the last change's end */
     bool flux, varied;              /* varied: they have changed since it was made */
     uint64_t reshaped, reshaped_ns; /* of the last change's end: stamp, time */
     bool perhaps_other;             /* declared with other settings, and it isn't known what came of it */
@@ -170,9 +181,10 @@ struct known_entry {
         returns_safe;                          /* deliveries that came to nothing; safe: on the disk */
     struct known_message *heir[MODEL_REASONS]; /* its dead letters */
     struct known_entry
-        *twin;       /* one of the two must be there after a crash: the dead letter, or what it is of */
-    uint64_t offset; /* in a stream, and one more, or its number; 0: nobody has seen it */
-    bool kept;       /* it was shown, and so on disk */
+        *twin;        /* one of the two must be there after a crash: the dead letter, or what it is of */
+    uint64_t offset;  /* in a stream, and one more, or its number; 0: nobody has seen it */
+    bool kept;        /* it was shown, and so on disk */
+    uint64_t rest_ns; /* of a last-value queue: an idle moment at which it was surely there; 0: none */
     enum sure present;
     enum where where;
     uint64_t since;  /* stamp: READY for sure; settled; delivered */

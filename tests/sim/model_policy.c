@@ -35,10 +35,10 @@ static bool fits_type(const struct said_policy *p, const struct known_settings *
     const char *only = s->quorum ? "quorum_queues" : s->stream ? "streams" : "classic_queues";
     bool is_of = strcmp(p->target, "all") == 0 || strcmp(p->target, "queues") == 0;
     bool queues = p->ttl >= 0 || p->expires >= 0 || p->length >= 0 || p->overflow || p->timeout >= 0 ||
-                  p->sequence >= 0;
+                  p->sequence >= 0 || p->conflation >= 0;
     bool streams = p->age >= 0 || p->segment >= 0;
     return (is_of || strcmp(p->target, only) == 0) && !(s->stream ? queues : streams) &&
-           (p->deliveries < 0 || s->quorum);
+           (p->deliveries < 0 || s->quorum) && (p->conflation < 0 || !(s->quorum || s->stream));
 }
 
 /* The highest priority; of equals the first by name, which the number is. */
@@ -67,8 +67,10 @@ static void add(struct known_settings *s, const struct said_policy *p)
     }
     s->expires = model_lower(s->expires, p->expires);
     s->sequence |= p->sequence == 1;
-    if (s->last_value.s[0])
+    if (s->last_value.s[0]) {
+        s->conflation = model_lower(s->conflation, p->conflation);
         return;
+    }
     s->timeout = model_lower(s->timeout, p->timeout);
     s->ttl = model_lower(s->ttl, p->ttl);
     s->length = model_lower(s->length, p->length);
@@ -93,6 +95,11 @@ static struct known_settings effective(const struct said_policy *policies, const
     return s;
 }
 
+static int64_t pace_of(const struct known_settings *s)
+{
+    return s->conflation < 0 ? 0 : s->conflation;
+}
+
 /* What has come may have come at any time before: the least that ever held counts for it. */
 static void note_least(struct known_queue *q)
 {
@@ -102,6 +109,10 @@ static void note_least(struct known_queue *q)
         q->least.deliveries = model_lower(q->least.deliveries, model_delivery_limit(both[i]));
         q->least.age_ms = model_lower(q->least.age_ms, both[i]->age_ms);
         q->least.stream_bytes = model_lower(q->least.stream_bytes, both[i]->stream_bytes);
+        int64_t pace = pace_of(both[i]);
+        q->pace_least = model_lower(q->pace_least, pace);
+        q->pace_since = model_lower(q->pace_since, pace);
+        q->pace_most = pace > q->pace_most ? pace : q->pace_most;
     }
 }
 
@@ -112,6 +123,7 @@ void model_policy_declared(struct model *model, struct known_queue *q)
     q->flux = model->policy_changes && !model_settings_equal(&q->settings, &q->other);
     q->varied = q->flux;
     model_no_settings(&q->least);
+    q->pace_least = q->pace_since = q->pace_most = -1;
     note_least(q);
 }
 
@@ -198,11 +210,11 @@ void model_policy_asked(struct model *model, const struct said_policy *policy)
     take_last(model);
     unsigned at = policy->number + (policy->is_operator ? MODEL_POLICIES : 0);
     history_note("model: policy %u: %s '%s' for %s, priority %d, ttl %d, expires %d, length %d, bytes %d, "
-                 "deliveries %d, %s, age %d, segment %d, timeout %d, sequence %d",
+                 "deliveries %d, %s, age %d, segment %d, timeout %d, sequence %d, conflation %d",
                  at, policy->there ? "is set" : "goes", policy->pattern, policy->target, policy->priority,
                  policy->ttl, policy->expires, policy->length, policy->bytes, policy->deliveries,
                  policy->overflow ? policy->overflow : "-", policy->age, policy->segment, policy->timeout,
-                 policy->sequence);
+                 policy->sequence, policy->conflation);
     model->clock++;
     model->policies_then[at] = *policy;
     model->policy_changes = true;
@@ -243,6 +255,7 @@ void model_policies_settled(struct model *model)
         q->flux = false;
         q->reshaped = model->clock;
         q->reshaped_ns = model->now_ns;
+        q->pace_since = pace_of(&q->settings);
     }
     history_note("model: the policies hold");
 }

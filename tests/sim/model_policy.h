@@ -27,6 +27,7 @@ struct said_policy {
     int32_t age, segment;      /* of streams: seconds, bytes */
     const char *level;         /* of confirms; NULL: unsaid */
     int32_t timeout, sequence; /* ms, of consumers; 0 or 1 */
+    int32_t conflation;        /* ms */
 };
 
 /* The policy's change is under way, until it is answered, in whatever life of the broker. */

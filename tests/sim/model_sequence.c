@@ -195,6 +195,77 @@ void model_sequence_takes(struct known_entry *e, const struct said_sequence *s, 
         shed(q, &s->gap[i]);
 }
 
+/* ---- last-value queues -----------------------------------------------------------------------------------
+ */
+
+static bool may_replace(const struct known_queue *q, const struct known_message *m,
+                        const struct known_message *old)
+{
+    return m != old && !m->nowhere && model_same_value(q, m, old) && !model_before(q, m, old);
+}
+
+/* Something newer may have come, if only on a way that isn't known. */
+static bool may_be_replaced(struct model *model, const struct known_entry *e)
+{
+    const struct known_queue *q = e->queue;
+    bool may = q->remembered || model_receives(model, e->queue);
+    for (unsigned i = 0; !may && i < q->entry_count; i++)
+        may = may_replace(q, q->entries[i]->message, e->message);
+    for (unsigned i = 0; !may && i < model->message_count; i++) {
+        const struct known_message *m = model->messages[i];
+        may = m && (m->loose || m->late) && may_replace(q, m, e->message);
+    }
+    return may;
+}
+
+static void check_replaced(struct model *model, const struct known_queue *q, const struct said_gap *gap)
+{
+    if (!gap->conflated)
+        history_fail("values of '%s' are said to be gone, but not that something newer replaced them",
+                     q->name.s);
+    for (uint64_t n = (uint64_t)gap->from; n <= (uint64_t)gap->to; n++) {
+        const struct known_entry *e = n < q->shown_count ? q->shown[n] : NULL;
+        if (e && !may_be_replaced(model, e))
+            history_fail("m%llu, number %llu in '%s', is said to be replaced, and nothing is newer",
+                         U(e->message->number), U(n), q->name.s);
+    }
+}
+
+/* Behind the image there is nothing but what was sent and what is told. */
+static void check_told(const struct known_queue *q, const struct known_consumer *c,
+                       const struct said_sequence *s)
+{
+    const struct known_got *got = &c->got[c->got_count - 1], *last = c->got_count > 1 ? got - 1 : NULL;
+    uint64_t from = s->gaps ? (uint64_t)s->gap[s->gaps - 1].from : got->number;
+    for (unsigned i = 0; got->behind && i + 1 < c->got_count; i++)
+        if (c->got[i].number >= from && c->got[i].number < got->number)
+            history_fail("number %llu of '%s' is said to be replaced to consumer '%s', which got it",
+                         U(c->got[i].number), q->name.s, c->tag.s);
+    if (last && last->behind && last->number && !q->holes && from != last->number + 1)
+        history_fail("behind number %llu of '%s' consumer '%s' gets %llu, and is told of those from %llu",
+                     U(last->number), q->name.s, c->tag.s, U(got->number), U(from));
+}
+
+void model_sequence_value(struct model *model, struct known_consumer *c, const struct said_sequence *s)
+{
+    struct known_got *got = &c->got[c->got_count - 1];
+    struct known_queue *q = got->entry->queue;
+    if (q->perhaps_other || q != c->queue || (q->flux && q->settings.sequence != q->other.sequence))
+        return;
+    if ((s->number > 0) != q->settings.sequence)
+        history_fail("m%llu came from '%s' with the number %lld", U(got->entry->message->number), q->name.s,
+                     (long long)s->number);
+    if (!q->settings.sequence || c->unsure || q->gone || q->thing.there != YES)
+        return;
+    history_note("model: number %lld, %u gaps%s", (long long)s->number, s->gaps,
+                 got->behind ? ", behind the image" : "");
+    got->number = (uint64_t)s->number;
+    learn(q, got->entry, got->number);
+    for (unsigned i = 0; i < s->gaps; i++)
+        check_replaced(model, q, &s->gap[i]);
+    check_told(q, c, s);
+}
+
 /* Where priorities or a count of returns decide, a number may go when nobody is left to be told. */
 void model_sequence_whole(const struct known_queue *q)
 {

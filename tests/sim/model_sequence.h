@@ -21,6 +21,10 @@ struct said_sequence {
 struct said_sequence model_sequence(const struct said *said);
 /* The entry came with it. unsure: it may be of another life of the queue. */
 void model_sequence_takes(struct known_entry *entry, const struct said_sequence *sequence, bool unsure);
+/* The same of a last-value queue: of what the consumer got last, to which nothing behind its image is untold.
+ */
+void model_sequence_value(struct model *model, struct known_consumer *consumer,
+                          const struct said_sequence *sequence);
 /* All has been taken out of the queue: each number up to the last was given to somebody, or said to be shed.
  */
 void model_sequence_whole(const struct known_queue *queue);

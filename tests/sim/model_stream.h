@@ -42,6 +42,12 @@ void model_stream_down(const struct model *model, struct known_queue *queue);
 struct model_bounds model_values(const struct known_queue *queue, uint64_t since, bool sure);
 void model_image_takes(const struct model *model, struct known_entry *entry, struct known_consumer *consumer,
                        bool redelivered, int64_t offset);
-void model_image_owed(const struct known_queue *queue, const struct known_consumer *consumer);
+/* Whether the two messages have the same key in the queue. */
+bool model_same_value(const struct known_queue *queue, const struct known_message *a,
+                      const struct known_message *b);
+/* At an idle moment: what is surely there; then, what a consumer is owed that has room. */
+void model_image_rests(const struct model *model, const struct known_queue *queue);
+void model_image_owed(const struct model *model, const struct known_queue *queue,
+                      const struct known_consumer *consumer);
 /* The broker is gone; what is there is still as it was. */
 void model_image_down(struct model *model, struct known_queue *queue);

@@ -88,6 +88,24 @@ static void draw_key(struct said_policy *p, struct prng *prng)
     }
 }
 
+static void say_nothing(struct said_policy *p)
+{
+    p->ttl = p->expires = p->length = p->bytes = p->deliveries = -1;
+    p->age = p->segment = p->timeout = p->conflation = p->sequence = -1;
+    p->overflow = NULL;
+}
+
+/* Of what only some seeds with policies have; the others draw as if there was nothing of it. Last-value
+ * queues don't take much else. */
+static void draw_more(struct said_policy *p, const struct plan *plan, struct prng *prng)
+{
+    if (!plan->paced || one_in(prng, 4))
+        return;
+    if (prng_below(prng, 4))
+        say_nothing(p);
+    p->conflation = some_ms(prng);
+}
+
 static void draw(struct overseer *o, const struct plan *plan)
 {
     static const char *const patterns[] = {"^q", "^q", "^q[0-1]$", "q[02]", "^q1", "[^0]$", ".", "^$"};
@@ -95,15 +113,8 @@ static void draw(struct overseer *o, const struct plan *plan)
                                           "streams", "exchanges", "queues",         "queues"};
     struct prng *prng = &o->prng;
     struct said_policy *p = &o->policy;
-    *p = (struct said_policy){.ttl = -1,
-                              .expires = -1,
-                              .length = -1,
-                              .bytes = -1,
-                              .deliveries = -1,
-                              .age = -1,
-                              .segment = -1,
-                              .timeout = -1,
-                              .sequence = -1};
+    *p = (struct said_policy){0};
+    say_nothing(p);
     p->number = (unsigned)prng_below(prng, MODEL_POLICIES);
     p->is_operator = one_in(prng, 3);
     p->pattern = patterns[prng_below(prng, sizeof patterns / sizeof *patterns)];
@@ -114,6 +125,8 @@ static void draw(struct overseer *o, const struct plan *plan)
         draw_key(p, prng);
     if (plan->levels && !p->is_operator && prng_below(prng, 2))
         p->level = prng_below(prng, 3) ? "ram" : "disk";
+    if (!p->is_operator)
+        draw_more(p, plan, &o->more);
 }
 
 /* ---- asking -------------------------------------------------------------------------------------------- */
@@ -136,6 +149,7 @@ static struct span definition(const struct overseer *o)
     add_number(&table, "delivery-limit", p->deliveries);
     add_number(&table, "stream-max-segment-size-bytes", p->segment);
     add_number(&table, "consumer-timeout", p->timeout);
+    add_number(&table, "conflation-interval-ms", p->conflation);
     snprintf(age, sizeof age, "%ds", p->age);
     if (p->age >= 0)
         add_text_field(&table, "max-age", age);

@@ -14,7 +14,7 @@ struct plan;
 struct site;
 
 struct overseer {
-    struct prng prng;
+    struct prng prng, more;    /* more: of what only some seeds with policies have */
     struct said_policy policy; /* the last that was asked for */
     bool sure;                 /* it hasn't been asked for before: what comes of it is known */
     bool there[2 * MODEL_POLICIES];

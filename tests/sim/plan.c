@@ -169,6 +169,7 @@ void plan_draw(struct plan *plan, struct prng *prng)
     mqtt_plan_draw(&plan->mqtt, plan, &apart);
     levels_draw(plan, &apart);
     stomp_plan_draw(&plan->stomp, plan, &apart);
+    intervals_draw(plan, &apart);
 }
 
 enum deed plan_deed(const struct plan *plan, struct prng *prng)

@@ -145,6 +145,7 @@ static void make_busy(struct plan *plan, unsigned kinds, struct prng *prng)
 struct shape_plan shape_none(void)
 {
     return (struct shape_plan){.timeout = SHAPE_UNSAID,
+                               .conflation = SHAPE_UNSAID,
                                .segment = SHAPE_UNSAID,
                                .age = SHAPE_UNSAID,
                                .ttl = SHAPE_UNSAID,
@@ -225,6 +226,7 @@ void shapes_write(const struct shape_plan *s, struct prng *prng, bool wrong, str
     if (s->single)
         add_bool_field(arguments, "x-single-active-consumer", true);
     add_number(arguments, "x-consumer-timeout", s->timeout);
+    add_number(arguments, "x-conflation-interval-ms", s->conflation);
     add_number(arguments, "x-message-ttl", s->ttl);
     add_number(arguments, "x-expires", s->expires);
     add_number(arguments, "x-max-length", s->length);
@@ -246,7 +248,9 @@ void sequences_draw(struct plan *plan, struct prng *prng)
     bool some = plan->shaped && prng_below(prng, 2);
     for (unsigned i = 0; some && i < PLAN_QUEUES; i++) {
         struct shape_plan *s = &plan->queues[i].shape;
-        s->sequence = !s->stream && !s->last_value && prng_below(prng, 3);
+        if (s->stream || s->last_value)
+            continue;
+        s->sequence = prng_below(prng, 3);
         if (s->sequence && s->length == SHAPE_UNSAID && one_in(prng, 2))
             s->length = 1 + (int32_t)prng_below(prng, 4);
         if (s->sequence && s->ttl == SHAPE_UNSAID && one_in(prng, 2))

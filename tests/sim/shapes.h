@@ -18,6 +18,7 @@ enum { SHAPE_UNSAID = -1, SHAPE_NAME_BYTES = 32 };
 struct shape_plan {
     bool stream, sequence, single;
     int32_t timeout;        /* ms, of consumers */
+    int32_t conflation;     /* ms, of a last-value queue */
     const char *last_value; /* NULL: unsaid */
     int32_t segment, age;   /* of a stream: bytes, seconds */
     bool quorum, at_least_once;
@@ -42,6 +43,7 @@ void levels_draw(struct plan *plan, struct prng *prng);
 void consumers_draw(struct plan *plan, struct prng *prng);
 void producers_draw(struct plan *plan, struct prng *prng);
 void images_draw(struct plan *plan, struct prng *prng);
+void intervals_draw(struct plan *plan, struct prng *prng);
 void streams_draw(struct plan *plan, struct prng *prng);
 void streams_write(const struct shape_plan *shape, struct buffer *arguments);
 /* Adds the fields of the arguments. wrong: one of them can't be. */

@@ -194,6 +194,7 @@ static struct world *world_new(const struct world_options *options)
     prng_seed(&world->prng, options->seed);
     plan_draw(&world->plan, &world->prng);
     prng_seed(&world->overseer.prng, options->seed);
+    prng_seed(&world->overseer.more, ~options->seed);
     world->model = model_new();
     make_network(world);
     model_attach(world->model, world->taps);

@@ -3,17 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 #include "base/check.h"
 #include "base/log.h"
 #include "router/catalog.h"
 #include "router/table.h"
-
-/* Of one pattern against one name: steps, and KiB of memory. What needs more doesn't fit. Names are short: an
- * honest pattern needs a few hundred steps. */
-enum { STEPS_MAX = 10000, MATCH_KIB_MAX = 1024 };
 
 static const char *const targets[POLICY_TARGETS] = {"all",           "queues",  "classic_queues",
                                                     "quorum_queues", "streams", "exchanges"};
@@ -88,23 +81,6 @@ bool policy_check(struct span definition, bool is_operator, char *text, size_t t
 
 /* ---- making one ---------------------------------------------------------------------------------- */
 
-/* As RabbitMQ's: of bytes, found anywhere in the name. */
-static pcre2_code *compile(struct span pattern, char *text, size_t text_size)
-{
-    int error;
-    PCRE2_SIZE at;
-    uint32_t options = PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C;
-    pcre2_code *code =
-        pcre2_compile(pattern.at ? pattern.at : (const uint8_t *)"", pattern.len, options, &error, &at, NULL);
-    if (code)
-        return code;
-    PCRE2_UCHAR why[128] = "";
-    pcre2_get_error_message(error, why, sizeof why);
-    snprintf(text, text_size, "the pattern '%.*s' is not a regular expression: %s, at offset %zu",
-             (int)pattern.len, (const char *)pattern.at, (const char *)why, (size_t)at);
-    return NULL;
-}
-
 struct policy *policy_copy(const struct policy *policy, char *text, size_t text_size)
 {
     struct policy *copy = malloc(sizeof *copy);
@@ -113,7 +89,7 @@ struct policy *policy_copy(const struct policy *policy, char *text, size_t text_
     copy->next = NULL;
     copy->warned = false;
     copy->definition = span_copy(policy->definition);
-    copy->code = compile(name_span(&copy->pattern), text, text_size);
+    copy->code = pattern_compile(name_span(&copy->pattern), text, text_size);
     return copy;
 }
 
@@ -121,30 +97,20 @@ void policy_free(struct policy *policy)
 {
     if (!policy)
         return;
-    pcre2_code_free(policy->code);
+    pattern_free(policy->code);
     free((void *)(uintptr_t)policy->definition.at);
     free(policy);
 }
 
 /* ---- the table ----------------------------------------------------------------------------------- */
 
-struct scratch {
-    pcre2_match_data *data;
-    pcre2_match_context *context;
-};
-
 void policies_free(struct policies *policies)
 {
-    struct scratch *scratch = policies->scratch;
     for (struct policy *p = policies->first, *next; p; p = next) {
         next = p->next;
         policy_free(p);
     }
-    if (scratch) {
-        pcre2_match_data_free(scratch->data);
-        pcre2_match_context_free(scratch->context);
-    }
-    free(scratch);
+    pattern_scratch_free(&policies->scratch);
     *policies = (struct policies){0};
 }
 
@@ -199,30 +165,13 @@ struct policy *policies_put(struct policies *policies, struct policy *policy)
 
 /* ---- matching ------------------------------------------------------------------------------------ */
 
-static struct scratch *scratch_of(struct policies *policies)
-{
-    struct scratch *s = policies->scratch;
-    if (s)
-        return s;
-    policies->scratch = s = malloc(sizeof *s);
-    CHECK(s);
-    s->data = pcre2_match_data_create(1, NULL);
-    s->context = pcre2_match_context_create(NULL);
-    CHECK(s->data && s->context);
-    pcre2_set_match_limit(s->context, STEPS_MAX);
-    pcre2_set_heap_limit(s->context, MATCH_KIB_MAX);
-    return s;
-}
-
 static bool fits_name(struct policies *policies, struct policy *policy, struct span name)
 {
-    struct scratch *s = scratch_of(policies);
     if (!policy->code)
         return false;
-    const uint8_t *at = name.at ? name.at : (const uint8_t *)"";
-    int found = pcre2_match(policy->code, at, name.len, 0, 0, s->data, s->context);
-    if (found >= 0 || found == PCRE2_ERROR_NOMATCH || policy->warned)
-        return found >= 0;
+    enum pattern_match match = pattern_match(policy->code, &policies->scratch, name);
+    if (match != PATTERN_COSTLY || policy->warned)
+        return match == PATTERN_FITS;
     policy->warned = true;
     log_line(LOG_WARNING, "router",
              "policy '%.*s': its pattern takes too many steps on '%.*s' and is taken not to fit: simplify it",

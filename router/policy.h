@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "router/command.h"
+#include "router/pattern.h"
 #include "router/settings.h"
 
 #define POLICIES_MAX              1024u                /* of a broker, operator policies among them */
@@ -38,14 +39,14 @@ struct policy {
     int32_t priority;
     struct name name, pattern;
     struct span definition; /* a checked table, by the keys of policies; malloc'd */
-    void *code;             /* the pattern compiled; NULL: it fits nothing */
+    struct pattern *code;   /* NULL: it fits nothing */
 };
 
 /* Zeroed: none. */
 struct policies {
     struct policy *first; /* by virtual host, kind, priority, name */
     unsigned count;
-    void *scratch; /* of matching */
+    struct pattern_scratch scratch;
 };
 
 void policies_free(struct policies *policies);

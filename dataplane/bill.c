@@ -7,6 +7,7 @@
 #include "base/ring.h"
 #include "listener_kinds.h"
 #include "network.h"
+#include "router/password.h"
 #include "router/router.h"
 
 enum { TEXT_BYTES = 32 };
@@ -50,6 +51,7 @@ void bill_print(const struct config *config, const struct placement *placement, 
     sum += line("bodies in parts, open transactions", placement->fronts,
                 config->memory_budget / 4 / placement->fronts);
     sum += line("rings between agents", ring_count, (uint64_t)RING_SLOTS * RING_ENTRY_BYTES);
+    sum += line("passwords that are looked at, or made", 2, PASSWORD_BYTES);
     sum += line("frames begun by connections, not complete", config->connections_max, frame);
     sum += line("output waiting for connections", config->connections_max, OUTPUT_HIGH_BYTES);
     if (listener_wants(config, LAYER_TLS))

@@ -18,6 +18,7 @@ struct wiring {
     struct ring *to_router[FRONTS_MAX][ROUTERS_MAX], *to_front[ROUTERS_MAX][FRONTS_MAX];
     struct ring *between[ROUTERS_MAX][ROUTERS_MAX];
     struct ring *to_journal[ROUTERS_MAX], *from_journal[ROUTERS_MAX];
+    struct ring *to_login[FRONTS_MAX], *from_login[FRONTS_MAX];
 };
 
 static struct wiring *make_rings(struct broker *broker)
@@ -34,6 +35,10 @@ static struct wiring *make_rings(struct broker *broker)
         w->to_journal[r] = new_ring(broker, AGENT_ROUTER, r, AGENT_JOURNAL, r);
         w->from_journal[r] = new_ring(broker, AGENT_JOURNAL, r, AGENT_ROUTER, r);
     }
+    for (unsigned f = 0; f < broker->fronts; f++) {
+        w->to_login[f] = new_ring(broker, AGENT_FRONT, f, AGENT_LOGIN, 0);
+        w->from_login[f] = new_ring(broker, AGENT_LOGIN, 0, AGENT_FRONT, f);
+    }
     return w;
 }
 
@@ -46,7 +51,7 @@ static struct router *make_router(struct broker *broker, const struct broker_opt
         .fronts = broker->fronts,
         .to_journal = w->to_journal[index],
         .from_journal = w->from_journal[index],
-        .access = options->access,
+        .first = options->first,
         .memory_budget = options->memory_budget / broker->routers,
         .broker = id,
         .start = start,
@@ -71,12 +76,13 @@ static struct front *make_front(struct broker *broker, const struct broker_optio
     struct front_options o = {
         .index = index,
         .routers = broker->routers,
-        .access = options->access,
         .host = options->host,
         .connections_max = options->connections_max,
         .buffer_bytes = options->memory_budget / 4 / broker->fronts,
         .seed = seed,
         .epoch_ns = options->epoch_ns,
+        .to_login = w->to_login[index],
+        .from_login = w->from_login[index],
     };
     for (unsigned r = 0; r < broker->routers; r++) {
         o.to_router[r] = w->to_router[index][r];
@@ -116,6 +122,7 @@ struct broker *broker_new(const struct broker_options *options, char *error, siz
         broker->router[r] = make_router(broker, options, w, r, id, prng_next(&prng) | 1);
     for (unsigned f = 0; f < broker->fronts; f++)
         broker->front[f] = make_front(broker, options, w, f, prng_next(&prng));
+    broker->logins = logins_new(w->to_login, w->from_login, broker->fronts);
     bool ok = recover(broker, options, w, error, error_size);
     free(w);
     if (ok)
@@ -136,6 +143,7 @@ void broker_free(struct broker *broker)
         router_free(broker->router[r]);
     for (unsigned f = 0; f < broker->fronts; f++)
         front_free(broker->front[f]);
+    logins_free(broker->logins);
     for (unsigned i = 0; i < broker->ring_count; i++)
         ring_free(broker->rings[i].ring);
     free(broker);
@@ -158,7 +166,7 @@ unsigned broker_poll(struct broker *broker, uint64_t now_ns)
         work += router_poll(broker->router[r], now_ns);
     for (unsigned r = 0; r < broker->routers; r++)
         work += journal_poll(broker->journal[r], now_ns);
-    return work;
+    return work + logins_poll(broker->logins);
 }
 
 uint64_t broker_deadline(const struct broker *broker)

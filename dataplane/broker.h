@@ -10,6 +10,7 @@
 
 #include "front.h"
 #include "journal/journal.h"
+#include "login.h"
 #include "router/router.h"
 
 struct storage;
@@ -17,7 +18,7 @@ struct storage;
 struct broker_options {
     unsigned fronts, routers; /* a journal for each router */
     struct storage *storage[ROUTERS_MAX];
-    const struct access *access;
+    const struct access_first *first;
     struct host_options host;
     uint32_t connections_max;
     uint64_t memory_budget;    /* bytes of log pages, of all routers together */
@@ -28,7 +29,7 @@ struct broker_options {
     uint64_t seed;     /* of everything random, the id of a new data directory among it */
 };
 
-enum agent_kind { AGENT_FRONT, AGENT_ROUTER, AGENT_JOURNAL };
+enum agent_kind { AGENT_FRONT, AGENT_ROUTER, AGENT_JOURNAL, AGENT_LOGIN };
 
 struct agent {
     enum agent_kind kind;
@@ -47,7 +48,9 @@ struct broker {
     struct front *front[FRONTS_MAX];
     struct router *router[ROUTERS_MAX];
     struct journal *journal[ROUTERS_MAX];
-    struct broker_ring rings[2 * FRONTS_MAX * ROUTERS_MAX + ROUTERS_MAX * ROUTERS_MAX + 2 * ROUTERS_MAX];
+    struct logins *logins;
+    struct broker_ring
+        rings[2 * FRONTS_MAX * ROUTERS_MAX + ROUTERS_MAX * ROUTERS_MAX + 2 * ROUTERS_MAX + 2 * FRONTS_MAX];
     unsigned ring_count;
 };
 

@@ -20,9 +20,9 @@
 #include "gannetd.h"
 #include "listener_kinds.h"
 #include "policies.h"
-#include "router/access.h"
 #include "status.h"
 #include "sys_topics.h"
+#include "users.h"
 
 enum {
     CLIENT_S = 2,     /* a client that takes longer is dropped */
@@ -102,25 +102,16 @@ static void answer_connections(struct gannetd *g, FILE *out)
     }
 }
 
-/* The routers know a virtual host by its id, which the line begins with. */
-static void queue_line(const struct gannetd *g, const char *line, FILE *out)
-{
-    char *rest;
-    unsigned long vhost = strtoul(line, &rest, 10);
-    fprintf(out, "%s%s\n", access_vhost_name(g->access, (uint32_t)vhost), rest);
-}
-
 static void answer_queues(struct gannetd *g, FILE *out)
 {
-    char *list = ask(g, 0, LIST_QUEUES), *at = list, *line;
+    char *list = ask(g, 0, LIST_QUEUES);
     if (!list) {
         too_late(out);
         return;
     }
     fputs("ok\nvhost\tname\tready#\tunacknowledged#\tconsumers#\tbytes#\tflags\tpolicy\toperator_policy\n",
           out);
-    while ((line = strsep(&at, "\n")) && *line)
-        queue_line(g, line, out);
+    fputs(list, out);
     free(list);
 }
 
@@ -132,8 +123,11 @@ static void answer(struct gannetd *g, char *request, FILE *out)
         answer_connections(g, out);
     else if (strcmp(request, "queues") == 0)
         answer_queues(g, out);
-    else if (!policies_answer(g, request, out))
-        fputs("error this broker knows policies (set_policy ...), status, queues and connections\n", out);
+    else if (!users_answer(g, request, out) && !policies_answer(g, request, out))
+        fputs("error this broker knows users (add_user ...), virtual hosts, permissions, policies "
+              "(set_policy ...), "
+              "status, queues and connections\n",
+              out);
 }
 
 /* ---- one client ------------------------------------------------------------------------------------ */

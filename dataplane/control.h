@@ -2,9 +2,9 @@
  * The control socket, DATADIR/control.sock: what gannetctl talks to. A thread of its own, which waits for
  * agents but never makes one wait.
  *
- * A client sends one line: status, queues or connections, or one of what policies.h has. The answer is "ok"
- * or "error TEXT", a line with the names of the columns (a # behind it: it holds numbers), and the rows, tabs
- * between columns; then the end of the stream.
+ * A client sends one line: status, queues or connections, or one of what policies.h and users.h have. The
+ * answer is "ok" or "error TEXT", a line with the names of the columns (a # behind it: it holds numbers), and
+ * the rows, tabs between columns; then the end of the stream.
  */
 #pragma once
 

@@ -33,7 +33,7 @@ static void undo_op(struct front *front, unsigned router, struct op *op)
         return;
     }
     if (op->kind == OP_POLICY_SET || op->kind == OP_POLICY_CLEAR || op->kind == OP_POLICY_LIST ||
-        op->kind == OP_ANNOUNCE) {
+        op->kind == OP_ACCESS_CHANGE || op->kind == OP_ACCESS_LIST || op->kind == OP_ANNOUNCE) {
         listing_answer(front, op);
         return;
     }
@@ -88,6 +88,10 @@ static void front_on_event(struct front *front, unsigned router, const union eve
         front_on_exchange(front, router, event->exchange.update);
         return;
     }
+    if (event->kind == EVENT_ACCESS) {
+        front_on_access(front, router, event->access.update);
+        return;
+    }
     if (event->kind == EVENT_GATE) {
         front->gate[router] = event->gate.shut;
         front->gates_changed = true;
@@ -137,6 +141,8 @@ static void free_event(const union event *event)
         free(event->deliver.parts);
     if (event->kind == EVENT_EXCHANGE)
         free(event->exchange.update);
+    if (event->kind == EVENT_ACCESS)
+        free(event->access.update);
 }
 
 void front_drain(struct front *front)

@@ -150,6 +150,7 @@ static void forget(struct host *host)
     stat_add(&front->stats.connections, -1);
     free(host->state);
     free(host->about);
+    login_free(host->login);
     free(host);
 }
 
@@ -329,7 +330,7 @@ static unsigned flush(struct front *front)
     ports_flush(front);
     for (unsigned r = 0; r < front->options.routers; r++)
         n += link_flush(&front->router[r]);
-    return n;
+    return n + link_flush(&front->login);
 }
 
 /* ---- time ----------------------------------------------------------------------------------------- */
@@ -374,7 +375,7 @@ const struct front_stats *front_stats(const struct front *front)
 unsigned front_poll(struct front *front, uint64_t now_ns)
 {
     front->now_ns = now_ns;
-    unsigned work = front_take_events(front);
+    unsigned work = front_take_events(front) + front_take_logins(front);
     lent_take_back(front);
     if (front->leftovers)
         look_at_leftovers(front);
@@ -398,6 +399,10 @@ struct front *front_new(const struct front_options *options)
     front->pool.most = OUTPUT_POOL_CHUNKS;
     prng_seed(&front->prng, options->seed);
     exchange_table_init(&front->exchanges);
+    front->access = access_new();
+    link_init(&front->login, options->to_login);
+    for (size_t i = 0; i < sizeof front->logins.secret; i++)
+        front->logins.secret[i] = (uint8_t)prng_next(&front->prng);
     for (unsigned r = 0; r < options->routers; r++)
         link_init(&front->router[r], options->to_router[r]);
     return front;
@@ -450,6 +455,7 @@ void front_unplug(struct front *front)
 void front_free(struct front *front)
 {
     front_drain(front);
+    front_free_logins(front);
     lent_free(front);
     for (struct op *op; (op = front->ops); free(op))
         front->ops = op->next;
@@ -457,6 +463,8 @@ void front_free(struct front *front)
         link_free(&front->router[r]);
     output_pool_free(&front->pool);
     exchange_table_free(&front->exchanges);
+    access_free(front->access);
+    pattern_scratch_free(&front->topic_scratch);
     slots_free(&front->conns);
     timers_free(&front->timers);
     timers_free(&front->lingers);

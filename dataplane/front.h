@@ -14,14 +14,13 @@
 #include "codec/host.h"
 #include "transport/transport.h"
 
-struct access;
 struct front;
 struct op;
 
 struct front_options {
     unsigned index, routers;
     struct ring *to_router[ROUTERS_MAX], *from_router[ROUTERS_MAX];
-    const struct access *access;
+    struct ring *to_login, *from_login;
     struct host_options host;
     uint32_t connections_max;
     uint64_t buffer_bytes; /* bound of host_buffer memory: bodies being put together and open transactions */

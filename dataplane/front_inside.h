@@ -11,7 +11,10 @@
 #include "exchange_table.h"
 #include "front.h"
 #include "lent.h"
+#include "login.h"
 #include "router/access.h"
+#include "router/password.h"
+#include "router/pattern.h"
 #include "transport/output.h"
 
 enum wait {
@@ -28,6 +31,43 @@ struct leftover {
     struct output output;
 };
 
+/* Where a connection's login stands. */
+enum logging_in {
+    LOGIN_NONE,
+    LOGIN_ASKED, /* the login agent is at it */
+    LOGIN_RIGHT, /* its answer, for when the codec asks again */
+    LOGIN_WRONG,
+};
+
+/* Logins that were right, by a digest of what was kept and what was given: whoever comes again needs not be
+ * looked at for so long. */
+enum { LOGINS_KEPT = 256 };
+
+struct logins_kept {
+    uint8_t secret[PASSWORD_DIGEST_BYTES];
+    uint8_t digest[LOGINS_KEPT][PASSWORD_DIGEST_BYTES];
+};
+
+/* A topic permission's pattern, for one connection. */
+struct topic_rule {
+    struct topic_rule *next;
+    const struct access_topic *topic;
+    enum access_right right;
+    struct pattern *pattern; /* NULL: it fits nothing */
+    bool warned;             /* it has been logged that it costs too much */
+};
+
+/* Whom a connection is for. */
+struct login {
+    uint32_t vhost;
+    uint64_t generation;        /* of the front's access, when it was last asked for: */
+    struct access_grant *grant; /* NULL: there is none */
+    bool topics;                /* topic permissions say something, too: */
+    struct topic_rule *rules;   /* those that have been looked at */
+    uint8_t user_len;
+    uint8_t user[];
+};
+
 /* A connection. Owned by its front; freed when its stream is gone. */
 struct host {
     struct front *front;
@@ -40,13 +80,15 @@ struct host {
     struct timer wake, linger;
     struct host *dirty_next; /* of those to be flushed at the end of the turn */
     struct host *parked_next;
-    unsigned ops;  /* requests that have not come back */
-    uint8_t waits; /* enum wait: input has stopped at a publish that can't be sent yet */
+    unsigned ops;       /* requests that have not come back */
+    uint8_t logging_in; /* enum logging_in */
+    uint8_t waits;      /* enum wait: input has stopped at a publish that can't be sent yet */
     bool dirty, told_blocked, op_paused, output_paused, rest, closing, stream_closing;
     uint16_t local_port;
     char peer[ADDRESS_TEXT];
+    struct login *login; /* NULL before it */
     char *about; /* for status commands: protocol, user, vhost and client, a tab behind each; NULL before
-                    login */
+            login */
 };
 
 /* listing.c */
@@ -82,6 +124,10 @@ struct front {
     uint8_t *scratch;      /* of host_scratch: a buffer, or NULL */
     size_t scratch_room, scratch_used;
     struct exchange_table exchanges;
+    struct access *access; /* its replica */
+    struct pattern_scratch topic_scratch;
+    struct link login; /* to the login agent */
+    struct logins_kept logins;
     uint8_t gate[ROUTERS_MAX]; /* GATE_* that are shut, by router */
     bool gates_changed;
     struct output_pool pool;
@@ -124,6 +170,15 @@ void ports_free(struct front *front);
 unsigned front_take_events(struct front *front);
 /* Frees what is left in the rings at the end. */
 void front_drain(struct front *front);
+
+/* host_access.c */
+void login_free(struct login *login);
+/* Takes the login agent's answers. Returns how many. */
+unsigned front_take_logins(struct front *front);
+/* At the end: what is still on its way is freed. */
+void front_free_logins(struct front *front);
+/* Who may do what has changed. */
+void front_on_access(struct front *front, unsigned router, struct access_update *update);
 
 /* listing.c */
 unsigned listing_poll(struct front *front);

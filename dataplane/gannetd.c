@@ -17,11 +17,11 @@
 #include "journal/storage_uring.h"
 #include "listeners.h"
 #include "machine.h"
-#include "router/access.h"
 #include "tcp/device_dpdk.h"
 #include "tcp/dpdk_telemetry.h"
 #include "telemetry.h"
 #include "tls.h"
+#include "users.h"
 #include "web.h"
 
 enum {
@@ -31,14 +31,6 @@ enum {
         6000,             /* a clean end waits so long for clients to close: a little longer than codecs do */
     STOP_STEP_MS = 60000, /* and so long for the disk */
 };
-
-static bool in_list(const struct text_list *list, const char *text)
-{
-    for (unsigned i = 0; i < list->count; i++)
-        if (strcmp(list->item[i], text) == 0)
-            return true;
-    return false;
-}
 
 /* ---- start ------------------------------------------------------------------------------------------ */
 
@@ -94,13 +86,16 @@ static struct broker_options broker_options(const struct gannetd *g)
     struct broker_options options = {
         .fronts = g->placement.fronts,
         .routers = g->placement.routers,
-        .access = g->access,
+        .first = &g->first,
         .host = {.frame_max = (uint32_t)config->amqp_frame_max,
                  .channel_max = (uint16_t)config->amqp_channel_max,
                  .heartbeat_s = (uint16_t)((config->amqp_heartbeat + 999) / 1000),
                  .handshake_ms = (uint32_t)config->handshake_timeout,
                  .mqtt_anonymous = config->mqtt_anonymous,
                  .stomp_anonymous = config->stomp_anonymous,
+                 .anonymous_user = config->default_user,
+                 .loopback_users = (const char *const *)config->loopback_users.item,
+                 .loopback_user_count = config->loopback_users.count,
                  .mqtt_exchange = config->mqtt_exchange,
                  .mqtt_vhost = config->mqtt_vhost,
                  .mqtt_ports = (const char *const *)config->mqtt_ports.item,
@@ -121,10 +116,17 @@ static struct broker_options broker_options(const struct gannetd *g)
 static bool make_broker(struct gannetd *g, char *error, size_t error_size)
 {
     const struct config *config = g->config;
-    g->access = access_new((const char *const *)config->vhosts.item, config->vhosts.count,
-                           config->default_user, config->default_pass,
-                           in_list(&config->loopback_users, config->default_user), error, error_size);
-    if (!g->access)
+    password_start();
+    prng_seed(&g->salts, g->seed);
+    if (!users_hash(g, span_str(config->default_pass), g->first_password)) {
+        snprintf(error, error_size, "there is no memory to hash the first user's password");
+        return false;
+    }
+    g->first = (struct access_first){.vhosts = (const char *const *)config->vhosts.item,
+                                     .vhost_count = config->vhosts.count,
+                                     .user = config->default_user,
+                                     .password = g->first_password};
+    if (!access_first_check(&g->first, error, error_size))
         return false;
     const struct broker_options options = broker_options(g);
     g->broker = broker_new(&options, error, error_size);
@@ -235,6 +237,5 @@ bool gannetd_stop(struct gannetd *g, bool (*hurry)(void))
     tls_contexts_free(g->tls_context, g->placement.fronts);
     for (unsigned i = 0; i < g->placement.routers; i++)
         g->storage[i]->table->close(g->storage[i]);
-    access_free(g->access);
     return clean;
 }

@@ -4,15 +4,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/prng.h"
 #include "broker.h"
 #include "command_line.h"
 #include "config.h"
 #include "listener_kinds.h"
 #include "network.h"
 #include "placement.h"
+#include "router/password.h"
+#include "router/router.h"
 #include "worker.h"
 
-struct access;
 struct control;
 struct storage;
 
@@ -25,7 +27,9 @@ struct gannetd {
     int lock;
     uint32_t connections_max; /* connections_max, or what the descriptors allow if that is less */
     struct placement placement;
-    struct access *access;
+    struct access_first first;
+    char first_password[PASSWORD_TEXT_BYTES];
+    struct prng salts; /* of passwords; the control thread's */
     struct storage *storage[ROUTERS_MAX];
     struct broker *broker;
     struct network *network; /* NULL: no listener is DPDK's */

@@ -83,23 +83,6 @@ const struct host_options *host_options(const struct host *host)
     return &host->front->options.host;
 }
 
-bool host_login(struct host *host, struct span user, struct span password)
-{
-    return access_login(host->front->options.access, user, password, host_peer_is_loopback(host));
-}
-
-bool host_login_guest(struct host *host, struct span *user)
-{
-    *user = access_guest(host->front->options.access);
-    return host_peer_is_loopback(host);
-}
-
-uint32_t host_vhost(struct host *host, struct span user, struct span name)
-{
-    (void)user; /* the one user may use every virtual host */
-    return access_vhost(host->front->options.access, name);
-}
-
 enum { ABOUT_MAX = 128 }; /* of a name it is told this much */
 
 /* Peers choose some of it: a line stays a line, and a column a column. */

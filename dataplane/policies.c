@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "control.h"
 #include "gannetd.h"
+#include "request.h"
 #include "router/access.h"
 #include "router/command.h"
 #include "router/table_out.h"
@@ -24,37 +25,15 @@ static const struct verb {
     {"list_operator_policies", OP_POLICY_LIST, OP_OPERATOR},
 };
 
-/* What is wrong with the request goes to out, as one line: clients choose some of it. */
-static void error(FILE *out, const char *what, const char *word)
-{
-    fputs("error ", out);
-    for (const char *from[] = {what, word, NULL}, **text = from; *text; text++)
-        for (const char *c = *text; *c; c++)
-            fputc((unsigned char)*c < ' ' || *c == 127 ? '?' : *c, out);
-    fputc('\n', out);
-}
-
 /* ---- the words of a request ------------------------------------------------------------------------ */
 
-/* Takes the next word. False: it isn't there or too long for a name, and that is said. */
-static bool take_name(char **rest, const char *what, struct name *name, FILE *out)
+/* Whether it is there is the registrar's to say. */
+static bool take_vhost(char **rest, struct op *op, FILE *out)
 {
-    const char *word = strsep(rest, "\t");
-    if (word && strlen(word) <= NAME_MAX_BYTES) {
-        name_set(name, span_str(word));
-        return true;
-    }
-    error(out, what, word ? " is longer than 255 bytes" : " is missing");
-    return false;
-}
-
-static bool take_vhost(struct gannetd *g, char **rest, uint32_t *vhost, FILE *out)
-{
-    const char *word = strsep(rest, "\t");
-    *vhost = word ? access_vhost(g->access, span_str(word)) : 0;
-    if (!*vhost)
-        error(out, "there is no virtual host ", word ? word : "");
-    return *vhost;
+    if (!request_name(rest, "the virtual host", &op->other, out))
+        return false;
+    op->vhost = access_vhost_id(name_span(&op->other));
+    return true;
 }
 
 static bool read_whole(const char *word, long long *number)
@@ -72,7 +51,7 @@ static bool take_priority(char **rest, int32_t *priority, FILE *out)
     bool ok = word && read_whole(word, &number) && number >= INT32_MIN && number <= INT32_MAX;
     *priority = (int32_t)number;
     if (!ok)
-        error(out, "a priority is a whole number of 32 bits, not ", word ? word : "");
+        request_error(out, "a priority is a whole number of 32 bits, not ", word ? word : "");
     return ok;
 }
 
@@ -111,8 +90,9 @@ static bool take_definition(char *rest, struct span *table, FILE *out)
                           ? put_value(at, key, value[0], value + 2)
                           : NULL;
         if (!to) {
-            error(out, "a definition is made of KEY=s:TEXT, KEY=i:NUMBER and KEY=b:true: there is none for ",
-                  key);
+            request_error(
+                out, "a definition is made of KEY=s:TEXT, KEY=i:NUMBER and KEY=b:true: there is none for ",
+                key);
             return false;
         }
         at = to;
@@ -123,25 +103,25 @@ static bool take_definition(char *rest, struct span *table, FILE *out)
 
 /* ---- answers --------------------------------------------------------------------------------------- */
 
-static bool fill_in(struct gannetd *g, struct op *op, char *rest, FILE *out)
+static bool fill_in(struct op *op, char *rest, FILE *out)
 {
-    if (!take_vhost(g, &rest, &op->vhost, out))
+    if (!take_vhost(&rest, op, out))
         return false;
     if (op->kind == OP_POLICY_LIST)
         return true;
     if (op->kind == OP_POLICY_CLEAR)
-        return take_name(&rest, "the name", &op->name, out);
-    return take_priority(&rest, &op->priority, out) && take_name(&rest, "apply-to", &op->type, out) &&
-           take_name(&rest, "the name", &op->name, out) && take_name(&rest, "the pattern", &op->key, out) &&
-           take_definition(rest, &op->arguments, out);
+        return request_name(&rest, "the name", &op->name, out);
+    return take_priority(&rest, &op->priority, out) && request_name(&rest, "apply-to", &op->type, out) &&
+           request_name(&rest, "the name", &op->name, out) &&
+           request_name(&rest, "the pattern", &op->key, out) && take_definition(rest, &op->arguments, out);
 }
 
 static void tell(const struct op *op, FILE *out)
 {
     if (!op)
-        error(out, "an agent of the broker has not answered: this may still be done", "");
+        request_too_late(out);
     else if (op->error != ERR_NONE)
-        error(out, op->text, "");
+        request_error(out, op->text, "");
     else if (op->kind == OP_POLICY_LIST)
         fprintf(out, "ok\nname\tpattern\tapply-to\tdefinition\tpriority#\n%s", op->list ? op->list : "");
     else
@@ -160,7 +140,7 @@ bool policies_answer(struct gannetd *g, char *request, FILE *out)
     CHECK(op);
     op->kind = verbs[i].kind;
     op->flags = verbs[i].flags;
-    if (fill_in(g, op, request, out)) {
+    if (fill_in(op, request, out)) {
         op = control_ask(g, op);
         tell(op, out);
     }

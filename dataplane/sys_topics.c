@@ -10,7 +10,6 @@
 #include "broker.h"
 #include "control.h"
 #include "gannetd.h"
-#include "router/access.h"
 #include "router/command.h"
 #include "status.h"
 
@@ -55,13 +54,10 @@ static struct span make_list(const struct gannetd *g, uint64_t started_ns)
 
 void sys_topics_publish(struct gannetd *g, uint64_t started_ns)
 {
-    for (size_t i = 0; i < access_vhosts(g->access); i++) {
-        struct op *op = calloc(1, sizeof *op);
-        CHECK(op);
-        op->kind = OP_ANNOUNCE;
-        op->vhost = access_vhost_at(g->access, i);
-        name_set(&op->other, span_str(g->config->mqtt_exchange));
-        op->arguments = make_list(g, started_ns);
-        front_free_answer(control_ask(g, op));
-    }
+    struct op *op = calloc(1, sizeof *op);
+    CHECK(op);
+    op->kind = OP_ANNOUNCE;
+    name_set(&op->other, span_str(g->config->mqtt_exchange));
+    op->arguments = make_list(g, started_ns);
+    front_free_answer(control_ask(g, op));
 }

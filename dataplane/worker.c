@@ -46,6 +46,7 @@ struct worker {
     nfds_t fd_count;
     enum worker_step begun;
     unsigned idle;
+    bool login;     /* it has the login agent, and nothing else: the others must not wait for that */
     bool must_poll; /* a transport of its has no descriptor to wait for */
 
     /* Written by this worker, read by the others. */
@@ -156,7 +157,7 @@ static unsigned turn(struct worker *w, uint64_t now_ns)
         work += router_poll(broker->router[plan->router[i]], now_ns);
     for (unsigned i = 0; i < plan->journal_count; i++)
         work += journal_poll(broker->journal[plan->journal[i]], now_ns);
-    return work;
+    return w->login ? logins_poll(broker->logins) : work;
 }
 
 static void begin(struct worker *w, enum worker_step step)
@@ -222,7 +223,7 @@ static void *run(void *arg)
         if (work) {
             wake_others(w);
             w->idle = 0;
-        } else if (!options->busy_poll && ++w->idle > IDLE_TURNS) {
+        } else if ((!options->busy_poll || w->login) && ++w->idle > IDLE_TURNS) {
             nap(w, now_ns);
         }
     }
@@ -246,6 +247,8 @@ static bool runs(const struct worker *w, struct agent agent)
         return has(plan->router, plan->router_count, agent.index);
     case AGENT_JOURNAL:
         return has(plan->journal, plan->journal_count, agent.index);
+    case AGENT_LOGIN:
+        return w->login;
     }
     UNREACHABLE();
 }
@@ -296,13 +299,19 @@ static void watch(struct worker *w, int fd)
         w->fds[w->fd_count++] = (struct pollfd){.fd = fd, .events = POLLIN};
 }
 
+static const struct plan no_plan = {.core = ANY_CORE};
+
 static void worker_init(struct workers *all, unsigned index)
 {
     struct worker *w = &all->worker[index];
     const struct worker_options *options = &all->options;
     w->all = all;
-    w->plan = &options->placement->plan[index];
-    snprintf(w->name, sizeof w->name, "gannet-%u", index % 1000);
+    w->login = index == options->placement->threads;
+    w->plan = w->login ? &no_plan : &options->placement->plan[index];
+    if (w->login)
+        snprintf(w->name, sizeof w->name, "gannet-login");
+    else
+        snprintf(w->name, sizeof w->name, "gannet-%u", index % 1000);
     int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     CHECK(fd >= 0);
     watch(w, fd);
@@ -326,7 +335,7 @@ struct workers *workers_new(const struct worker_options *options)
     struct workers *all = calloc(1, sizeof *all);
     CHECK(all);
     all->options = *options;
-    all->count = options->placement->threads;
+    all->count = options->placement->threads + 1;
     all->worker = aligned_alloc(_Alignof(struct worker), all->count * sizeof *all->worker);
     CHECK(all->worker);
     memset(all->worker, 0, all->count * sizeof *all->worker);

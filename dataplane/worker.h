@@ -1,5 +1,6 @@
 /*
- * A worker: one thread that polls some of the broker's agents in turn, and sleeps when none finds work.
+ * A worker: one thread that polls some of the broker's agents in turn, and sleeps when none finds work. One
+ * more than the placement says has the login agent.
  *
  * Nothing on the message path wakes a thread that is awake: after a turn that found work a worker looks,
  * behind one fence, which of the others say that they sleep, and writes to the eventfd of those for whom a

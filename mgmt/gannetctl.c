@@ -11,6 +11,7 @@
 #include "control_client.h"
 #include "policy.h"
 #include "table.h"
+#include "users.h"
 
 enum { WIDTH_MAX = 60 };
 
@@ -22,14 +23,24 @@ static const char usage[] =
     "       gannetctl ... clear_policy [-p VHOST] NAME\n"
     "       gannetctl ... list_policies [-p VHOST]\n"
     "       and set_operator_policy, clear_operator_policy, list_operator_policies\n"
+    "       gannetctl ... add_user|change_password|authenticate_user USER [PASSWORD]\n"
+    "       gannetctl ... delete_user|clear_password USER, set_user_tags USER [TAG ...], list_users\n"
+    "       gannetctl ... add_vhost VHOST [DESCRIPTION [TAGS]], delete_vhost VHOST, list_vhosts\n"
+    "       gannetctl ... set_permissions [-p VHOST] USER CONFIGURE WRITE READ\n"
+    "       gannetctl ... clear_permissions [-p VHOST] USER, list_permissions [-p VHOST]\n"
+    "       gannetctl ... set_topic_permissions [-p VHOST] USER EXCHANGE WRITE READ\n"
+    "       gannetctl ... clear_topic_permissions [-p VHOST] USER [EXCHANGE], list_topic_permissions\n"
+    "       gannetctl ... list_user_permissions|list_user_topic_permissions USER\n"
     "\n"
     "  -D, --data DATADIR  the broker's data directory (/var/lib/gannet)\n"
     "      --socket PATH   its control socket, instead of DATADIR/control.sock\n"
     "      --json          the answer as a JSON array of objects\n"
-    "  -p, --vhost VHOST   the virtual host of the policy (/)\n"
+    "  -p, --vhost VHOST   the virtual host of the policy or permission (/)\n"
     "      --priority N    of policies that fit, the one with the highest holds (0)\n"
     "      --apply-to WHAT all, queues, classic_queues, quorum_queues, streams or exchanges (all)\n"
     "\n"
+    "A password that isn't given is read from the standard input. CONFIGURE, WRITE and READ are regular\n"
+    "expressions; one that is empty fits nothing.\n"
     "A PATTERN is a regular expression, found anywhere in a name; a DEFINITION is a JSON object, such as\n"
     "{\"max-length\": 1000, \"overflow\": \"reject-publish\"}.\n";
 
@@ -90,6 +101,12 @@ static void take_words(struct request *request, int argc, char **argv)
     char error[512];
     if (argc && policy_command(argv[0])) {
         request->what = request->made = policy_request(argc, argv, &request->policy, error, sizeof error);
+        if (!request->made)
+            fail("%s", error);
+        return;
+    }
+    if (argc && users_command(argv[0])) {
+        request->what = request->made = users_request(argc, argv, request->policy.vhost, error, sizeof error);
         if (!request->made)
             fail("%s", error);
         return;

@@ -32,6 +32,11 @@ struct bytes {
     size_t room;
 };
 
+/* An update of access that is in force here, and when the registrar may know. */
+struct applied {
+    uint64_t update, lsn;
+};
+
 struct router {
     struct router_options options;
     struct store store;
@@ -41,6 +46,10 @@ struct router {
     struct timers timers;
     struct catalog catalog;
     struct policies policies;
+    struct access *access;
+    bool access_known; /* the journal has said something of it */
+    bool *first_seen;  /* which of options.first's virtual hosts it had */
+    FIFO(struct applied) applied;
     struct slots queues, consumers; /* by the handles in commands and events */
     struct link front[FRONTS_MAX];
     struct link peer[ROUTERS_MAX];
@@ -112,6 +121,8 @@ void router_answer_now(struct router *router, struct op *op);
 /* Sends back with an error: the text as printf makes it. */
 void router_refuse(struct router *router, struct op *op, enum error error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* Sends back what OP_MAY_NOT_MAKE says of. */
+void router_may_not(struct router *router, struct op *op);
 /* Sends back those that have waited long enough. Returns how many. */
 unsigned router_answer_waiting(struct router *router);
 /* Makes the queue's waiting getters and consumers go on. */
@@ -125,6 +136,7 @@ void router_delete_queue(struct router *router, struct queue *queue);
 unsigned start_poll(struct router *router);
 
 /* list.c */
+void router_on_operators_op(struct router *router, struct op *op);
 void list_queues(struct router *router, struct op *op);
 void list_policies(struct router *router, struct op *op);
 

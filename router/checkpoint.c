@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "router/access_ops.h"
 #include "router/agent.h"
 #include "router/image.h"
 #include "router/large.h"
@@ -89,6 +90,8 @@ static void begin(struct router *router, bool last)
     r->unused = 0;
     uint64_t lsn = store_end(&router->store);
     c->from = lsn / SEGMENT_BYTES * SEGMENT_BYTES + BLOCK_BYTES;
+    if (is_registrar(router))
+        access_save(router);
     save_policies(router);
     map_each(&router->catalog.exchanges, save_exchange, router);
     map_each(&router->catalog.queues, save_queue, router);

@@ -20,6 +20,7 @@
 #include "base/ring.h"
 #include "base/span.h"
 #include "router/errors.h"
+#include "router/op.h"
 
 struct message;
 
@@ -191,7 +192,8 @@ static_assert(sizeof(union command) == RING_ENTRY_BYTES, "a command is a ring en
     X(CANCEL, cancel)     /* a consumer is gone: its queue is, or it has lapsed */                                      \
     X(OP, op)             /* an op comes back */                                                             \
     X(GATE, gate)         /* publishes must wait, or may go on */                                            \
-    X(EXCHANGE, exchange) /* an update of the table of exchanges (from the registrar) */
+    X(EXCHANGE, exchange) /* an update of the table of exchanges (from the registrar) */                     \
+    X(ACCESS, access)     /* a change of who may do what (from the registrar) */
 /* clang-format on */
 
 enum event_kind {
@@ -313,6 +315,12 @@ struct event_exchange {
     struct exchange_update *update; /* handed over; the front frees it */
 };
 
+struct event_access {
+    uint8_t kind;
+    uint8_t unused[7];
+    struct access_update *update; /* handed over; the front frees it */
+};
+
 union event {
     uint8_t kind;
     struct event_deliver deliver;
@@ -321,6 +329,7 @@ union event {
     struct event_op op;
     struct event_gate gate;
     struct event_exchange exchange;
+    struct event_access access;
     uint64_t words[8];
 };
 
@@ -342,158 +351,9 @@ struct exchange_update {
     char name[NAME_MAX_BYTES];
 };
 
-/* ---- everything that is not on the message path -------------------------------------------------- */
-
-enum op_kind {
-    OP_EXCHANGE_DECLARE, /* name, type, flags, arguments          → registrar */
-    OP_EXCHANGE_DELETE,  /* name, IF_UNUSED                       → registrar */
-    OP_EXCHANGE_BIND,    /* name: destination, other: source, key, arguments → registrar */
-    OP_EXCHANGE_UNBIND,
-    OP_QUEUE_DECLARE, /* name, flags, arguments                → owner of the queue; so for all below */
-    OP_QUEUE_DELETE,  /* name, IF_UNUSED, IF_EMPTY */
-    OP_QUEUE_PURGE,   /* name */
-    OP_QUEUE_BIND,    /* name, other: exchange, key, arguments */
-    OP_QUEUE_UNBIND,
-    OP_CONSUME, /* name, tag, prefetch, window, flags, arguments */
-    OP_CANCEL,  /* consumer */
-    OP_GET,     /* name, NO_ACK: a DELIVER with DELIVER_GET comes before the op if there is a message */
-    OP_SESSION_ATTACH, /* name: the session's queue, ANEW, expiry_s → got: the queue is there, arguments: its
-                          bindings (session_binding_next); when nobody else has the session any more */
-    OP_RELEASE,        /* name, arguments: identifiers of QoS 2 → to each router: sender.h */
-    OP_SESSION_DETACH, /* name, expiry_s, will: conn has it no longer */
-    OP_ANNOUNCE, /* other: the exchange, arguments: keys and texts (session_binding_next), to be published
-                  * with RETAIN → registrar
-                  */
-    OP_BARRIER,  /* flags → answered when all that came before on this ring is safe; durable: or refused */
-    OP_LIST_QUEUES, /* to each router: list, one line a queue: vhost id, name, ready, unacknowledged,
-                       consumers, bytes, flags, policy, operator policy, with tabs between */
-    OP_POLICY_SET, /* OPERATOR, name, key: pattern, type: what it is for, priority, arguments: its definition,
-                      a table by the keys of policies         → registrar */
-    OP_POLICY_CLEAR, /* OPERATOR, name                          → registrar */
-    OP_POLICY_LIST,  /* OPERATOR → registrar: list, one line a policy: name, pattern, what it is for,
-                        definition  as JSON, priority, with tabs between */
-};
-
-enum {
-    OP_PASSIVE = 1,
-    OP_DURABLE = 2,
-    OP_EXCLUSIVE = 4,
-    OP_AUTO_DELETE = 8,
-    OP_INTERNAL = 16,
-    OP_IF_UNUSED = 32,
-    OP_IF_EMPTY = 64,
-    OP_NO_ACK = 128,
-    OP_NO_LOCAL = 256,
-    OP_UNNAMED = 1024,  /* QUEUE_DECLARE: the front has made up the name */
-    OP_OF_OWNER = 512,  /* QUEUE_DELETE: only if the queue is exclusive to conn (its connection is closing) */
-    OP_OPERATOR = 2048, /* POLICY_*: an operator policy */
-    OP_NO_PREFETCH = 4096,   /* CONSUME: the client has set no bound for the consumer, */
-    OP_LIMITED = 8192,       /* but one for all of its channel */
-    OP_RETAINED = 32768,     /* QUEUE_BIND: the queue gets what was retained and fits the key */
-    OP_ANY_WAY = 65536,      /* QUEUE_DECLARE: one that is there will do, however it was declared */
-    OP_WITHDRAWN = 131072,   /* RELEASE: some router has refused the message; others may have it */
-    OP_SESSION_ANEW = 16384, /* SESSION_ATTACH: what there is of it is deleted */
-};
-
-struct name {
-    uint8_t len;
-    char bytes[NAME_MAX_BYTES];
-};
-
-/* Of the queues of sessions, which are told from others by it. */
-#define SESSION_PREFIX "mqtt-subscription-"
-
-/* What is published for a connection when it is gone. malloc'd in one piece. */
-struct will {
-    uint32_t delay_s; /* unless the session has a connection again by then */
-    uint8_t protocol; /* as in a publish */
-    bool persistent;
-    uint8_t exchange_len, key_len;
-    uint32_t properties_len, body_len;
-    uint8_t bytes[]; /* exchange, routing key, properties, body */
-};
-
-/* A binding of a session's queue, in a list of them. */
-struct session_binding {
-    struct span key, arguments;
-};
-
-/* Takes the first off the list: a length of one byte and the key, one of four and the arguments. */
-static inline bool session_binding_next(struct span *list, struct session_binding *b)
-{
-    if (!list->len)
-        return false;
-    b->key = span_of(list->at + 1, list->at[0]);
-    b->arguments = span_of(b->key.at + b->key.len + 4, get_be32(b->key.at + b->key.len));
-    const uint8_t *end = b->arguments.at + b->arguments.len;
-    *list = span_of(end, (size_t)(list->at + list->len - end));
-    return true;
-}
-
-static inline struct span name_span(const struct name *n)
-{
-    return span_of(n->bytes, n->len);
-}
-
-/* The router that a queue belongs to. */
-static inline unsigned router_of_queue(uint32_t vhost, struct span queue, unsigned routers)
-{
-    return routers == 1 ? 0 : (unsigned)((hash_bytes(queue, vhost) >> 32) % routers);
-}
-
-/* The router where an exchange's delayed messages wait. */
-static inline unsigned router_of_delays(uint64_t exchange, unsigned routers)
-{
-    return (unsigned)(hash_id(exchange) % routers);
-}
-
-/* The router that keeps what is retained with this key. */
-static inline unsigned router_of_retained(uint64_t exchange, struct span key, unsigned routers)
-{
-    return routers == 1 ? 0 : (unsigned)((hash_bytes(key, exchange) >> 32) % routers);
-}
-
-/* s.len must be at most NAME_MAX_BYTES. */
-void name_set(struct name *n, struct span s);
-
-/*
- * One request and its answer. Allocated and freed by the front (op.h's pool); between sending and EVENT_OP it
- * belongs to the routers, which may pass it among themselves. Exactly one EVENT_OP comes back for each.
- */
-struct op {
-    enum op_kind kind;
-    uint32_t flags; /* OP_* */
-    uint32_t front; /* where to answer */
-    uint16_t channel;
-    uint16_t reply; /* the codec's own: which method to answer with, 0 for none (no-wait) */
-    uint64_t conn;  /* also names the owner of an exclusive queue, together with front */
-    uint32_t vhost;
-    struct name name, other, key, type;
-    struct span arguments; /* an AMQP field table without its length; owned by the op, malloc'd */
-
-    int32_t priority; /* POLICY_SET */
-
-    /* OP_CONSUME */
-    uint64_t tag;      /* the front's name for the consumer, echoed in each DELIVER */
-    uint32_t prefetch; /* messages unacknowledged at most; 0 for a consumer without acknowledgement */
-    uint32_t window;   /* bytes in flight at most */
-
-    /* OP_SESSION_* */
-    uint32_t expiry_s; /* how long the session outlives its connection; UINT32_MAX: for ever */
-    struct will *will; /* owned */
-
-    /* The answer. */
-    enum error error;
-    char text[3 * NAME_MAX_BYTES + 256]; /* what is wrong, without its name: "no queue 'q' in vhost '/'" */
-    uint64_t consumer;                   /* CONSUME: the router's name for it. CANCEL: the same, as input */
-    uint32_t messages;                   /* QUEUE_DECLARE, _DELETE, _PURGE: ready messages */
-    uint32_t consumers;
-    uint32_t number; /* SESSION_ATTACH: the kept session's; a later one has a higher number */
-    bool got;        /* GET: a DELIVER went before */
-    char *list;      /* LIST_QUEUES, POLICY_LIST: malloc'd; NULL when there was no memory for it */
-
-    /* The router's own, while it has the op. */
-    struct op *next;
-    uint64_t lsn;    /* what must be safe, */
-    uint64_t update; /* and what must be known to all, before the answer */
+/* A change of access (access_change.h). malloc'd in one piece. */
+struct access_update {
+    uint64_t update; /* its number, for KNOWN */
+    uint32_t len;
+    uint8_t packed[];
 };

@@ -31,6 +31,8 @@ static void free_event(const union event *event)
         free_op(event->op.op);
     if (event->kind == EVENT_EXCHANGE)
         free(event->exchange.update);
+    if (event->kind == EVENT_ACCESS)
+        free(event->access.update);
     if (event->kind == EVENT_DELIVER || event->kind == EVENT_RETURN)
         free(event->deliver.parts);
 }
@@ -118,6 +120,9 @@ void router_free(struct router *router)
     free_ops(router->registrar.policies);
     registrar_free(router);
     policies_free(&router->policies);
+    access_free(router->access);
+    free(router->first_seen);
+    fifo_free(&router->applied);
     match_free(&router->match);
     timers_free(&router->timers);
     slots_free(&router->queues);

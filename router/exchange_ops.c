@@ -89,7 +89,7 @@ static bool take_alternate(struct router *router, struct op *op, struct name *al
     return false;
 }
 
-static void spread_put(struct router *router, const struct catalog_exchange *e)
+void exchange_spread(struct router *router, const struct catalog_exchange *e)
 {
     struct update u = {
         .kind = UPDATE_PUT,
@@ -137,7 +137,7 @@ static void create(struct router *router, struct op *op, enum exchange_type type
     for (struct catalog_exchange *a = router->registrar.alternates; a; a = a->alternate_next)
         if (a->vhost == e->vhost && span_equal(name_span(&a->alternate), name_span(&e->name)))
             registrar_doubt(router, a);
-    spread_put(router, e);
+    exchange_spread(router, e);
     router_answer(router, op);
 }
 
@@ -159,6 +159,8 @@ static void declare(struct router *router, struct op *op)
     else if (span_starts(name_span(&op->name), "amq."))
         router_refuse(router, op, ERR_ACCESS_REFUSED, "exchange name '%.*s' contains reserved prefix 'amq.*'",
                       NAME(op->name));
+    else if (op->flags & OP_MAY_NOT_MAKE)
+        router_may_not(router, op);
     else if ((op->flags & OP_DURABLE) && router->store.failed)
         router_refuse(router, op, ERR_INTERNAL,
                       "the journal of router 0 has failed: nothing durable can be declared");

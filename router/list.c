@@ -1,28 +1,40 @@
-/* What status commands ask of a router. */
+/* What operators ask of a router: lists, mostly. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "router/access_ops.h"
 #include "router/agent.h"
 #include "router/hidden.h"
+#include "router/policy_effect.h"
 #include "router/table.h"
 
 /* Clients choose the name: a line stays a line, and a column a column. */
+static void put_text(FILE *out, struct span text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        fputc(text.at[i] < ' ' || text.at[i] == 127 ? '?' : text.at[i], out);
+}
+
 static void put_name(FILE *out, const struct name *name)
 {
-    for (unsigned i = 0; i < name->len; i++) {
-        unsigned char c = (unsigned char)name->bytes[i];
-        fputc(c < ' ' || c == 127 ? '?' : c, out);
-    }
+    put_text(out, name_span(name));
 }
+
+struct queue_lines {
+    const struct router *router;
+    FILE *out;
+};
 
 static void one_line(struct map_node *node, void *owner)
 {
-    FILE *out = owner;
+    const struct queue_lines *lines = owner;
+    FILE *out = lines->out;
     const struct queue *q = container_of(node, struct queue, by_name);
     if (is_hidden(q->vhost))
         return;
-    fprintf(out, "%u\t", q->vhost);
+    put_text(out, span_str(router_vhost_name(lines->router, q->vhost)));
+    fputc('\t', out);
     put_name(out, &q->name);
     fprintf(out, "\t%llu\t%llu\t%u\t%llu\t%s%s%s\t", (unsigned long long)q->index.ready,
             (unsigned long long)q->index.out, q->consumers, (unsigned long long)q->index.bytes,
@@ -95,6 +107,77 @@ void list_policies(struct router *router, struct op *op)
     router_answer_now(router, op);
 }
 
+/* ---- access ---------------------------------------------------------------------------------------- */
+
+/* What each list is of, and its columns. ONE_*: of the user or virtual host that the op names. */
+enum { ONE_USER = 1, ONE_VHOST = 2 };
+
+static const struct access_listing {
+    const char *word;
+    uint8_t kind, of;
+    int8_t columns[4]; /* enum access_text; -1: no more */
+} access_listings[] = {
+    {"users", ACCESS_USER, 0, {TEXT_USER, TEXT_TAGS, -1}},
+    {"password", ACCESS_USER, ONE_USER, {TEXT_PASSWORD, -1}},
+    {"vhosts", ACCESS_VHOST, 0, {TEXT_VHOST, TEXT_DESCRIPTION, TEXT_TAGS, -1}},
+    {"permissions", ACCESS_PERMISSION, ONE_VHOST, {TEXT_USER, TEXT_CONFIGURE, TEXT_WRITE, TEXT_READ}},
+    {"user_permissions", ACCESS_PERMISSION, ONE_USER, {TEXT_VHOST, TEXT_CONFIGURE, TEXT_WRITE, TEXT_READ}},
+    {"topic_permissions", ACCESS_TOPIC, ONE_VHOST, {TEXT_USER, TEXT_EXCHANGE, TEXT_WRITE, TEXT_READ}},
+    {"user_topic_permissions", ACCESS_TOPIC, ONE_USER, {TEXT_VHOST, TEXT_EXCHANGE, TEXT_WRITE, TEXT_READ}},
+};
+
+struct access_lines {
+    const struct access_listing *listing;
+    const struct op *op;
+    FILE *out;
+};
+
+static void one_access(const struct access_change *change, void *owner)
+{
+    const struct access_lines *lines = owner;
+    const struct access_listing *l = lines->listing;
+    if (change->kind != l->kind ||
+        (l->of == ONE_USER && !span_equal(change->text[TEXT_USER], name_span(&lines->op->name))) ||
+        (l->of == ONE_VHOST && !span_equal(change->text[TEXT_VHOST], name_span(&lines->op->other))))
+        return;
+    for (unsigned i = 0; i < 4 && l->columns[i] >= 0; i++) {
+        if (i)
+            fputc('\t', lines->out);
+        put_text(lines->out, change->text[l->columns[i]]);
+    }
+    fputc('\n', lines->out);
+}
+
+static bool is_there(struct router *router, struct op *op, const struct access_listing *l)
+{
+    if (l->of == ONE_USER && !access_user(router->access, name_span(&op->name)))
+        router_refuse(router, op, ERR_NOT_FOUND, "user '%.*s' does not exist", op->name.len, op->name.bytes);
+    else if (l->of == ONE_VHOST && !access_vhost(router->access, name_span(&op->other)))
+        router_refuse(router, op, ERR_NOT_FOUND, "virtual host '%.*s' does not exist", op->other.len,
+                      op->other.bytes);
+    else
+        return true;
+    return false;
+}
+
+void access_list(struct router *router, struct op *op)
+{
+    char *text = NULL;
+    size_t size = 0, i = 0;
+    while (i < sizeof access_listings / sizeof *access_listings &&
+           !span_is(name_span(&op->type), access_listings[i].word))
+        i++;
+    CHECK(i < sizeof access_listings / sizeof *access_listings);
+    if (!is_there(router, op, &access_listings[i]))
+        return;
+    FILE *out = open_memstream(&text, &size);
+    CHECK(out);
+    access_each(router->access, one_access, &(struct access_lines){&access_listings[i], op, out});
+    fclose(out);
+    op->list = text;
+    router_answer_now(router, op);
+}
+
 /* ---- queues -------------------------------------------------------------------------------------- */
 
 void list_queues(struct router *router, struct op *op)
@@ -103,8 +186,32 @@ void list_queues(struct router *router, struct op *op)
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     CHECK(out);
-    map_each(&router->catalog.queues, one_line, out);
+    map_each(&router->catalog.queues, one_line, &(struct queue_lines){router, out});
     fclose(out);
     op->list = text;
     router_answer_now(router, op);
+}
+
+void router_on_operators_op(struct router *router, struct op *op)
+{
+    switch (op->kind) {
+    case OP_POLICY_SET:
+    case OP_POLICY_CLEAR:
+        policy_on_op(router, op);
+        return;
+    case OP_POLICY_LIST:
+        list_policies(router, op);
+        return;
+    case OP_LIST_QUEUES:
+        list_queues(router, op);
+        return;
+    case OP_ACCESS_CHANGE:
+        access_on_op(router, op);
+        return;
+    case OP_ACCESS_LIST:
+        access_list(router, op);
+        return;
+    default:
+        UNREACHABLE();
+    }
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "router/access_ops.h"
 #include "router/agent.h"
 #include "router/arguments.h"
 #include "router/consumer.h"
@@ -79,6 +80,12 @@ void router_refuse(struct router *router, struct op *op, enum error error, const
     vsnprintf(op->text, sizeof op->text, format, args);
     va_end(args);
     op->error = error;
+    router_answer(router, op);
+}
+
+void router_may_not(struct router *router, struct op *op)
+{
+    op->error = ERR_ACCESS_REFUSED;
     router_answer(router, op);
 }
 
@@ -220,6 +227,8 @@ static void declare(struct router *router, struct op *op)
         refuse_locked(router, op);
     else if (queue)
         equivalent(router, op, queue);
+    else if (op->flags & OP_MAY_NOT_MAKE)
+        router_may_not(router, op);
     else if (durable && router->store.failed)
         router_refuse(router, op, ERR_INTERNAL,
                       "the journal of router %u has failed: nothing durable can be declared",
@@ -422,8 +431,19 @@ static void on_queue_op(struct router *router, struct op *op)
     }
 }
 
+/* Of a virtual host that isn't there nothing is made: it may have gone while the op was on its way. */
+static bool makes(const struct op *op)
+{
+    return op->kind == OP_EXCHANGE_DECLARE || op->kind == OP_QUEUE_DECLARE || op->kind == OP_SESSION_ATTACH ||
+           op->kind == OP_POLICY_SET || op->kind == OP_POLICY_CLEAR || op->kind == OP_POLICY_LIST;
+}
+
 void router_on_op(struct router *router, struct op *op)
 {
+    if (op->vhost && makes(op) && !access_has_vhost(router->access, op->vhost)) {
+        router_refuse(router, op, ERR_NOT_FOUND, "there is no virtual host %.*s", NAME(op->other));
+        return;
+    }
     switch (op->kind) {
     case OP_EXCHANGE_DECLARE:
     case OP_EXCHANGE_DELETE:
@@ -456,16 +476,7 @@ void router_on_op(struct router *router, struct op *op)
     case OP_BARRIER:
         barrier(router, op);
         return;
-    case OP_POLICY_SET:
-    case OP_POLICY_CLEAR:
-        policy_on_op(router, op);
-        return;
-    case OP_POLICY_LIST:
-        list_policies(router, op);
-        return;
-    case OP_LIST_QUEUES:
-        list_queues(router, op);
-        return;
+    default:
+        router_on_operators_op(router, op);
     }
-    UNREACHABLE();
 }

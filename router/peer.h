@@ -48,6 +48,7 @@ enum update_kind {
     UPDATE_ALTERNATE, /* a policy gives the exchange another alternate, or none */
     UPDATE_POLICY,
     UPDATE_POLICY_GONE,
+    UPDATE_ACCESS, /* arguments: the change, packed */
     UPDATE_SHADOW,
     UPDATE_UNSHADOW
 };
@@ -63,7 +64,7 @@ struct update {
     uint32_t vhost;
     struct name name;
     bool durable, auto_delete, internal, is_default, delayed;
-    /* PUT: arguments; BIND, UNBIND: key and arguments. malloc'd. */
+    /* PUT, ACCESS: arguments; BIND, UNBIND: key and arguments. malloc'd. */
     struct span key, arguments;
     struct shadow shadow;
     struct policy *policy; /* POLICY; of POLICY_GONE its name, kind and virtual host matter */

@@ -100,6 +100,14 @@ void persist_policy(struct router *router, const struct policy *p, enum router_r
     store_end(&router->store);
 }
 
+void persist_access(struct router *router, struct span packed)
+{
+    struct record_access *r = begin(router, RECORD_ACCESS, sizeof *r, packed.len);
+    r->len = (uint32_t)packed.len;
+    put_span((uint8_t *)(r + 1), packed);
+    store_end(&router->store);
+}
+
 void persist_large(struct router *router, const struct large *large)
 {
     size_t parts = large->parts * sizeof(struct part);

@@ -53,6 +53,7 @@ enum router_record {
     RECORD_SENDER, /* struct record_sender, name, identifiers of two bytes, big-endian: all that are in use */
     RECORD_SENDER_GONE, /* struct record_id */
     RECORD_RELEASED,    /* struct record_ids, identifiers: they are in use no longer */
+    RECORD_ACCESS,      /* struct record_access, a change as access_change.h packs it (registrar) */
 };
 
 struct record_settled {
@@ -185,6 +186,12 @@ struct record_ids {
     uint32_t unused;
 };
 
+struct record_access {
+    struct record record;
+    uint32_t len;
+    uint32_t unused;
+};
+
 struct record_keys {
     struct record record;
     uint32_t queue;
@@ -205,6 +212,8 @@ void persist_binding(struct router *router, const struct binding *binding, enum 
 void persist_exchange(struct router *router, const struct catalog_exchange *exchange);
 void persist_exchange_gone(struct router *router, uint64_t id);
 void persist_policy(struct router *router, const struct policy *policy, enum router_record type);
+/* packed: as access_pack has made it. */
+void persist_access(struct router *router, struct span packed);
 void persist_id(struct router *router, enum router_record type, uint64_t id);
 void persist_large(struct router *router, const struct large *large);
 void persist_gap(struct router *router, uint32_t queue, const struct gap *gap);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "router/access_ops.h"
 #include "router/agent.h"
 #include "router/history.h"
 #include "router/policy_effect.h"
@@ -75,6 +76,26 @@ static void send_fronts(struct router *router, uint64_t number, const struct cat
         send_front(router, f, number, e, gone);
 }
 
+/* To all fronts. */
+static void send_access(struct router *router, uint64_t number, struct span packed)
+{
+    for (unsigned f = 0; f < router->options.fronts; f++) {
+        struct access_update *u = malloc(sizeof *u + packed.len);
+        CHECK(u);
+        u->update = number;
+        u->len = (uint32_t)packed.len;
+        put_span(u->packed, packed);
+        router_event(router, f)->access = (struct event_access){.kind = EVENT_ACCESS, .update = u};
+        pending(&router->registrar, number)->waiting++;
+    }
+}
+
+void registrar_tell_access(struct router *router, struct span packed)
+{
+    send_access(router, next_number(&router->registrar), packed);
+    free((void *)(uintptr_t)packed.at);
+}
+
 static struct update *copy_update(const struct update *update)
 {
     struct update *copy = malloc(sizeof *copy);
@@ -112,6 +133,8 @@ void registrar_spread(struct router *router, struct update *update, const struct
     }
     if (update->kind <= UPDATE_INTEREST)
         send_fronts(router, update->number, e, update->kind == UPDATE_GONE);
+    if (update->kind == UPDATE_ACCESS)
+        send_access(router, update->number, update->arguments);
     advance(r);
 }
 
@@ -268,6 +291,7 @@ static void put_known(struct map_node *node, void *owner)
 /* The other routers took the table over before they recovered (catalog_adopt): only the fronts are told. */
 void registrar_start(struct router *router)
 {
+    access_tell_fronts(router);
     map_each(&router->catalog.exchanges, put_known, router);
     registrar_poll(router);
 }

@@ -67,6 +67,8 @@ unsigned registrar_poll(struct router *router);
 void registrar_doubt(struct router *router, struct catalog_exchange *exchange);
 /* Hands an update to all other routers, and to the fronts if it concerns them. Applies nothing here. */
 void registrar_spread(struct router *router, struct update *update, const struct catalog_exchange *exchange);
+/* Hands a packed change of access (malloc'd, taken over) to the fronts, as an update of its own. */
+void registrar_tell_access(struct router *router, struct span packed);
 /* The exchange is shadowed from now on: as of the last update. */
 void registrar_shadowed(struct router *router, struct catalog_exchange *exchange);
 
@@ -90,5 +92,7 @@ void shadow_free(struct shadow *shadow);
 void exchange_forget_here(struct router *router, struct catalog_exchange *exchange);
 void shadows_free(struct router *router);
 
-/* exchange_ops.c: the exchange goes, everywhere; with a record if it is durable. */
+/* exchange_ops.c: hands the exchange to everybody. */
+void exchange_spread(struct router *router, const struct catalog_exchange *exchange);
+/* The exchange goes, everywhere; with a record if it is durable. */
 void exchange_gone(struct router *router, struct catalog_exchange *exchange);

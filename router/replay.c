@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "router/access_ops.h"
 #include "router/agent.h"
 #include "router/hidden.h"
 #include "router/image.h"
@@ -347,6 +348,10 @@ static void replay_topology(struct router *router, const struct record *record)
     case RECORD_POLICY:
     case RECORD_POLICY_GONE:
         replay_policy(router, (const struct record_policy *)record);
+        return;
+    case RECORD_ACCESS:
+        access_replay(router, span_of((const struct record_access *)record + 1,
+                                      ((const struct record_access *)record)->len));
         return;
     }
 }

@@ -106,21 +106,33 @@ void router_on_retained(struct router *router, uint64_t id, struct retain_reques
 
 /* ---- the broker's own --------------------------------------------------------------------------------- */
 
-void retain_announce(struct router *router, struct op *op)
+struct announcement {
+    struct router *router;
+    const struct op *op;
+};
+
+static void announce_in(const struct access_change *vhost, void *owner)
 {
     static const uint8_t no_properties[2];
+    const struct announcement *a = owner;
+    const struct op *op = a->op;
     struct span list = op->arguments;
     struct session_binding said;
-    while (session_binding_next(&list, &said)) {
+    while (vhost->kind == ACCESS_VHOST && session_binding_next(&list, &said)) {
         const struct repost r = {
-            .vhost = op->vhost,
+            .vhost = access_vhost_id(vhost->text[TEXT_VHOST]),
             .exchange = name_span(&op->other),
             .key = said.key,
             .properties = span_of(no_properties, sizeof no_properties),
             .body = said.arguments,
             .protocol = origin_of(0, true, true),
         };
-        repost(router, &r, (struct ticket){0});
+        repost(a->router, &r, (struct ticket){0});
     }
+}
+
+void retain_announce(struct router *router, struct op *op)
+{
+    access_each(router->access, announce_in, &(struct announcement){router, op});
     router_answer_now(router, op);
 }

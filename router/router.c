@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "journal/journal.h"
+#include "router/access_ops.h"
 #include "router/agent.h"
 #include "router/consumer.h"
 #include "router/lapse.h"
@@ -40,14 +41,13 @@ struct router *router_new(const struct router_options *options)
     for (unsigned i = 0; i < options->routers; i++)
         if (i != options->index)
             link_init(&router->peer[i], options->to_router[i]);
-    for (size_t i = 0; i < access_vhosts(options->access); i++)
-        catalog_predeclare(router, access_vhost_at(options->access, i));
+    access_begin(router);
     return router;
 }
 
 const char *router_vhost_name(const struct router *router, uint32_t vhost)
 {
-    return access_vhost_name(router->options.access, vhost);
+    return access_vhost_name(router->access, vhost);
 }
 
 /* ---- the message path ----------------------------------------------------------------------------- */
@@ -276,6 +276,8 @@ unsigned router_poll(struct router *router, uint64_t now_ns)
     work += confirm_poll(router);
     if (is_registrar(router))
         work += registrar_poll(router);
+    else
+        work += access_poll(router);
     work += router_answer_waiting(router);
     work += checkpoint_poll(router);
     work += compact_poll(router);

@@ -15,9 +15,19 @@
 #include "base/stats.h"
 #include "journal/journal.h"
 
-struct access;
 struct router;
 struct storage;
+
+/* What a broker begins with whose journal knows of no user: virtual hosts, and a user who may do all in each.
+ * The caller's, while the router lives. */
+struct access_first {
+    const char *const *vhosts;
+    size_t vhost_count;
+    const char *user, *password; /* the latter as password.h has it */
+};
+
+/* Whether it can be; if not, error says why, in one sentence. */
+bool access_first_check(const struct access_first *first, char *error, size_t error_size);
 
 /* Rings are the caller's; [i] is that of front or router i. */
 struct router_options {
@@ -25,13 +35,13 @@ struct router_options {
     struct ring *from_front[FRONTS_MAX], *to_front[FRONTS_MAX];
     struct ring *from_router[ROUTERS_MAX], *to_router[ROUTERS_MAX]; /* [index] is NULL */
     struct ring *to_journal, *from_journal;
-    const struct access *access;  /* the virtual hosts */
-    uint64_t memory_budget;       /* bytes of log pages kept in memory */
-    uint64_t broker;              /* id for a new data directory, random, not 0 */
-    uint64_t start;               /* random at every start, not 0: journal/record.h */
-    uint64_t checkpoint_bytes;    /* of log between two checkpoints, 0 for the default */
-    uint64_t producer_silence_ns; /* a producer silent for so long may be forgotten for another */
-    uint64_t epoch_ns;            /* the time since 1970 at which now_ns was 0: for what outlives a start */
+    const struct access_first *first; /* or NULL */
+    uint64_t memory_budget;           /* bytes of log pages kept in memory */
+    uint64_t broker;                  /* id for a new data directory, random, not 0 */
+    uint64_t start;                   /* random at every start, not 0: journal/record.h */
+    uint64_t checkpoint_bytes;        /* of log between two checkpoints, 0 for the default */
+    uint64_t producer_silence_ns;     /* a producer silent for so long may be forgotten for another */
+    uint64_t epoch_ns; /* the time since 1970 at which now_ns was 0: for what outlives a start */
 };
 
 struct router *router_new(const struct router_options *options);

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "journal/storage.h"
+#include "router/access_ops.h"
 #include "router/agent.h"
 #include "router/history.h"
 #include "router/shape.h"
@@ -57,6 +58,8 @@ int router_recover(struct router *router, const struct router *registrar, struct
     if (journal_recover(storage, router->options.index, end, persist_replay, router, error, error_size) < 0)
         return -1;
     find_segments(router, storage, end);
+    if (registrar == router)
+        access_replayed(router);
     persist_replayed(router);
     router->recovering = false;
     router->options.broker = end->broker ? end->broker : registrar->options.broker;
@@ -89,6 +92,7 @@ static void start_queue(struct map_node *node, void *owner)
 
 void router_start(struct router *router)
 {
+    access_start(router);
     map_each(&router->catalog.queues, start_queue, router);
     map_each(&router->catalog.exchanges, tell_bound, router);
     map_each(&router->catalog.exchanges, attach_history, router);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "router/access_ops.h"
 #include "router/agent.h"
 #include "router/dead_letter.h"
 #include "router/hidden.h"
@@ -194,11 +195,14 @@ void update_apply(struct router *router, struct update *u)
     }
     if (u->kind == UPDATE_POLICY_GONE)
         policy_gone_here(router, u->policy);
+    if (u->kind == UPDATE_ACCESS)
+        access_change_here(router, u->arguments);
     update_free(u);
 }
 
 void router_on_peer(struct router *router, unsigned from, const struct peer_message *m)
 {
+    bool took;
     switch ((enum peer_kind)m->kind) {
     case PEER_BOUND:
         registrar_bound(router, from, m->bound, m->exchange, m->number, m->shadow);
@@ -207,9 +211,9 @@ void router_on_peer(struct router *router, unsigned from, const struct peer_mess
         router->known = m->number;
         return;
     case PEER_UPDATE:
+        took = m->update->kind == UPDATE_ACCESS && access_takes(m->update->arguments);
         update_apply(router, m->update);
-        *(struct peer_message *)link_add(&router->peer[0]) =
-            (struct peer_message){.kind = PEER_APPLIED, .number = m->number};
+        access_applied(router, m->number, took);
         return;
     case PEER_APPLIED:
         registrar_applied(router, m->number);
@@ -270,6 +274,7 @@ static void adopt_links(struct map_node *node, void *owner)
 void catalog_adopt(struct router *router, const struct router *registrar)
 {
     struct map *exchanges = (struct map *)(uintptr_t)&registrar->catalog.exchanges;
+    access_adopt(router, registrar);
     policies_adopt(router, registrar);
     map_each(exchanges, adopt, router);
     map_each(exchanges, adopt_links, router);

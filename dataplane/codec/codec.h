@@ -39,6 +39,10 @@ struct codec {
     /* The broker is ending, or an operator wants the connection closed: say so to the peer, then host_close.
      */
     void (*shutdown)(void *state, struct host *host, const char *why);
+    /* The user or his virtual host is gone: say so to the peer, then host_close. */
+    void (*expel)(void *state, struct host *host, const char *why);
+    /* What the user may do has changed: what he may no longer do ends. */
+    void (*access_changed)(void *state, struct host *host);
     /* The stream is gone: settle what is unacknowledged, cancel consumers, delete exclusive queues, free what
      * is held. Events for this connection are from now on answered by the front itself. */
     void (*gone)(void *state, struct host *host);

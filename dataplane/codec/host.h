@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/span.h"
+#include "router/access.h"
 #include "router/command.h"
 
 struct host;
@@ -44,19 +45,52 @@ struct host_options {
     uint32_t handshake_ms;                /* a connection not open by then is closed */
     uint32_t max_message_size;            /* bytes of body */
     uint32_t consumers_max;               /* per channel */
-    bool mqtt_anonymous, stomp_anonymous; /* who gives no user name is guest, from this machine */
+    bool mqtt_anonymous, stomp_anonymous; /* who gives no user name is this one, from this machine: */
+    const char *anonymous_user;
+    const char *const *loopback_users; /* they log in from this machine only */
+    uint32_t loopback_user_count;
     const char *mqtt_exchange, *mqtt_vhost;
     const char *const *mqtt_ports; /* "1884=/orders": the virtual host of who comes to that port */
     uint32_t mqtt_port_count;
 };
 const struct host_options *host_options(const struct host *host);
 
+enum host_login {
+    HOST_LOGIN_REFUSED,
+    HOST_LOGIN_GRANTED,
+    HOST_LOGIN_WAITS, /* that takes a while: the codec returns from input() with what it has read the login
+                         from unused, and asks again when input() is called with it again */
+};
+
 /* Whether the user may log in from this peer with this password. */
-bool host_login(struct host *host, struct span user, struct span password);
+enum host_login host_login(struct host *host, struct span user, struct span password);
 /* Who gives no name: whether he may be here (from this machine only), and as which user. */
 bool host_login_guest(struct host *host, struct span *user);
-/* The id of a virtual host that exists and that the user may use, else 0. */
-uint32_t host_vhost(struct host *host, struct span user, struct span name);
+enum host_entry { ENTRY_GRANTED, ENTRY_NO_VHOST, ENTRY_REFUSED };
+
+/* The user, who has logged in, wants to use the virtual host: once, before host_may. Gives its id if it is
+ * there. */
+enum host_entry host_enter(struct host *host, struct span user, struct span name, uint32_t *vhost);
+enum host_thing { THING_QUEUE, THING_EXCHANGE };
+
+/* Whether the user may do that to the queue or exchange of that name; the default exchange's is empty. What
+ * is remembered of the answer holds as long as host_exchange_version is the same. */
+bool host_may(struct host *host, enum access_right right, enum host_thing thing, struct span name);
+
+/* Whether topic permissions may say something of what the user writes and reads: likewise. */
+bool host_has_topics(struct host *host);
+/* Whether he may publish to the exchange with that routing key (RIGHT_WRITE), or bind to it (RIGHT_READ).
+ * client_id: of MQTT; else it has no address. */
+bool host_may_topic(struct host *host, enum access_right right, struct span exchange, struct span key,
+                    struct span client_id);
+
+#define HOST_REFUSAL_BYTES (4 * NAME_MAX_BYTES + 100)
+
+/* Says that he may not, without the error's name. */
+void host_refusal(const struct host *host, enum access_right right, enum host_thing thing, struct span name,
+                  char text[HOST_REFUSAL_BYTES]);
+void host_refusal_topic(const struct host *host, enum access_right right, struct span exchange,
+                        struct span key, char text[HOST_REFUSAL_BYTES]);
 
 /* What status commands show of the connection; strings are copied. */
 void host_describe(struct host *host, const char *protocol, struct span user, struct span vhost,
@@ -91,7 +125,8 @@ struct exchange_row {
 
 /* NULL: there is none of that name. */
 const struct exchange_row *host_exchange(struct host *host, uint32_t vhost, struct span name);
-/* Changes whenever any row does: for whoever keeps a row over callbacks, by its address. */
+/* Changes whenever any row does, or what anybody may do: for whoever keeps a row over callbacks, by its
+ * address. */
 uint64_t host_exchange_version(const struct host *host);
 
 /*

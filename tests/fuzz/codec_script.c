@@ -151,6 +151,30 @@ void script_confirm(struct script *s)
 
 /* ---- the front ------------------------------------------------------------------------------------- */
 
+/* What the user may do has changed. */
+static void change_access(struct script *s, uint8_t how)
+{
+    static const char *const names[] = {"a", "", "amq.topic", "q"};
+    const char *name = how & 4 ? names[how >> 3 & 3] : NULL;
+    s->host->refused_right = (enum access_right)(how % 3);
+    s->host->refused_name = how & 32 ? NULL : name;
+    s->host->refused_topic = how & 32 ? name : NULL;
+    s->host->exchange_version++;
+    s->codec->access_changed(s->state, s->host);
+}
+
+static void rare(struct script *s, uint8_t what)
+{
+    if (what == 255)
+        s->codec->shutdown(s->state, s->host, "fuzzing");
+    else if (!s->host->entered || s->host->closed)
+        return;
+    else if (what == 254)
+        s->codec->expel(s->state, s->host, "fuzzing");
+    else
+        change_access(s, what);
+}
+
 bool script_front(struct script *s, uint8_t what)
 {
     struct host *host = s->host;
@@ -174,8 +198,7 @@ bool script_front(struct script *s, uint8_t what)
         s->codec->blocked(s->state, host, script_next(s) & 1 ? "why" : NULL);
         break;
     case 7:
-        if (script_next(s) == 255)
-            s->codec->shutdown(s->state, host, "fuzzing");
+        rare(s, script_next(s));
         break;
     default:
         return false;

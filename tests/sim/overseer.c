@@ -166,14 +166,14 @@ static struct span definition(const struct overseer *o)
     return span_of(table.at, table.len);
 }
 
-static struct op *op_of(const struct overseer *o, const struct site *site)
+static struct op *op_of(const struct overseer *o)
 {
     const struct said_policy *p = &o->policy;
     struct op *op = calloc(1, sizeof *op);
     CHECK(op);
     op->kind = p->there ? OP_POLICY_SET : OP_POLICY_CLEAR;
     op->flags = p->is_operator ? OP_OPERATOR : 0;
-    op->vhost = access_vhost(site->access, span_str("/"));
+    op->vhost = access_vhost_id(span_str("/"));
     op->tag = o->tag;
     name_set(&op->name, span_str((const char *const[]){"p0", "p1", "p2"}[p->number]));
     if (!p->there)
@@ -189,7 +189,7 @@ static void ask(struct overseer *o, const struct site *site)
 {
     o->tag++;
     o->starts = site->starts;
-    front_ask(site->broker->front[0], op_of(o, site));
+    front_ask(site->broker->front[0], op_of(o));
 }
 
 static bool *known(struct overseer *o)

@@ -6,20 +6,16 @@
 #include "base/check.h"
 #include "history.h"
 #include "journal/storage.h"
-#include "router/access.h"
+#include "router/password.h"
 #include "watch.h"
 
 struct site *site_new(const struct site_options *options, struct network *network, struct taps *taps)
 {
-    static const char *const vhosts[] = {"/"};
-    char error[256];
     struct site *site = calloc(1, sizeof *site);
     CHECK(site);
     site->options = *options;
     site->network = network;
     site->taps = taps;
-    site->access = access_new(vhosts, 1, "guest", "guest", true, error, sizeof error);
-    CHECK(site->access);
     prng_seed(&site->prng, options->seed);
     site->disks = options->one_disk ? 1 : options->routers;
     for (unsigned i = 0; i < site->disks; i++)
@@ -51,7 +47,6 @@ void site_free(struct site *site)
     forget_broker(site);
     for (unsigned i = 0; i < site->disks; i++)
         sim_disk_free(site->disk[i]);
-    access_free(site->access);
     free(site);
 }
 
@@ -59,11 +54,15 @@ void site_free(struct site *site)
 
 static struct broker_options options_of(struct site *site)
 {
+    static const char *const vhosts[] = {"/"};
+    static char password[PASSWORD_TEXT_BYTES];
+    static const struct access_first first = {vhosts, 1, "guest", password};
     const struct site_options *o = &site->options;
+    password_make_quick(password, span_str("guest"), (const uint8_t[PASSWORD_QUICK_SALT_BYTES]){1, 2, 3, 4});
     struct broker_options options = {
         .fronts = site->fronts,
         .routers = o->routers,
-        .access = site->access,
+        .first = &first,
         .host = {.frame_max = FRAME_BYTES_MAX,
                  .channel_max = CHANNELS_MAX,
                  .heartbeat_s = o->heartbeat_s,
@@ -71,6 +70,7 @@ static struct broker_options options_of(struct site *site)
                  .max_message_size = 8 * INLINE_BODY_MAX,
                  .consumers_max = 4,
                  .mqtt_anonymous = true,
+                 .anonymous_user = "guest",
                  .mqtt_exchange = "amq.topic",
                  .mqtt_vhost = "/",
                  .stomp_anonymous = true},
@@ -246,6 +246,7 @@ bool site_poll(struct site *site, uint64_t step, uint64_t now_ns)
         if (site_failed(site))
             site->options.failed(site->options.owner);
     }
+    work += logins_poll(site->broker->logins);
     bool idle = all && !work && rings_empty(site) && journals_idle(site);
     if (site->state == SITE_STARTING)
         listen_if_ready(site);

@@ -39,7 +39,6 @@ struct site {
     struct prng prng;
     struct network *network;
     struct taps *taps;
-    struct access *access;
     struct sim_disk *disk[SITE_ROUTERS];
     unsigned disks;
     struct storage *storage[SITE_ROUTERS];

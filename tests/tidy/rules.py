@@ -7,7 +7,7 @@ Patterns are those of fnmatch over a path from the root of the tree; '*' also ma
 
 BASE = ("dataplane/base/*", "what every part uses, and that includes nothing of them")
 ERRORS = [("router/errors.h", "what a peer can be told"), ("router/errors.def", "its rows")]
-VOCABULARY = [("router/command.h", "what fronts and routers say to each other"), *ERRORS]
+VOCABULARY = [("router/command.h", "what fronts and routers say to each other"), ("router/op.h", "its other half"), *ERRORS]
 MESSAGE = ("router/message.h", "the layout of what is delivered from the page")
 
 INCLUDES = [
@@ -33,20 +33,22 @@ INCLUDES = [
         ("router/table.h", "field tables: headers and arguments are kept as they come over the wire"),
         ("router/table_out.h", "writing them"),
         ("router/properties.h", "the form in which properties are kept, which is AMQP's"),
+        ("router/access.h", "what may be done"),
         ("router/settings.def", "which arguments of a queue STOMP's headers can give"),
         ("router/exchange.h", "a session's subscriptions are matched by the index that topic exchanges have"),
     ]),
     ("front", ["dataplane/" + name for name in
-               ("front.*", "front_inside.h", "host.c", "events.c", "listing.c", "port.c", "output.*", "lent.*", "exchange_table.*")], [
+               ("front.*", "front_inside.h", "host.c", "host_access.c", "login.*", "events.c", "listing.c", "port.c", "output.*", "lent.*", "exchange_table.*")], [
         BASE, ("dataplane/transport/transport.h", "where its bytes come from"),
         ("dataplane/codec/*", "what its bytes mean"), *VOCABULARY, MESSAGE,
-        ("router/access.h", "who may log in"), ("router/properties.h", "whether a header delays a publish"),
-        ("dataplane/front*.h", "itself"), ("dataplane/transport/output.h", "itself"), ("dataplane/lent.h", "itself"),
+        ("router/access.h", "its replica"), ("router/password.h", "who may log in"), ("router/pattern.h", "topic permissions, for each connection"), ("router/properties.h", "whether a header delays a publish"),
+        ("dataplane/front*.h", "itself"), ("dataplane/transport/output.h", "itself"), ("dataplane/lent.h", "itself"), ("dataplane/login.h", "itself"),
         ("dataplane/exchange_table.h", "itself"),
     ]),
     ("main", ["dataplane/*"], [
-        ("dataplane/*", "main puts all parts together"), ("router/router.h", "an agent"), ("router/access.h", "it makes it"),
-        ("router/command.h", "it makes ops for the control socket"), *ERRORS,
+        ("dataplane/*", "main puts all parts together"), ("router/router.h", "an agent"), ("router/access.h", "ids of virtual hosts"),
+        ("router/access_change.h", "changes go to the registrar packed"), ("router/password.h", "what is kept of a password"),
+        ("router/command.h", "it makes ops for the control socket"), ("router/op.h", "the same"), *ERRORS,
         ("router/table_out.h", "a policy's definition goes to the registrar as a table"),
         ("journal/journal.h", "an agent"), ("journal/storage.h", "it picks one"), ("journal/storage_uring.h", "the one it picks"),
     ]),
@@ -88,10 +90,10 @@ SYSTEM = [
         ("tests/unit/tls_client.*", "the other end of TLS, and its certificates"),
         ("tests/unit/test_transport_tls*.c", "asks that end what came of it"),
         ("tests/fuzz/fuzz_tls.c", "makes that end do what no client does"),
-        ("router/access.c", "compares passwords in constant time"),
     ]),
+    ("sodium.h", [("router/password.c", "hashes of passwords are nobody's to write again")]),
     ("wslay/*", [("dataplane/transport/ws_frame.c", "WebSocket's frames as they come")]),
-    ("pcre2.h", [("router/policy.c", "the patterns of policies")]),
+    ("pcre2.h", [("router/pattern.c", "the patterns of policies and permissions")]),
     ("systemd/*", [("dataplane/gannetd.c", "tells systemd when it is ready"), ("mgmt/mgmtd.c", "the same")]),
     ("microhttpd.h", [("mgmt/http.c", "HTTP")]),
     ("jansson.h", [("mgmt/*", "the management plane speaks JSON"), ("bench/*", "--json")]),
@@ -128,8 +130,8 @@ PURE = [
 PURE_HEADERS = {"assert.h", "ctype.h", "errno.h", "inttypes.h", "limits.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h",
                 "stdlib.h", "string.h"}
 PURE_TOO = [
-    ("router/access.c", "openssl/*", "compares passwords in constant time"),
-    ("router/policy.c", "pcre2.h", "patterns are nobody's to write again"),
+    ("router/password.c", "sodium.h", "hashes of passwords are nobody's to write again"),
+    ("router/pattern.c", "pcre2.h", "patterns are nobody's to write again"),
     ("dataplane/tcp/address.c", "arpa/inet.h", "inet_pton, inet_ntop: they are nobody's to write again"),
 ]
 
@@ -202,7 +204,7 @@ TABLES = [
         (r"\bEVENT_{0}\b", ["dataplane/*.c"], "no front handles it"),
         (r"\bEVENT_{0}\b", ["router/*.c"], "no router sends it"),
     ]),
-    ("router/command.h", r"enum op_kind", r"\n};", r"(?m)^    (OP_\w+)", [
+    ("router/op.h", r"enum op_kind", r"\n};", r"(?m)^    (OP_\w+)", [
         (r"\bcase {0}:", ["router/*.c"], "no router handles it"),
         (r"\b{0}\b", ["dataplane/*.c"], "no front asks for it"),
     ]),

@@ -10,7 +10,7 @@ struct site *site_new(enum queue_type type, enum setting setting, uint64_t value
     struct site *s = calloc(1, sizeof *s);
     lone_router_begin(&s->lone, (struct router_options){.memory_budget = 10 * PAGE_BYTES});
     s->router = s->lone.router;
-    s->queue = queue_new(s->router, access_vhost_at(s->lone.access, 0), span_str("q"));
+    s->queue = queue_new(s->router, LONE_VHOST, span_str("q"));
     catalog_queue_add(&s->router->catalog, s->queue);
     struct settings settings;
     settings_load(&settings, (struct span){NULL, 0});

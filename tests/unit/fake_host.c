@@ -190,16 +190,53 @@ const struct host_options *host_options(const struct host *host)
     return &host->options;
 }
 
-bool host_login(struct host *host, struct span user, struct span password)
+enum host_login host_login(struct host *host, struct span user, struct span password)
 {
-    (void)host;
-    return span_is(user, "guest") && span_is(password, "guest");
+    if (host->login_waits)
+        return HOST_LOGIN_WAITS;
+    return span_is(user, "guest") && span_is(password, "guest") ? HOST_LOGIN_GRANTED : HOST_LOGIN_REFUSED;
 }
 
-uint32_t host_vhost(struct host *host, struct span user, struct span name)
+enum host_entry host_enter(struct host *host, struct span user, struct span name, uint32_t *vhost)
 {
-    (void)host, (void)user;
-    return span_is(name, "/") ? VHOST : 0;
+    (void)user;
+    *vhost = span_is(name, "/") ? VHOST : 0;
+    host->entered = *vhost && !host->refuse_entry;
+    return *vhost ? host->refuse_entry ? ENTRY_REFUSED : ENTRY_GRANTED : ENTRY_NO_VHOST;
+}
+
+bool host_may(struct host *host, enum access_right right, enum host_thing thing, struct span name)
+{
+    (void)thing;
+    return right != host->refused_right || !host->refused_name || !span_is(name, host->refused_name);
+}
+
+void host_refusal(const struct host *host, enum access_right right, enum host_thing thing, struct span name,
+                  char text[HOST_REFUSAL_BYTES])
+{
+    (void)host;
+    snprintf(text, HOST_REFUSAL_BYTES, "%s of %s '%.*s' refused", access_right_name(right),
+             thing == THING_QUEUE ? "queue" : "exchange", (int)name.len, (const char *)name.at);
+}
+
+bool host_has_topics(struct host *host)
+{
+    return host->refused_topic;
+}
+
+bool host_may_topic(struct host *host, enum access_right right, struct span exchange, struct span key,
+                    struct span client_id)
+{
+    (void)exchange, (void)client_id;
+    return right != host->refused_right || !host->refused_topic || !span_is(key, host->refused_topic);
+}
+
+void host_refusal_topic(const struct host *host, enum access_right right, struct span exchange,
+                        struct span key, char text[HOST_REFUSAL_BYTES])
+{
+    (void)host, (void)exchange;
+    snprintf(text, HOST_REFUSAL_BYTES, "%s of topic '%.*s' refused", access_right_name(right), (int)key.len,
+             (const char *)key.at);
 }
 
 void host_describe(struct host *host, const char *protocol, struct span user, struct span vhost,

@@ -65,6 +65,11 @@ struct host {
     const char *exchange_name[FAKE_EXCHANGES];
     unsigned exchanges;
     uint64_t exchange_version;
+    bool login_waits, entered;
+    bool refuse_entry;               /* to the virtual host */
+    enum access_right refused_right; /* is not granted on, */
+    const char *refused_name;        /* NULL: none */
+    const char *refused_topic;       /* likewise, of a routing key */
 
     /* What the codec did. */
     struct fake_bytes output, transcript, log;

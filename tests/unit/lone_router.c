@@ -4,16 +4,14 @@
 
 void lone_router_begin(struct lone_router *lone, struct router_options options)
 {
-    const char *vhosts[] = {"/"};
-    char error[100];
-    lone->access = access_new(vhosts, 1, "u", "p", true, error, sizeof error);
-    CHECK(lone->access);
+    static const char *const vhosts[] = {"/"};
+    static const struct access_first first = {vhosts, 1, "u", ""};
     lone->from_front = ring_new();
     lone->to_front = ring_new();
     lone->to_journal = ring_new();
     lone->from_journal = ring_new();
     options.routers = options.fronts = 1;
-    options.access = lone->access;
+    options.first = &first;
     options.from_front[0] = lone->from_front;
     options.to_front[0] = lone->to_front;
     options.to_journal = lone->to_journal;
@@ -28,7 +26,6 @@ void lone_router_end(struct lone_router *lone)
     ring_free(lone->to_front);
     ring_free(lone->to_journal);
     ring_free(lone->from_journal);
-    access_free(lone->access);
 }
 
 static void replay_page(struct router *to, struct store *store, uint64_t at, uint64_t from, uint64_t until)

@@ -17,8 +17,7 @@ struct bench *bench_new(size_t budget_bytes)
     b->log = calloc(BENCH_PAGES, PAGE_BYTES);
     store_open(&b->router->store, &(struct journal_end){.lsn = log_begin, .safe = log_begin}, 1, 1);
     b->handed = log_begin;
-    b->exchange =
-        catalog_exchange(&b->router->catalog, access_vhost_at(b->lone.access, 0), span_str(""))->exchange.id;
+    b->exchange = catalog_exchange(&b->router->catalog, LONE_VHOST, span_str(""))->exchange.id;
     return b;
 }
 
@@ -163,7 +162,7 @@ struct op *bench_op(struct bench *b, enum op_kind kind, const char *name, uint32
     struct op *op = calloc(1, sizeof *op);
     op->kind = kind;
     op->flags = flags;
-    op->vhost = access_vhost_at(b->lone.access, 0);
+    op->vhost = LONE_VHOST;
     op->arguments = span_copy(arguments);
     name_set(&op->name, span_str(name));
     command(b, (union command){.op = {.kind = COMMAND_OP, .op = op}});
@@ -180,7 +179,7 @@ struct op *bench_consume(struct bench *b, const char *queue, uint64_t tag, uint3
     struct op *op = calloc(1, sizeof *op);
     op->kind = OP_CONSUME;
     op->flags = prefetch ? 0 : OP_NO_PREFETCH;
-    op->vhost = access_vhost_at(b->lone.access, 0);
+    op->vhost = LONE_VHOST;
     op->arguments = span_copy(arguments);
     op->tag = tag;
     op->prefetch = prefetch ? prefetch : UNACKED_MAX;
@@ -219,5 +218,5 @@ struct bench_delivery bench_next(struct bench *b)
 
 struct queue *bench_queue(struct bench *b, const char *name)
 {
-    return catalog_queue(&b->router->catalog, access_vhost_at(b->lone.access, 0), span_str(name));
+    return catalog_queue(&b->router->catalog, LONE_VHOST, span_str(name));
 }

@@ -1,93 +1,335 @@
+/* The table of users, virtual hosts and permissions, and changes of it. */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "router/access.h"
+#include "router/pattern.h"
 
-static const char *const vhosts[] = {"/", "trading", "a/b"};
+#define T(text) span_str(text)
 
-static struct access *access_for(const char *user, const char *password, bool loopback_only)
+static struct access *access;
+static char text[1024];
+
+static void begin(void)
 {
-    char error[200] = "";
-    struct access *access = access_new(vhosts, 3, user, password, loopback_only, error, sizeof error);
-    cr_assert(access, "%s", error);
-    return access;
+    access = access_new();
 }
 
-static bool login(const struct access *access, const char *user, const char *password, bool loopback)
+static void end(void)
 {
-    return access_login(access, span_str(user), span_str(password), loopback);
-}
-
-Test(access, only_the_right_name_and_password_log_in)
-{
-    struct access *access = access_for("guest", "secret", false);
-    cr_assert(login(access, "guest", "secret", false));
-    cr_assert(login(access, "guest", "secret", true));
-    cr_assert(!login(access, "guest", "secre", true));
-    cr_assert(!login(access, "guest", "secret ", true));
-    cr_assert(!login(access, "guest", "Secret", true));
-    cr_assert(!login(access, "guest", "", true));
-    cr_assert(!login(access, "Guest", "secret", true));
-    cr_assert(!login(access, "", "secret", true));
-    cr_assert(!access_login(access, span_of("guest\0", 6), span_str("secret"), true));
-    cr_assert(!access_login(access, span_str("guest"), span_of("secret\0", 7), true));
-    cr_assert(!access_login(access, span_of(NULL, 0), span_of(NULL, 0), true));
     access_free(access);
 }
 
-Test(access, loopback_users_log_in_from_this_machine_only)
+TestSuite(access, .init = begin, .fini = end);
+
+static enum error check(struct access_change c, bool is_new)
 {
-    struct access *access = access_for("guest", "guest", true);
-    cr_assert(login(access, "guest", "guest", true));
-    cr_assert(!login(access, "guest", "guest", false));
-    access_free(access);
+    text[0] = 0;
+    return access_check(access, &c, is_new, text, sizeof text);
 }
 
-Test(access, an_empty_password_must_be_given_as_one)
+/* As it would be done to a broker. */
+static void make(struct access_change c)
 {
-    struct access *access = access_for("guest", "", false);
-    cr_assert(login(access, "guest", "", false));
-    cr_assert(!login(access, "guest", "x", false));
-    access_free(access);
+    cr_assert_eq(check(c, false), ERR_NONE, "%s", text);
+    access_apply(access, &c);
+}
+
+static struct access_change user(const char *name)
+{
+    return (struct access_change){.kind = ACCESS_USER, .text = {[TEXT_USER] = T(name)}};
+}
+
+static void add_user(const char *name)
+{
+    struct access_change c = user(name);
+    cr_assert_eq(check(c, true), ERR_NONE, "%s", text);
+    access_apply(access, &c);
+}
+
+static struct access_change vhost(const char *name)
+{
+    return (struct access_change){.kind = ACCESS_VHOST, .text = {[TEXT_VHOST] = T(name)}};
+}
+
+static struct access_change permission(const char *name, const char *where, const char *configure,
+                                       const char *write, const char *read)
+{
+    return (struct access_change){.kind = ACCESS_PERMISSION,
+                                  .text = {[TEXT_USER] = T(name),
+                                           [TEXT_VHOST] = T(where),
+                                           [TEXT_CONFIGURE] = T(configure),
+                                           [TEXT_WRITE] = T(write),
+                                           [TEXT_READ] = T(read)}};
+}
+
+static struct access_change gone(enum access_kind kind, const char *name, const char *where)
+{
+    return (struct access_change){.kind = (uint8_t)kind,
+                                  .text = {[TEXT_USER] = name ? T(name) : span_of(NULL, 0),
+                                           [TEXT_VHOST] = where ? T(where) : span_of(NULL, 0)}};
+}
+
+static bool may(const char *name, const char *where, enum access_right right, const char *what)
+{
+    struct access_grant *grant = access_grant(access, T(name), access_vhost(access, T(where)));
+    return grant && access_may(access, grant, right, T(what));
+}
+
+Test(access, a_user_may_what_patterns_say)
+{
+    make(vhost("/"));
+    add_user("u");
+    cr_assert(!access_grant(access, T("u"), access_vhost(access, T("/"))));
+    make(permission("u", "/", "^own-", "", ".*"));
+    cr_assert(may("u", "/", RIGHT_CONFIGURE, "own-q"));
+    cr_assert(!may("u", "/", RIGHT_CONFIGURE, "not-own-q"));
+    cr_assert(!may("u", "/", RIGHT_WRITE, "own-q"));
+    cr_assert(!may("u", "/", RIGHT_WRITE, ""));
+    cr_assert(may("u", "/", RIGHT_READ, "anything\nat all"));
+    make(permission("u", "/", "$^", "q$", "a|b"));
+    cr_assert(!may("u", "/", RIGHT_CONFIGURE, "own-q"));
+    cr_assert(may("u", "/", RIGHT_WRITE, "own-q"), "a pattern is found anywhere in the name");
+    cr_assert(may("u", "/", RIGHT_READ, "xbx"));
+}
+
+Test(access, permissions_are_of_one_user_in_one_virtual_host)
+{
+    make(vhost("/"));
+    make(vhost("b"));
+    add_user("u");
+    add_user("v");
+    make(permission("u", "/", ".*", ".*", ".*"));
+    cr_assert(may("u", "/", RIGHT_READ, "q"));
+    cr_assert(!may("u", "b", RIGHT_READ, "q"));
+    cr_assert(!may("v", "/", RIGHT_READ, "q"));
+    make(gone(ACCESS_PERMISSION_GONE, "u", "/"));
+    cr_assert(!may("u", "/", RIGHT_READ, "q"));
+}
+
+Test(access, what_goes_takes_its_permissions_with_it)
+{
+    make(vhost("/"));
+    make(vhost("b"));
+    add_user("u");
+    make(permission("u", "/", ".*", ".*", ".*"));
+    make(permission("u", "b", ".*", ".*", ".*"));
+    make(gone(ACCESS_VHOST_GONE, NULL, "b"));
+    cr_assert_eq(access_vhost(access, T("b")), 0);
+    make(vhost("b"));
+    cr_assert(!may("u", "b", RIGHT_READ, "q"));
+    cr_assert(may("u", "/", RIGHT_READ, "q"));
+    make(gone(ACCESS_USER_GONE, "u", NULL));
+    add_user("u");
+    cr_assert(!may("u", "/", RIGHT_READ, "q"));
+}
+
+Test(access, a_user_keeps_what_a_change_does_not_say)
+{
+    add_user("u");
+    struct access_change c = user("u");
+    c.text[TEXT_PASSWORD] = T("sha256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    make(c);
+    c = user("u");
+    c.text[TEXT_TAGS] = T("administrator");
+    make(c);
+    cr_assert(span_starts(access_user_password(access_user(access, T("u"))), "sha256:"));
+    cr_assert(span_is(access_user_tags(access_user(access, T("u"))), "administrator"));
+    c = user("u");
+    c.text[TEXT_PASSWORD] = T("");
+    make(c);
+    cr_assert_eq(access_user_password(access_user(access, T("u"))).len, 0);
 }
 
 Test(access, virtual_hosts_have_ids)
 {
-    struct access *access = access_for("guest", "guest", true);
-    cr_assert_eq(access_vhosts(access), 3);
-    for (size_t i = 0; i < 3; i++) {
-        uint32_t id = access_vhost(access, span_str(vhosts[i]));
-        cr_assert_neq(id, 0);
-        cr_assert_eq(id, access_vhost_at(access, i));
-        cr_assert_str_eq(access_vhost_name(access, id), vhosts[i]);
+    make(vhost("/"));
+    make(vhost("a/b"));
+    cr_assert_eq(access_vhost(access, T("a/b")), access_vhost_id(T("a/b")));
+    cr_assert_neq(access_vhost_id(T("/")), access_vhost_id(T("a/b")));
+    cr_assert_str_eq(access_vhost_name(access, access_vhost_id(T("/"))), "/");
+    cr_assert_str_eq(access_vhost_name(access, access_vhost_id(T("c"))), "?");
+    cr_assert_eq(access_vhost(access, T("c")), 0);
+}
+
+static void refused(struct access_change c, bool is_new, enum error error, const char *why)
+{
+    cr_assert_eq(check(c, is_new), error);
+    cr_assert_str_eq(text, why);
+}
+
+Test(access, what_can_not_be_is_refused)
+{
+    char longer[257];
+    memset(longer, 'x', 256);
+    longer[256] = 0;
+    make(vhost("/"));
+    add_user("u");
+    refused(user("u"), true, ERR_PRECONDITION_FAILED, "user 'u' already exists");
+    refused(user("v"), false, ERR_NOT_FOUND, "user 'v' does not exist");
+    refused(user(""), true, ERR_PRECONDITION_FAILED, "a user's name can't be empty");
+    refused(user(longer), true, ERR_PRECONDITION_FAILED, "a user's name is longer than 255 bytes");
+    refused(vhost(""), false, ERR_PRECONDITION_FAILED, "a virtual host's name can't be empty");
+    refused(gone(ACCESS_VHOST_GONE, NULL, "b"), false, ERR_NOT_FOUND, "virtual host 'b' does not exist");
+    refused(gone(ACCESS_USER_GONE, "v", NULL), false, ERR_NOT_FOUND, "user 'v' does not exist");
+    refused(gone(ACCESS_PERMISSION, "u", "/"), false, ERR_PRECONDITION_FAILED,
+            "the pattern of configure is missing");
+    refused(gone(ACCESS_USER, NULL, NULL), true, ERR_PRECONDITION_FAILED, "a user's name is missing");
+    refused(permission("u", "b", "", "", ""), false, ERR_NOT_FOUND, "virtual host 'b' does not exist");
+    refused(permission("v", "/", "", "", ""), false, ERR_NOT_FOUND, "user 'v' does not exist");
+    refused(permission("u", "/", "", "(", ""), false, ERR_PRECONDITION_FAILED,
+            "the pattern '(' is not a regular expression: missing closing parenthesis, at offset 1");
+    struct access_change c = user("u");
+    c.text[TEXT_PASSWORD] = T("secret");
+    refused(c, false, ERR_PRECONDITION_FAILED, "this is no password's hash");
+}
+
+Test(access, a_pattern_that_costs_too_much_does_not_fit)
+{
+    make(vhost("/"));
+    add_user("u");
+    make(permission("u", "/", "(x+x+)+y", "", ""));
+    cr_assert(!may("u", "/", RIGHT_CONFIGURE, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"));
+    cr_assert(may("u", "/", RIGHT_CONFIGURE, "xxy"));
+}
+
+Test(access, changes_of_what_is_not_there_do_nothing)
+{
+    struct access_change c = permission("u", "/", ".*", ".*", ".*");
+    access_apply(access, &c);
+    c = gone(ACCESS_TOPIC_GONE, "u", "/");
+    access_apply(access, &c);
+    c = gone(ACCESS_USER_GONE, "u", NULL);
+    access_apply(access, &c);
+    c = gone(ACCESS_VHOST_GONE, NULL, "/");
+    access_apply(access, &c);
+    cr_assert_eq(access_users(access), 0);
+}
+
+Test(access, every_change_has_a_generation)
+{
+    uint64_t before = access_generation(access);
+    make(vhost("/"));
+    cr_assert_gt(access_generation(access), before);
+}
+
+/* ---- topics ------------------------------------------------------------------------------------------- */
+
+static void topic(const char *write, const char *read)
+{
+    make((struct access_change){.kind = ACCESS_TOPIC,
+                                .text = {[TEXT_USER] = T("u.v"),
+                                         [TEXT_VHOST] = T("/"),
+                                         [TEXT_EXCHANGE] = T("e"),
+                                         [TEXT_WRITE] = T(write),
+                                         [TEXT_READ] = T(read)}});
+}
+
+/* client_id: NULL for none. */
+static bool topic_fits(enum access_right right, const char *client_id, const char *key)
+{
+    struct pattern_scratch scratch = {0};
+    const struct access_topic *t = access_topic(access, T("u.v"), access_vhost_id(T("/")), T("e"));
+    const struct access_names names = {T("u.v"), T("/"), client_id ? T(client_id) : span_of(NULL, 0)};
+    struct pattern *pattern = access_topic_pattern(t, right, &names);
+    bool fits = pattern && pattern_match(pattern, &scratch, T(key)) == PATTERN_FITS;
+    pattern_free(pattern);
+    pattern_scratch_free(&scratch);
+    return fits;
+}
+
+Test(access, names_in_topic_permissions_stand_for_themselves)
+{
+    make(vhost("/"));
+    add_user("u.v");
+    cr_assert(!access_has_topics(access, T("u.v"), access_vhost_id(T("/"))));
+    topic("^{username}$", "^{vhost}-{client_id}-{client_id}$");
+    cr_assert(access_has_topics(access, T("u.v"), access_vhost_id(T("/"))));
+    cr_assert(!access_topic(access, T("u.v"), access_vhost_id(T("/")), T("f")));
+    cr_assert(topic_fits(RIGHT_WRITE, NULL, "u.v"));
+    cr_assert(!topic_fits(RIGHT_WRITE, NULL, "uxv"));
+    cr_assert(topic_fits(RIGHT_READ, "a*(\\Eü", "/-a*(\\Eü-a*(\\Eü"));
+    cr_assert(!topic_fits(RIGHT_READ, ".*", "/-x-y"));
+    cr_assert(!topic_fits(RIGHT_READ, NULL, "/-x-x"));
+    topic("{user", "{client_id}");
+    cr_assert(topic_fits(RIGHT_WRITE, "c", "a{user"));
+    cr_assert(topic_fits(RIGHT_READ, "", "anything"));
+    struct access_change c = gone(ACCESS_TOPIC_GONE, "u.v", "/");
+    c.text[TEXT_EXCHANGE] = T("other");
+    make(c);
+    cr_assert(access_topic(access, T("u.v"), access_vhost_id(T("/")), T("e")));
+    make(gone(ACCESS_TOPIC_GONE, "u.v", "/"));
+    cr_assert(!access_topic(access, T("u.v"), access_vhost_id(T("/")), T("e")));
+}
+
+/* ---- packed ------------------------------------------------------------------------------------------- */
+
+static void replay(const struct access_change *change, void *owner)
+{
+    struct access_change again;
+    struct span packed = access_pack(change);
+    cr_assert(access_unpack(packed, &again));
+    access_apply(owner, &again);
+    free((void *)(uintptr_t)packed.at);
+}
+
+static void count(const struct access_change *change, void *owner)
+{
+    ((size_t *)owner)[change->kind]++;
+}
+
+Test(access, all_of_it_makes_a_replica)
+{
+    size_t counts[ACCESS_KINDS] = {0};
+    make(vhost("/"));
+    make(vhost("b"));
+    add_user("u");
+    add_user("v");
+    make(permission("u", "/", "c", "w", "r"));
+    make(permission("v", "b", ".*", ".*", ".*"));
+    struct access_change topic = {.kind = ACCESS_TOPIC,
+                                  .text = {[TEXT_USER] = T("u"),
+                                           [TEXT_VHOST] = T("/"),
+                                           [TEXT_EXCHANGE] = T("amq.topic"),
+                                           [TEXT_WRITE] = T("^a"),
+                                           [TEXT_READ] = T("^b")}};
+    make(topic);
+    make(topic); /* the same one again */
+    struct access *replica = access_new(), *first = access;
+    access_each(access, replay, replica);
+    access_each(replica, count, counts);
+    cr_assert_eq(counts[ACCESS_VHOST], 2);
+    cr_assert_eq(counts[ACCESS_USER], 2);
+    cr_assert_eq(counts[ACCESS_PERMISSION], 2);
+    cr_assert_eq(counts[ACCESS_TOPIC], 1);
+    access = replica;
+    cr_assert(may("u", "/", RIGHT_WRITE, "w") && !may("u", "/", RIGHT_WRITE, "r"));
+    access = first;
+    access_free(replica);
+}
+
+Test(access, any_bytes_can_be_unpacked)
+{
+    struct access_change c = permission("u", "/", "", "w", "r"), again;
+    struct span packed = access_pack(&c);
+    cr_assert(access_unpack(packed, &again));
+    cr_assert(access_has(&again, TEXT_CONFIGURE) && again.text[TEXT_CONFIGURE].len == 0);
+    cr_assert(!access_has(&again, TEXT_PASSWORD));
+    for (size_t n = 0; n < packed.len; n++) {
+        uint8_t *part = malloc(n + 1); /* so that reading behind it is seen */
+        memcpy(part, packed.at, n);
+        struct span cut = span_of(part, n);
+        (void)access_unpack(cut, &again);
+        free(part);
     }
-    cr_assert_eq(access_vhost(access, span_str("")), 0);
-    cr_assert_eq(access_vhost(access, span_str("trad")), 0);
-    cr_assert_eq(access_vhost(access, span_of("/\0", 2)), 0);
-    cr_assert_str_eq(access_vhost_name(access, 12345), "?");
-    access_free(access);
-}
-
-/* They stand in journals: another value would lose what is in them at an upgrade. */
-Test(access, ids_never_change)
-{
-    struct access *access = access_for("guest", "guest", true);
-    cr_assert_eq(access_vhost(access, span_str("/")), UINT32_C(3889361977));
-    cr_assert_eq(access_vhost(access, span_str("trading")), UINT32_C(1645025432));
-    access_free(access);
-}
-
-Test(access, a_configuration_without_virtual_hosts_is_refused)
-{
-    char error[200] = "";
-    cr_assert_null(access_new(vhosts, 0, "guest", "guest", true, error, sizeof error));
-    cr_assert_str_eq(error, "no virtual host is configured: set vhosts = /");
-}
-
-Test(access, two_virtual_hosts_with_one_id_are_refused)
-{
-    const char *const twice[] = {"/", "trading", "/"};
-    char error[200] = "";
-    cr_assert_null(access_new(twice, 3, "guest", "guest", true, error, sizeof error));
-    cr_assert_str_eq(error, "the virtual hosts '/' and '/' have the same id: rename one of them");
+    for (unsigned kind = 0; kind < 256; kind++)
+        for (unsigned which = 0; which < 256; which++) {
+            uint8_t bytes[] = {(uint8_t)kind, (uint8_t)which, 0, 1, 'x'};
+            bool ok = access_unpack(span_of(bytes, sizeof bytes), &again);
+            cr_assert_eq(ok, kind && kind < ACCESS_KINDS && which < ACCESS_TEXTS);
+        }
+    uint8_t twice[] = {ACCESS_USER, 0, 0, 1, 'x', 0, 0, 1, 'y'};
+    cr_assert(!access_unpack(span_of(twice, sizeof twice), &again));
+    free((void *)(uintptr_t)packed.at);
 }

@@ -42,6 +42,34 @@ Test(amqp_handshake, byte_by_byte)
     client_free(c);
 }
 
+Test(amqp_handshake, a_login_that_takes_a_while)
+{
+    struct client *c = client_new();
+    c->host->login_waits = true;
+    header(c);
+    login(c, "PLAIN", "\0guest\0guest", 12);
+    client_run(c);
+    client_expect(c, 0, METHOD_CONNECTION_START);
+    cr_assert(c->input.len, "start-ok comes again");
+    cr_assert(!c->host->closed);
+    c->host->login_waits = false;
+    c->shown = 0;
+    client_run(c);
+    client_expect(c, 0, METHOD_CONNECTION_TUNE);
+    cr_assert(!c->input.len);
+    client_free(c);
+}
+
+Test(amqp_handshake, who_goes_during_his_login)
+{
+    struct client *c = client_new();
+    c->host->login_waits = true;
+    header(c);
+    login(c, "PLAIN", "\0guest\0guest", 12);
+    client_run(c);
+    client_free(c);
+}
+
 Test(amqp_handshake, server_properties)
 {
     struct client *c = client_new();

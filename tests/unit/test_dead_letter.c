@@ -24,8 +24,7 @@ static struct world *world_new(void)
     w->router = w->lone.router;
     w->router->now_ns = SECOND;
     w->router->catalog.queue_next = 1;
-    w->fanout =
-        catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str("amq.fanout"));
+    w->fanout = catalog_exchange(&w->router->catalog, LONE_VHOST, span_str("amq.fanout"));
     store_open(&w->router->store, &(struct journal_end){.lsn = SEGMENT_BYTES, .safe = SEGMENT_BYTES}, 1, 1);
     return w;
 }
@@ -41,7 +40,7 @@ static struct queue *queue_add(struct world *w, const char *name, const uint8_t 
 {
     struct settings settings;
     const uint8_t *arguments = w->arguments[w->queues++];
-    struct queue *queue = queue_new(w->router, access_vhost_at(w->lone.access, 0), span_str(name));
+    struct queue *queue = queue_new(w->router, LONE_VHOST, span_str(name));
     settings_load(&settings, span_of(arguments, (size_t)(end - arguments)));
     shape_apply(w->router, queue, &settings);
     catalog_queue_add(&w->router->catalog, queue);
@@ -74,8 +73,7 @@ static struct queue *target_add(struct world *w, const char *name, int64_t lengt
 /* One comes to the queue by its name, and is rejected. */
 static void reject_one(struct world *w, struct queue *queue)
 {
-    struct catalog_exchange *e =
-        catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str(""));
+    struct catalog_exchange *e = catalog_exchange(&w->router->catalog, LONE_VHOST, span_str(""));
     struct span name = name_span(&queue->name);
     uint8_t bytes[NAME_MAX_BYTES + 2];
     put_be16(put_span(bytes, name), 0);

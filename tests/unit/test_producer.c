@@ -24,7 +24,7 @@ struct world {
 
 static struct queue *queue_add(struct world *w, const char *name, bool durable)
 {
-    struct queue *queue = queue_new(w->router, access_vhost_at(w->lone.access, 0), span_str(name));
+    struct queue *queue = queue_new(w->router, LONE_VHOST, span_str(name));
     queue->durable = durable;
     queue->number = durable ? w->router->catalog.queue_next++ : 0;
     catalog_queue_add(&w->router->catalog, queue);
@@ -41,7 +41,7 @@ static struct world *world_without_queues(uint64_t silence_s)
     w->router = w->lone.router;
     w->router->now_ns = SECOND;
     w->router->catalog.queue_next = 1;
-    w->exchange = catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str(""));
+    w->exchange = catalog_exchange(&w->router->catalog, LONE_VHOST, span_str(""));
     return w;
 }
 
@@ -204,7 +204,7 @@ Test(producer, more_queues_than_a_record_can_name)
 {
     struct world *w = world_new(1);
     struct catalog_exchange *fanout =
-        catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str("amq.fanout"));
+        catalog_exchange(&w->router->catalog, LONE_VHOST, span_str("amq.fanout"));
     bool refused;
     char name[20];
     for (unsigned i = 0; i < ROUTES_MAX; i++) {
@@ -296,7 +296,7 @@ Test(producer, levels_of_queues)
     make_safe(w);
     cr_assert_eq(confirmed(w, &refused), 2);
     struct catalog_exchange *fanout =
-        catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str("amq.fanout"));
+        catalog_exchange(&w->router->catalog, LONE_VHOST, span_str("amq.fanout"));
     exchange_bind(&fanout->exchange, &w->durable->destination, span_str(""), (struct span){NULL, 0});
     exchange_bind(&fanout->exchange, &w->transient->destination, span_str(""), (struct span){NULL, 0});
     w->exchange = fanout;
@@ -312,7 +312,7 @@ Test(producer, levels_of_queues)
 static void set_policy(struct world *w, const char *level)
 {
     uint8_t table[HEADERS_MAX];
-    struct policy policy = {.vhost = access_vhost_at(w->lone.access, 0), .target = POLICY_EXCHANGES};
+    struct policy policy = {.vhost = LONE_VHOST, .target = POLICY_EXCHANGES};
     policy.definition = span_of(table, (size_t)(put_field_str(table, "confirm", span_str(level)) - table));
     name_set(&policy.name, span_str("p"));
     name_set(&policy.pattern, span_str("^amq.fan"));
@@ -324,7 +324,7 @@ Test(producer, levels_of_exchanges)
     struct world *w = world_new(1);
     bool refused;
     struct catalog_exchange *fanout =
-        catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str("amq.fanout"));
+        catalog_exchange(&w->router->catalog, LONE_VHOST, span_str("amq.fanout"));
     exchange_bind(&fanout->exchange, &w->durable->destination, span_str(""), (struct span){NULL, 0});
     set_policy(w, "ram");
     publish(w, (struct sent){.queue = "durable"});

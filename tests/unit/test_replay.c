@@ -48,7 +48,7 @@ static void replay(struct world *w, enum router_record type, const void *fixed, 
 
 static void replay_queue(struct world *w, uint32_t number, const char *name)
 {
-    struct record_queue r = {.number = number, .vhost = access_vhost_at(w->lone.access, 0), .tail = 2};
+    struct record_queue r = {.number = number, .vhost = LONE_VHOST, .tail = 2};
     r.name_len = (uint8_t)strlen(name);
     replay(w, RECORD_QUEUE, &r, sizeof r, name, r.name_len);
 }
@@ -165,8 +165,7 @@ static struct queue *replay_last_value_queue(struct world *w)
 {
     static const struct naive_table by_key = {1, {{"x-last-value-key", 'S', "routing-key", 0}}};
     uint8_t more[NAIVE_BYTES_MAX + 1], *arguments = put_span(more, span_str("q"));
-    struct record_queue r = {
-        .number = 1, .vhost = access_vhost_at(w->lone.access, 0), .tail = 1, .name_len = 1};
+    struct record_queue r = {.number = 1, .vhost = LONE_VHOST, .tail = 1, .name_len = 1};
     r.arguments_len = (uint32_t)naive_encode(&by_key, arguments).len;
     replay(w, RECORD_QUEUE, &r, sizeof r, more, 1 + r.arguments_len);
     return catalog_queue_by_number(&w->router->catalog, 1);
@@ -206,8 +205,7 @@ Test(replay, only_the_newest_value_of_a_key_is_there)
 static void replay_policy(struct world *w, enum router_record type, const char *pattern, double length)
 {
     uint8_t more[NAIVE_BYTES_MAX + 64], *at = put_span(put_span(more, span_str("p")), span_str(pattern));
-    struct record_policy r = {
-        .vhost = access_vhost_at(w->lone.access, 0), .name_len = 1, .pattern_len = (uint8_t)strlen(pattern)};
+    struct record_policy r = {.vhost = LONE_VHOST, .name_len = 1, .pattern_len = (uint8_t)strlen(pattern)};
     if (type == RECORD_POLICY)
         r.definition_len =
             (uint32_t)naive_encode(&(struct naive_table){1, {{"max-length", 'l', "", length}}}, at).len;

@@ -25,8 +25,7 @@ static struct world *world_new(void)
     lone_router_begin(&w->lone, (struct router_options){.memory_budget = 100 * PAGE_BYTES});
     w->router = w->lone.router;
     w->router->catalog.queue_next = 1;
-    w->exchange =
-        catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str("amq.topic"));
+    w->exchange = catalog_exchange(&w->router->catalog, LONE_VHOST, span_str("amq.topic"));
     return w;
 }
 

@@ -27,13 +27,13 @@ static struct world *world_without_queue(void)
     lone_router_begin(&w->lone, (struct router_options){.memory_budget = 100 * PAGE_BYTES});
     w->router = w->lone.router;
     w->router->catalog.queue_next = 1;
-    w->exchange = catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str(""));
+    w->exchange = catalog_exchange(&w->router->catalog, LONE_VHOST, span_str(""));
     return w;
 }
 
 static struct queue *queue_add(struct world *w, const char *name)
 {
-    struct queue *queue = queue_new(w->router, access_vhost_at(w->lone.access, 0), span_str(name));
+    struct queue *queue = queue_new(w->router, LONE_VHOST, span_str(name));
     queue->durable = true;
     queue->number = w->router->catalog.queue_next++;
     catalog_queue_add(&w->router->catalog, queue);
@@ -110,7 +110,7 @@ static bool release(struct world *w, uint32_t session, uint16_t id, uint32_t fla
     uint8_t name[ROOM], *ids = malloc(2);
     op->kind = OP_RELEASE;
     op->flags = flags;
-    op->vhost = access_vhost_at(w->lone.access, 0);
+    op->vhost = LONE_VHOST;
     name_set(&op->name, span_of(name, put_sender(name, session)));
     put_be16(ids, id);
     op->arguments = span_of(ids, 2);
@@ -196,8 +196,7 @@ Test(sender, one_that_was_forgotten_is_one_after_a_restart)
 
 static void bind_all(struct world *w)
 {
-    w->exchange =
-        catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str("amq.fanout"));
+    w->exchange = catalog_exchange(&w->router->catalog, LONE_VHOST, span_str("amq.fanout"));
     for (uint32_t number = 1; number < w->router->catalog.queue_next; number++) {
         struct queue *queue = catalog_queue_by_number(&w->router->catalog, number);
         exchange_bind(&w->exchange->exchange, &queue->destination, span_str(""), span_str(""));
@@ -370,8 +369,7 @@ Test(sender, the_first_retained_message_is_refused_when_the_journal_has_failed)
     uint8_t bytes[] = {'k', 0, 0, 'x'};
     union event event;
     uint8_t flags;
-    w->exchange =
-        catalog_exchange(&w->router->catalog, access_vhost_at(w->lone.access, 0), span_str("amq.topic"));
+    w->exchange = catalog_exchange(&w->router->catalog, LONE_VHOST, span_str("amq.topic"));
     journal_says(w, JOURNAL_FAILED);
     turn(w, &flags);
     struct command_publish c = {

@@ -111,9 +111,14 @@ def parse_line(line, where):
         if step.what in ("bytes", "body") and isinstance(step.fields.get("data"), str):
             step.fields["data"] = step.fields["data"].encode()
         return step
-    verb = text.take(r"(connect|stream|abort|sleep|reopen|now)\b") or text.fail("no such step")
+    verb = text.take(r"(connect|stream|abort|sleep|reopen|now|ctl)\b") or text.fail("no such step")
     if verb.group(1) == "sleep":
         return Step(where, "sleep", fields={"seconds": float(text.value())})
+    if verb.group(1) == "ctl":
+        words = []
+        while text.rest:
+            words.append(text.value())
+        return Step(where, "ctl", fields={"words": words})
     if verb.group(1) == "now":
         return Step(where, "now", fields={"variable": text.value()[1]})
     if verb.group(1) == "reopen":

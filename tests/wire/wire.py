@@ -107,6 +107,10 @@ def show(frame):
     return "frame of type %d on channel %d: %r" % (kind, channel, payload[:60])
 
 
+# gannetctl or rabbitmqctl, of the broker that is talked to.
+CONTROL = os.environ.get("PEER_CTL", "").split()
+
+
 class Talk:
     """Steps one behind the other, and the values of variables: what conversations of every protocol are. Each verb is a do_VERB."""
 
@@ -129,6 +133,12 @@ class Talk:
         finally:
             for connection in self.connections.values():
                 connection.close()
+
+    def do_ctl(self, step):
+        words = [self.value(word) for word in step.fields["words"]]
+        done = subprocess.run([*CONTROL, *words], capture_output=True, text=True, timeout=60, check=False) if CONTROL else None
+        if not done or done.returncode:
+            raise Failure("%s: %s" % (step.where, done.stderr.strip() if done else "no PEER_CTL is given"))
 
     # ---- streams ----
 
@@ -366,6 +376,8 @@ class Broker:
         command = [program, "-D", os.path.join(self.directory, "data"), "--set", "listeners.amqp=%s:0" % self.address,
                    *(word for other in ("mqtt", "web_mqtt", "stomp", "web_stomp") for word in ("--set", "listeners.%s=" % other)),
                    "--set", "listeners.%s=%s:0" % (kind, self.address)]
+        self.control = [os.path.join(os.path.dirname(os.path.abspath(program)), "mgmt", "gannetctl"), "-D",
+                        os.path.join(self.directory, "data")]
         self.kind, self.scheme = kind, kind + "s" if tls else kind
         if tls:
             more = more + self._certify()
@@ -455,6 +467,8 @@ def main(kind="amqp", conversation=Conversation, parse=parse_file):
     if tap.WANTED:
         tap.enter()
     broker = Broker(arguments.broker, arguments.set, arguments.tls, kind) if arguments.broker else None
+    if broker:
+        CONTROL[:] = broker.control
     tls = ssl.create_default_context(cafile=broker.certificate) if broker and arguments.tls else None
     try:
         address = (broker.address, broker.port) if broker else (arguments.host, arguments.port)

@@ -3,6 +3,7 @@
 #include "codec/amqp/consumer.h"
 #include "codec/amqp/exclusive.h"
 #include "codec/amqp/handlers.h"
+#include "codec/amqp/permission.h"
 #include "codec/amqp/reply_to.h"
 
 /* ---- qos --------------------------------------------------------------------------------------------------
@@ -29,14 +30,15 @@ bool on_basic_qos(struct amqp *c, struct channel *ch, const union value *args)
 /* ---- consume ----------------------------------------------------------------------------------------------
  */
 
-static struct consumer *consumer_for(struct amqp *c, struct channel *ch, const struct args_BASIC_CONSUME *m)
+static struct consumer *consumer_for(struct amqp *c, struct channel *ch, const struct args_BASIC_CONSUME *m,
+                                     struct span queue)
 {
     struct name tag;
     if (m->consumer_tag.s.len)
         name_set(&tag, m->consumer_tag.s);
     else
         random_name(c, "amq.ctag-", &tag);
-    struct consumer *consumer = consumer_new(c, ch, name_span(&tag));
+    struct consumer *consumer = consumer_new(c, ch, name_span(&tag), queue);
     if (consumer)
         consumer->no_ack = m->no_ack.n;
     return consumer;
@@ -47,9 +49,10 @@ bool on_basic_consume(struct amqp *c, struct channel *ch, const union value *arg
     const struct args_BASIC_CONSUME *m = (const void *)args;
     struct span queue = m->queue.s;
     bool direct_reply = reply_to_named(queue);
-    if ((direct_reply && !reply_to_allowed(c, ch, m)) || !queue_name(c, ch, &queue))
+    if ((direct_reply && !reply_to_allowed(c, ch, m)) || !queue_name(c, ch, &queue) ||
+        (!direct_reply && !queue_permitted(c, ch, RIGHT_READ, queue)))
         return true;
-    struct consumer *consumer = consumer_for(c, ch, m);
+    struct consumer *consumer = consumer_for(c, ch, m, queue);
     if (!consumer)
         return true;
     if (direct_reply) {
@@ -129,7 +132,7 @@ bool on_basic_get(struct amqp *c, struct channel *ch, const union value *args)
 {
     const struct args_BASIC_GET *m = (const void *)args;
     struct span queue = m->queue.s;
-    if (!queue_name(c, ch, &queue))
+    if (!queue_name(c, ch, &queue) || !queue_permitted(c, ch, RIGHT_READ, queue))
         return true;
     if (!m->no_ack.n && ch->unacked.live >= UNACKED_MAX) {
         amqp_fail(c, ch, ERR_PRECONDITION_FAILED,

@@ -11,6 +11,7 @@
 #include "codec/amqp/copies.h"
 #include "codec/amqp/expiration.h"
 #include "codec/amqp/handlers.h"
+#include "codec/amqp/permission.h"
 #include "codec/amqp/publisher.h"
 #include "codec/amqp/reply_to.h"
 
@@ -115,12 +116,20 @@ static inline enum scan scan(const struct amqp *c, struct span in, struct whole 
     return scan_header(c, in, size + FRAME_EXTRA_BYTES, w);
 }
 
+/* Whether what there is to be looked at forbids nothing. */
+static bool dispelled(struct amqp *c, const struct publisher *p, const struct whole *w)
+{
+    return !(p->doubts & DOUBT_REFUSED) &&
+           host_may_topic(c->host, RIGHT_WRITE, w->exchange, w->key, span_of(NULL, 0));
+}
+
 /* Sends what was scanned. SCAN_WAIT: it must wait; SCAN_SPLIT: something about it is special, or wrong. */
 static inline enum scan send_whole(struct amqp *c, struct channel *ch, const struct whole *w)
 {
     const struct exchange_row *row = publisher_row(c, publisher_of(c, ch), w->exchange);
     struct properties p;
-    if (!row || row->internal || (w->bits & BIT_IMMEDIATE) || w->body.len > c->options->max_message_size ||
+    if (!row || row->internal || (ch->publisher->doubts && !dispelled(c, ch->publisher, w)) ||
+        (w->bits & BIT_IMMEDIATE) || w->body.len > c->options->max_message_size ||
         !properties_read(w->properties, &p) || properties_special(&p))
         return SCAN_SPLIT;
     struct command_publish publish = {
@@ -175,8 +184,11 @@ size_t publish_input(struct amqp *c, struct channel *ch, struct span in)
 /* ---- what may be published
  * ------------------------------------------------------------------------------------ */
 
-bool exchange_allows(struct amqp *c, struct channel *ch, const struct exchange_row *row, struct span exchange)
+bool exchange_allows(struct amqp *c, struct channel *ch, const struct exchange_row *row, struct span exchange,
+                     struct span key)
 {
+    if ((ch->publisher->doubts & DOUBT_REFUSED) && !exchange_permitted(c, ch, RIGHT_WRITE, exchange))
+        return false;
     if (!row)
         amqp_fail(c, ch, ERR_NOT_FOUND, "no exchange '%.*s' in vhost '%.*s'", TEXT_OF(exchange),
                   TEXT_OF(name_span(&c->vhost_name)));
@@ -184,8 +196,20 @@ bool exchange_allows(struct amqp *c, struct channel *ch, const struct exchange_r
         amqp_fail(c, ch, ERR_ACCESS_REFUSED, "cannot publish to internal exchange '%.*s' in vhost '%.*s'",
                   TEXT_OF(exchange), TEXT_OF(name_span(&c->vhost_name)));
     else
-        return true;
+        return !ch->publisher->doubts || topic_permitted(c, ch, RIGHT_WRITE, exchange, key);
     return false;
+}
+
+bool piece_allowed(struct amqp *c, struct channel *ch, const struct piece *piece)
+{
+    const uint8_t *at = piece->bytes + piece->exchange_len;
+    struct span exchange = span_of(piece->bytes, piece->exchange_len), key = span_of(at, piece->key_len);
+    struct span copies = span_of(at + piece->key_len + piece->properties_len, piece->copies_len);
+    const struct exchange_row *row = publisher_row(c, ch->publisher, exchange);
+    bool ok = exchange_allows(c, ch, row, exchange, key);
+    while (ok && ch->publisher->doubts && copies_next(&copies, &key))
+        ok = topic_permitted(c, ch, RIGHT_WRITE, exchange, key);
+    return ok;
 }
 
 static bool copies_allowed(struct amqp *c, struct channel *ch, struct span headers)
@@ -227,7 +251,8 @@ bool on_basic_publish(struct amqp *c, struct channel *ch, const union value *arg
         amqp_fail(c, ch, ERR_NOT_IMPLEMENTED, "immediate=true");
         return true;
     }
-    if (exchange_allows(c, ch, publisher_row(c, publisher_of(c, ch), m->exchange.s), m->exchange.s))
+    if (exchange_allows(c, ch, publisher_row(c, publisher_of(c, ch), m->exchange.s), m->exchange.s,
+                        m->routing_key.s))
         content_begin(c, ch, m);
     return true;
 }

@@ -19,6 +19,7 @@
 #include "codec/amqp/exclusive.h"
 #include "codec/amqp/handlers.h"
 #include "codec/amqp/input.h"
+#include "codec/amqp/permission.h"
 
 #define SECOND_NS 1000000000ull
 /* How long we wait for a client's close-ok, or for the routers' answers before we send ours. */
@@ -337,6 +338,8 @@ static void amqp_flush(void *state, struct host *host)
 {
     struct amqp *c = state;
     c->host = host;
+    if (c->look_again && c->phase == PHASE_RUNNING)
+        consumers_permitted(c);
     while (c->dirty) {
         struct channel *ch = c->dirty;
         c->dirty = ch->next_dirty;
@@ -403,6 +406,20 @@ static void amqp_shutdown(void *state, struct host *host, const char *why)
                          "broker forced connection closure with reason '%s'", why);
 }
 
+static void amqp_expel(void *state, struct host *host, const char *why)
+{
+    struct amqp *c = state;
+    c->host = host;
+    amqp_fail_method(c, NULL, METHOD_NONE, ERR_CONNECTION_FORCED, "%s", why);
+}
+
+static void amqp_access_changed(void *state, struct host *host)
+{
+    struct amqp *c = state;
+    c->host = host;
+    c->look_again = true;
+}
+
 static void amqp_gone(void *state, struct host *host)
 {
     struct amqp *c = state;
@@ -429,5 +446,7 @@ const struct codec codec_amqp = {
     .tick = amqp_tick,
     .blocked = amqp_blocked,
     .shutdown = amqp_shutdown,
+    .expel = amqp_expel,
+    .access_changed = amqp_access_changed,
     .gone = amqp_gone,
 };

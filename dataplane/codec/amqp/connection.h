@@ -43,6 +43,7 @@ struct amqp {
     bool wrote;           /* output was made since the last flush */
     bool parked;          /* the last input ended with a frame that must wait */
     bool blocked;         /* connection.blocked was sent */
+    bool look_again;      /* some consumers may not be allowed any more */
     uint16_t channel_max, heartbeat_s;
     uint32_t frame_max; /* bytes, head and end octet included */
     uint32_t vhost;

@@ -67,7 +67,7 @@ static void link_consumer(struct channel *ch, struct consumer *consumer)
     ch->consumer_count++;
 }
 
-struct consumer *consumer_new(struct amqp *c, struct channel *ch, struct span tag)
+struct consumer *consumer_new(struct amqp *c, struct channel *ch, struct span tag, struct span queue)
 {
     if (consumer_find(c, ch, tag)) {
         amqp_fail(c, ch, ERR_NOT_ALLOWED, "attempt to reuse consumer tag '%.*s'", TEXT_OF(tag));
@@ -78,12 +78,14 @@ struct consumer *consumer_new(struct amqp *c, struct channel *ch, struct span ta
         amqp_fail(c, ch, ERR_NOT_ALLOWED, "reached maximum (%u) of consumers per channel", most);
         return NULL;
     }
-    struct consumer *consumer = calloc(1, sizeof *consumer + PREFIX_TAG + tag.len);
+    struct consumer *consumer = calloc(1, sizeof *consumer + PREFIX_TAG + tag.len + queue.len);
     CHECK(consumer);
     consumer->channel = ch;
     consumer->window = window_of(c);
     consumer->prefix_len = (uint16_t)(PREFIX_TAG + tag.len);
     write_prefix(consumer, tag);
+    consumer->queue_len = (uint8_t)queue.len;
+    put_span(consumer->prefix + consumer->prefix_len, queue);
     consumer->handle = slots_add(&c->consumers, consumer);
     map_add(&c->consumer_tags, &consumer->by_tag, tag_hash(ch, tag));
     link_consumer(ch, consumer);

@@ -27,14 +27,20 @@ struct consumer {
     uint16_t round;    /* how often it has been let go on: what was sent before is out of turn by now */
     bool no_ack, in_debt, paused, cancelling, direct_reply;
     uint16_t prefix_len;
-    uint8_t prefix[]; /* basic.deliver's ids and the consumer tag, as on the wire */
+    uint8_t queue_len;
+    uint8_t prefix[]; /* basic.deliver's ids and the consumer tag, as on the wire; the queue's name */
 };
 
 /* The consumer of that tag (the client's) or NULL. */
 struct consumer *consumer_find(const struct amqp *c, const struct channel *ch, struct span tag);
 struct span consumer_tag(const struct consumer *consumer);
+static inline struct span consumer_queue(const struct consumer *consumer)
+{
+    return span_of(consumer->prefix + consumer->prefix_len, consumer->queue_len);
+}
+
 /* NULL: told the client what is wrong. */
-struct consumer *consumer_new(struct amqp *c, struct channel *ch, struct span tag);
+struct consumer *consumer_new(struct amqp *c, struct channel *ch, struct span tag, struct span queue);
 /* Has its router, which has answered, forget it. */
 void consumer_end(struct amqp *c, const struct consumer *consumer);
 void consumer_free(struct amqp *c, struct consumer *consumer);

@@ -63,13 +63,6 @@ enum sent {
     SENT_NEVER, /* the channel is closing */
 };
 
-/* The exchange may have gone since the method named it. */
-static bool exchange_is_there(struct amqp *c, struct channel *ch, const struct piece *piece)
-{
-    struct span exchange = span_of(piece->bytes, piece->exchange_len);
-    return exchange_allows(c, ch, publisher_row(c, ch->publisher, exchange), exchange);
-}
-
 /* Sends the piece that is full, or the last. */
 static enum sent piece_done(struct amqp *c, struct channel *ch)
 {
@@ -79,7 +72,7 @@ static enum sent piece_done(struct amqp *c, struct channel *ch)
     piece->last = last;
     if (ch->mode == MODE_TX)
         tx_add(ch, piece);
-    else if (piece->first && !exchange_is_there(c, ch, piece))
+    else if (piece->first && !piece_allowed(c, ch, piece))
         return SENT_NEVER;
     else if (!piece_send(c, ch, piece, &a->routers))
         return SENT_LATER;

@@ -1,6 +1,7 @@
 /* The exchange class: the registrar does the work; here stand the rules about names. */
 #include "codec/amqp/channel.h"
 #include "codec/amqp/handlers.h"
+#include "codec/amqp/permission.h"
 
 /* The default exchange is nobody's to touch. False: told the client so. */
 static bool not_default(struct amqp *c, struct channel *ch, struct span name)
@@ -31,7 +32,8 @@ static void answer(struct amqp *c, struct channel *ch, const struct op *op, enum
 bool on_exchange_declare(struct amqp *c, struct channel *ch, const union value *args)
 {
     const struct args_EXCHANGE_DECLARE *m = (const void *)args;
-    if (!not_default(c, ch, m->exchange.s))
+    if (!not_default(c, ch, m->exchange.s) ||
+        (!m->passive.n && !exchange_permitted(c, ch, RIGHT_CONFIGURE, m->exchange.s)))
         return true;
     if (!m->passive.n && reserved(m->exchange.s) && !host_exchange(c->host, c->vhost, m->exchange.s)) {
         amqp_fail(c, ch, ERR_ACCESS_REFUSED, "exchange name '%.*s' contains reserved prefix 'amq.*'",
@@ -44,6 +46,7 @@ bool on_exchange_declare(struct amqp *c, struct channel *ch, const union value *
     name_set(&op->name, m->exchange.s);
     name_set(&op->type, m->type.s);
     op_arguments(op, m->arguments.s);
+    passing_on_permitted(c, op);
     op_send(c, op);
     return true;
 }
@@ -64,6 +67,8 @@ bool on_exchange_delete(struct amqp *c, struct channel *ch, const union value *a
                   TEXT_OF(m->exchange.s), TEXT_OF(name_span(&c->vhost_name)));
         return true;
     }
+    if (!exchange_permitted(c, ch, RIGHT_CONFIGURE, m->exchange.s))
+        return true;
     struct op *op = request_new(c, ch, OP_EXCHANGE_DELETE, m->nowait.n);
     op->flags = m->if_unused.n ? OP_IF_UNUSED : 0;
     name_set(&op->name, m->exchange.s);
@@ -83,7 +88,10 @@ void exchange_deleted(struct amqp *c, struct channel *ch, unsigned router, struc
 /* Both methods have the same fields. */
 static bool binding(struct amqp *c, struct channel *ch, const struct args_EXCHANGE_BIND *m, enum op_kind kind)
 {
-    if (!not_default(c, ch, m->destination.s) || !not_default(c, ch, m->source.s))
+    if (!not_default(c, ch, m->destination.s) || !not_default(c, ch, m->source.s) ||
+        !exchange_permitted(c, ch, RIGHT_WRITE, m->destination.s) ||
+        !exchange_permitted(c, ch, RIGHT_READ, m->source.s) ||
+        !topic_permitted(c, ch, RIGHT_READ, m->source.s, m->routing_key.s))
         return true;
     struct op *op = request_new(c, ch, kind, m->nowait.n);
     name_set(&op->name, m->destination.s);

@@ -133,15 +133,16 @@ static bool amqplain(struct span response, struct span *user, struct span *passw
     return true;
 }
 
-static bool login(struct amqp *c, const struct args_CONNECTION_START_OK *m)
+static enum host_login login(struct amqp *c, const struct args_CONNECTION_START_OK *m)
 {
     struct span user, password;
     bool read = span_is(m->mechanism.s, "PLAIN") ? plain(m->response.s, &user, &password)
                                                  : amqplain(m->response.s, &user, &password);
-    if (!read || user.len > NAME_MAX_BYTES || !host_login(c->host, user, password))
-        return false;
-    name_set(&c->user, user);
-    return true;
+    enum host_login login =
+        read && user.len <= NAME_MAX_BYTES ? host_login(c->host, user, password) : HOST_LOGIN_REFUSED;
+    if (login == HOST_LOGIN_GRANTED)
+        name_set(&c->user, user);
+    return login;
 }
 
 static void refuse_login(struct amqp *c, struct span mechanism)
@@ -178,7 +179,12 @@ bool on_connection_start_ok(struct amqp *c, struct channel *ch, const union valu
     if (!span_is(m->mechanism.s, "PLAIN") && !span_is(m->mechanism.s, "AMQPLAIN")) {
         amqp_fail(c, ch, ERR_COMMAND_INVALID, "unknown authentication mechanism '%.*s'",
                   TEXT_OF(m->mechanism.s));
-    } else if (!login(c, m)) {
+        return true;
+    }
+    enum host_login answer = login(c, m);
+    if (answer == HOST_LOGIN_WAITS)
+        return false;
+    if (answer == HOST_LOGIN_REFUSED) {
         refuse_login(c, m->mechanism.s);
     } else {
         keep_client(c, m->client_properties.s);
@@ -230,9 +236,14 @@ bool on_connection_tune_ok(struct amqp *c, struct channel *ch, const union value
 bool on_connection_open(struct amqp *c, struct channel *ch, const union value *args)
 {
     const struct args_CONNECTION_OPEN *m = (const void *)args;
-    c->vhost = host_vhost(c->host, name_span(&c->user), m->virtual_host.s);
-    if (!c->vhost) {
-        amqp_fail(c, ch, ERR_NOT_ALLOWED, "vhost %.*s not found", TEXT_OF(m->virtual_host.s));
+    struct span user = name_span(&c->user), vhost = m->virtual_host.s;
+    enum host_entry entry = host_enter(c->host, user, vhost, &c->vhost);
+    if (entry != ENTRY_GRANTED) {
+        if (entry == ENTRY_NO_VHOST)
+            amqp_fail(c, ch, ERR_NOT_ALLOWED, "vhost %.*s not found", TEXT_OF(vhost));
+        else
+            amqp_fail(c, ch, ERR_NOT_ALLOWED, "access to vhost '%.*s' refused for user '%.*s'",
+                      TEXT_OF(vhost), TEXT_OF(user));
         return true;
     }
     name_set(&c->vhost_name, m->virtual_host.s);

@@ -24,6 +24,8 @@ const struct exchange_row *publisher_row(struct amqp *c, struct publisher *p, st
     if (p->row && p->version == c->exchange_version && span_equal(name_span(&p->exchange), exchange))
         return p->row;
     p->row = host_exchange(c->host, c->vhost, exchange);
+    p->doubts = (host_may(c->host, RIGHT_WRITE, THING_EXCHANGE, exchange) ? 0 : DOUBT_REFUSED) |
+                (host_has_topics(c->host) ? DOUBT_TOPIC : 0);
     p->version = c->exchange_version;
     name_set(&p->exchange, exchange);
     return p->row;

@@ -39,8 +39,12 @@ struct assembly {
     struct name exchange, key;
 };
 
+/* The user may not publish to the exchange, or not with every key. */
+enum { DOUBT_REFUSED = 1, DOUBT_TOPIC = 2 };
+
 struct publisher {
     const struct exchange_row *row; /* of `exchange`, as long as the version is the host's */
+    uint8_t doubts;                 /* DOUBT_*: what of it must be looked at besides */
     uint64_t version;
     struct name exchange;
     uint64_t since;        /* the number of the channel's first publish */
@@ -51,7 +55,7 @@ struct publisher {
 
 /* Makes it if there is none. */
 struct publisher *publisher_of(struct amqp *c, struct channel *ch);
-/* The row of an exchange, or NULL. */
+/* The row of an exchange, or NULL; and p->doubts are of it. */
 const struct exchange_row *publisher_row(struct amqp *c, struct publisher *p, struct span exchange);
 /* Sends a publish of which everything but seq, conn, channel and protocol is filled in. False: it must wait.
  */
@@ -61,8 +65,11 @@ bool publisher_send(struct amqp *c, struct channel *ch, const struct exchange_ro
 bool piece_send(struct amqp *c, struct channel *ch, struct piece *piece, uint64_t *routers);
 
 /* What is wrong with a publish, if anything, is told the client. */
-bool exchange_allows(struct amqp *c, struct channel *ch, const struct exchange_row *row,
-                     struct span exchange);
+bool exchange_allows(struct amqp *c, struct channel *ch, const struct exchange_row *row, struct span exchange,
+                     struct span key);
+/* Of a first piece, when it is to be sent: its exchange may have gone since the method named it, permissions
+ * too; and its headers may have more keys. */
+bool piece_allowed(struct amqp *c, struct channel *ch, const struct piece *piece);
 bool properties_allowed(struct amqp *c, struct channel *ch, const struct properties *p);
 /* Whether properties_allowed has something to look at. */
 static inline bool properties_special(const struct properties *p)

@@ -8,6 +8,7 @@
 #include "codec/amqp/channel.h"
 #include "codec/amqp/exclusive.h"
 #include "codec/amqp/handlers.h"
+#include "codec/amqp/permission.h"
 #include "codec/amqp/queue.h"
 #include "codec/amqp/reply_to.h"
 
@@ -76,15 +77,18 @@ bool on_queue_declare(struct amqp *c, struct channel *ch, const union value *arg
     const struct args_QUEUE_DECLARE *m = (const void *)args;
     if (reply_to_declare(c, ch, m) || !declarable(c, ch, m))
         return true;
+    struct name name;
+    if (m->queue.s.len)
+        name_set(&name, m->queue.s);
+    else
+        random_name(c, "amq.gen-", &name);
+    if (!m->passive.n && !queue_permitted(c, ch, RIGHT_CONFIGURE, name_span(&name)))
+        return true;
     struct op *op = request_new(c, ch, OP_QUEUE_DECLARE, m->nowait.n);
-    op->flags = declare_flags(m);
-    if (m->queue.s.len) {
-        name_set(&op->name, m->queue.s);
-    } else {
-        random_name(c, "amq.gen-", &op->name);
-        op->flags |= OP_UNNAMED;
-    }
+    op->name = name;
+    op->flags = declare_flags(m) | (m->queue.s.len ? 0 : OP_UNNAMED);
     op_arguments(op, m->arguments.s);
+    passing_on_permitted(c, op);
     op_send(c, op);
     return true;
 }
@@ -112,7 +116,7 @@ bool on_queue_delete(struct amqp *c, struct channel *ch, const union value *args
 {
     const struct args_QUEUE_DELETE *m = (const void *)args;
     struct span name = m->queue.s;
-    if (!queue_name(c, ch, &name))
+    if (!queue_name(c, ch, &name) || !queue_permitted(c, ch, RIGHT_CONFIGURE, name))
         return true;
     struct op *op = request_new(c, ch, OP_QUEUE_DELETE, m->nowait.n);
     op->flags = (m->if_unused.n ? OP_IF_UNUSED : 0) | (m->if_empty.n ? OP_IF_EMPTY : 0);
@@ -134,7 +138,7 @@ bool on_queue_purge(struct amqp *c, struct channel *ch, const union value *args)
 {
     const struct args_QUEUE_PURGE *m = (const void *)args;
     struct span name = m->queue.s;
-    if (!queue_name(c, ch, &name))
+    if (!queue_name(c, ch, &name) || !queue_permitted(c, ch, RIGHT_READ, name))
         return true;
     struct op *op = request_new(c, ch, OP_QUEUE_PURGE, m->nowait.n);
     name_set(&op->name, name);
@@ -166,12 +170,14 @@ static bool binding(struct amqp *c, struct channel *ch, struct op *op, struct sp
 }
 
 /* False: told the client that it can't be bound. */
-static bool bindable(struct amqp *c, struct channel *ch, struct span queue, struct span exchange)
+static bool bindable(struct amqp *c, struct channel *ch, struct span queue, struct span exchange,
+                     struct span key)
 {
-    if (!queue_name(c, ch, &queue))
+    if (!queue_name(c, ch, &queue) || !queue_permitted(c, ch, RIGHT_WRITE, queue))
         return false;
     if (exchange.len)
-        return true;
+        return exchange_permitted(c, ch, RIGHT_READ, exchange) &&
+               topic_permitted(c, ch, RIGHT_READ, exchange, key);
     amqp_fail(c, ch, ERR_ACCESS_REFUSED, "operation not permitted on the default exchange");
     return false;
 }
@@ -179,7 +185,7 @@ static bool bindable(struct amqp *c, struct channel *ch, struct span queue, stru
 bool on_queue_bind(struct amqp *c, struct channel *ch, const union value *args)
 {
     const struct args_QUEUE_BIND *m = (const void *)args;
-    return !bindable(c, ch, m->queue.s, m->exchange.s) ||
+    return !bindable(c, ch, m->queue.s, m->exchange.s, m->routing_key.s) ||
            binding(c, ch, request_new(c, ch, OP_QUEUE_BIND, m->nowait.n), m->queue.s, m->exchange.s,
                    m->routing_key.s, m->arguments.s);
 }
@@ -187,7 +193,7 @@ bool on_queue_bind(struct amqp *c, struct channel *ch, const union value *args)
 bool on_queue_unbind(struct amqp *c, struct channel *ch, const union value *args)
 {
     const struct args_QUEUE_UNBIND *m = (const void *)args;
-    return !bindable(c, ch, m->queue.s, m->exchange.s) ||
+    return !bindable(c, ch, m->queue.s, m->exchange.s, m->routing_key.s) ||
            binding(c, ch, request_new(c, ch, OP_QUEUE_UNBIND, false), m->queue.s, m->exchange.s,
                    m->routing_key.s, m->arguments.s);
 }

@@ -92,14 +92,12 @@ static bool is_transactional(struct amqp *c, struct channel *ch)
 /* ---- commit
  * ------------------------------------------------------------------------------------------------- */
 
-/* Before anything is sent: an exchange may be gone since. */
-static bool exchanges_exist(struct amqp *c, struct channel *ch)
+/* Before anything is sent. */
+static bool all_allowed(struct amqp *c, struct channel *ch)
 {
-    for (const struct piece *piece = ch->tx->first; piece; piece = piece->next) {
-        struct span exchange = span_of(piece->bytes, piece->exchange_len);
-        if (piece->first && !exchange_allows(c, ch, publisher_row(c, ch->publisher, exchange), exchange))
+    for (const struct piece *piece = ch->tx->first; piece; piece = piece->next)
+        if (piece->first && !piece_allowed(c, ch, piece))
             return false;
-    }
     return true;
 }
 
@@ -170,7 +168,7 @@ bool on_tx_commit(struct amqp *c, struct channel *ch, const union value *args)
     if (!is_transactional(c, ch))
         return true;
     struct tx *tx = ch->tx;
-    if (!tx->sending && tx->first && !exchanges_exist(c, ch))
+    if (!tx->sending && tx->first && !all_allowed(c, ch))
         return true;
     tx->sending = true;
     if (!send_publishes(c, ch))

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "codec/mqtt/connection.h"
+#include "codec/mqtt/permission.h"
 #include "codec/mqtt/property.h"
 #include "codec/mqtt/topic.h"
 #include "codec/mqtt/will.h"
@@ -178,8 +179,11 @@ static struct span usual_vhost(const struct mqtt *c)
 
 static bool find_vhost(struct mqtt *c, struct span user, struct span vhost)
 {
-    c->vhost = host_vhost(c->host, user, vhost);
-    if (!c->vhost)
+    enum host_entry entry = host_enter(c->host, user, vhost, &c->vhost);
+    if (entry == ENTRY_REFUSED)
+        mqtt_fail(c, REASON_NOT_AUTHORIZED, "access to vhost '%.*s' refused for user '%.*s'", (int)vhost.len,
+                  (const char *)vhost.at, (int)user.len, (const char *)user.at);
+    else if (entry == ENTRY_NO_VHOST)
         mqtt_fail(c, REASON_LOGIN, "no virtual host '%.*s'", (int)vhost.len, (const char *)vhost.at);
     else if (!host_exchange(c->host, c->vhost, span_str(mqtt_exchange(c))))
         mqtt_fail(c, REASON_UNAVAILABLE, "no exchange '%s' in virtual host '%.*s'", mqtt_exchange(c),
@@ -198,9 +202,16 @@ static bool login(struct mqtt *c, const struct connect *m)
         vhost = span_of(user.at, (size_t)(colon - user.at));
         user = span_of(colon + 1, user.len - vhost.len - 1);
     }
-    bool known = m->flags & FLAG_USER ? user.len <= NAME_MAX_BYTES && host_login(c->host, user, m->password)
-                                      : c->options->mqtt_anonymous && host_login_guest(c->host, &user);
-    if (!known || vhost.len > NAME_MAX_BYTES) {
+    enum host_login answer = HOST_LOGIN_REFUSED;
+    if (!(m->flags & FLAG_USER))
+        answer = c->options->mqtt_anonymous && host_login_guest(c->host, &user) ? HOST_LOGIN_GRANTED
+                                                                                : HOST_LOGIN_REFUSED;
+    else if (user.len <= NAME_MAX_BYTES)
+        answer = host_login(c->host, user, m->password);
+    c->logging_in = answer == HOST_LOGIN_WAITS;
+    if (c->logging_in)
+        return false;
+    if (answer == HOST_LOGIN_REFUSED || vhost.len > NAME_MAX_BYTES) {
         mqtt_fail(c, REASON_LOGIN, "user '%.*s'", (int)(user.len < 64 ? user.len : 64),
                   (const char *)user.at);
         return false;
@@ -239,6 +250,7 @@ static bool name_client(struct mqtt *c, const struct connect *m)
                   CLIENT_ID_MAX, needed ? ", and must have one" : "");
         return false;
     }
+    bytes_drop(&c->client_id); /* of the same CONNECT, when it came first */
     if (m->client_id.len)
         c->client_id = bytes_keep(m->client_id);
     else
@@ -264,13 +276,23 @@ static void take_options(struct mqtt *c, const struct connect *m)
 
 static bool take_will(struct mqtt *c, const struct connect *m)
 {
+    char refusal[HOST_REFUSAL_BYTES];
     const char *text;
     if (!(m->flags & FLAG_WILL))
         return true;
+    if (!publish_permitted(c, refusal)) {
+        mqtt_fail(c, REASON_NOT_AUTHORIZED, "the will: %s", refusal);
+        return false;
+    }
     enum reason reason = will_make(c, m->will_topic, m->will_payload, &m->will_properties, m->flags, &text);
     if (reason != REASON_SUCCESS)
         mqtt_fail(c, reason, "the will: %s", text);
-    return reason == REASON_SUCCESS;
+    else if (!publish_topic_permitted(c, span_of(c->will->bytes + c->will->exchange_len, c->will->key_len),
+                                      refusal))
+        mqtt_fail(c, REASON_NOT_AUTHORIZED, "the will: %s", refusal);
+    else
+        return true;
+    return false;
 }
 
 /* There is no enhanced authentication. */

@@ -13,7 +13,9 @@
 
 #include "base/check.h"
 #include "codec/mqtt/mqtt.h"
+#include "codec/mqtt/permission.h"
 #include "codec/mqtt/property.h"
+#include "codec/mqtt/will.h"
 
 #define SECOND_NS 1000000000ull
 
@@ -214,7 +216,7 @@ static size_t packet_input(struct mqtt *c, struct span in)
     if (rest.len < remaining)
         return 0;
     take(c, head, span_of(rest.at, remaining));
-    return head_bytes + remaining;
+    return c->logging_in ? 0 : head_bytes + remaining;
 }
 
 /* A SUBSCRIBE is answered before what comes behind it is looked at; so is CONNECT. */
@@ -355,6 +357,21 @@ static void mqtt_gone(void *state, struct host *host)
     bytes_drop(&c->sender);
 }
 
+static void mqtt_expel(void *state, struct host *host, const char *why)
+{
+    struct mqtt *c = state;
+    c->host = host;
+    will_drop(c); /* nobody may publish it any more */
+    mqtt_fail(c, REASON_ADMINISTRATIVE, "%s", why);
+}
+
+static void mqtt_on_access(void *state, struct host *host)
+{
+    struct mqtt *c = state;
+    c->host = host;
+    mqtt_access_changed(c);
+}
+
 const struct codec codec_mqtt = {
     .name = "mqtt",
     .state_bytes = sizeof(struct mqtt),
@@ -366,5 +383,7 @@ const struct codec codec_mqtt = {
     .tick = mqtt_tick,
     .blocked = mqtt_blocked,
     .shutdown = mqtt_shutdown,
+    .expel = mqtt_expel,
+    .access_changed = mqtt_on_access,
     .gone = mqtt_gone,
 };

@@ -63,7 +63,8 @@ struct mqtt {
     bool stamped;           /* a subscription wants none of the client's own messages */
     bool parked;            /* input has stopped at a publish that must wait */
     bool assigned;          /* the broker has named the client */
-    bool withdrawing;       /* a refused publish is: answers to those behind it wait */
+    bool logging_in;        /* CONNECT is still in the input, and comes again */
+    uint8_t withdrawing;    /* a refused publish is, and this is why; 0: none. Answers to those behind wait */
     uint16_t keep_alive_s;  /* 0: none */
     uint16_t receive_max;   /* QoS 1 and 2 that the client takes at once */
     uint32_t packet_max;    /* bytes of a packet that it takes */
@@ -72,7 +73,8 @@ struct mqtt {
     uint32_t ops;                   /* handed to the routers and not back */
     uint64_t heard_ns;              /* when something last came */
     size_t backlog;                 /* as of the last tick */
-    const struct exchange_row *row; /* of the exchange of topics, during one call of input() */
+    const struct exchange_row *row; /* of the exchange of topics, during one call of input(), */
+    bool refused, topics;           /* and whether the user may not publish to it, or not with every topic */
     struct span client_id, queue;   /* owned; the session's queue's name */
     struct span sender;             /* owned; of a kept session, as in router/sender.h */
     struct will *will;              /* owned */

@@ -45,6 +45,12 @@ void incoming_add(struct incoming *in, uint16_t id, unsigned qos, unsigned route
     *at(in, in->next - 1) = (struct publish_in){.id = id, .qos = (uint8_t)qos, .waiting = (uint8_t)routers};
 }
 
+void incoming_forbid(struct incoming *in, uint16_t id, unsigned qos)
+{
+    incoming_add(in, id, qos, 0);
+    at(in, in->next - 1)->refused = at(in, in->next - 1)->forbidden = true;
+}
+
 void incoming_confirm(struct incoming *in, uint64_t seq, uint32_t count, bool refused)
 {
     for (uint64_t end = seq + count; seq < end; seq++) {

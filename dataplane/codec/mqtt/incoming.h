@@ -14,8 +14,8 @@
 struct publish_in {
     uint16_t id;
     uint8_t qos;
-    uint8_t waiting; /* confirms to come */
-    bool refused;
+    uint8_t waiting;         /* confirms to come */
+    bool refused, forbidden; /* the client may not publish it: it went nowhere */
 };
 
 struct incoming {
@@ -30,6 +30,8 @@ void incoming_init(struct incoming *in);
 void incoming_free(struct incoming *in);
 /* The publish numbered in->next has been sent to n routers. */
 void incoming_add(struct incoming *in, uint16_t id, unsigned qos, unsigned routers);
+/* The publish numbered in->next may not be sent. */
+void incoming_forbid(struct incoming *in, uint16_t id, unsigned qos);
 /* count confirms from seq on. */
 void incoming_confirm(struct incoming *in, uint64_t seq, uint32_t count, bool refused);
 /* Takes off the oldest, if it has been confirmed in full. One of QoS 2 is then received, unless it was

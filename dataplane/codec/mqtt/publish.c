@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "codec/mqtt/answer.h"
 #include "codec/mqtt/connection.h"
+#include "codec/mqtt/permission.h"
 #include "codec/mqtt/property.h"
 #include "codec/mqtt/topic.h"
 #include "codec/mqtt/translation.h"
@@ -148,8 +149,12 @@ static bool is_sound(struct mqtt *c, struct publish *m)
 /* NULL: it has been deleted, and the connection is closed. */
 static const struct exchange_row *exchange_of(struct mqtt *c)
 {
-    if (!c->row)
+    char refusal[HOST_REFUSAL_BYTES];
+    if (!c->row) {
         c->row = host_exchange(c->host, c->vhost, span_str(mqtt_exchange(c)));
+        c->refused = !publish_permitted(c, refusal);
+        c->topics = host_has_topics(c->host);
+    }
     if (!c->row)
         mqtt_fail(c, REASON_UNSPECIFIED, "the exchange '%s' has been deleted", mqtt_exchange(c));
     return c->row;
@@ -219,10 +224,8 @@ static size_t compose(struct mqtt *c, const struct publish *m, uint8_t *to, stru
 static bool send(struct mqtt *c, const struct publish *m)
 {
     struct command_publish command;
-    const struct exchange_row *row = exchange_of(c);
+    const struct exchange_row *row = c->row;
     bool whole = m->body_len <= INLINE_BODY_MAX;
-    if (!row)
-        return false;
     size_t room = TOPIC_BYTES_MAX + amqp_bytes_max(m->properties.all.len) + 1 + NAME_MAX_BYTES +
                   (whole ? m->body_len : 0);
     uint8_t *scratch = host_scratch(c->host, room);
@@ -246,6 +249,38 @@ static bool send(struct mqtt *c, const struct publish *m)
     return true;
 }
 
+/* Answers what can be answered, in order. */
+static void answer_confirmed(struct mqtt *c);
+
+/* As a routing key; room: for what isn't an alias's. */
+static struct span key_of(const struct publish *m, uint8_t room[TOPIC_BYTES_MAX])
+{
+    if (m->key.len)
+        return m->key;
+    topic_to_key(room, m->topic);
+    return span_of(room, m->topic.len);
+}
+
+/* Of who may not publish everything. There is an answer for it in MQTT 5.0, if it has a QoS; else the
+ * connection is closed ([MQTT-3.3.5-2] of 3.1.1). False: it is. */
+static bool send_permitted(struct mqtt *c, const struct publish *m)
+{
+    char refusal[HOST_REFUSAL_BYTES];
+    uint8_t bytes[TOPIC_BYTES_MAX];
+    struct span key = key_of(m, bytes);
+    if (publish_permitted(c, refusal) && publish_topic_permitted(c, key, refusal))
+        return send(c, m);
+    if (!m->qos || c->version != MQTT_5) {
+        mqtt_fail(c, REASON_NOT_AUTHORIZED, "%s", refusal);
+        return false;
+    }
+    host_log(c->host, "not published: %s", refusal);
+    incoming_forbid(&c->incoming, m->id, m->qos);
+    c->rest = (struct rest){m->body_len, 0};
+    answer_confirmed(c);
+    return true;
+}
+
 /* One of QoS 2 that has come before: it is answered, and that is all. */
 static void repeat(struct mqtt *c, const struct publish *m)
 {
@@ -259,7 +294,7 @@ static size_t take(struct mqtt *c, struct span in, uint32_t remaining, struct pu
 {
     if (m->qos == 2 && incoming_has(&c->incoming, m->id))
         repeat(c, m);
-    else if (!send(c, m))
+    else if (!exchange_of(c) || !(c->refused || c->topics ? send_permitted(c, m) : send(c, m)))
         return 0;
     (void)in;
     return remaining - c->rest.left;
@@ -316,15 +351,18 @@ size_t mqtt_publish_rest(struct mqtt *c, struct span in)
 
 /* ---- answers ------------------------------------------------------------------------------------------ */
 
-/* What a router has refused, another may have kept: there the identifier is in use until it is withdrawn. A
- * client that can't be told of a refusal sends the same message again. */
+/* What a router has refused, another may have kept: there the identifier is in use until it is withdrawn. So
+ * it may be for what is forbidden now, and came in an earlier connection when it wasn't. A client that can't
+ * be told of a refusal sends the same message again. */
 static void answer(struct mqtt *c, const struct publish_in *publish)
 {
-    enum reason reason = publish->refused ? REASON_QUOTA : REASON_SUCCESS;
+    enum reason reason = publish->forbidden ? REASON_NOT_AUTHORIZED
+                         : publish->refused ? REASON_QUOTA
+                                            : REASON_SUCCESS;
     if (publish->refused && c->version != MQTT_5) {
         mqtt_fail(c, REASON_QUOTA, "a message can't be kept, and there is no other way to say so");
     } else if (publish->refused && publish->qos == 2 && c->persistent) {
-        c->withdrawing = true;
+        c->withdrawing = (uint8_t)reason;
         batch_withdraw(c, publish->id);
     } else {
         send_answer(c, publish->qos == 1 ? PACKET_PUBACK : PACKET_PUBREC, 0, publish->id, reason);
@@ -348,8 +386,9 @@ void mqtt_confirmed(struct mqtt *c, const struct event_confirm *event)
 
 void mqtt_withdrawn(struct mqtt *c, uint16_t id)
 {
-    c->withdrawing = false;
-    send_answer(c, PACKET_PUBREC, 0, id, REASON_QUOTA);
+    enum reason reason = (enum reason)c->withdrawing;
+    c->withdrawing = 0;
+    send_answer(c, PACKET_PUBREC, 0, id, reason);
     answer_confirmed(c);
 }
 

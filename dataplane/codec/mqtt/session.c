@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "codec/mqtt/connection.h"
+#include "codec/mqtt/permission.h"
 #include "codec/mqtt/topic.h"
 #include "codec/mqtt/will.h"
 
@@ -76,6 +77,7 @@ void mqtt_attached(struct mqtt *c, struct op *op)
         struct source *source = source_new(c, NULL);
         mqtt_request_send(c, source_op(c, source, c->queue, PURPOSE_CONSUME), NO_REQUEST);
     }
+    mqtt_access_changed(c); /* since the session was subscribed */
 }
 
 /* ---- going ------------------------------------------------------------------------------------------ */

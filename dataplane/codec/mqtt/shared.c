@@ -5,6 +5,7 @@
  */
 #include "base/check.h"
 #include "codec/mqtt/connection.h"
+#include "codec/mqtt/permission.h"
 #include "codec/mqtt/topic.h"
 
 #define SHARED_PREFIX "mqtt-shared-"
@@ -49,6 +50,8 @@ enum reason shared_join(struct mqtt *c, struct span group, struct span filter, c
     struct name name;
     if (!join_names(SHARED_PREFIX, group, filter, &name))
         return REASON_IMPLEMENTATION;
+    if (!subscribe_permitted(c, name_span(&name), filter))
+        return REASON_NOT_AUTHORIZED;
     struct subscription *s = subscription_find(&c->subs, group, filter);
     if (s)
         remember(c, OP_QUEUE_UNBIND, s, i);

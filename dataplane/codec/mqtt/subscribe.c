@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "codec/mqtt/connection.h"
+#include "codec/mqtt/permission.h"
 #include "codec/mqtt/property.h"
 #include "codec/mqtt/topic.h"
 #include "router/table_out.h"
@@ -261,7 +262,9 @@ static uint8_t subscribe_one(struct mqtt *c, struct span group, struct span filt
     if (reason == REASON_SUCCESS) {
         topic_to_key(key, filter);
         struct span as_key = span_of(key, filter.len);
-        if (group.len)
+        if (!subscribe_permitted(c, c->queue, as_key))
+            reason = REASON_NOT_AUTHORIZED;
+        else if (group.len)
             reason = shared_join(c, group, as_key, wish, i);
         else
             subscribe_own(c, as_key, wish, i);

@@ -51,15 +51,16 @@ static bool read_beats(struct stomp *c, const struct stomp_frame *f)
 }
 
 /* Without a login it is the default user, from this machine only; with a passcode that must be right. */
-static bool is_known(struct stomp *c, const struct stomp_frame *f, struct span *user)
+static enum host_login is_known(struct stomp *c, const struct stomp_frame *f, struct span *user)
 {
     bool named = stomp_find(f, "login");
     *user = stomp_value(f, "login");
     if (!named && !(c->options->stomp_anonymous && host_login_guest(c->host, user)))
-        return false;
+        return HOST_LOGIN_REFUSED;
     if (!named && !stomp_find(f, "passcode"))
-        return true;
-    return user->len && user->len <= NAME_MAX_BYTES && host_login(c->host, *user, stomp_value(f, "passcode"));
+        return HOST_LOGIN_GRANTED;
+    return user->len && user->len <= NAME_MAX_BYTES ? host_login(c->host, *user, stomp_value(f, "passcode"))
+                                                    : HOST_LOGIN_REFUSED;
 }
 
 static bool login(struct stomp *c, const struct stomp_frame *f, enum stomp_version version)
@@ -67,14 +68,21 @@ static bool login(struct stomp *c, const struct stomp_frame *f, enum stomp_versi
     struct span user, vhost = stomp_value(f, "host");
     if (!vhost.len)
         vhost = span_str("/");
-    if (!is_known(c, f, &user)) {
+    enum host_login known = is_known(c, f, &user);
+    if (known == HOST_LOGIN_WAITS)
+        return false;
+    if (known == HOST_LOGIN_REFUSED) {
         stomp_fail(c, f, "Access refused for user '%.*s'", (int)(user.len < 64 ? user.len : 64),
                    (const char *)user.at);
         return false;
     }
-    c->vhost = vhost.len <= NAME_MAX_BYTES ? host_vhost(c->host, user, vhost) : 0;
-    if (!c->vhost) {
-        stomp_fail(c, f, "no virtual host '%.*s': the header host names one, and without it that is '/'",
+    enum host_entry entry =
+        vhost.len <= NAME_MAX_BYTES ? host_enter(c->host, user, vhost, &c->vhost) : ENTRY_NO_VHOST;
+    if (entry != ENTRY_GRANTED) {
+        stomp_fail(c, f,
+                   entry == ENTRY_NO_VHOST
+                       ? "no virtual host '%.*s': the header host names one, and without it that is '/'"
+                       : "Virtual host '%.*s' access denied",
                    (int)(vhost.len < 64 ? vhost.len : 64), (const char *)vhost.at);
         return false;
     }

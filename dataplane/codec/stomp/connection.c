@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "codec/stomp/permission.h"
 #include "codec/stomp/stomp.h"
 
 struct span stomp_keep(struct span s)
@@ -436,6 +437,22 @@ static void stomp_gone(void *state, struct host *host)
     c->stage = STOMP_CLOSED;
 }
 
+static void stomp_expel(void *state, struct host *host, const char *why)
+{
+    struct stomp *c = state;
+    c->host = host;
+    stomp_fail(c, NULL, "%s", why);
+}
+
+/* Of the first that isn't, the connection ends, and with it all of them. */
+static void stomp_access_changed(void *state, struct host *host)
+{
+    struct stomp *c = state;
+    c->host = host;
+    for (const struct stomp_subscription *s = c->subscriptions; s && stomp_still_permitted(c, s);)
+        s = s->next;
+}
+
 const struct codec codec_stomp = {
     .name = "stomp",
     .state_bytes = sizeof(struct stomp),
@@ -447,5 +464,7 @@ const struct codec codec_stomp = {
     .tick = stomp_tick,
     .blocked = stomp_blocked,
     .shutdown = stomp_shutdown,
+    .expel = stomp_expel,
+    .access_changed = stomp_access_changed,
     .gone = stomp_gone,
 };

@@ -3,6 +3,7 @@
  * input and goes in parts.
  */
 #include "codec/stomp/connection.h"
+#include "codec/stomp/permission.h"
 #include "codec/stomp/translation.h"
 
 #define REPLY_QUEUE "/reply-queue/"
@@ -114,7 +115,8 @@ static bool declared(struct stomp *c, const struct send *m)
         c->declared = false;
         return true;
     }
-    stomp_queue_declare(c, m->to.key, &queue, 0);
+    if (stomp_queue_permitted(c, m->f, m->to.key, &queue))
+        stomp_queue_declare(c, m->to.key, &queue, 0);
     return false;
 }
 
@@ -135,6 +137,8 @@ static bool resolve(struct stomp *c, struct send *m, uint8_t *reply)
                    (const char *)to.at);
         return false;
     }
+    if (!stomp_may_send(c, m->f, &m->to))
+        return false;
     m->named = m->to.kind == STOMP_TO_QUEUE;
     if (m->named && !declared(c, m))
         return false;

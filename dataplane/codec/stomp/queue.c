@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "codec/stomp/connection.h"
+#include "codec/stomp/permission.h"
 #include "router/table_out.h"
 
 enum {
@@ -252,7 +253,8 @@ void stomp_queue_again(struct stomp *c, struct span name)
     struct stomp_queue queue = {OP_DURABLE | OP_ANY_WAY, span_of("", 0)};
     if (k)
         queue = (struct stomp_queue){k->flags | OP_ANY_WAY, k->arguments};
-    stomp_send_op(c, declaration(c, STOMP_AGAIN, name, &queue));
+    if (stomp_queue_permitted(c, NULL, name, &queue))
+        stomp_send_op(c, declaration(c, STOMP_AGAIN, name, &queue));
 }
 
 void stomp_queues_free(struct stomp *c)

@@ -38,7 +38,8 @@ void stomp_queue_declare(struct stomp *c, struct span name, const struct stomp_q
 void stomp_queue_declared(struct stomp *c, const struct op *op);
 /* Whether the connection has declared a queue of that name in that way, or at all if any way will do. */
 bool stomp_queue_known(const struct stomp *c, struct span name, const struct stomp_queue *queue);
-/* Declares it once more, as it was declared (STOMP_AGAIN). */
+/* Declares it once more, as it was declared (STOMP_AGAIN); if the user still may, else the connection is
+ * closed. */
 void stomp_queue_again(struct stomp *c, struct span name);
 /* Exclusive queues are deleted, all is forgotten. */
 void stomp_queues_free(struct stomp *c);

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "codec/stomp/connection.h"
+#include "codec/stomp/permission.h"
 
 #define QUEUE_PREFIX "stomp-subscription-"
 #define REPLY_PREFIX "stomp-reply-"
@@ -178,7 +179,7 @@ static const char *read_wish(const struct stomp_frame *f, const struct stomp_des
 }
 
 static struct stomp_subscription *begin(struct stomp *c, const struct stomp_frame *f, struct span name,
-                                        const struct stomp_destination *d)
+                                        const struct stomp_destination *d, const struct wish *wish)
 {
     char text[STOMP_HEAD_MAX + 64];
     struct span queue = stomp_has_own_queue(d) ? own_queue(c, f, name, text, sizeof text) : d->key;
@@ -188,6 +189,8 @@ static struct stomp_subscription *begin(struct stomp *c, const struct stomp_fram
                    "have 255 bytes; x-queue-name gives another");
         return NULL;
     }
+    if (!stomp_subscribe_permitted(c, f, d, queue, &wish->queue))
+        return NULL;
     struct stomp_subscription *s = add(c, name, queue, stomp_value(f, "destination"));
     read_ack(f, &s->ack);
     s->subscriber = stomp_has_own_queue(d);
@@ -198,28 +201,25 @@ static struct stomp_subscription *begin(struct stomp *c, const struct stomp_fram
 }
 
 /* One thing after the other: a queue that isn't as the client wants it must have no consumer. */
-static void go_on(struct stomp *c, const struct stomp_frame *f, struct stomp_subscription *s,
-                  const struct stomp_destination *d)
+static void go_on(struct stomp *c, struct stomp_subscription *s, const struct stomp_destination *d,
+                  const struct wish *wish)
 {
-    struct wish wish;
-    const char *wrong = read_wish(f, d, &wish);
-    if (wrong) {
-        stomp_fail(c, f, "%s", wrong);
-    } else if (!s->declared) {
+    if (!s->declared) {
         s->declared = true;
-        s->own = wish.queue.flags & OP_EXCLUSIVE;
-        stomp_queue_declare(c, s->queue, &wish.queue, s->handle);
+        s->own = wish->queue.flags & OP_EXCLUSIVE;
+        stomp_queue_declare(c, s->queue, &wish->queue, s->handle);
     } else if (!s->bound) {
         s->bound = true;
         bind(c, s, d);
     } else {
-        consume(c, s, wish.prefetch, wish.arguments);
+        consume(c, s, wish->prefetch, wish->arguments);
     }
 }
 
 bool stomp_subscribe(struct stomp *c, const struct stomp_frame *f)
 {
     struct stomp_destination d;
+    struct wish wish;
     struct span name = name_of(f);
     struct stomp_subscription *s = stomp_subscription_find(c, name);
     if (s && s->fresh && s->id) {
@@ -228,14 +228,16 @@ bool stomp_subscribe(struct stomp *c, const struct stomp_frame *f)
         return true;
     }
     const char *wrong = s && s->fresh ? NULL : fault(c, f, name, &d);
+    if (!wrong && s)
+        stomp_destination_read(stomp_value(f, "destination"), &d);
+    if (!wrong)
+        wrong = read_wish(f, &d, &wish);
     if (wrong)
         stomp_fail(c, f, "%s", wrong);
-    else if (s)
-        stomp_destination_read(stomp_value(f, "destination"), &d);
-    else
-        s = begin(c, f, name, &d);
+    else if (!s)
+        s = begin(c, f, name, &d, &wish);
     if (!wrong && s)
-        go_on(c, f, s, &d);
+        go_on(c, s, &d, &wish);
     return false;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "codec/stomp/connection.h"
+#include "codec/stomp/permission.h"
 
 enum { TRANSACTIONS_MAX = 64 };
 
@@ -128,14 +129,15 @@ static bool read_kept(struct stomp *c, const struct kept_frame *frame, struct st
     return stomp_head_read(span_of(frame->bytes, frame->len), c->version, f, &wrong) == STOMP_READ;
 }
 
-/* Before anything is done: an exchange may be gone since. */
-static bool exchanges_exist(struct stomp *c, const struct stomp_transaction *t)
+/* Before anything is done: an exchange may be gone since, or the right to send to it. */
+static bool can_be_sent(struct stomp *c, const struct stomp_transaction *t)
 {
     static _Thread_local struct stomp_frame f;
     struct stomp_destination d;
     for (const struct kept_frame *frame = t->first; frame; frame = frame->next)
         if (!frame->piece && read_kept(c, frame, &f) && span_is(f.command, "SEND") &&
-            stomp_destination_read(stomp_value(&f, "destination"), &d) && !stomp_exchange(c, &f, &d))
+            stomp_destination_read(stomp_value(&f, "destination"), &d) &&
+            (!stomp_may_send(c, &f, &d) || !stomp_exchange(c, &f, &d)))
             return false;
     return true;
 }
@@ -178,7 +180,7 @@ static bool replay(struct stomp *c, struct stomp_transaction *t)
 bool stomp_commit(struct stomp *c, const struct stomp_frame *f)
 {
     struct stomp_transaction *t = find(c, f);
-    if (!t || (!t->going && !exchanges_exist(c, t)))
+    if (!t || (!t->going && !can_be_sent(c, t)))
         return false;
     t->going = true;
     while (t->first)

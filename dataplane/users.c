@@ -1,0 +1,188 @@
+#include "users.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/prng.h"
+#include "control.h"
+#include "gannetd.h"
+#include "request.h"
+#include "router/access_change.h"
+#include "router/password.h"
+
+enum { TEXTS_MAX = 5, NO_TEXT = -1 };
+
+/* The words of a change, in their order; those from `optional` on may be missing. */
+static const struct change_verb {
+    const char *word;
+    uint8_t kind, optional;
+    bool is_new;
+    int8_t texts[TEXTS_MAX]; /* enum access_text; NO_TEXT: no more */
+} change_verbs[] = {
+    {"add_user", ACCESS_USER, 2, true, {TEXT_USER, TEXT_PASSWORD, NO_TEXT}},
+    {"change_password", ACCESS_USER, 2, false, {TEXT_USER, TEXT_PASSWORD, NO_TEXT}},
+    {"clear_password", ACCESS_USER, 1, false, {TEXT_USER, NO_TEXT}},
+    {"set_user_tags", ACCESS_USER, 1, false, {TEXT_USER, TEXT_TAGS, NO_TEXT}},
+    {"delete_user", ACCESS_USER_GONE, 1, false, {TEXT_USER, NO_TEXT}},
+    {"add_vhost", ACCESS_VHOST, 1, false, {TEXT_VHOST, TEXT_DESCRIPTION, TEXT_TAGS, NO_TEXT}},
+    {"delete_vhost", ACCESS_VHOST_GONE, 1, false, {TEXT_VHOST, NO_TEXT}},
+    {"set_permissions",
+     ACCESS_PERMISSION,
+     5,
+     false,
+     {TEXT_VHOST, TEXT_USER, TEXT_CONFIGURE, TEXT_WRITE, TEXT_READ}},
+    {"clear_permissions", ACCESS_PERMISSION_GONE, 2, false, {TEXT_VHOST, TEXT_USER, NO_TEXT}},
+    {"set_topic_permissions",
+     ACCESS_TOPIC,
+     5,
+     false,
+     {TEXT_VHOST, TEXT_USER, TEXT_EXCHANGE, TEXT_WRITE, TEXT_READ}},
+    {"clear_topic_permissions", ACCESS_TOPIC_GONE, 2, false, {TEXT_VHOST, TEXT_USER, TEXT_EXCHANGE, NO_TEXT}},
+};
+
+/* of: whose, if not everybody's. columns: what the registrar's lines have. */
+static const struct list_verb {
+    const char *word, *type, *columns;
+    enum { OF_ALL, OF_VHOST, OF_USER } of;
+} list_verbs[] = {
+    {"list_users", "users", "user\ttags", OF_ALL},
+    {"list_vhosts", "vhosts", "name\tdescription\ttags", OF_ALL},
+    {"list_permissions", "permissions", "user\tconfigure\twrite\tread", OF_VHOST},
+    {"list_user_permissions", "user_permissions", "vhost\tconfigure\twrite\tread", OF_USER},
+    {"list_topic_permissions", "topic_permissions", "user\texchange\twrite\tread", OF_VHOST},
+    {"list_user_topic_permissions", "user_topic_permissions", "vhost\texchange\twrite\tread", OF_USER},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* Asks the registrar and says what is wrong; NULL: that has been said. */
+static struct op *ask(struct gannetd *g, struct op *op, FILE *out)
+{
+    op = control_ask(g, op);
+    if (op && op->error == ERR_NONE)
+        return op;
+    if (op)
+        request_error(out, op->text, "");
+    else
+        request_too_late(out);
+    front_free_answer(op);
+    return NULL;
+}
+
+static struct op *op_of(enum op_kind kind)
+{
+    struct op *op = calloc(1, sizeof *op);
+    CHECK(op);
+    op->kind = kind;
+    return op;
+}
+
+/* ---- changes ----------------------------------------------------------------------------------------- */
+
+bool users_hash(struct gannetd *g, struct span password, char text[PASSWORD_TEXT_BYTES])
+{
+    uint64_t salt[PASSWORD_SALT_BYTES / sizeof(uint64_t)];
+    for (unsigned i = 0; i < COUNT(salt); i++)
+        salt[i] = prng_next(&g->salts);
+    return password_make(text, password, (const uint8_t *)salt);
+}
+
+/* The last of the words may be several, with commas between: tags. */
+static bool take_texts(const struct change_verb *verb, char *rest, struct access_change *change)
+{
+    unsigned i = 0;
+    for (; rest && i < TEXTS_MAX && verb->texts[i] != NO_TEXT; i++) {
+        bool tags = verb->texts[i] == TEXT_TAGS;
+        char *word = tags ? rest : strsep(&rest, "\t");
+        for (char *tab = word; tags && (tab = strchr(tab, '\t'));)
+            *tab = ',';
+        change->text[verb->texts[i]] = span_str(word);
+        rest = tags ? NULL : rest;
+    }
+    return i >= verb->optional && !rest;
+}
+
+static void answer_change(struct gannetd *g, const struct change_verb *verb, char *rest, FILE *out)
+{
+    char password[PASSWORD_TEXT_BYTES];
+    struct access_change change = {.kind = verb->kind};
+    if (!take_texts(verb, rest, &change)) {
+        request_error(out, verb->word, " has too few words, or too many");
+        return;
+    }
+    if (access_has(&change, TEXT_PASSWORD) && !users_hash(g, change.text[TEXT_PASSWORD], password)) {
+        request_error(out, "there is no memory to hash the password", "");
+        return;
+    }
+    if (access_has(&change, TEXT_PASSWORD))
+        change.text[TEXT_PASSWORD] = span_str(password);
+    if (strcmp(verb->word, "clear_password") == 0)
+        change.text[TEXT_PASSWORD] = span_str("");
+    if (strcmp(verb->word, "set_user_tags") == 0 && !access_has(&change, TEXT_TAGS))
+        change.text[TEXT_TAGS] = span_str("");
+    struct op *op = op_of(OP_ACCESS_CHANGE);
+    op->flags = verb->is_new ? OP_NEW : 0;
+    op->arguments = access_pack(&change);
+    op = ask(g, op, out);
+    if (op)
+        fputs("ok\n", out);
+    front_free_answer(op);
+}
+
+/* ---- lists, authenticate_user ------------------------------------------------------------------------- */
+
+static void answer_list(struct gannetd *g, const struct list_verb *verb, char *rest, FILE *out)
+{
+    struct op *op = op_of(OP_ACCESS_LIST);
+    struct name *of = verb->of == OF_VHOST ? &op->other : &op->name;
+    name_set(&op->type, span_str(verb->type));
+    if (verb->of != OF_ALL &&
+        !request_name(&rest, verb->of == OF_USER ? "the user" : "the virtual host", of, out)) {
+        front_free_answer(op);
+        return;
+    }
+    op = ask(g, op, out);
+    if (op)
+        fprintf(out, "ok\n%s\n%s", verb->columns, op->list ? op->list : "");
+    front_free_answer(op);
+}
+
+static void authenticate(struct gannetd *g, char *rest, FILE *out)
+{
+    struct op *op = op_of(OP_ACCESS_LIST);
+    name_set(&op->type, span_str("password"));
+    if (!request_name(&rest, "the user", &op->name, out)) {
+        front_free_answer(op);
+        return;
+    }
+    op = ask(g, op, out);
+    if (!op)
+        return;
+    struct span text = span_of(op->list, op->list ? strcspn(op->list, "\n") : 0);
+    if (rest && password_fits(text, span_str(rest)))
+        fputs("ok\n", out);
+    else
+        request_error(out, "this is not the password of the user", "");
+    front_free_answer(op);
+}
+
+bool users_answer(struct gannetd *g, char *request, FILE *out)
+{
+    size_t len = strcspn(request, "\t");
+    char *rest = request[len] ? request + len + 1 : NULL;
+    for (size_t i = 0; i < COUNT(change_verbs); i++)
+        if (strlen(change_verbs[i].word) == len && memcmp(request, change_verbs[i].word, len) == 0) {
+            answer_change(g, &change_verbs[i], rest, out);
+            return true;
+        }
+    for (size_t i = 0; i < COUNT(list_verbs); i++)
+        if (strlen(list_verbs[i].word) == len && memcmp(request, list_verbs[i].word, len) == 0) {
+            answer_list(g, &list_verbs[i], rest, out);
+            return true;
+        }
+    if (len != strlen("authenticate_user") || memcmp(request, "authenticate_user", len) != 0)
+        return false;
+    authenticate(g, rest, out);
+    return true;
+}

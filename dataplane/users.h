@@ -1,0 +1,30 @@
+/*
+ * The control socket's requests about users, virtual hosts and permissions: one line each, with tabs between
+ * its words. What is in brackets may be left away, with all behind it.
+ *
+ *   add_user USER PASSWORD                    delete_user USER
+ *   change_password USER PASSWORD             clear_password USER
+ *   set_user_tags USER [TAG ...]              authenticate_user USER PASSWORD
+ *   add_vhost VHOST [DESCRIPTION [TAGS]]      delete_vhost VHOST
+ *   set_permissions VHOST USER CONFIGURE WRITE READ
+ *   clear_permissions VHOST USER
+ *   set_topic_permissions VHOST USER EXCHANGE WRITE READ
+ *   clear_topic_permissions VHOST USER [EXCHANGE]
+ *   list_users, list_vhosts, list_permissions VHOST, list_user_permissions USER, list_topic_permissions
+ * VHOST, list_user_topic_permissions USER
+ *
+ * Changes are answered with "ok" when they are safe and in force at every router and front.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "router/password.h"
+
+struct gannetd;
+
+/* Answers the request, which is taken apart. False: it isn't one of these. Control thread. */
+bool users_answer(struct gannetd *gannetd, char *request, FILE *out);
+/* What is kept of a password. False: there is no memory to make it. At start, or control thread. */
+bool users_hash(struct gannetd *gannetd, struct span password, char text[PASSWORD_TEXT_BYTES]);

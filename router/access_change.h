@@ -1,0 +1,60 @@
+/*
+ * One change of who may do what, and its form in records, ops and rings: a byte with its kind, and for each
+ * text that it has a byte that says which, two with its length, big-endian, and the text.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+/* In records: numbers never change their meaning. */
+enum access_kind {
+    ACCESS_USER =
+        1, /* a user is made or changed: user; password and tags are as they were if they aren't given */
+    ACCESS_USER_GONE,       /* user */
+    ACCESS_VHOST,           /* vhost; description, tags */
+    ACCESS_VHOST_GONE,      /* vhost */
+    ACCESS_PERMISSION,      /* user, vhost, configure, write, read */
+    ACCESS_PERMISSION_GONE, /* user, vhost */
+    ACCESS_TOPIC,           /* user, vhost, exchange, write, read */
+    ACCESS_TOPIC_GONE,      /* user, vhost; exchange, or of all */
+    ACCESS_KINDS
+};
+
+/* In records, too. */
+enum access_text {
+    TEXT_USER,
+    TEXT_VHOST,
+    TEXT_EXCHANGE,
+    TEXT_CONFIGURE, /* these three are patterns */
+    TEXT_WRITE,
+    TEXT_READ,
+    TEXT_PASSWORD, /* as password.h has it */
+    TEXT_TAGS,     /* with commas between */
+    TEXT_DESCRIPTION,
+    ACCESS_TEXTS
+};
+
+#define ACCESS_PATTERN_BYTES 2048u /* of a pattern; every other text is a name */
+
+#define ACCESS_PACKED_BYTES_MAX                                                                              \
+    (1u + ACCESS_TEXTS * 3u + 3u * ACCESS_PATTERN_BYTES + (ACCESS_TEXTS - 3u) * 255u)
+
+/* A text that isn't given has no address; an empty one has. */
+struct access_change {
+    uint8_t kind; /* enum access_kind */
+    struct span text[ACCESS_TEXTS];
+};
+
+static inline bool access_has(const struct access_change *change, enum access_text text)
+{
+    return change->text[text].at != NULL;
+}
+
+/* malloc'd; each text must fit 65535 bytes. */
+struct span access_pack(const struct access_change *change);
+/* The texts stand in the packed bytes. False: it is none. Any bytes may be tried. */
+bool access_unpack(struct span packed, struct access_change *change);

@@ -145,6 +145,7 @@ static void forget(struct host *host)
     unlist(host);
     timer_cancel(&front->timers, &host->wake);
     timer_cancel(&front->lingers, &host->linger);
+    timer_cancel(&front->pauses, &host->pause);
     leave_output(host);
     slots_remove(&front->conns, host->id);
     stat_add(&front->stats.connections, -1);
@@ -354,13 +355,14 @@ static unsigned run_timers(struct front *front)
     }
     for (; (timer = timer_due(&front->lingers, front->now_ns)); n++)
         drop(container_of(timer, struct host, linger));
-    return n;
+    return n + front_end_pauses(front);
 }
 
 uint64_t front_deadline(const struct front *front)
 {
     uint64_t wake = timers_next(&front->timers), linger = timers_next(&front->lingers);
-    return wake < linger ? wake : linger;
+    uint64_t pause = timers_next(&front->pauses), first = wake < linger ? wake : linger;
+    return pause < first ? pause : first;
 }
 
 /* ---- status --------------------------------------------------------------------------------------- */
@@ -401,6 +403,7 @@ struct front *front_new(const struct front_options *options)
     exchange_table_init(&front->exchanges);
     front->access = access_new();
     link_init(&front->login, options->to_login);
+    front->attempts = attempts_new(options->host.login_pause_ms * UINT64_C(1000000), prng_next(&front->prng));
     for (size_t i = 0; i < sizeof front->logins.secret; i++)
         front->logins.secret[i] = (uint8_t)prng_next(&front->prng);
     for (unsigned r = 0; r < options->routers; r++)
@@ -468,6 +471,8 @@ void front_free(struct front *front)
     slots_free(&front->conns);
     timers_free(&front->timers);
     timers_free(&front->lingers);
+    timers_free(&front->pauses);
+    attempts_free(front->attempts);
     listing_free(front);
     free(front);
 }

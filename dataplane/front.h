@@ -74,6 +74,6 @@ struct op *front_take_answer(struct front *front);
 void front_free_answer(struct op *op);
 
 struct front_stats {
-    uint64_t connections, accepted, bytes_in, bytes_out, parked;
+    uint64_t connections, accepted, logins, refused, bytes_in, bytes_out, parked;
 };
 const struct front_stats *front_stats(const struct front *front);

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "attempts.h"
 #include "base/fifo.h"
 #include "base/link.h"
 #include "base/prng.h"
@@ -34,8 +35,9 @@ struct leftover {
 /* Where a connection's login stands. */
 enum logging_in {
     LOGIN_NONE,
-    LOGIN_ASKED, /* the login agent is at it */
-    LOGIN_RIGHT, /* its answer, for when the codec asks again */
+    LOGIN_PAUSED, /* too many have failed from that address */
+    LOGIN_ASKED,  /* the login agent is at it */
+    LOGIN_RIGHT,  /* its answer, for when the codec asks again */
     LOGIN_WRONG,
 };
 
@@ -77,7 +79,7 @@ struct host {
     const struct codec *codec;
     void *state; /* the codec's */
     struct output output;
-    struct timer wake, linger;
+    struct timer wake, linger, pause;
     struct host *dirty_next; /* of those to be flushed at the end of the turn */
     struct host *parked_next;
     unsigned ops;       /* requests that have not come back */
@@ -128,10 +130,12 @@ struct front {
     struct pattern_scratch topic_scratch;
     struct link login; /* to the login agent */
     struct logins_kept logins;
+    struct attempts *attempts;
     uint8_t gate[ROUTERS_MAX]; /* GATE_* that are shut, by router */
     bool gates_changed;
     struct output_pool pool;
     struct timers timers;  /* of codecs' wake */
+    struct timers pauses;  /* of logins */
     struct timers lingers; /* of connections that are to be closed when their output is out */
     struct host *dirty;
     struct leftover *leftovers;
@@ -175,6 +179,8 @@ void front_drain(struct front *front);
 void login_free(struct login *login);
 /* Takes the login agent's answers. Returns how many. */
 unsigned front_take_logins(struct front *front);
+/* Of whom it is time that the login is looked at. */
+unsigned front_end_pauses(struct front *front);
 /* At the end: what is still on its way is freed. */
 void front_free_logins(struct front *front);
 /* Who may do what has changed. */

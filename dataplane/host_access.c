@@ -37,15 +37,45 @@ static enum host_login ask(struct host *host, struct span user, struct span kept
     return HOST_LOGIN_WAITS;
 }
 
+/* Whether the peer must wait before a password of his is looked at. */
+static bool must_pause(struct host *host)
+{
+    struct front *front = host->front;
+    uint64_t at = attempts_begin(front->attempts, host->peer, front->now_ns);
+    if (at <= front->now_ns)
+        return false;
+    timer_set(&front->pauses, &host->pause, at);
+    host->logging_in = LOGIN_PAUSED;
+    host->ops++;
+    return true;
+}
+
+static void go_on(struct host *host, enum logging_in now)
+{
+    host->logging_in = (uint8_t)now;
+    host->ops--;
+    host->op_paused = false;
+    front_resume(host);
+}
+
+unsigned front_end_pauses(struct front *front)
+{
+    struct timer *timer;
+    unsigned n = 0;
+    for (; (timer = timer_due(&front->pauses, front->now_ns)); n++)
+        go_on(container_of(timer, struct host, pause), LOGIN_NONE);
+    return n;
+}
+
 /* As with RabbitMQ, nobody logs in with an empty password. Who isn't there takes as long as who is. */
-enum host_login host_login(struct host *host, struct span user, struct span password)
+static enum host_login look_at(struct host *host, struct span user, struct span password)
 {
     struct front *front = host->front;
     const struct access_user *known = access_user(front->access, user);
     struct span kept = known ? access_user_password(known) : span_str(password_decoy());
     uint8_t digest[PASSWORD_DIGEST_BYTES];
     enum logging_in before = host->logging_in;
-    if (before == LOGIN_ASKED)
+    if (before == LOGIN_ASKED || before == LOGIN_PAUSED || (before == LOGIN_NONE && must_pause(host)))
         return HOST_LOGIN_WAITS;
     host->logging_in = LOGIN_NONE;
     if (before == LOGIN_WRONG || !password.len || is_elsewhere(host, user))
@@ -61,6 +91,20 @@ enum host_login host_login(struct host *host, struct span user, struct span pass
     return password_fits(kept, password) ? HOST_LOGIN_GRANTED : HOST_LOGIN_REFUSED;
 }
 
+enum host_login host_login(struct host *host, struct span user, struct span password)
+{
+    struct front *front = host->front;
+    enum host_login answer = look_at(host, user, password);
+    if (answer == HOST_LOGIN_GRANTED)
+        stat_add(&front->stats.logins, 1);
+    if (answer != HOST_LOGIN_REFUSED)
+        return answer;
+    stat_add(&front->stats.refused, 1);
+    attempts_failed(front->attempts, host->peer, front->now_ns);
+    host_log(host, "login refused: user '%.*s'", (int)user.len, (const char *)user.at);
+    return answer;
+}
+
 /* That it was right means nothing if another password counts by now. */
 static bool is_right(const struct front *front, const struct login_request *r)
 {
@@ -71,12 +115,8 @@ static bool is_right(const struct front *front, const struct login_request *r)
 static void take_answer(struct front *front, struct login_request *r)
 {
     struct host *host = slots_get(&front->conns, r->conn);
-    if (host) {
-        host->logging_in = is_right(front, r) ? LOGIN_RIGHT : LOGIN_WRONG;
-        host->ops--;
-        host->op_paused = false;
-        front_resume(host);
-    }
+    if (host)
+        go_on(host, is_right(front, r) ? LOGIN_RIGHT : LOGIN_WRONG);
     login_request_free(r);
 }
 

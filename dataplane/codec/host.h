@@ -42,13 +42,14 @@ struct host_options {
     uint32_t frame_max; /* AMQP: bytes */
     uint16_t channel_max;
     uint16_t heartbeat_s;
-    uint32_t handshake_ms;                /* a connection not open by then is closed */
-    uint32_t max_message_size;            /* bytes of body */
-    uint32_t consumers_max;               /* per channel */
-    bool mqtt_anonymous, stomp_anonymous; /* who gives no user name is this one, from this machine: */
+    uint32_t handshake_ms;                                /* a connection not open by then is closed */
+    uint32_t max_message_size;                            /* bytes of body */
+    uint32_t consumers_max;                               /* per channel */
+    bool amqp_anonymous, mqtt_anonymous, stomp_anonymous; /* who gives no user name is, from this machine: */
     const char *anonymous_user;
     const char *const *loopback_users; /* they log in from this machine only */
     uint32_t loopback_user_count;
+    uint32_t login_pause_ms; /* the longest, before a login from where others have failed; 0: none */
     const char *mqtt_exchange, *mqtt_vhost;
     const char *const *mqtt_ports; /* "1884=/orders": the virtual host of who comes to that port */
     uint32_t mqtt_port_count;

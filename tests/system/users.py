@@ -4,10 +4,11 @@ import select
 import socket
 import struct
 import subprocess
+import time
 import unittest
 
 import pika
-from pika.exceptions import ConnectionClosedByBroker, ProbableAccessDeniedError, ProbableAuthenticationError, StreamLostError
+from pika.exceptions import AMQPConnectionError, ConnectionClosedByBroker, ProbableAccessDeniedError, ProbableAuthenticationError, StreamLostError
 
 from broker import GANNETCTL, PERSISTENT, Broker, ready, until
 from runner import main
@@ -127,6 +128,30 @@ class Users(unittest.TestCase):
         self.assertLess(len(select.select(streams, [], [], 0)[0]), len(streams))
         for stream in streams:
             self.assertEqual(stream.recv(4096), b"")  # refused: it has said of no capability to hear why
+
+    def test_failures_slow_an_address_down(self):
+        with Broker(fronts=1) as broker:
+            for _ in range(4):
+                self.assertRaises(ProbableAuthenticationError, broker.connect, credentials=pika.PlainCredentials("guest", "wrong"))
+            self.assertIn("login refused: user 'guest'", broker.log.text())
+            begin = time.monotonic()
+            broker.connect().close()
+            broker.connect().close()
+            self.assertGreater(time.monotonic() - begin, 0.9)
+
+    def test_anonymous(self):
+        class Anonymous(pika.PlainCredentials):
+            offered = None
+
+            def response_for(self, start):
+                Anonymous.offered = start.mechanisms
+                return "ANONYMOUS", b"me@here"
+
+        self.assertRaises(AMQPConnectionError, self.broker.connect, credentials=Anonymous("", ""))
+        self.assertNotIn("ANONYMOUS", str(Anonymous.offered))
+        with Broker(amqp__anonymous="true") as broker:
+            broker.connect(credentials=Anonymous("", "")).channel().queue_declare("q")
+            self.assertIn("ANONYMOUS", str(Anonymous.offered))
 
     def test_a_virtual_host_is_entered_with_permission(self):
         self.ctl("add_vhost", "b")

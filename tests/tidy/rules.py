@@ -38,11 +38,12 @@ INCLUDES = [
         ("router/exchange.h", "a session's subscriptions are matched by the index that topic exchanges have"),
     ]),
     ("front", ["dataplane/" + name for name in
-               ("front.*", "front_inside.h", "host.c", "host_access.c", "login.*", "events.c", "listing.c", "port.c", "output.*", "lent.*", "exchange_table.*")], [
+               ("front.*", "front_inside.h", "host.c", "host_access.c", "login.*", "attempts.*", "events.c", "listing.c", "port.c", "output.*", "lent.*", "exchange_table.*")], [
         BASE, ("dataplane/transport/transport.h", "where its bytes come from"),
         ("dataplane/codec/*", "what its bytes mean"), *VOCABULARY, MESSAGE,
         ("router/access.h", "its replica"), ("router/password.h", "who may log in"), ("router/pattern.h", "topic permissions, for each connection"), ("router/properties.h", "whether a header delays a publish"),
-        ("dataplane/front*.h", "itself"), ("dataplane/transport/output.h", "itself"), ("dataplane/lent.h", "itself"), ("dataplane/login.h", "itself"),
+        ("dataplane/front*.h", "itself"), ("dataplane/transport/output.h", "itself"), ("dataplane/lent.h", "itself"), ("dataplane/login.h", "itself"), ("dataplane/attempts.h", "itself"),
+        ("dataplane/transport/address.h", "whose logins have failed"),
         ("dataplane/exchange_table.h", "itself"),
     ]),
     ("main", ["dataplane/*"], [

@@ -62,7 +62,9 @@ static void send_start(struct amqp *c)
     CHECK((size_t)(p - table) <= sizeof table);
     SEND(c, 0, CONNECTION_START, .version_major = num(0), .version_minor = num(9),
          .server_properties = str(span_of(table, (size_t)(p - table))),
-         .mechanisms = str(span_str("PLAIN AMQPLAIN")), .locales = str(span_str("en_US")));
+         .mechanisms =
+             str(span_str(c->options->amqp_anonymous ? "PLAIN AMQPLAIN ANONYMOUS" : "PLAIN AMQPLAIN")),
+         .locales = str(span_str("en_US")));
 }
 
 size_t protocol_header(struct amqp *c, struct span bytes)
@@ -133,13 +135,29 @@ static bool amqplain(struct span response, struct span *user, struct span *passw
     return true;
 }
 
+static enum host_login by_password(struct amqp *c, const struct args_CONNECTION_START_OK *m,
+                                   struct span *user)
+{
+    struct span password;
+    bool read = span_is(m->mechanism.s, "PLAIN") ? plain(m->response.s, user, &password)
+                                                 : amqplain(m->response.s, user, &password);
+    return read && user->len <= NAME_MAX_BYTES ? host_login(c->host, *user, password) : HOST_LOGIN_REFUSED;
+}
+
+static bool is_anonymous(const struct amqp *c, struct span mechanism)
+{
+    return c->options->amqp_anonymous && span_is(mechanism, "ANONYMOUS");
+}
+
+/* What comes with ANONYMOUS is for the log at best (RFC 4505), and nothing can be made of it. */
 static enum host_login login(struct amqp *c, const struct args_CONNECTION_START_OK *m)
 {
-    struct span user, password;
-    bool read = span_is(m->mechanism.s, "PLAIN") ? plain(m->response.s, &user, &password)
-                                                 : amqplain(m->response.s, &user, &password);
-    enum host_login login =
-        read && user.len <= NAME_MAX_BYTES ? host_login(c->host, user, password) : HOST_LOGIN_REFUSED;
+    struct span user;
+    enum host_login login = HOST_LOGIN_REFUSED;
+    if (!is_anonymous(c, m->mechanism.s))
+        login = by_password(c, m, &user);
+    else if (host_login_guest(c->host, &user))
+        login = HOST_LOGIN_GRANTED;
     if (login == HOST_LOGIN_GRANTED)
         name_set(&c->user, user);
     return login;
@@ -176,7 +194,8 @@ bool on_connection_start_ok(struct amqp *c, struct channel *ch, const union valu
     const struct args_CONNECTION_START_OK *m = (const void *)args;
     const struct host_options *options = c->options;
     c->capabilities = read_capabilities(m->client_properties.s);
-    if (!span_is(m->mechanism.s, "PLAIN") && !span_is(m->mechanism.s, "AMQPLAIN")) {
+    if (!span_is(m->mechanism.s, "PLAIN") && !span_is(m->mechanism.s, "AMQPLAIN") &&
+        !is_anonymous(c, m->mechanism.s)) {
         amqp_fail(c, ch, ERR_COMMAND_INVALID, "unknown authentication mechanism '%.*s'",
                   TEXT_OF(m->mechanism.s));
         return true;

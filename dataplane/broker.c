@@ -77,6 +77,7 @@ static struct front *make_front(struct broker *broker, const struct broker_optio
         .index = index,
         .routers = broker->routers,
         .host = options->host,
+        .certificate_login = options->certificate_login,
         .connections_max = options->connections_max,
         .buffer_bytes = options->memory_budget / 4 / broker->fronts,
         .seed = seed,

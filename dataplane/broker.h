@@ -20,6 +20,7 @@ struct broker_options {
     struct storage *storage[ROUTERS_MAX];
     const struct access_first *first;
     struct host_options host;
+    enum certificate_name certificate_login;
     uint32_t connections_max;
     uint64_t memory_budget;    /* bytes of log pages, of all routers together */
     uint64_t disk_free_limit;  /* bytes */

@@ -22,6 +22,7 @@ struct front_options {
     struct ring *to_router[ROUTERS_MAX], *from_router[ROUTERS_MAX];
     struct ring *to_login, *from_login;
     struct host_options host;
+    enum certificate_name certificate_login; /* which name of a certificate is its user's */
     uint32_t connections_max;
     uint64_t buffer_bytes; /* bound of host_buffer memory: bodies being put together and open transactions */
     uint64_t seed;         /* for host_random */

@@ -131,7 +131,8 @@ struct front {
     struct link login; /* to the login agent */
     struct logins_kept logins;
     struct attempts *attempts;
-    uint8_t gate[ROUTERS_MAX]; /* GATE_* that are shut, by router */
+    uint8_t certified[NAME_MAX_BYTES]; /* the last name that was asked for */
+    uint8_t gate[ROUTERS_MAX];         /* GATE_* that are shut, by router */
     bool gates_changed;
     struct output_pool pool;
     struct timers timers;  /* of codecs' wake */

@@ -87,6 +87,7 @@ static struct broker_options broker_options(const struct gannetd *g)
         .fronts = g->placement.fronts,
         .routers = g->placement.routers,
         .first = &g->first,
+        .certificate_login = tls_login(config),
         .host = {.frame_max = (uint32_t)config->amqp_frame_max,
                  .channel_max = (uint16_t)config->amqp_channel_max,
                  .heartbeat_s = (uint16_t)((config->amqp_heartbeat + 999) / 1000),

@@ -147,6 +147,28 @@ bool host_login_guest(struct host *host, struct span *user)
     return host_peer_is_loopback(host) && access_user(host->front->access, *user);
 }
 
+struct span host_certified(struct host *host)
+{
+    struct front *front = host->front;
+    const struct transport_ops *ops = host->transport->ops;
+    if (!front->options.certificate_login || !ops->certified)
+        return span_of("", 0);
+    size_t len = ops->certified(host->transport, host->stream, front->options.certificate_login,
+                                front->certified, sizeof front->certified);
+    return span_of(front->certified, len);
+}
+
+bool host_login_certified(struct host *host)
+{
+    struct front *front = host->front;
+    struct span user = host_certified(host);
+    bool may = user.len && access_user(front->access, user) && !is_elsewhere(host, user);
+    stat_add(may ? &front->stats.logins : &front->stats.refused, 1);
+    if (!may)
+        host_log(host, "login refused: certificate of '%.*s'", (int)user.len, (const char *)user.at);
+    return may;
+}
+
 enum host_entry host_enter(struct host *host, struct span user, struct span name, uint32_t *vhost)
 {
     struct access *access = host->front->access;

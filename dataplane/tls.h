@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "config.h"
+#include "transport/transport.h"
 
 struct tls_context;
 
@@ -13,3 +14,5 @@ struct tls_context;
 bool tls_contexts_make(const struct config *config, struct tls_context **contexts, unsigned n, char *error,
                        size_t error_size);
 void tls_contexts_free(struct tls_context **contexts, unsigned n);
+/* tls.login. */
+enum certificate_name tls_login(const struct config *config);

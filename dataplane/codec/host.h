@@ -67,6 +67,10 @@ enum host_login {
 enum host_login host_login(struct host *host, struct span user, struct span password);
 /* Who gives no name: whether he may be here (from this machine only), and as which user. */
 bool host_login_guest(struct host *host, struct span *user);
+/* Who the peer's certificate says it is; nobody (no bytes) without one. Valid until the callback returns. */
+struct span host_certified(struct host *host);
+/* Whether that one may log in from this peer. */
+bool host_login_certified(struct host *host);
 enum host_entry { ENTRY_GRANTED, ENTRY_NO_VHOST, ENTRY_REFUSED };
 
 /* The user, who has logged in, wants to use the virtual host: once, before host_may. Gives its id if it is

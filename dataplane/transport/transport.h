@@ -19,6 +19,9 @@ struct transport;
 
 enum { ADDRESS_TEXT = 64 }; /* "[2001:db8::1]:5672" and its NUL fit */
 
+/* Which name in a certificate says who has shown it. */
+enum certificate_name { CERTIFICATE_NONE, CERTIFICATE_COMMON_NAME, CERTIFICATE_DNS, CERTIFICATE_EMAIL };
+
 /* Upcalls, made from within poll only. `user` is what accepted() returned for the stream. */
 struct transport_user {
     void *owner;
@@ -67,6 +70,10 @@ struct transport_ops {
     void (*close)(struct transport *t, uint64_t stream);
     /* Ends the stream at once. No upcall comes any more. */
     void (*abort)(struct transport *t, uint64_t stream);
+    /* The name in the certificate that the peer has shown, which was found good; returns its bytes, 0: there
+     * is none. NULL for a transport without certificates. */
+    size_t (*certified)(struct transport *t, uint64_t stream, enum certificate_name which, uint8_t *to,
+                        size_t room);
     void (*rx_release)(struct transport *t, uint64_t epoch);
     /* A descriptor that polls readable when poll() would find work, or -1 for a transport that must be
      * polled. */

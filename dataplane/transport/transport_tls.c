@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "transport/tls_inside.h"
+#include "transport/tls_name.h"
 
 enum {
     LINGER_MS = 5000,
@@ -293,6 +294,13 @@ static uint64_t tls_released(struct transport *base, uint64_t id)
     return s && !s->told ? s->sent : UINT64_MAX;
 }
 
+static size_t tls_certified(struct transport *base, uint64_t id, enum certificate_name which, uint8_t *to,
+                            size_t room)
+{
+    const struct tls_stream *s = find(base, id);
+    return s && s->ssl && s->state == TLS_OPEN ? tls_name(s->ssl, which, to, room) : 0;
+}
+
 static void tls_pause(struct transport *base, uint64_t id)
 {
     struct tls_stream *s = find(base, id);
@@ -365,6 +373,7 @@ static const struct transport_ops tls_ops = {
     .flush = tls_flush,
     .send = tls_send,
     .released = tls_released,
+    .certified = tls_certified,
     .pause = tls_pause,
     .resume = tls_resume,
     .close = tls_close_stream,

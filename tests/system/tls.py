@@ -12,7 +12,7 @@ import unittest
 
 import pika
 
-from broker import PATIENCE_S, PERSISTENT, Broker, drain, take, until
+from broker import GANNETCTL, PATIENCE_S, PERSISTENT, Broker, drain, take, until
 from runner import main
 
 BODY = bytes(range(256)) * 4096  # 1 MiB: many records, and many frames
@@ -203,6 +203,28 @@ class Tls(unittest.TestCase):
             self.round_trip(broker, self.authority.context())
             self.round_trip(broker, self.authority.context(own="client"))
 
+    def test_certificates_log_in(self):
+        def connect_as(broker, own):
+            return pika.BlockingConnection(pika.ConnectionParameters(
+                broker.address, tls_port(broker), heartbeat=0, socket_timeout=PATIENCE_S, connection_attempts=1,
+                credentials=pika.credentials.ExternalCredentials(),
+                ssl_options=pika.SSLOptions(self.authority.context(own=own), "localhost")))
+
+        certificates = {"tls__ca": self.authority.certificate("client"), "tls__verify": "optional"}
+        for login, user in (("common_name", "client"), ("dns", "localhost")):
+            with self.running(tls__login=login, **certificates) as broker:
+                with self.assertRaises(pika.exceptions.AMQPConnectionError):
+                    connect_as(broker, "client")
+                self.assertTrue(broker.log.wait("login refused: certificate of '%s'" % user))
+                for words in (["add_user", user, "pw"], ["set_permissions", user, ".*", ".*", ".*"]):
+                    subprocess.run([GANNETCTL, "-D", broker.data, *words], check=True, timeout=PATIENCE_S)
+                connect_as(broker, "client").channel().queue_declare("q")
+                with self.assertRaises(pika.exceptions.AMQPConnectionError):
+                    connect_as(broker, None)
+        for login in "none", "email":
+            with self.running(tls__login=login, **certificates) as broker, self.assertRaises(pika.exceptions.AMQPConnectionError):
+                connect_as(broker, "client")
+
     def test_old_versions(self):
         with self.running(tls__versions="1.3") as broker:
             for version in (ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2):
@@ -292,6 +314,7 @@ class Tls(unittest.TestCase):
                 ({"tls__key": garbage}, "tls.key: %s holds no private key in PEM form" % garbage),
                 ({"tls__key": self.authority.key("other")}, "does not belong to the certificate"),
                 ({"tls__verify": "maybe"}, "tls.verify: 'maybe' is none of none, optional and required"),
+                ({"tls__login": "maybe"}, "tls.login: 'maybe' is none of none, common_name, dns and email"),
                 ({"tls__verify": "required"}, "tls.verify is required, but tls.ca is not set"),
                 ({"tls__ca": self.authority.certificate("client")}, "tls.ca is set, but tls.verify is none"),
                 ({"tls__ca": garbage, "tls__verify": "optional"}, "tls.ca: %s holds no certificate" % garbage),

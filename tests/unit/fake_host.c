@@ -158,6 +158,16 @@ bool host_login_guest(struct host *host, struct span *user)
     return true;
 }
 
+struct span host_certified(struct host *host)
+{
+    return host->certified ? span_str(host->certified) : span_of("", 0);
+}
+
+bool host_login_certified(struct host *host)
+{
+    return span_is(host_certified(host), "guest");
+}
+
 uint64_t host_random(struct host *host)
 {
     return hash_id(++host->random);

@@ -66,6 +66,7 @@ struct host {
     unsigned exchanges;
     uint64_t exchange_version;
     bool login_waits, entered;
+    const char *certified;           /* the name in the certificate; or NULL */
     bool refuse_entry;               /* to the virtual host */
     enum access_right refused_right; /* is not granted on, */
     const char *refused_name;        /* NULL: none */

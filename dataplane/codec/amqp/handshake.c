@@ -5,6 +5,8 @@
  *   client: start-ok           server: tune (or close, when the login is refused)
  *   client: tune-ok, open      server: open-ok
  */
+#include <stdio.h>
+
 #include "base/check.h"
 #include "codec/amqp/connection.h"
 #include "codec/amqp/handlers.h"
@@ -60,11 +62,12 @@ static void send_start(struct amqp *c)
         p = put_text(p, properties[i][0], properties[i][1]);
     p = put_capabilities(p);
     CHECK((size_t)(p - table) <= sizeof table);
+    char mechanisms[64];
+    snprintf(mechanisms, sizeof mechanisms, "PLAIN AMQPLAIN%s%s",
+             host_certified(c->host).len ? " EXTERNAL" : "", c->options->amqp_anonymous ? " ANONYMOUS" : "");
     SEND(c, 0, CONNECTION_START, .version_major = num(0), .version_minor = num(9),
          .server_properties = str(span_of(table, (size_t)(p - table))),
-         .mechanisms =
-             str(span_str(c->options->amqp_anonymous ? "PLAIN AMQPLAIN ANONYMOUS" : "PLAIN AMQPLAIN")),
-         .locales = str(span_str("en_US")));
+         .mechanisms = str(span_str(mechanisms)), .locales = str(span_str("en_US")));
 }
 
 size_t protocol_header(struct amqp *c, struct span bytes)
@@ -149,12 +152,20 @@ static bool is_anonymous(const struct amqp *c, struct span mechanism)
     return c->options->amqp_anonymous && span_is(mechanism, "ANONYMOUS");
 }
 
+static bool is_external(struct amqp *c, struct span mechanism)
+{
+    return span_is(mechanism, "EXTERNAL") && host_certified(c->host).len;
+}
+
 /* What comes with ANONYMOUS is for the log at best (RFC 4505), and nothing can be made of it. */
 static enum host_login login(struct amqp *c, const struct args_CONNECTION_START_OK *m)
 {
     struct span user;
     enum host_login login = HOST_LOGIN_REFUSED;
-    if (!is_anonymous(c, m->mechanism.s))
+    if (is_external(c, m->mechanism.s)) {
+        user = host_certified(c->host);
+        login = host_login_certified(c->host) ? HOST_LOGIN_GRANTED : HOST_LOGIN_REFUSED;
+    } else if (!is_anonymous(c, m->mechanism.s))
         login = by_password(c, m, &user);
     else if (host_login_guest(c->host, &user))
         login = HOST_LOGIN_GRANTED;
@@ -195,7 +206,7 @@ bool on_connection_start_ok(struct amqp *c, struct channel *ch, const union valu
     const struct host_options *options = c->options;
     c->capabilities = read_capabilities(m->client_properties.s);
     if (!span_is(m->mechanism.s, "PLAIN") && !span_is(m->mechanism.s, "AMQPLAIN") &&
-        !is_anonymous(c, m->mechanism.s)) {
+        !is_external(c, m->mechanism.s) && !is_anonymous(c, m->mechanism.s)) {
         amqp_fail(c, ch, ERR_COMMAND_INVALID, "unknown authentication mechanism '%.*s'",
                   TEXT_OF(m->mechanism.s));
         return true;

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/prng.h"
+#include "base/tally.h"
 
 static struct ring *new_ring(struct broker *broker, enum agent_kind from, unsigned from_index,
                              enum agent_kind to, unsigned to_index)
@@ -52,6 +53,7 @@ static struct router *make_router(struct broker *broker, const struct broker_opt
         .to_journal = w->to_journal[index],
         .from_journal = w->from_journal[index],
         .first = options->first,
+        .tallies = broker->tallies,
         .memory_budget = options->memory_budget / broker->routers,
         .broker = id,
         .start = start,
@@ -76,6 +78,7 @@ static struct front *make_front(struct broker *broker, const struct broker_optio
     struct front_options o = {
         .index = index,
         .routers = broker->routers,
+        .tallies = broker->tallies,
         .host = options->host,
         .certificate_login = options->certificate_login,
         .connections_max = options->connections_max,
@@ -118,6 +121,7 @@ struct broker *broker_new(const struct broker_options *options, char *error, siz
     broker->fronts = options->fronts;
     broker->routers = options->routers;
     struct wiring *w = make_rings(broker);
+    broker->tallies = tallies_new();
     uint64_t id = prng_next(&prng) | 1;
     for (unsigned r = 0; r < broker->routers; r++)
         broker->router[r] = make_router(broker, options, w, r, id, prng_next(&prng) | 1);
@@ -145,6 +149,7 @@ void broker_free(struct broker *broker)
     for (unsigned f = 0; f < broker->fronts; f++)
         front_free(broker->front[f]);
     logins_free(broker->logins);
+    tallies_free(broker->tallies);
     for (unsigned i = 0; i < broker->ring_count; i++)
         ring_free(broker->rings[i].ring);
     free(broker);

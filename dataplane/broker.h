@@ -50,6 +50,7 @@ struct broker {
     struct router *router[ROUTERS_MAX];
     struct journal *journal[ROUTERS_MAX];
     struct logins *logins;
+    struct tallies *tallies;
     struct broker_ring
         rings[2 * FRONTS_MAX * ROUTERS_MAX + ROUTERS_MAX * ROUTERS_MAX + 2 * ROUTERS_MAX + 2 * FRONTS_MAX];
     unsigned ring_count;

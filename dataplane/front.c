@@ -169,6 +169,10 @@ static void on_closed(void *owner, void *user, int error)
 void front_park(struct host *host)
 {
     struct front *front = host->front;
+    if (host->waits == WAIT_RATE) {
+        host->transport->ops->pause(host->transport, host->stream);
+        return;
+    }
     host->parked_next = NULL;
     *front->parked_end = host;
     front->parked_end = &host->parked_next;
@@ -401,7 +405,7 @@ struct front *front_new(const struct front_options *options)
     front->pool.most = OUTPUT_POOL_CHUNKS;
     prng_seed(&front->prng, options->seed);
     exchange_table_init(&front->exchanges);
-    front->access = access_new();
+    front->access = access_new(options->tallies);
     link_init(&front->login, options->to_login);
     front->attempts = attempts_new(options->host.login_pause_ms * UINT64_C(1000000), prng_next(&front->prng));
     for (size_t i = 0; i < sizeof front->logins.secret; i++)
@@ -430,6 +434,8 @@ void front_stop(struct front *front, const char *why)
         struct host *host = front->conns.slot[i].thing;
         if (host && !host->closing) {
             host->codec->shutdown(host->state, host, why);
+            if (host->waits == WAIT_RATE)
+                timer_set(&front->pauses, &host->pause, front->now_ns);
             front_touch(host);
         }
     }

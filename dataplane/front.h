@@ -16,11 +16,13 @@
 
 struct front;
 struct op;
+struct tallies;
 
 struct front_options {
     unsigned index, routers;
     struct ring *to_router[ROUTERS_MAX], *from_router[ROUTERS_MAX];
     struct ring *to_login, *from_login;
+    struct tallies *tallies; /* of all routers and fronts */
     struct host_options host;
     enum certificate_name certificate_login; /* which name of a certificate is its user's */
     uint32_t connections_max;

@@ -8,6 +8,7 @@
 #include "base/link.h"
 #include "base/prng.h"
 #include "base/slots.h"
+#include "base/tally.h"
 #include "base/timer.h"
 #include "exchange_table.h"
 #include "front.h"
@@ -22,6 +23,7 @@ enum wait {
     WAIT_NOTHING,
     WAIT_RING, /* a router's ring is full */
     WAIT_GATE, /* a router has shut its gate */
+    WAIT_RATE, /* the user or virtual host publishes no faster */
 };
 
 /* What a connection that is gone has lent to its transport. */
@@ -59,6 +61,9 @@ struct topic_rule {
     bool warned;             /* it has been logged that it costs too much */
 };
 
+/* Whose limits a connection is held to. */
+enum tallied { HIS, THERE, TALLIED };
+
 /* Whom a connection is for. */
 struct login {
     uint32_t vhost;
@@ -66,6 +71,10 @@ struct login {
     struct access_grant *grant; /* NULL: there is none */
     bool topics;                /* topic permissions say something, too: */
     struct topic_rule *rules;   /* those that have been looked at */
+    bool counted;               /* in the tallies, until the connection begins to close */
+    uint32_t channels;          /* of it, in the user's tally */
+    struct tally *tally[TALLIED];
+    int64_t rate[TALLIED][TALLY_RATES]; /* a second; 0: any */
     uint8_t user_len;
     uint8_t user[];
 };
@@ -85,6 +94,8 @@ struct host {
     unsigned ops;       /* requests that have not come back */
     uint8_t logging_in; /* enum logging_in */
     uint8_t waits;      /* enum wait: input has stopped at a publish that can't be sent yet */
+    bool rated;         /* host->login has a rate: each publish asks first */
+    bool rate_paid;     /* the next publish has asked, and waited as long as it had to */
     bool dirty, told_blocked, op_paused, output_paused, rest, closing, stream_closing;
     uint16_t local_port;
     char peer[ADDRESS_TEXT];
@@ -136,7 +147,7 @@ struct front {
     bool gates_changed;
     struct output_pool pool;
     struct timers timers;  /* of codecs' wake */
-    struct timers pauses;  /* of logins */
+    struct timers pauses;  /* of logins, and of who publishes too fast */
     struct timers lingers; /* of connections that are to be closed when their output is out */
     struct host *dirty;
     struct leftover *leftovers;
@@ -175,6 +186,18 @@ void ports_free(struct front *front);
 unsigned front_take_events(struct front *front);
 /* Frees what is left in the rings at the end. */
 void front_drain(struct front *front);
+
+/* host_limits.c */
+/* Counts a connection that enters. False: there are as many as there may be, and *entry says of what. */
+bool limits_enter(struct host *host, struct login *login, enum host_entry *entry);
+/* It counts no more. */
+void limits_leave(struct login *login);
+/* What the limits say now. */
+void limits_look(struct host *host);
+/* Whether what can_send let through may go as far as rates are concerned; if not, the host waits. */
+bool rate_allows(struct host *host, const struct command_publish *publish);
+/* The host, which has waited for its rate, goes on. */
+void rate_resume(struct host *host);
 
 /* host_access.c */
 void login_free(struct login *login);

@@ -75,6 +75,7 @@ void host_log(struct host *host, const char *format, ...)
 void host_close(struct host *host)
 {
     host->closing = true;
+    limits_leave(host->login);
     front_touch(host);
 }
 
@@ -156,7 +157,7 @@ uint64_t host_exchange_version(const struct host *host)
     return host->front->exchanges.version;
 }
 
-/* Whether a command can go to all of the routers at once. */
+/* Whether a command can go to all of the routers at once, and nobody needs to be asked whether it may. */
 static bool can_send(struct host *host, uint64_t routers, uint8_t flags)
 {
     struct front *front = host->front;
@@ -168,7 +169,7 @@ static bool can_send(struct host *host, uint64_t routers, uint8_t flags)
         else if (!link_open(&front->router[r], 1))
             host->waits = WAIT_RING;
     }
-    return host->waits == WAIT_NOTHING;
+    return !(host->waits | host->rated);
 }
 
 static bool is_delayed(const struct command_publish *p)
@@ -204,7 +205,7 @@ unsigned host_publish(struct host *host, const struct exchange_row *exchange, st
     struct front *front = host->front;
     uint64_t routers = routers_for(host, exchange, publish);
     unsigned count = (unsigned)__builtin_popcountll(routers);
-    if (!can_send(host, routers, publish->flags))
+    if (!can_send(host, routers, publish->flags) && !rate_allows(host, publish))
         return 0;
     publish->kind = COMMAND_PUBLISH;
     publish->exchange = exchange->id;
@@ -228,7 +229,7 @@ bool host_part(struct host *host, uint64_t routers, struct command_part *part, v
 {
     struct front *front = host->front;
     bool abort = part->flags & PART_ABORT;
-    if (!abort && !can_send(host, routers, 0))
+    if (!abort && !can_send(host, routers, 0) && host->waits)
         return false;
     part->kind = COMMAND_PART;
     for (uint64_t left = routers; left; left &= left - 1)

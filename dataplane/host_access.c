@@ -62,8 +62,13 @@ unsigned front_end_pauses(struct front *front)
 {
     struct timer *timer;
     unsigned n = 0;
-    for (; (timer = timer_due(&front->pauses, front->now_ns)); n++)
-        go_on(container_of(timer, struct host, pause), LOGIN_NONE);
+    for (; (timer = timer_due(&front->pauses, front->now_ns)); n++) {
+        struct host *host = container_of(timer, struct host, pause);
+        if (host->waits == WAIT_RATE)
+            rate_resume(host);
+        else
+            go_on(host, LOGIN_NONE);
+    }
     return n;
 }
 
@@ -169,25 +174,39 @@ bool host_login_certified(struct host *host)
     return may;
 }
 
+static struct login *login_new(const struct access *access, struct span user, uint32_t vhost)
+{
+    struct login *login = malloc(sizeof *login + user.len);
+    CHECK(login);
+    *login = (struct login){.vhost = vhost,
+                            .generation = access_generation(access),
+                            .grant = access_grant(access, user, vhost),
+                            .topics = access_has_topics(access, user, vhost),
+                            .user_len = (uint8_t)user.len};
+    put_span(login->user, user);
+    return login;
+}
+
 enum host_entry host_enter(struct host *host, struct span user, struct span name, uint32_t *vhost)
 {
     struct access *access = host->front->access;
     *vhost = access_vhost(access, name);
     if (!*vhost)
         return ENTRY_NO_VHOST;
-    struct access_grant *grant = access_grant(access, user, *vhost);
-    if (!grant)
+    if (!access_user(access, user))
         return ENTRY_REFUSED;
     CHECK(!host->login && user.len <= NAME_MAX_BYTES);
-    struct login *login = malloc(sizeof *login + user.len);
-    CHECK(login);
-    *login = (struct login){.vhost = *vhost,
-                            .generation = access_generation(access),
-                            .grant = grant,
-                            .topics = access_has_topics(access, user, *vhost),
-                            .user_len = (uint8_t)user.len};
-    put_span(login->user, user);
+    enum host_entry entry = ENTRY_REFUSED;
+    struct login *login = login_new(access, user, *vhost);
+    bool may = limits_enter(host, login, &entry);
+    if (may && !login->grant)
+        entry = ENTRY_REFUSED;
+    if (!may || !login->grant) {
+        login_free(login);
+        return entry;
+    }
     host->login = login;
+    limits_look(host);
     return ENTRY_GRANTED;
 }
 
@@ -214,8 +233,12 @@ static void rules_free(struct login *login)
 
 void login_free(struct login *login)
 {
-    if (login)
-        rules_free(login);
+    if (!login)
+        return;
+    limits_leave(login);
+    for (unsigned i = 0; i < TALLIED && login->tally[i]; i++)
+        tally_give_back(login->tally[i]);
+    rules_free(login);
     free(login);
 }
 
@@ -313,7 +336,7 @@ void host_refusal_topic(const struct host *host, enum access_right right, struct
 
 /* ---- changes ------------------------------------------------------------------------------------------- */
 
-enum concern { NO_CONCERN, EXPELS, CHANGES };
+enum concern { NO_CONCERN, EXPELS, CHANGES, LIMITS_HIM };
 
 /* What a change that has been made means to who is logged in as that. */
 static enum concern concern_of(const struct access_change *change, const struct login *login)
@@ -331,6 +354,12 @@ static enum concern concern_of(const struct access_change *change, const struct 
     case ACCESS_TOPIC:
     case ACCESS_TOPIC_GONE:
         return his && there ? CHANGES : NO_CONCERN;
+    case ACCESS_USER_LIMITS:
+    case ACCESS_USER_LIMITS_GONE:
+        return his ? LIMITS_HIM : NO_CONCERN;
+    case ACCESS_VHOST_LIMITS:
+    case ACCESS_VHOST_LIMITS_GONE:
+        return there ? LIMITS_HIM : NO_CONCERN;
     default:
         return NO_CONCERN;
     }
@@ -344,6 +373,8 @@ static void expel(struct host *host, const struct access_change *change)
     snprintf(why, sizeof why, user ? "user '%.*s' is deleted" : "vhost '%.*s' is deleted", (int)name.len,
              (const char *)name.at);
     host->codec->expel(host->state, host, why);
+    if (host->waits == WAIT_RATE) /* his answer stands behind the publish */
+        timer_set(&host->front->pauses, &host->pause, host->front->now_ns);
 }
 
 static void look_at_all(struct front *front, const struct access_change *change)
@@ -356,6 +387,8 @@ static void look_at_all(struct front *front, const struct access_change *change)
             expel(host, change);
         else if (concern == CHANGES)
             host->codec->access_changed(host->state, host);
+        else if (concern == LIMITS_HIM)
+            limits_look(host);
         if (concern != NO_CONCERN)
             front_touch(host);
     }

@@ -38,20 +38,28 @@ static const struct change_verb {
      5,
      false,
      {TEXT_VHOST, TEXT_USER, TEXT_EXCHANGE, TEXT_WRITE, TEXT_READ}},
+    {"set_user_limits", ACCESS_USER_LIMITS, 2, false, {TEXT_USER, TEXT_LIMITS, NO_TEXT}},
+    {"clear_user_limits", ACCESS_USER_LIMITS_GONE, 1, false, {TEXT_USER, TEXT_LIMITS, NO_TEXT}},
+    {"set_vhost_limits", ACCESS_VHOST_LIMITS, 2, false, {TEXT_VHOST, TEXT_LIMITS, NO_TEXT}},
+    {"clear_vhost_limits", ACCESS_VHOST_LIMITS_GONE, 1, false, {TEXT_VHOST, NO_TEXT}},
     {"clear_topic_permissions", ACCESS_TOPIC_GONE, 2, false, {TEXT_VHOST, TEXT_USER, TEXT_EXCHANGE, NO_TEXT}},
 };
 
-/* of: whose, if not everybody's. columns: what the registrar's lines have. */
+/* of: whose, if not everybody's. columns: what the registrar's lines have. all: the list of everybody's, if
+ * nobody is named. */
 static const struct list_verb {
     const char *word, *type, *columns;
     enum { OF_ALL, OF_VHOST, OF_USER } of;
+    const char *all;
 } list_verbs[] = {
-    {"list_users", "users", "user\ttags", OF_ALL},
-    {"list_vhosts", "vhosts", "name\tdescription\ttags", OF_ALL},
-    {"list_permissions", "permissions", "user\tconfigure\twrite\tread", OF_VHOST},
-    {"list_user_permissions", "user_permissions", "vhost\tconfigure\twrite\tread", OF_USER},
-    {"list_topic_permissions", "topic_permissions", "user\texchange\twrite\tread", OF_VHOST},
-    {"list_user_topic_permissions", "user_topic_permissions", "vhost\texchange\twrite\tread", OF_USER},
+    {"list_users", "users", "user\ttags", OF_ALL, NULL},
+    {"list_vhosts", "vhosts", "name\tdescription\ttags", OF_ALL, NULL},
+    {"list_permissions", "permissions", "user\tconfigure\twrite\tread", OF_VHOST, NULL},
+    {"list_user_permissions", "user_permissions", "vhost\tconfigure\twrite\tread", OF_USER, NULL},
+    {"list_topic_permissions", "topic_permissions", "user\texchange\twrite\tread", OF_VHOST, NULL},
+    {"list_user_topic_permissions", "user_topic_permissions", "vhost\texchange\twrite\tread", OF_USER, NULL},
+    {"list_user_limits", "one_user_limits", "user\tlimits", OF_USER, "user_limits"},
+    {"list_vhost_limits", "one_vhost_limits", "vhost\tlimits", OF_VHOST, "vhost_limits"},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -136,9 +144,9 @@ static void answer_list(struct gannetd *g, const struct list_verb *verb, char *r
 {
     struct op *op = op_of(OP_ACCESS_LIST);
     struct name *of = verb->of == OF_VHOST ? &op->other : &op->name;
-    name_set(&op->type, span_str(verb->type));
-    if (verb->of != OF_ALL &&
-        !request_name(&rest, verb->of == OF_USER ? "the user" : "the virtual host", of, out)) {
+    bool all = verb->of == OF_ALL || (verb->all && !rest);
+    name_set(&op->type, span_str(all && verb->all ? verb->all : verb->type));
+    if (!all && !request_name(&rest, verb->of == OF_USER ? "the user" : "the virtual host", of, out)) {
         front_free_answer(op);
         return;
     }

@@ -10,6 +10,9 @@
  *   clear_permissions VHOST USER
  *   set_topic_permissions VHOST USER EXCHANGE WRITE READ
  *   clear_topic_permissions VHOST USER [EXCHANGE]
+ *   set_user_limits USER LIMITS               clear_user_limits USER [LIMIT]
+ *   set_vhost_limits VHOST LIMITS             clear_vhost_limits VHOST
+ *   list_user_limits [USER], list_vhost_limits [VHOST]
  *   list_users, list_vhosts, list_permissions VHOST, list_user_permissions USER, list_topic_permissions
  * VHOST, list_user_topic_permissions USER
  *

@@ -30,17 +30,24 @@ static const char usage[] =
     "       gannetctl ... clear_permissions [-p VHOST] USER, list_permissions [-p VHOST]\n"
     "       gannetctl ... set_topic_permissions [-p VHOST] USER EXCHANGE WRITE READ\n"
     "       gannetctl ... clear_topic_permissions [-p VHOST] USER [EXCHANGE], list_topic_permissions\n"
+    "       gannetctl ... set_user_limits USER LIMITS, clear_user_limits USER LIMIT|all\n"
+    "       gannetctl ... list_user_limits [--user USER | --global]\n"
+    "       gannetctl ... set_vhost_limits [-p VHOST] LIMITS, clear_vhost_limits [-p VHOST]\n"
+    "       gannetctl ... list_vhost_limits [-p VHOST | --global]\n"
     "       gannetctl ... list_user_permissions|list_user_topic_permissions USER\n"
     "\n"
     "  -D, --data DATADIR  the broker's data directory (/var/lib/gannet)\n"
     "      --socket PATH   its control socket, instead of DATADIR/control.sock\n"
     "      --json          the answer as a JSON array of objects\n"
-    "  -p, --vhost VHOST   the virtual host of the policy or permission (/)\n"
+    "  -p, --vhost VHOST   the virtual host of the policy, permission or limits (/)\n"
     "      --priority N    of policies that fit, the one with the highest holds (0)\n"
     "      --apply-to WHAT all, queues, classic_queues, quorum_queues, streams or exchanges (all)\n"
     "\n"
     "A password that isn't given is read from the standard input. CONFIGURE, WRITE and READ are regular\n"
-    "expressions; one that is empty fits nothing.\n"
+    "expressions; one that is empty fits nothing. LIMITS are a JSON object, such as {\"max-connections\": "
+    "10}:\n"
+    "max-connections, max-channels (of users), max-queues (of virtual hosts), max-publish-rate and\n"
+    "max-publish-bytes-rate (a second); a negative one is no limit.\n"
     "A PATTERN is a regular expression, found anywhere in a name; a DEFINITION is a JSON object, such as\n"
     "{\"max-length\": 1000, \"overflow\": \"reject-publish\"}.\n";
 
@@ -48,6 +55,7 @@ struct request {
     const char *data_dir, *socket, *what;
     bool json;
     struct policy_options policy;
+    struct users_options users;
     char *made; /* what, if it was put together */
 };
 
@@ -94,7 +102,7 @@ static void print_json(const struct table *table)
 
 /* ---- the command line ------------------------------------------------------------------------------- */
 
-enum { SOCKET = 256, JSON, HELP, VERSION, PRIORITY, APPLY_TO };
+enum { SOCKET = 256, JSON, HELP, VERSION, PRIORITY, APPLY_TO, USER, GLOBAL };
 
 static void take_words(struct request *request, int argc, char **argv)
 {
@@ -106,7 +114,8 @@ static void take_words(struct request *request, int argc, char **argv)
         return;
     }
     if (argc && users_command(argv[0])) {
-        request->what = request->made = users_request(argc, argv, request->policy.vhost, error, sizeof error);
+        request->users.vhost = request->policy.vhost;
+        request->what = request->made = users_request(argc, argv, &request->users, error, sizeof error);
         if (!request->made)
             fail("%s", error);
         return;
@@ -116,6 +125,53 @@ static void take_words(struct request *request, int argc, char **argv)
         exit(2);
     }
     request->what = argv[0];
+}
+
+/* Where the word behind an option goes; NULL: none stands behind it. */
+static const char **word_of(struct request *request, int option)
+{
+    switch (option) {
+    case 'p':
+        return &request->policy.vhost;
+    case PRIORITY:
+        return &request->policy.priority;
+    case APPLY_TO:
+        return &request->policy.apply_to;
+    case USER:
+        return &request->users.user;
+    case 'D':
+        return &request->data_dir;
+    case SOCKET:
+        return &request->socket;
+    default:
+        return NULL;
+    }
+}
+
+static void take_option(struct request *request, int option)
+{
+    const char **word = word_of(request, option);
+    if (word) {
+        *word = optarg;
+        return;
+    }
+    switch (option) {
+    case GLOBAL:
+        request->users.global = true;
+        break;
+    case JSON:
+        request->json = true;
+        break;
+    case HELP:
+        fputs(usage, stdout);
+        exit(0);
+    case VERSION:
+        puts("gannetctl " GANNET_VERSION);
+        exit(0);
+    default:
+        fputs(usage, stderr);
+        exit(2);
+    }
 }
 
 static void read_line(struct request *request, int argc, char **argv)
@@ -129,38 +185,12 @@ static void read_line(struct request *request, int argc, char **argv)
         {"vhost", required_argument, NULL, 'p'},
         {"priority", required_argument, NULL, PRIORITY},
         {"apply-to", required_argument, NULL, APPLY_TO},
+        {"user", required_argument, NULL, USER},
+        {"global", no_argument, NULL, GLOBAL},
         {0},
     };
     for (int option; (option = getopt_long(argc, argv, "D:p:", options, NULL)) != -1;)
-        switch (option) {
-        case 'p':
-            request->policy.vhost = optarg;
-            break;
-        case PRIORITY:
-            request->policy.priority = optarg;
-            break;
-        case APPLY_TO:
-            request->policy.apply_to = optarg;
-            break;
-        case 'D':
-            request->data_dir = optarg;
-            break;
-        case SOCKET:
-            request->socket = optarg;
-            break;
-        case JSON:
-            request->json = true;
-            break;
-        case HELP:
-            fputs(usage, stdout);
-            exit(0);
-        case VERSION:
-            puts("gannetctl " GANNET_VERSION);
-            exit(0);
-        default:
-            fputs(usage, stderr);
-            exit(2);
-        }
+        take_option(request, option);
     take_words(request, argc - optind, argv + optind);
 }
 

@@ -11,7 +11,7 @@ enum { PASSWORD_BYTES = 4096 };
 static const struct command {
     const char *word;
     int least, most; /* words behind it */
-    enum { PLAIN, OF_VHOST, WITH_PASSWORD } kind;
+    enum { PLAIN, OF_VHOST, WITH_PASSWORD, OF_ONE_USER, OF_ONE_VHOST } kind;
     const char *usage;
 } commands[] = {
     {"add_user", 1, 2, WITH_PASSWORD, "USER [PASSWORD]"},
@@ -32,6 +32,12 @@ static const struct command {
     {"clear_topic_permissions", 1, 2, OF_VHOST, "[-p VHOST] USER [EXCHANGE]"},
     {"list_topic_permissions", 0, 0, OF_VHOST, "[-p VHOST]"},
     {"list_user_topic_permissions", 1, 1, PLAIN, "USER"},
+    {"set_user_limits", 2, 2, PLAIN, "USER LIMITS"},
+    {"clear_user_limits", 2, 2, PLAIN, "USER LIMIT|all"},
+    {"list_user_limits", 0, 0, OF_ONE_USER, "[--user USER | --global]"},
+    {"set_vhost_limits", 1, 1, OF_VHOST, "[-p VHOST] LIMITS"},
+    {"clear_vhost_limits", 0, 0, OF_VHOST, "[-p VHOST]"},
+    {"list_vhost_limits", 0, 0, OF_ONE_VHOST, "[-p VHOST | --global]"},
 };
 
 static const struct command *find(const char *word)
@@ -77,20 +83,25 @@ static bool read_password(char password[PASSWORD_BYTES])
     return ok;
 }
 
-static bool write_request(FILE *out, const struct command *command, int argc, char **argv, const char *vhost)
+static bool write_request(FILE *out, const struct command *command, int argc, char **argv,
+                          const struct users_options *options)
 {
     char password[PASSWORD_BYTES];
     bool ok = fputs(command->word, out) >= 0;
-    if (command->kind == OF_VHOST)
-        ok &= put_word(out, vhost);
+    if (command->kind == OF_VHOST || (command->kind == OF_ONE_VHOST && !options->global))
+        ok &= put_word(out, options->vhost);
+    if (command->kind == OF_ONE_USER && options->user)
+        ok &= put_word(out, options->user);
     for (int i = 1; i < argc; i++)
-        ok &= put_word(out, argv[i]);
+        if (strcmp(command->word, "clear_user_limits") != 0 || i == 1 || strcmp(argv[i], "all") != 0)
+            ok &= put_word(out, argv[i]);
     if (command->kind == WITH_PASSWORD && argc == 2)
         ok &= read_password(password) && put_word(out, password);
     return ok;
 }
 
-char *users_request(int argc, char **argv, const char *vhost, char *error, size_t error_size)
+char *users_request(int argc, char **argv, const struct users_options *options, char *error,
+                    size_t error_size)
 {
     const struct command *command = find(argv[0]);
     char *line = NULL;
@@ -100,7 +111,7 @@ char *users_request(int argc, char **argv, const char *vhost, char *error, size_
         return NULL;
     }
     FILE *out = open_memstream(&line, &size);
-    bool ok = out && write_request(out, command, argc, argv, vhost);
+    bool ok = out && write_request(out, command, argc, argv, options);
     if (out && fclose(out) == 0 && ok)
         return line;
     snprintf(error, error_size, "names, patterns and passwords may not hold control characters");

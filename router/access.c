@@ -205,6 +205,8 @@ static void put_user(struct access *access, const struct access_change *change)
         user->name = access_copy(change->text[TEXT_USER]);
         user->password = access_copy(span_of("", 0));
         user->tags = access_copy(span_of("", 0));
+        limits_init(&user->limits);
+        user->tally = tally_take(access->tallies, TALLY_OF_USER, user->name);
         map_add(&access->users, &user->node, hash_keyed(user->name, 0));
     }
     if (access_has(change, TEXT_PASSWORD))
@@ -224,6 +226,7 @@ static void free_user(struct map_node *node, void *owner)
     access_drop(user->name);
     access_drop(user->password);
     access_drop(user->tags);
+    tally_give_back(user->tally);
     free(user);
 }
 
@@ -250,6 +253,8 @@ static void put_vhost(struct access *access, const struct access_change *change)
         vhost->name = access_copy(name);
         vhost->description = access_copy(span_of("", 0));
         vhost->tags = access_copy(span_of("", 0));
+        limits_init(&vhost->limits);
+        vhost->tally = tally_take(access->tallies, TALLY_OF_VHOST, name);
         map_add(&access->vhosts, &vhost->node, hash_id(id));
     }
     if (access_has(change, TEXT_DESCRIPTION))
@@ -265,6 +270,8 @@ static void free_vhost(struct map_node *node, void *owner)
     access_drop(vhost->name);
     access_drop(vhost->description);
     access_drop(vhost->tags);
+    tally_subtract(vhost->tally, TALLY_QUEUES, vhost->queues);
+    tally_give_back(vhost->tally);
     free(vhost);
 }
 
@@ -328,6 +335,12 @@ void access_apply(struct access *access, const struct access_change *change)
     case ACCESS_TOPIC_GONE:
         apply_permission(access, change);
         return;
+    case ACCESS_USER_LIMITS:
+    case ACCESS_USER_LIMITS_GONE:
+    case ACCESS_VHOST_LIMITS:
+    case ACCESS_VHOST_LIMITS_GONE:
+        access_limits_apply(access, change);
+        return;
     case ACCESS_KINDS:
         return;
     }
@@ -341,6 +354,19 @@ struct visit {
     void *owner;
 };
 
+static void visit_limits(const struct visit *v, const struct limits *limits, enum access_kind kind,
+                         enum access_text whose, struct span name)
+{
+    char text[LIMITS_TEXT_BYTES];
+    struct access_change change = {.kind = (uint8_t)kind};
+    if (!limits_said(limits))
+        return;
+    limits_write(limits, text);
+    change.text[whose] = name;
+    change.text[TEXT_LIMITS] = span_str(text);
+    v->visit(&change, v->owner);
+}
+
 static void visit_vhost(struct map_node *node, void *owner)
 {
     const struct visit *v = owner;
@@ -350,6 +376,7 @@ static void visit_vhost(struct map_node *node, void *owner)
                                               [TEXT_DESCRIPTION] = vhost->description,
                                               [TEXT_TAGS] = vhost->tags}},
              v->owner);
+    visit_limits(v, &vhost->limits, ACCESS_VHOST_LIMITS, TEXT_VHOST, vhost->name);
 }
 
 static void visit_grant(const struct visit *v, const struct access_user *user,
@@ -385,6 +412,7 @@ static void visit_user(struct map_node *node, void *owner)
             .kind = ACCESS_USER,
             .text = {[TEXT_USER] = user->name, [TEXT_PASSWORD] = user->password, [TEXT_TAGS] = user->tags}},
         v->owner);
+    visit_limits(v, &user->limits, ACCESS_USER_LIMITS, TEXT_USER, user->name);
     for (const struct access_grant *grant = user->grants; grant; grant = grant->next)
         visit_grant(v, user, grant);
     for (const struct access_topic *topic = user->topics; topic; topic = topic->next)
@@ -401,11 +429,12 @@ void access_each(const struct access *access, void (*visit)(const struct access_
 
 /* ---- making one ------------------------------------------------------------------------------------- */
 
-struct access *access_new(void)
+struct access *access_new(struct tallies *tallies)
 {
     struct access *access = calloc(1, sizeof *access);
     CHECK(access);
     access->generation = 1;
+    access->tallies = tallies;
     map_init(&access->users);
     map_init(&access->vhosts);
     return access;

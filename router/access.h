@@ -12,6 +12,7 @@
 #include "base/span.h"
 #include "router/access_change.h"
 #include "router/errors.h"
+#include "router/limits.h"
 
 /* Of a broker; each virtual host has exchanges at every router and front, and each replica has all of it. */
 #define ACCESS_VHOSTS_MAX 1024u
@@ -22,7 +23,11 @@ struct access;
 struct access_user;
 struct access_grant; /* what a user may do in a virtual host */
 
-struct access *access_new(void);
+struct tally;
+struct tallies;
+
+/* tallies: of all replicas together; they outlive it. */
+struct access *access_new(struct tallies *tallies);
 void access_free(struct access *access);
 /* Changes with every change: what was looked up before may be gone, or say something else. */
 uint64_t access_generation(const struct access *access);
@@ -66,6 +71,19 @@ const char *access_right_name(enum access_right right);
 struct access_grant *access_grant(const struct access *access, struct span user, uint32_t vhost);
 /* name: of a queue or exchange. */
 bool access_may(struct access *access, struct access_grant *grant, enum access_right right, struct span name);
+
+/* ---- limits -------------------------------------------------------------------------------------------- */
+
+/* Valid as long as the generation is the same. NULL: there is no such user, or virtual host. */
+const struct limits *access_user_limits(const struct access *access, struct span user);
+const struct limits *access_vhost_limits(const struct access *access, uint32_t vhost);
+struct tally *access_user_tally(const struct access *access, struct span user);
+struct tally *access_vhost_tally(const struct access *access, uint32_t vhost);
+/* One more queue of this router. False: the virtual host has as many as it may have; anyway: it may have it
+ * all the same. */
+bool access_add_queue(struct access *access, uint32_t vhost, bool anyway);
+/* It is gone. If the virtual host was gone before, so was the count. */
+void access_end_queue(struct access *access, uint32_t vhost);
 
 /* ---- topic permissions ------------------------------------------------------------------------------- */
 

@@ -14,13 +14,17 @@
 enum access_kind {
     ACCESS_USER =
         1, /* a user is made or changed: user; password and tags are as they were if they aren't given */
-    ACCESS_USER_GONE,       /* user */
-    ACCESS_VHOST,           /* vhost; description, tags */
-    ACCESS_VHOST_GONE,      /* vhost */
-    ACCESS_PERMISSION,      /* user, vhost, configure, write, read */
-    ACCESS_PERMISSION_GONE, /* user, vhost */
-    ACCESS_TOPIC,           /* user, vhost, exchange, write, read */
-    ACCESS_TOPIC_GONE,      /* user, vhost; exchange, or of all */
+    ACCESS_USER_GONE,         /* user */
+    ACCESS_VHOST,             /* vhost; description, tags */
+    ACCESS_VHOST_GONE,        /* vhost */
+    ACCESS_PERMISSION,        /* user, vhost, configure, write, read */
+    ACCESS_PERMISSION_GONE,   /* user, vhost */
+    ACCESS_TOPIC,             /* user, vhost, exchange, write, read */
+    ACCESS_TOPIC_GONE,        /* user, vhost; exchange, or of all */
+    ACCESS_USER_LIMITS,       /* user, limits: those that it doesn't name stay as they are */
+    ACCESS_USER_LIMITS_GONE,  /* user; limits: the name of one, or all of them */
+    ACCESS_VHOST_LIMITS,      /* vhost, limits: all that it has */
+    ACCESS_VHOST_LIMITS_GONE, /* vhost */
     ACCESS_KINDS
 };
 
@@ -35,6 +39,7 @@ enum access_text {
     TEXT_PASSWORD, /* as password.h has it */
     TEXT_TAGS,     /* with commas between */
     TEXT_DESCRIPTION,
+    TEXT_LIMITS, /* as limits.h has them */
     ACCESS_TEXTS
 };
 

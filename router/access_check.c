@@ -23,7 +23,7 @@ static const char *const text_names[ACCESS_TEXTS] = {
     [TEXT_EXCHANGE] = "an exchange",       [TEXT_CONFIGURE] = "the pattern of configure",
     [TEXT_WRITE] = "the pattern of write", [TEXT_READ] = "the pattern of read",
     [TEXT_PASSWORD] = "a password",        [TEXT_TAGS] = "tags",
-    [TEXT_DESCRIPTION] = "a description",
+    [TEXT_DESCRIPTION] = "a description",  [TEXT_LIMITS] = "limits",
 };
 
 /* What must be given; the rest may, where the kind has it. */
@@ -37,6 +37,10 @@ static const uint16_t needed[ACCESS_KINDS] = {
     [ACCESS_PERMISSION_GONE] = 1 << TEXT_USER | 1 << TEXT_VHOST,
     [ACCESS_TOPIC] = 1 << TEXT_USER | 1 << TEXT_VHOST | 1 << TEXT_EXCHANGE | 1 << TEXT_WRITE | 1 << TEXT_READ,
     [ACCESS_TOPIC_GONE] = 1 << TEXT_USER | 1 << TEXT_VHOST,
+    [ACCESS_USER_LIMITS] = 1 << TEXT_USER | 1 << TEXT_LIMITS,
+    [ACCESS_USER_LIMITS_GONE] = 1 << TEXT_USER,
+    [ACCESS_VHOST_LIMITS] = 1 << TEXT_VHOST | 1 << TEXT_LIMITS,
+    [ACCESS_VHOST_LIMITS_GONE] = 1 << TEXT_VHOST,
 };
 
 static enum error check_pattern(const struct answer *a, enum access_text which)
@@ -125,6 +129,37 @@ static enum error check_permission(const struct answer *a)
     return !vhost ? no_vhost(a) : !user ? no_user(a) : check_room(a, user, vhost);
 }
 
+static enum error check_limits(const struct answer *a)
+{
+    struct limits limits;
+    const struct span text = a->change->text[TEXT_LIMITS];
+    limits_init(&limits);
+    if (a->change->kind == ACCESS_USER_LIMITS || a->change->kind == ACCESS_VHOST_LIMITS)
+        return limits_read(&limits, text, a->change->kind == ACCESS_USER_LIMITS, a->text, a->size)
+                   ? ERR_NONE
+                   : ERR_PRECONDITION_FAILED;
+    if (access_has(a->change, TEXT_LIMITS) && limit_named(text) == LIMITS)
+        return SAY(a, ERR_PRECONDITION_FAILED, "there is no limit '%.*s'", TEXT_OF(text));
+    return ERR_NONE;
+}
+
+static enum error check_user_limits(const struct answer *a)
+{
+    enum error error = check_user(a, false);
+    return error == ERR_NONE ? check_limits(a) : error;
+}
+
+static enum error check_vhost_limits(const struct answer *a)
+{
+    uint32_t id = access_vhost(a->access, a->change->text[TEXT_VHOST]);
+    if (!id)
+        return no_vhost(a);
+    if (a->change->kind == ACCESS_VHOST_LIMITS_GONE && !limits_said(access_vhost_limits(a->access, id)))
+        return SAY(a, ERR_NOT_FOUND, "virtual host '%.*s' has no limits",
+                   TEXT_OF(a->change->text[TEXT_VHOST]));
+    return check_limits(a);
+}
+
 enum error access_check(const struct access *access, const struct access_change *change, bool is_new,
                         char *text, size_t text_size)
 {
@@ -143,6 +178,12 @@ enum error access_check(const struct access *access, const struct access_change 
         return check_vhost(&a);
     case ACCESS_VHOST_GONE:
         return access_vhost(access, change->text[TEXT_VHOST]) ? ERR_NONE : no_vhost(&a);
+    case ACCESS_USER_LIMITS:
+    case ACCESS_USER_LIMITS_GONE:
+        return check_user_limits(&a);
+    case ACCESS_VHOST_LIMITS:
+    case ACCESS_VHOST_LIMITS_GONE:
+        return check_vhost_limits(&a);
     default:
         return check_permission(&a);
     }

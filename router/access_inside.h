@@ -2,7 +2,9 @@
 #pragma once
 
 #include "base/map.h"
+#include "base/tally.h"
 #include "router/access.h"
+#include "router/limits.h"
 #include "router/pattern.h"
 
 enum reach { REACH_NONE, REACH_ALL, REACH_PATTERN };
@@ -32,16 +34,22 @@ struct access_user {
     struct span name, password, tags;
     struct access_grant *grants;
     struct access_topic *topics;
+    struct limits limits;
+    struct tally *tally;
 };
 
 struct access_vhost {
     struct map_node node;
     uint32_t id;
     struct span name, description, tags;
+    struct limits limits;
+    struct tally *tally;
+    int64_t queues; /* of this router, of those in the tally */
 };
 
 struct access {
     struct map users, vhosts;
+    struct tallies *tallies;
     uint64_t generation;
     struct pattern_scratch scratch;
 };
@@ -51,6 +59,11 @@ struct access_vhost *access_vhost_of(const struct access *access, uint32_t id);
 struct access_grant *access_grant_of(const struct access_user *user, uint32_t vhost);
 struct span access_copy(struct span s);
 void access_drop(struct span s);
+
+/* ---- access_limits.c -------------------------------------------------------------------------------- */
+
+/* Of a change of that kind. */
+void access_limits_apply(struct access *access, const struct access_change *change);
 
 /* ---- access_topic.c -------------------------------------------------------------------------------- */
 

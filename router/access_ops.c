@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/tally.h"
 #include "router/agent.h"
 #include "router/hidden.h"
 #include "router/policy_effect.h"
@@ -189,7 +190,7 @@ void access_tell_fronts(struct router *router)
 void access_begin(struct router *router)
 {
     const struct access_first *first = router->options.first;
-    router->access = access_new();
+    router->access = access_new(router->options.tallies);
     router->first_seen = calloc(first ? first->vhost_count : 1, sizeof *router->first_seen);
     CHECK(router->first_seen);
     for (size_t i = 0; first && is_registrar(router) && i < first->vhost_count; i++) {
@@ -200,7 +201,8 @@ void access_begin(struct router *router)
 
 bool access_first_check(const struct access_first *first, char *error, size_t error_size)
 {
-    struct access *access = access_new();
+    struct tallies *tallies = tallies_new();
+    struct access *access = access_new(tallies);
     bool ok = first->vhost_count;
     if (!ok)
         snprintf(error, error_size, "no virtual host is configured: set vhosts = /");
@@ -211,6 +213,7 @@ bool access_first_check(const struct access_first *first, char *error, size_t er
             access_apply(access, &c);
     }
     access_free(access);
+    tallies_free(tallies);
     return ok;
 }
 
@@ -254,8 +257,15 @@ static void end_orphan(struct map_node *node, void *owner)
         router_delete_queue(router, queue);
 }
 
+static void count_queue(struct map_node *node, void *owner)
+{
+    struct router *router = owner;
+    access_add_queue(router->access, container_of(node, struct queue, by_name)->vhost, true);
+}
+
 void access_start(struct router *router)
 {
+    map_each(&router->catalog.queues, count_queue, router);
     map_each(&router->catalog.queues, end_orphan, router);
     if (is_registrar(router) && router->options.first && !router->access_known)
         make_first(router, router->options.first);

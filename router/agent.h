@@ -127,7 +127,10 @@ void router_may_not(struct router *router, struct op *op);
 unsigned router_answer_waiting(struct router *router);
 /* Makes the queue's waiting getters and consumers go on. */
 void router_wake(struct router *router, struct waiter *waiters);
-/* Makes the queue that an op describes: name, flags, arguments, owner. */
+/* Counts the one more that the op makes. False: the virtual host has as many as it may have, and the op is
+ * answered. */
+bool router_queue_counts(struct router *router, struct op *op);
+/* Makes the queue that an op describes: name, flags, arguments, owner. It has been counted. */
 struct queue *router_make_queue(struct router *router, const struct op *op);
 /* Forgets the queue, with a record of it if it is durable. */
 void router_delete_queue(struct router *router, struct queue *queue);

@@ -123,6 +123,10 @@ static const struct access_listing {
     {"permissions", ACCESS_PERMISSION, ONE_VHOST, {TEXT_USER, TEXT_CONFIGURE, TEXT_WRITE, TEXT_READ}},
     {"user_permissions", ACCESS_PERMISSION, ONE_USER, {TEXT_VHOST, TEXT_CONFIGURE, TEXT_WRITE, TEXT_READ}},
     {"topic_permissions", ACCESS_TOPIC, ONE_VHOST, {TEXT_USER, TEXT_EXCHANGE, TEXT_WRITE, TEXT_READ}},
+    {"user_limits", ACCESS_USER_LIMITS, 0, {TEXT_USER, TEXT_LIMITS, -1}},
+    {"one_user_limits", ACCESS_USER_LIMITS, ONE_USER, {TEXT_USER, TEXT_LIMITS, -1}},
+    {"vhost_limits", ACCESS_VHOST_LIMITS, 0, {TEXT_VHOST, TEXT_LIMITS, -1}},
+    {"one_vhost_limits", ACCESS_VHOST_LIMITS, ONE_VHOST, {TEXT_VHOST, TEXT_LIMITS, -1}},
     {"user_topic_permissions", ACCESS_TOPIC, ONE_USER, {TEXT_VHOST, TEXT_EXCHANGE, TEXT_WRITE, TEXT_READ}},
 };
 

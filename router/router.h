@@ -36,6 +36,7 @@ struct router_options {
     struct ring *from_router[ROUTERS_MAX], *to_router[ROUTERS_MAX]; /* [index] is NULL */
     struct ring *to_journal, *from_journal;
     const struct access_first *first; /* or NULL */
+    struct tallies *tallies;          /* of all routers and fronts */
     uint64_t memory_budget;           /* bytes of log pages kept in memory */
     uint64_t broker;                  /* id for a new data directory, random, not 0 */
     uint64_t start;                   /* random at every start, not 0: journal/record.h */

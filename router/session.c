@@ -216,6 +216,8 @@ static void take(struct router *router, struct session *s, struct op *op)
         router_refuse(router, op, ERR_INTERNAL, "the journal of router %u has failed: no session can be kept",
                       router->options.index);
         return;
+    } else if (op->expiry_s && !router_queue_counts(router, op)) {
+        return;
     } else if (op->expiry_s) {
         queue = make_queue(router, op);
     }

@@ -71,11 +71,29 @@ bool host_login_guest(struct host *host, struct span *user);
 struct span host_certified(struct host *host);
 /* Whether that one may log in from this peer. */
 bool host_login_certified(struct host *host);
-enum host_entry { ENTRY_GRANTED, ENTRY_NO_VHOST, ENTRY_REFUSED };
+enum host_entry {
+    ENTRY_GRANTED,
+    ENTRY_NO_VHOST,
+    ENTRY_REFUSED,
+    ENTRY_VHOST_FULL, /* the virtual host has as many connections as it may have, or */
+    ENTRY_USER_FULL,  /* the user has: host_full */
+};
 
 /* The user, who has logged in, wants to use the virtual host: once, before host_may. Gives its id if it is
  * there. */
 enum host_entry host_enter(struct host *host, struct span user, struct span name, uint32_t *vhost);
+
+/* Room for what a user is told who may not do something. */
+#define HOST_REFUSAL_BYTES (4 * NAME_MAX_BYTES + 100)
+
+/* Says what is full, without the error's name. */
+void host_full(const struct host *host, enum host_entry entry, struct span user, struct span vhost,
+               char text[HOST_REFUSAL_BYTES]);
+/* Counts a channel of the user's. False: he has as many as he may have, as text says. */
+bool host_open_channel(struct host *host, char text[HOST_REFUSAL_BYTES]);
+/* It is closed. What is open when host_close is called, or the stream is gone, is closed by that. */
+void host_close_channel(struct host *host);
+
 enum host_thing { THING_QUEUE, THING_EXCHANGE };
 
 /* Whether the user may do that to the queue or exchange of that name; the default exchange's is empty. What
@@ -88,8 +106,6 @@ bool host_has_topics(struct host *host);
  * client_id: of MQTT; else it has no address. */
 bool host_may_topic(struct host *host, enum access_right right, struct span exchange, struct span key,
                     struct span client_id);
-
-#define HOST_REFUSAL_BYTES (4 * NAME_MAX_BYTES + 100)
 
 /* Says that he may not, without the error's name. */
 void host_refusal(const struct host *host, enum access_right right, enum host_thing thing, struct span name,

@@ -38,7 +38,7 @@ INCLUDES = [
         ("router/exchange.h", "a session's subscriptions are matched by the index that topic exchanges have"),
     ]),
     ("front", ["dataplane/" + name for name in
-               ("front.*", "front_inside.h", "host.c", "host_access.c", "login.*", "attempts.*", "events.c", "listing.c", "port.c", "output.*", "lent.*", "exchange_table.*")], [
+               ("front.*", "front_inside.h", "host.c", "host_access.c", "host_limits.c", "login.*", "attempts.*", "events.c", "listing.c", "port.c", "output.*", "lent.*", "exchange_table.*")], [
         BASE, ("dataplane/transport/transport.h", "where its bytes come from"),
         ("dataplane/codec/*", "what its bytes mean"), *VOCABULARY, MESSAGE,
         ("router/access.h", "its replica"), ("router/password.h", "who may log in"), ("router/pattern.h", "topic permissions, for each connection"), ("router/properties.h", "whether a header delays a publish"),
@@ -103,6 +103,7 @@ SYSTEM = [
         ("dataplane/worker.c", "threads are composition"),
         ("dataplane/control.c", "the control socket blocks, so it has a thread of its own"),
         ("dataplane/base/log.c", "stderr may block, so it has a thread of its own"),
+        ("dataplane/base/tally.c", "what users and virtual hosts have is made and forgotten under a lock: it is shared, and rare"),
         ("journal/keeper.c", "files are made where blocking is allowed"),
         ("bench/*", "a thread for each worker"),
         ("tests/*", "tries the above"),
@@ -113,6 +114,7 @@ SYSTEM = [
         ("dataplane/worker.*", "asking threads to end; waking sleepers"),
         ("dataplane/control.c", "asking its thread to end"),
         ("dataplane/base/log.c", "any thread logs"),
+        ("dataplane/base/tally.*", "a limit is one number for all fronts and routers"),
         ("journal/keeper.c", "asking its thread to end"),
         ("bench/*", "its own"),
         ("tests/*", "its own"),

@@ -7,8 +7,6 @@
 #include "base/check.h"
 #include "base/map.h"
 
-#define VHOST 7u
-
 static void append(struct fake_bytes *b, const void *at, size_t len)
 {
     if (b->len + len > b->room) {
@@ -104,7 +102,7 @@ void fake_exchange(struct host *host, const char *name, bool internal)
 {
     CHECK(host->exchanges < FAKE_EXCHANGES);
     unsigned i = host->exchanges++;
-    host->exchange[i] = (struct exchange_row){.id = 100 + i, .vhost = VHOST, .internal = internal};
+    host->exchange[i] = (struct exchange_row){.id = 100 + i, .vhost = FAKE_VHOST, .internal = internal};
     host->exchange_name[i] = name;
     host->exchange_version++;
 }
@@ -198,55 +196,6 @@ void host_close(struct host *host)
 const struct host_options *host_options(const struct host *host)
 {
     return &host->options;
-}
-
-enum host_login host_login(struct host *host, struct span user, struct span password)
-{
-    if (host->login_waits)
-        return HOST_LOGIN_WAITS;
-    return span_is(user, "guest") && span_is(password, "guest") ? HOST_LOGIN_GRANTED : HOST_LOGIN_REFUSED;
-}
-
-enum host_entry host_enter(struct host *host, struct span user, struct span name, uint32_t *vhost)
-{
-    (void)user;
-    *vhost = span_is(name, "/") ? VHOST : 0;
-    host->entered = *vhost && !host->refuse_entry;
-    return *vhost ? host->refuse_entry ? ENTRY_REFUSED : ENTRY_GRANTED : ENTRY_NO_VHOST;
-}
-
-bool host_may(struct host *host, enum access_right right, enum host_thing thing, struct span name)
-{
-    (void)thing;
-    return right != host->refused_right || !host->refused_name || !span_is(name, host->refused_name);
-}
-
-void host_refusal(const struct host *host, enum access_right right, enum host_thing thing, struct span name,
-                  char text[HOST_REFUSAL_BYTES])
-{
-    (void)host;
-    snprintf(text, HOST_REFUSAL_BYTES, "%s of %s '%.*s' refused", access_right_name(right),
-             thing == THING_QUEUE ? "queue" : "exchange", (int)name.len, (const char *)name.at);
-}
-
-bool host_has_topics(struct host *host)
-{
-    return host->refused_topic;
-}
-
-bool host_may_topic(struct host *host, enum access_right right, struct span exchange, struct span key,
-                    struct span client_id)
-{
-    (void)exchange, (void)client_id;
-    return right != host->refused_right || !host->refused_topic || !span_is(key, host->refused_topic);
-}
-
-void host_refusal_topic(const struct host *host, enum access_right right, struct span exchange,
-                        struct span key, char text[HOST_REFUSAL_BYTES])
-{
-    (void)host, (void)exchange;
-    snprintf(text, HOST_REFUSAL_BYTES, "%s of topic '%.*s' refused", access_right_name(right), (int)key.len,
-             (const char *)key.at);
 }
 
 void host_describe(struct host *host, const char *protocol, struct span user, struct span vhost,

@@ -48,6 +48,7 @@ struct fake_op {
 };
 
 enum { FAKE_EXCHANGES = 8, FAKE_BUFFER = 64 * 1024 };
+#define FAKE_VHOST 7u
 
 struct host {
     /* The test's to set. */
@@ -67,6 +68,8 @@ struct host {
     uint64_t exchange_version;
     bool login_waits, entered;
     const char *certified;           /* the name in the certificate; or NULL */
+    enum host_entry full;            /* why nobody enters the virtual host */
+    unsigned channels, channels_max; /* open; 0: any number */
     bool refuse_entry;               /* to the virtual host */
     enum access_right refused_right; /* is not granted on, */
     const char *refused_name;        /* NULL: none */

@@ -12,6 +12,7 @@ void lone_router_begin(struct lone_router *lone, struct router_options options)
     lone->from_journal = ring_new();
     options.routers = options.fronts = 1;
     options.first = &first;
+    options.tallies = lone->tallies = tallies_new();
     options.from_front[0] = lone->from_front;
     options.to_front[0] = lone->to_front;
     options.to_journal = lone->to_journal;
@@ -22,6 +23,7 @@ void lone_router_begin(struct lone_router *lone, struct router_options options)
 void lone_router_end(struct lone_router *lone)
 {
     router_free(lone->router);
+    tallies_free(lone->tallies);
     ring_free(lone->from_front);
     ring_free(lone->to_front);
     ring_free(lone->to_journal);

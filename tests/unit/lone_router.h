@@ -3,12 +3,14 @@
 
 #pragma once
 
+#include "base/tally.h"
 #include "router/agent.h"
 
 #define LONE_VHOST access_vhost_id(span_str("/"))
 
 struct lone_router {
     struct ring *from_front, *to_front, *to_journal, *from_journal;
+    struct tallies *tallies;
     struct router *router;
 };
 

@@ -3,22 +3,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/tally.h"
 #include "router/access.h"
 #include "router/pattern.h"
 
 #define T(text) span_str(text)
 
+static struct tallies *tallies;
 static struct access *access;
 static char text[1024];
 
 static void begin(void)
 {
-    access = access_new();
+    tallies = tallies_new();
+    access = access_new(tallies);
 }
 
 static void end(void)
 {
     access_free(access);
+    tallies_free(tallies);
 }
 
 TestSuite(access, .init = begin, .fini = end);
@@ -296,7 +300,7 @@ Test(access, all_of_it_makes_a_replica)
                                            [TEXT_READ] = T("^b")}};
     make(topic);
     make(topic); /* the same one again */
-    struct access *replica = access_new(), *first = access;
+    struct access *replica = access_new(tallies), *first = access;
     access_each(access, replay, replica);
     access_each(replica, count, counts);
     cr_assert_eq(counts[ACCESS_VHOST], 2);
@@ -332,4 +336,105 @@ Test(access, any_bytes_can_be_unpacked)
     uint8_t twice[] = {ACCESS_USER, 0, 0, 1, 'x', 0, 0, 1, 'y'};
     cr_assert(!access_unpack(span_of(twice, sizeof twice), &again));
     free((void *)(uintptr_t)packed.at);
+}
+
+/* ---- limits ----------------------------------------------------------------------------------------------
+ */
+
+static struct access_change user_limits(const char *name, const char *limits)
+{
+    struct access_change c = {.kind = ACCESS_USER_LIMITS, .text[TEXT_USER] = T(name)};
+    c.text[TEXT_LIMITS] = T(limits);
+    return c;
+}
+
+static struct access_change vhost_limits(const char *name, const char *limits)
+{
+    struct access_change c = {.kind = ACCESS_VHOST_LIMITS, .text[TEXT_VHOST] = T(name)};
+    c.text[TEXT_LIMITS] = T(limits);
+    return c;
+}
+
+static const char *of_user(const char *name)
+{
+    static char said[LIMITS_TEXT_BYTES];
+    limits_write(access_user_limits(access, T(name)), said);
+    return said;
+}
+
+static const char *of_vhost(const char *name)
+{
+    static char said[LIMITS_TEXT_BYTES];
+    limits_write(access_vhost_limits(access, access_vhost_id(T(name))), said);
+    return said;
+}
+
+Test(access, limits_of_a_user_are_added_those_of_a_virtual_host_replaced)
+{
+    struct access_change gone = {.kind = ACCESS_USER_LIMITS_GONE, .text[TEXT_USER] = T("u")};
+    make(vhost("/"));
+    add_user("u");
+    make(user_limits("u", "{\"max-channels\":1}"));
+    make(user_limits("u", "{\"max-connections\":2}"));
+    cr_assert_str_eq(of_user("u"), "{\"max-connections\":2,\"max-channels\":1}");
+    make(vhost_limits("/", "{\"max-queues\":1}"));
+    make(vhost_limits("/", "{\"max-connections\":2}"));
+    cr_assert_str_eq(of_vhost("/"), "{\"max-connections\":2}");
+    struct access *replica = access_new(tallies), *first = access;
+    access_each(access, replay, replica);
+    access = replica;
+    cr_assert_str_eq(of_user("u"), "{\"max-connections\":2,\"max-channels\":1}");
+    cr_assert_str_eq(of_vhost("/"), "{\"max-connections\":2}");
+    access = first;
+    access_free(replica);
+    gone.text[TEXT_LIMITS] = T("max-channels");
+    make(gone);
+    cr_assert_str_eq(of_user("u"), "{\"max-connections\":2}");
+    gone.text[TEXT_LIMITS] = span_of(NULL, 0);
+    make(gone);
+    cr_assert(!limits_said(access_user_limits(access, T("u"))));
+    make((struct access_change){.kind = ACCESS_VHOST_LIMITS_GONE, .text[TEXT_VHOST] = T("/")});
+    cr_assert(!limits_said(access_vhost_limits(access, access_vhost_id(T("/")))));
+}
+
+static void refuses(struct access_change c, const char *why)
+{
+    cr_assert_neq(check(c, false), ERR_NONE);
+    cr_assert_str_eq(text, why);
+}
+
+Test(access, limits_that_can_not_be)
+{
+    struct access_change gone = {.kind = ACCESS_USER_LIMITS_GONE, .text[TEXT_USER] = T("u")};
+    make(vhost("/"));
+    add_user("u");
+    refuses(user_limits("v", "{}"), "user 'v' does not exist");
+    refuses(vhost_limits("b", "{}"), "virtual host 'b' does not exist");
+    refuses(user_limits("u", "{\"max-queues\":1}"),
+            "Unrecognised terms in limits: a user has no 'max-queues'");
+    gone.text[TEXT_LIMITS] = T("nonsense");
+    refuses(gone, "there is no limit 'nonsense'");
+    refuses((struct access_change){.kind = ACCESS_VHOST_LIMITS_GONE, .text[TEXT_VHOST] = T("/")},
+            "virtual host '/' has no limits");
+}
+
+Test(access, queues_are_counted_by_all_replicas_together)
+{
+    uint32_t id = access_vhost_id(T("/"));
+    make(vhost("/"));
+    make(vhost_limits("/", "{\"max-queues\":2}"));
+    struct access *replica = access_new(tallies);
+    access_each(access, replay, replica);
+    cr_assert(access_add_queue(access, id, false));
+    cr_assert(access_add_queue(replica, id, false));
+    cr_assert(!access_add_queue(access, id, false));
+    cr_assert(access_add_queue(access, id, true));
+    access_end_queue(access, id);
+    cr_assert(!access_add_queue(replica, id, false));
+    struct access_change gone = {.kind = ACCESS_VHOST_GONE, .text[TEXT_VHOST] = T("/")};
+    access_apply(replica, &gone); /* with the one it has */
+    access_end_queue(replica, id);
+    cr_assert(access_add_queue(access, id, false));
+    cr_assert(!access_add_queue(access, id, false));
+    access_free(replica);
 }

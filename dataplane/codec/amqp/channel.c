@@ -29,9 +29,14 @@ bool on_channel_open(struct amqp *c, struct channel *ch, const union value *args
 {
     (void)args;
     uint16_t number = c->frame_channel;
+    char text[HOST_REFUSAL_BYTES];
     if (number > c->channel_max) {
         amqp_fail(c, NULL, ERR_NOT_ALLOWED, "channel %u is above the negotiated channel_max (%u)", number,
                   c->channel_max);
+        return true;
+    }
+    if (!host_open_channel(c->host, text)) {
+        amqp_fail(c, NULL, ERR_NOT_ALLOWED, "%s", text);
         return true;
     }
     make_room(c, number);
@@ -106,6 +111,7 @@ void channel_free(struct amqp *c, struct channel *ch)
 {
     undirty(c, ch);
     c->channels[ch->number] = NULL;
+    host_close_channel(c->host);
     free(ch);
 }
 

@@ -263,17 +263,27 @@ bool on_connection_tune_ok(struct amqp *c, struct channel *ch, const union value
 /* ---- connection.open ------------------------------------------------------------------------------------
  */
 
+static void refuse_entry(struct amqp *c, struct channel *ch, enum host_entry entry, struct span vhost)
+{
+    char text[HOST_REFUSAL_BYTES];
+    struct span user = name_span(&c->user);
+    if (entry == ENTRY_NO_VHOST)
+        snprintf(text, sizeof text, "vhost %.*s not found", TEXT_OF(vhost));
+    else if (entry == ENTRY_REFUSED)
+        snprintf(text, sizeof text, "access to vhost '%.*s' refused for user '%.*s'", TEXT_OF(vhost),
+                 TEXT_OF(user));
+    else
+        host_full(c->host, entry, user, vhost, text);
+    amqp_fail(c, ch, ERR_NOT_ALLOWED, "%s", text);
+}
+
 bool on_connection_open(struct amqp *c, struct channel *ch, const union value *args)
 {
     const struct args_CONNECTION_OPEN *m = (const void *)args;
     struct span user = name_span(&c->user), vhost = m->virtual_host.s;
     enum host_entry entry = host_enter(c->host, user, vhost, &c->vhost);
     if (entry != ENTRY_GRANTED) {
-        if (entry == ENTRY_NO_VHOST)
-            amqp_fail(c, ch, ERR_NOT_ALLOWED, "vhost %.*s not found", TEXT_OF(vhost));
-        else
-            amqp_fail(c, ch, ERR_NOT_ALLOWED, "access to vhost '%.*s' refused for user '%.*s'",
-                      TEXT_OF(vhost), TEXT_OF(user));
+        refuse_entry(c, ch, entry, vhost);
         return true;
     }
     name_set(&c->vhost_name, m->virtual_host.s);

@@ -40,6 +40,7 @@ static uint8_t return_code(enum reason reason)
         return 4;
     case REASON_NOT_AUTHORIZED:
         return 5;
+    case REASON_QUOTA:
     case REASON_UNAVAILABLE:
     case REASON_SHUTTING_DOWN:
         return 3;
@@ -180,7 +181,11 @@ static struct span usual_vhost(const struct mqtt *c)
 static bool find_vhost(struct mqtt *c, struct span user, struct span vhost)
 {
     enum host_entry entry = host_enter(c->host, user, vhost, &c->vhost);
-    if (entry == ENTRY_REFUSED)
+    char full[HOST_REFUSAL_BYTES];
+    if (entry == ENTRY_VHOST_FULL || entry == ENTRY_USER_FULL) {
+        host_full(c->host, entry, user, vhost, full);
+        mqtt_fail(c, REASON_QUOTA, "%s", full);
+    } else if (entry == ENTRY_REFUSED)
         mqtt_fail(c, REASON_NOT_AUTHORIZED, "access to vhost '%.*s' refused for user '%.*s'", (int)vhost.len,
                   (const char *)vhost.at, (int)user.len, (const char *)user.at);
     else if (entry == ENTRY_NO_VHOST)

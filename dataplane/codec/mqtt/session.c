@@ -60,7 +60,8 @@ void mqtt_attached(struct mqtt *c, struct op *op)
 {
     if (op->error != ERR_NONE) {
         c->stage = STAGE_NEW;
-        mqtt_fail(c, REASON_UNAVAILABLE, "%s", op->text);
+        mqtt_fail(c, op->error == ERR_PRECONDITION_FAILED ? REASON_QUOTA : REASON_UNAVAILABLE, "%s",
+                  op->text);
         return;
     }
     c->stage = STAGE_OPEN;

@@ -63,6 +63,22 @@ static enum host_login is_known(struct stomp *c, const struct stomp_frame *f, st
                                                     : HOST_LOGIN_REFUSED;
 }
 
+static void refuse_entry(struct stomp *c, const struct stomp_frame *f, enum host_entry entry,
+                         struct span user, struct span vhost)
+{
+    char full[HOST_REFUSAL_BYTES];
+    if (entry == ENTRY_VHOST_FULL || entry == ENTRY_USER_FULL) {
+        host_full(c->host, entry, user, vhost, full);
+        stomp_fail(c, f, "%s", full);
+        return;
+    }
+    stomp_fail(c, f,
+               entry == ENTRY_NO_VHOST
+                   ? "no virtual host '%.*s': the header host names one, and without it that is '/'"
+                   : "Virtual host '%.*s' access denied",
+               (int)(vhost.len < 64 ? vhost.len : 64), (const char *)vhost.at);
+}
+
 static bool login(struct stomp *c, const struct stomp_frame *f, enum stomp_version version)
 {
     struct span user, vhost = stomp_value(f, "host");
@@ -79,11 +95,7 @@ static bool login(struct stomp *c, const struct stomp_frame *f, enum stomp_versi
     enum host_entry entry =
         vhost.len <= NAME_MAX_BYTES ? host_enter(c->host, user, vhost, &c->vhost) : ENTRY_NO_VHOST;
     if (entry != ENTRY_GRANTED) {
-        stomp_fail(c, f,
-                   entry == ENTRY_NO_VHOST
-                       ? "no virtual host '%.*s': the header host names one, and without it that is '/'"
-                       : "Virtual host '%.*s' access denied",
-                   (int)(vhost.len < 64 ? vhost.len : 64), (const char *)vhost.at);
+        refuse_entry(c, f, entry, user, vhost);
         return false;
     }
     host_describe(c->host,

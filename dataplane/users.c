@@ -22,6 +22,8 @@ static const struct change_verb {
 } change_verbs[] = {
     {"add_user", ACCESS_USER, 2, true, {TEXT_USER, TEXT_PASSWORD, NO_TEXT}},
     {"change_password", ACCESS_USER, 2, false, {TEXT_USER, TEXT_PASSWORD, NO_TEXT}},
+    {"add_user_hash", ACCESS_USER, 2, true, {TEXT_USER, TEXT_PASSWORD, NO_TEXT}},
+    {"change_password_hash", ACCESS_USER, 2, false, {TEXT_USER, TEXT_PASSWORD, NO_TEXT}},
     {"clear_password", ACCESS_USER, 1, false, {TEXT_USER, NO_TEXT}},
     {"set_user_tags", ACCESS_USER, 1, false, {TEXT_USER, TEXT_TAGS, NO_TEXT}},
     {"delete_user", ACCESS_USER_GONE, 1, false, {TEXT_USER, NO_TEXT}},
@@ -111,6 +113,18 @@ static bool take_texts(const struct change_verb *verb, char *rest, struct access
     return i >= verb->optional && !rest;
 }
 
+/* What is to be kept of it. False: there is none, and that is said. */
+static bool take_password(struct gannetd *g, const struct change_verb *verb, struct span given,
+                          char text[PASSWORD_TEXT_BYTES], FILE *out)
+{
+    char why[256] = "there is no memory to hash the password";
+    bool hashed = strcmp(verb->word, "add_user_hash") == 0 || strcmp(verb->word, "change_password_hash") == 0;
+    bool ok = hashed ? password_import(text, given, why, sizeof why) : users_hash(g, given, text);
+    if (!ok)
+        request_error(out, why, "");
+    return ok;
+}
+
 static void answer_change(struct gannetd *g, const struct change_verb *verb, char *rest, FILE *out)
 {
     char password[PASSWORD_TEXT_BYTES];
@@ -119,12 +133,11 @@ static void answer_change(struct gannetd *g, const struct change_verb *verb, cha
         request_error(out, verb->word, " has too few words, or too many");
         return;
     }
-    if (access_has(&change, TEXT_PASSWORD) && !users_hash(g, change.text[TEXT_PASSWORD], password)) {
-        request_error(out, "there is no memory to hash the password", "");
-        return;
-    }
-    if (access_has(&change, TEXT_PASSWORD))
+    if (access_has(&change, TEXT_PASSWORD)) {
+        if (!take_password(g, verb, change.text[TEXT_PASSWORD], password, out))
+            return;
         change.text[TEXT_PASSWORD] = span_str(password);
+    }
     if (strcmp(verb->word, "clear_password") == 0)
         change.text[TEXT_PASSWORD] = span_str("");
     if (strcmp(verb->word, "set_user_tags") == 0 && !access_has(&change, TEXT_TAGS))

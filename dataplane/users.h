@@ -4,6 +4,7 @@
  *
  *   add_user USER PASSWORD                    delete_user USER
  *   change_password USER PASSWORD             clear_password USER
+ *   add_user_hash USER HASH                   change_password_hash USER HASH
  *   set_user_tags USER [TAG ...]              authenticate_user USER PASSWORD
  *   add_vhost VHOST [DESCRIPTION [TAGS]]      delete_vhost VHOST
  *   set_permissions VHOST USER CONFIGURE WRITE READ
@@ -16,6 +17,7 @@
  *   list_users, list_vhosts, list_permissions VHOST, list_user_permissions USER, list_topic_permissions
  * VHOST, list_user_topic_permissions USER
  *
+ * A HASH is an algorithm's name, a colon, and what RabbitMQ exports as password_hash (router/password.h).
  * Changes are answered with "ok" when they are safe and in force at every router and front.
  */
 #pragma once

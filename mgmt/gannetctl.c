@@ -42,6 +42,8 @@ static const char usage[] =
     "  -p, --vhost VHOST   the virtual host of the policy, permission or limits (/)\n"
     "      --priority N    of policies that fit, the one with the highest holds (0)\n"
     "      --apply-to WHAT all, queues, classic_queues, quorum_queues, streams or exchanges (all)\n"
+    "      --pre-hashed-password  add_user and change_password get a hash as RabbitMQ exports it, of\n"
+    "      --hashing-algorithm NAME  rabbit_password_hashing_sha256 (as it is without) or _sha512\n"
     "\n"
     "A password that isn't given is read from the standard input. CONFIGURE, WRITE and READ are regular\n"
     "expressions; one that is empty fits nothing. LIMITS are a JSON object, such as {\"max-connections\": "
@@ -102,7 +104,7 @@ static void print_json(const struct table *table)
 
 /* ---- the command line ------------------------------------------------------------------------------- */
 
-enum { SOCKET = 256, JSON, HELP, VERSION, PRIORITY, APPLY_TO, USER, GLOBAL };
+enum { SOCKET = 256, JSON, HELP, VERSION, PRIORITY, APPLY_TO, USER, GLOBAL, HASHED, ALGORITHM };
 
 static void take_words(struct request *request, int argc, char **argv)
 {
@@ -139,6 +141,8 @@ static const char **word_of(struct request *request, int option)
         return &request->policy.apply_to;
     case USER:
         return &request->users.user;
+    case ALGORITHM:
+        return &request->users.algorithm;
     case 'D':
         return &request->data_dir;
     case SOCKET:
@@ -158,6 +162,9 @@ static void take_option(struct request *request, int option)
     switch (option) {
     case GLOBAL:
         request->users.global = true;
+        break;
+    case HASHED:
+        request->users.hashed = true;
         break;
     case JSON:
         request->json = true;
@@ -187,6 +194,8 @@ static void read_line(struct request *request, int argc, char **argv)
         {"apply-to", required_argument, NULL, APPLY_TO},
         {"user", required_argument, NULL, USER},
         {"global", no_argument, NULL, GLOBAL},
+        {"pre-hashed-password", no_argument, NULL, HASHED},
+        {"hashing-algorithm", required_argument, NULL, ALGORITHM},
         {0},
     };
     for (int option; (option = getopt_long(argc, argv, "D:p:", options, NULL)) != -1;)
@@ -196,7 +205,9 @@ static void read_line(struct request *request, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct request request = {.data_dir = "/var/lib/gannet", .policy = {"/", "0", "all"}};
+    struct request request = {.data_dir = "/var/lib/gannet",
+                              .policy = {"/", "0", "all"},
+                              .users.algorithm = "rabbit_password_hashing_sha256"};
     char path[4400];
     read_line(&request, argc, argv);
     if (request.socket)

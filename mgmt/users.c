@@ -14,9 +14,9 @@ static const struct command {
     enum { PLAIN, OF_VHOST, WITH_PASSWORD, OF_ONE_USER, OF_ONE_VHOST } kind;
     const char *usage;
 } commands[] = {
-    {"add_user", 1, 2, WITH_PASSWORD, "USER [PASSWORD]"},
+    {"add_user", 1, 2, WITH_PASSWORD, "USER [PASSWORD | HASH --pre-hashed-password]"},
     {"delete_user", 1, 1, PLAIN, "USER"},
-    {"change_password", 1, 2, WITH_PASSWORD, "USER [PASSWORD]"},
+    {"change_password", 1, 2, WITH_PASSWORD, "USER [PASSWORD | HASH --pre-hashed-password]"},
     {"clear_password", 1, 1, PLAIN, "USER"},
     {"authenticate_user", 1, 2, WITH_PASSWORD, "USER [PASSWORD]"},
     {"set_user_tags", 1, 16, PLAIN, "USER [TAG ...]"},
@@ -63,6 +63,13 @@ static bool put_word(FILE *out, const char *word)
     return fputs(word, out) >= 0;
 }
 
+static bool put_hash(FILE *out, const char *algorithm, const char *hash)
+{
+    char word[512];
+    int n = snprintf(word, sizeof word, "%s:%s", algorithm, hash);
+    return n < (int)sizeof word && put_word(out, word);
+}
+
 /* A line of stdin; what is typed isn't shown. */
 static bool read_password(char password[PASSWORD_BYTES])
 {
@@ -87,16 +94,18 @@ static bool write_request(FILE *out, const struct command *command, int argc, ch
                           const struct users_options *options)
 {
     char password[PASSWORD_BYTES];
-    bool ok = fputs(command->word, out) >= 0;
+    bool hashed = options->hashed && command->kind == WITH_PASSWORD;
+    bool ok = fprintf(out, "%s%s", command->word, hashed ? "_hash" : "") >= 0;
     if (command->kind == OF_VHOST || (command->kind == OF_ONE_VHOST && !options->global))
         ok &= put_word(out, options->vhost);
     if (command->kind == OF_ONE_USER && options->user)
         ok &= put_word(out, options->user);
     for (int i = 1; i < argc; i++)
         if (strcmp(command->word, "clear_user_limits") != 0 || i == 1 || strcmp(argv[i], "all") != 0)
-            ok &= put_word(out, argv[i]);
+            ok &= i == 2 && hashed ? put_hash(out, options->algorithm, argv[i]) : put_word(out, argv[i]);
     if (command->kind == WITH_PASSWORD && argc == 2)
-        ok &= read_password(password) && put_word(out, password);
+        ok &= read_password(password) &&
+              (hashed ? put_hash(out, options->algorithm, password) : put_word(out, password));
     return ok;
 }
 
@@ -108,6 +117,10 @@ char *users_request(int argc, char **argv, const struct users_options *options, 
     size_t size = 0;
     if (argc - 1 < command->least || argc - 1 > command->most) {
         snprintf(error, error_size, "usage: gannetctl %s %s", command->word, command->usage);
+        return NULL;
+    }
+    if (options->hashed && (command->kind != WITH_PASSWORD || strcmp(argv[0], "authenticate_user") == 0)) {
+        snprintf(error, error_size, "--pre-hashed-password is for add_user and change_password");
         return NULL;
     }
     FILE *out = open_memstream(&line, &size);

@@ -7,8 +7,10 @@
 
 struct users_options {
     const char *vhost;
-    const char *user; /* of list_user_limits, or NULL */
-    bool global;      /* of all users, or virtual hosts */
+    const char *user;      /* of list_user_limits, or NULL */
+    bool global;           /* of all users, or virtual hosts */
+    bool hashed;           /* what is given as a password is a hash, */
+    const char *algorithm; /* of this */
 };
 
 /* Whether the word is one of these commands. */

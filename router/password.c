@@ -49,6 +49,54 @@ bool password_valid(struct span text)
     return !text.len || is_argon(text) || read_salted(text, &salted);
 }
 
+static const struct {
+    const char *algorithm, *prefix; /* in front of the hash, here and in our texts */
+} known[] = {
+    {"rabbit_password_hashing_sha256:", "sha256:"},
+    {"rabbit_password_hashing_sha512:", "sha512:"},
+    {"argon2id:", ""},
+};
+
+/* What one of ours begins with: of another the cost isn't known. */
+static size_t own_prefix(char text[PASSWORD_TEXT_BYTES])
+{
+    return (size_t)snprintf(text, PASSWORD_TEXT_BYTES, "$argon2id$v=19$m=%u,t=%d,p=1$",
+                            (unsigned)(PASSWORD_BYTES / 1024), PASSES);
+}
+
+static bool is_of(struct span text, const char *prefix)
+{
+    char own[PASSWORD_TEXT_BYTES];
+    own_prefix(own);
+    return text.len && password_valid(text) && span_starts(text, *prefix ? prefix : own);
+}
+
+bool password_import(char text[PASSWORD_TEXT_BYTES], struct span hashed, char *why, size_t size)
+{
+    const uint8_t *colon = hashed.len ? memchr(hashed.at, ':', hashed.len) : NULL;
+    size_t algorithm = colon ? (size_t)(colon - hashed.at) : hashed.len;
+    struct span hash = colon ? span_of(colon + 1, hashed.len - algorithm - 1) : span_of("", 0);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (!span_starts(hashed, known[i].algorithm))
+            continue;
+        int n = snprintf(text, PASSWORD_TEXT_BYTES, "%s%.*s", known[i].prefix, (int)hash.len,
+                         (const char *)hash.at);
+        if (!hash.len)
+            text[0] = '\0';
+        else if (n >= (int)PASSWORD_TEXT_BYTES || !is_of(span_str(text), known[i].prefix)) {
+            snprintf(why, size, "this is no password hash of %.*s", (int)algorithm, (const char *)hashed.at);
+            return false;
+        }
+        return true;
+    }
+    snprintf(
+        why, size,
+        "the password hash is of '%.*s', which is not supported: give the user a new password, or hash it "
+        "with rabbit_password_hashing_sha256 or rabbit_password_hashing_sha512",
+        (int)(algorithm < 64 ? algorithm : 64), (const char *)hashed.at);
+    return false;
+}
+
 /* Of salt and password. */
 static void digest(uint8_t *to, const uint8_t *salt, struct span password, size_t bytes)
 {
@@ -88,13 +136,12 @@ bool password_make(char text[PASSWORD_TEXT_BYTES], struct span password,
     if (crypto_pwhash(hash, sizeof hash, (const char *)password.at, password.len, salt, PASSES,
                       PASSWORD_BYTES, crypto_pwhash_ALG_ARGON2ID13) != 0)
         return false;
-    int n = snprintf(text, PASSWORD_TEXT_BYTES, "$argon2id$v=19$m=%u,t=%d,p=1$",
-                     (unsigned)(PASSWORD_BYTES / 1024), PASSES);
-    sodium_bin2base64(text + n, PASSWORD_TEXT_BYTES - (size_t)n, salt, PASSWORD_SALT_BYTES,
+    size_t n = own_prefix(text);
+    sodium_bin2base64(text + n, PASSWORD_TEXT_BYTES - n, salt, PASSWORD_SALT_BYTES,
                       sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
-    n += (int)strlen(text + n);
+    n += strlen(text + n);
     text[n++] = '$';
-    sodium_bin2base64(text + n, PASSWORD_TEXT_BYTES - (size_t)n, hash, sizeof hash,
+    sodium_bin2base64(text + n, PASSWORD_TEXT_BYTES - n, hash, sizeof hash,
                       sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
     return true;
 }

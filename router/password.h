@@ -27,6 +27,10 @@ bool password_make(char text[PASSWORD_TEXT_BYTES], struct span password,
 /* Makes one with RabbitMQ's salted SHA-256: a few microseconds, for the simulator's users. */
 void password_make_quick(char text[PASSWORD_TEXT_BYTES], struct span password,
                          const uint8_t salt[PASSWORD_QUICK_SALT_BYTES]);
+/* Takes one that has been hashed elsewhere: "rabbit_password_hashing_sha256:" (or _sha512:) and what RabbitMQ
+ * exports as password_hash, which may be empty (nobody logs in with a password); or "argon2id:" and one of
+ * password_make. False, with one sentence in why: it isn't one, or another hash. */
+bool password_import(char text[PASSWORD_TEXT_BYTES], struct span hashed, char *why, size_t size);
 /* Whether it takes long to find out whether a password fits this text. */
 bool password_is_slow(struct span text);
 /* A text that takes as long, and that no password fits that anybody knows. */

@@ -1,4 +1,6 @@
 """Users, virtual hosts and permissions: made by gannetctl, in force at once and at every front, kept over a kill -9."""
+import base64
+import hashlib
 import json
 import select
 import socket
@@ -109,6 +111,23 @@ class Users(unittest.TestCase):
         self.ctl("add_user", "blank", "")
         self.assertRaises(ProbableAuthenticationError, self.connect, "blank", "")
         self.assertNotIn("new one", self.broker.log.text())
+
+    def test_hashes_of_elsewhere(self):
+        for name in "sha256", "sha512":
+            salt = bytes(range(4))
+            hashed = base64.b64encode(salt + hashlib.new(name, salt + b"p\xc3\xa4ss w\xc3\xb6rd").digest()).decode()
+            self.ctl("add_user", name, hashed, "--pre-hashed-password", "--hashing-algorithm", "rabbit_password_hashing_" + name)
+            self.ctl("set_permissions", name, ".*", ".*", ".*")
+        self.ctl("add_user", "none", "", "--pre-hashed-password")
+        for again in lambda: None, self.crash:
+            again()
+            for name in "sha256", "sha512":
+                self.connect(name, "p\xe4ss w\xf6rd").close()
+                self.assertRaises(ProbableAuthenticationError, self.connect, name, hashed)
+                self.ctl("authenticate_user", name, "p\xe4ss w\xf6rd")
+        self.assertRaises(ProbableAuthenticationError, self.connect, "none", "")
+        self.ctl("change_password", "none", "--pre-hashed-password", "--hashing-algorithm", "rabbit_password_hashing_sha512", said=hashed)
+        self.ctl("authenticate_user", "none", "p\xe4ss w\xf6rd")
 
     def test_passwords_that_are_looked_at_keep_nobody_waiting(self):
         channel = self.connect("guest", "guest").channel()
@@ -261,6 +280,11 @@ class Users(unittest.TestCase):
             ("add_user", "u", "x"): "user 'u' already exists",
             ("add_user", "", "x"): "a user's name can't be empty",
             ("add_user", "x" * 256, "x"): "a user's name is longer than 255 bytes",
+            ("add_user", "v", "x", "--pre-hashed-password"): "this is no password hash of rabbit_password_hashing_sha256",
+            ("add_user", "v", "x", "--pre-hashed-password", "--hashing-algorithm", "rabbit_password_hashing_md5"):
+                "the password hash is of 'rabbit_password_hashing_md5', which is not supported: give the user a new password, or hash it with "
+                "rabbit_password_hashing_sha256 or rabbit_password_hashing_sha512",
+            ("authenticate_user", "u", "x", "--pre-hashed-password"): "--pre-hashed-password is for add_user and change_password",
             ("delete_user", "v"): "user 'v' does not exist",
             ("change_password", "v", "x"): "user 'v' does not exist",
             ("clear_password", "v"): "user 'v' does not exist",

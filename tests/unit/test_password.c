@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "router/password.h"
@@ -24,6 +25,49 @@ Test(password, what_is_made_fits)
     cr_assert(!password_fits(span_str(text), span_of(NULL, 0)));
     password_make_quick(text, span_str(""), (const uint8_t[]){1, 2, 3, 4});
     cr_assert(fits(text, ""));
+}
+
+static char why[256];
+
+static bool imports(const char *hashed, const char *as)
+{
+    char text[PASSWORD_TEXT_BYTES];
+    return password_import(text, span_str(hashed), why, sizeof why) && strcmp(text, as) == 0;
+}
+
+Test(password, hashes_of_elsewhere)
+{
+    char own[PASSWORD_TEXT_BYTES], hashed[PASSWORD_TEXT_BYTES + 16];
+    cr_assert(imports("rabbit_password_hashing_sha256:kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR",
+                      RABBITMQ_256));
+    cr_assert(imports("rabbit_password_hashing_sha256:", ""));
+    password_start();
+    cr_assert(password_make(own, span_str("x"), (const uint8_t[PASSWORD_SALT_BYTES]){1}));
+    snprintf(hashed, sizeof hashed, "argon2id:%s", own);
+    cr_assert(imports(hashed, own));
+}
+
+Test(password, hashes_that_are_none)
+{
+    static const char *const none[] = {
+        "rabbit_password_hashing_sha256:x",
+        "rabbit_password_hashing_sha512:kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR",
+        "rabbit_password_hashing_sha256:kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+"
+        "P6tENUV2PORkI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30"
+        "+P6tENUV2PORkI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2PORkI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+"
+        "P6tENUV2POR",
+        "argon2id:$argon2id$v=19$m=4194304,t=100,p=1$Z2FubmV0J3MgZGVjb3kgIQ$"
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "argon2id:sha256:kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR",
+    };
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        cr_assert(!imports(none[i], ""), "%s", none[i]);
+        cr_assert(strstr(why, "this is no password hash of "), "%s", why);
+    }
+    cr_assert(!imports("rabbit_password_hashing_md5:kI3GCqW5JLMJa4iX1lo7X4D6XbY=", ""));
+    cr_assert(strstr(why, "the password hash is of 'rabbit_password_hashing_md5', which is not supported"),
+              "%s", why);
+    cr_assert(!imports("", "") && !imports("x", ""));
 }
 
 Test(password, salts_differ)

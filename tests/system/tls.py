@@ -203,6 +203,39 @@ class Tls(unittest.TestCase):
             self.round_trip(broker, self.authority.context())
             self.round_trip(broker, self.authority.context(own="client"))
 
+    def test_certificates_log_in_without_a_name(self):
+        """Over MQTT and STOMP: who gives a name needs its password."""
+        def mqtt(own, user=None):
+            name = b"" if user is None else b"\0\x06client\0\x02" + user
+            body = b"\0\4MQTT\4" + (b"\2" if user is None else b"\xc2") + b"\0\0\0\1c" + name
+            return answer("mqtts", own, b"\x10" + bytes([len(body)]) + body, 4)
+
+        def stomp(own, login=""):
+            return answer("stomps", own, b"CONNECT\naccept-version:1.2\nhost:/\n" + login.encode() + b"\n\0", 9)
+
+        def answer(kind, own, said, n):
+            port = int(broker.log.find(kind + r" listens on \S*:(\d+)$").group(1))
+            stream = self.authority.context(own=own).wrap_socket(
+                socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S), server_hostname="localhost")
+            with stream:
+                stream.sendall(said)
+                return stream.recv(n)
+
+        address = "127.0.0.1:0"
+        with self.running(tls__ca=self.authority.certificate("client"), tls__verify="optional", tls__login="common_name",
+                          listeners__mqtts=address, listeners__stomps=address, mqtt__anonymous="false", stomp__anonymous="false") as broker:
+            self.assertEqual(mqtt("client"), b"\x20\2\0\4")
+            self.assertEqual(stomp("client")[:5], b"ERROR")
+            for words in (["add_user", "client", "pw"], ["set_permissions", "client", ".*", ".*", ".*"]):
+                subprocess.run([GANNETCTL, "-D", broker.data, *words], check=True, timeout=PATIENCE_S)
+            self.assertEqual(mqtt("client"), b"\x20\2\0\0")
+            self.assertEqual(stomp("client"), b"CONNECTED")
+            self.assertEqual(mqtt("client", b"no"), b"\x20\2\0\4")
+            self.assertEqual(mqtt("client", b"pw"), b"\x20\2\0\0")
+            self.assertEqual(stomp("client", "login:client\npasscode:no\n")[:5], b"ERROR")
+            self.assertEqual(mqtt(None), b"\x20\2\0\4")  # nobody, and guests aren't let in
+            self.assertEqual(stomp(None)[:5], b"ERROR")
+
     def test_certificates_log_in(self):
         def connect_as(broker, own):
             return pika.BlockingConnection(pika.ConnectionParameters(

@@ -198,7 +198,17 @@ static bool find_vhost(struct mqtt *c, struct span user, struct span vhost)
     return false;
 }
 
-/* "vhost:user" or "user"; without one it is a guest, from this machine only. */
+/* Who gives no name: as his certificate says, or a guest, from this machine only. */
+static bool is_known(struct mqtt *c, struct span *user)
+{
+    struct span certified = host_certified(c->host);
+    if (!certified.len)
+        return c->options->mqtt_anonymous && host_login_guest(c->host, user);
+    *user = certified;
+    return host_login_certified(c->host);
+}
+
+/* "vhost:user" or "user". */
 static bool login(struct mqtt *c, const struct connect *m)
 {
     struct span user = m->user, vhost = usual_vhost(c);
@@ -209,8 +219,7 @@ static bool login(struct mqtt *c, const struct connect *m)
     }
     enum host_login answer = HOST_LOGIN_REFUSED;
     if (!(m->flags & FLAG_USER))
-        answer = c->options->mqtt_anonymous && host_login_guest(c->host, &user) ? HOST_LOGIN_GRANTED
-                                                                                : HOST_LOGIN_REFUSED;
+        answer = is_known(c, &user) ? HOST_LOGIN_GRANTED : HOST_LOGIN_REFUSED;
     else if (user.len <= NAME_MAX_BYTES)
         answer = host_login(c->host, user, m->password);
     c->logging_in = answer == HOST_LOGIN_WAITS;

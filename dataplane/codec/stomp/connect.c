@@ -50,11 +50,15 @@ static bool read_beats(struct stomp *c, const struct stomp_frame *f)
     return true;
 }
 
-/* Without a login it is the default user, from this machine only; with a passcode that must be right. */
+/* Without a login it is whom the certificate names, or else the default user, from this machine only; with a
+ * passcode that must be right. */
 static enum host_login is_known(struct stomp *c, const struct stomp_frame *f, struct span *user)
 {
     bool named = stomp_find(f, "login");
-    *user = stomp_value(f, "login");
+    struct span certified = named ? span_of("", 0) : host_certified(c->host);
+    *user = certified.len ? certified : stomp_value(f, "login");
+    if (certified.len)
+        return host_login_certified(c->host) ? HOST_LOGIN_GRANTED : HOST_LOGIN_REFUSED;
     if (!named && !(c->options->stomp_anonymous && host_login_guest(c->host, user)))
         return HOST_LOGIN_REFUSED;
     if (!named && !stomp_find(f, "passcode"))

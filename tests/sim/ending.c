@@ -151,6 +151,22 @@ static void end_stomp(struct world *world)
     settle(world, stomp_left, "a client of STOMP can't leave");
 }
 
+/* ---- guarded clients --------------------------------------------------------------------------------------
+ */
+
+static bool guarded_done(const struct world *world)
+{
+    return guard_party_done(world->guard);
+}
+
+static void end_guarded(struct world *world)
+{
+    if (!world->guard)
+        return;
+    settle(world, guarded_done, "a guarded client isn't answered");
+    guard_party_leave(world->guard);
+}
+
 /* ---- emptying the queues
  * ------------------------------------------------------------------------------------ */
 
@@ -288,9 +304,11 @@ void world_end(struct world *world)
         client_deafen(&world->clients[i], false);
     mqtt_party_calm(world->mqtt);
     stomp_party_calm(world->stomp);
+    guard_party_calm(world->guard);
     settle(world, is_up, "the broker isn't up");
     end_mqtt(world);
     end_stomp(world);
+    end_guarded(world);
     settle(world, all_said, "a client can't say what it wants to");
     for (unsigned i = 0; i < CLIENTS; i++)
         client_close(&world->clients[i]);

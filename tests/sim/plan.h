@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/prng.h"
+#include "guard_party.h"
 #include "mqtt_plan.h"
 #include "shapes.h"
 #include "stomp_plan.h"
@@ -102,6 +103,7 @@ struct plan {
     } network;
     struct mqtt_plan mqtt;
     struct stomp_plan stomp;
+    struct guard_plan guard;
     bool deadly;           /* the broker is killed when messages have just been rejected */
     bool shaped;           /* some queues aren't plain ones */
     uint32_t no_store_ppm; /* publishes that are not to be remembered */

@@ -20,7 +20,7 @@ struct tapped {
     struct buffer unread; /* given by the front, not yet read by the client */
     bool behind;          /* the transport took less than it was offered */
     bool forgotten;       /* by the client */
-    bool other;           /* no AMQP: its client judges what is said there */
+    bool other;           /* its client judges what is said there */
     uint64_t shortfalls;  /* how often it did */
 };
 
@@ -39,7 +39,7 @@ struct taps {
     struct network *network;
     struct tap_watch watch;
     struct tapped *streams;
-    struct expected *expected; /* streams of those who don't speak AMQP */
+    struct expected *expected; /* streams of those who judge for themselves */
     size_t expected_count;
 };
 
@@ -131,12 +131,17 @@ static struct tapped *add(struct tap *tap, uint64_t stream, uint64_t below)
     return t;
 }
 
-/* The codec that its client speaks to; AMQP is the listener's. */
-static int codec_of(const struct taps *taps, uint64_t stream, int listeners)
+/* The codec that its client speaks to; AMQP is the listener's. other: nobody judges what is said but he. */
+static int codec_of(const struct taps *taps, uint64_t stream, int listeners, bool *other)
 {
+    static const int codecs_of[] = {
+        [TAP_MQTT] = CODEC_MQTT, [TAP_STOMP] = CODEC_STOMP, [TAP_GUARDED] = CODEC_AMQP};
+    *other = false;
     for (size_t i = taps->expected_count; i-- > 0;)
-        if (taps->expected[i].stream == stream)
-            return taps->expected[i].speaks == TAP_MQTT ? CODEC_MQTT : CODEC_STOMP;
+        if (taps->expected[i].stream == stream) {
+            *other = true;
+            return codecs_of[taps->expected[i].speaks];
+        }
     return listeners;
 }
 
@@ -150,8 +155,7 @@ static void *on_accepted(void *owner, uint64_t below, int tag, const char *peer,
     t->forgotten = !network_knows(tap->taps->network, stream);
     history_note("stream %llu: accepted", (unsigned long long)stream);
     tap->taps->watch.opened(tap->taps->watch.owner, stream);
-    int codec = codec_of(tap->taps, stream, tag);
-    t->other = codec != tag;
+    int codec = codec_of(tap->taps, stream, tag, &t->other);
     t->user = tap->base.up.accepted(tap->base.up.owner, below, codec, named, local);
     if (t->user)
         return t;

@@ -33,9 +33,9 @@ void taps_free(struct taps *taps);
 
 /* A transport for a front. */
 struct transport *tap_new(struct taps *taps, struct transport_user up);
-enum tap_speaks { TAP_MQTT, TAP_STOMP };
-/* The stream that has just been connected is none of AMQP: it goes to that codec, and its client judges what
- * is said there. */
+enum tap_speaks { TAP_MQTT, TAP_STOMP, TAP_GUARDED };
+/* The stream that has just been connected is none of AMQP, or its user is guarded: it goes to that codec, and
+ * its client judges what is said there. */
 void taps_expect(struct taps *taps, uint64_t stream, enum tap_speaks speaks);
 /* The broker has been killed: streams end without a word. */
 void taps_cut(struct taps *taps);

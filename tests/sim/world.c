@@ -30,6 +30,7 @@ bool world_step(struct world *world)
         client_move(&world->clients[i]);
     mqtt_party_move(world->mqtt, world->site->state == SITE_STOPPING);
     stomp_party_move(world->stomp, world->site->state == SITE_STOPPING);
+    guard_party_move(world->guard, world->site);
     if (world->site->state == SITE_DOWN && world->step >= world->down_until)
         site_start(world->site);
     if (world->site->state == SITE_STARTING && (world->faults.capacity || world->faults.write_fails))
@@ -47,6 +48,7 @@ bool world_step(struct world *world)
     if (world->quiet == QUIET_STEPS && up) {
         model_idle(world->model);
         stomp_party_idle(world->stomp);
+        guard_party_idle(world->guard);
     }
     return world->quiet >= QUIET_STEPS && up;
 }
@@ -68,6 +70,7 @@ static void act_all(struct world *world)
             client_act(&world->clients[i]);
     mqtt_party_act(world->mqtt);
     stomp_party_act(world->stomp);
+    guard_party_act(world->guard);
 }
 
 /* Nobody does anything for a while. */
@@ -207,6 +210,7 @@ static struct world *world_new(const struct world_options *options)
     make_site(world);
     world->mqtt = mqtt_party_new(&world->plan.mqtt, &world->shared, options->seed);
     world->stomp = stomp_party_new(&world->plan.stomp, &world->shared, options->seed);
+    world->guard = guard_party_new(&world->plan.guard, &world->shared, options->seed);
     return world;
 }
 
@@ -217,6 +221,7 @@ static void world_free(struct world *world)
         client_free(&world->clients[i]);
     mqtt_party_free(world->mqtt);
     stomp_party_free(world->stomp);
+    guard_party_free(world->guard);
     for (unsigned i = 0; i < CLIENTS_BOUND; i++) {
         buffer_free(&world->shared.bound[0].binding[i]);
         buffer_free(&world->shared.bound[1].binding[i]);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "client.h"
+#include "guard_party.h"
 #include "model.h"
 #include "mqtt_party.h"
 #include "overseer.h"
@@ -23,6 +24,7 @@ struct world {
     struct clients shared;
     struct mqtt_party *mqtt;   /* NULL: nobody speaks MQTT */
     struct stomp_party *stomp; /* the same of STOMP */
+    struct guard_party *guard; /* NULL: nobody's permissions change */
     struct client clients[CLIENTS];
     uint64_t now_ns, step;
     uint64_t down_until; /* step */

@@ -40,6 +40,10 @@ Test(password, hashes_of_elsewhere)
     char own[PASSWORD_TEXT_BYTES], hashed[PASSWORD_TEXT_BYTES + 16];
     cr_assert(imports("rabbit_password_hashing_sha256:kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR",
                       RABBITMQ_256));
+    /* RabbitMQ 3.10 has exported it. */
+    cr_assert(imports("rabbit_password_hashing_sha256:bs/WtMdS6yapSvRcb4m4gm49EURnTJRYJsJxkd8rS3Sd9Ra4",
+                      "sha256:bs/WtMdS6yapSvRcb4m4gm49EURnTJRYJsJxkd8rS3Sd9Ra4"));
+    cr_assert(fits("sha256:bs/WtMdS6yapSvRcb4m4gm49EURnTJRYJsJxkd8rS3Sd9Ra4", "s3cret p\xc3\xa4ssword"));
     cr_assert(imports("rabbit_password_hashing_sha256:", ""));
     password_start();
     cr_assert(password_make(own, span_str("x"), (const uint8_t[PASSWORD_SALT_BYTES]){1}));
@@ -49,15 +53,17 @@ Test(password, hashes_of_elsewhere)
 
 Test(password, hashes_that_are_none)
 {
+    static const char twice[] = "rabbit_password_hashing_sha256:kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+"
+                                "P6tENUV2PORkI3GCqW5JLMJa4iX1lo7X4D6XbYqlLg"
+                                "xIs30+P6tENUV2PORkI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+"
+                                "P6tENUV2PORkI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV";
+    static const char costly[] = "argon2id:$argon2id$v=19$m=4194304,t=100,p=1$Z2FubmV0J3MgZGVjb3kgIQ$"
+                                 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     static const char *const none[] = {
         "rabbit_password_hashing_sha256:x",
         "rabbit_password_hashing_sha512:kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR",
-        "rabbit_password_hashing_sha256:kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+"
-        "P6tENUV2PORkI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30"
-        "+P6tENUV2PORkI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2PORkI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+"
-        "P6tENUV2POR",
-        "argon2id:$argon2id$v=19$m=4194304,t=100,p=1$Z2FubmV0J3MgZGVjb3kgIQ$"
-        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        twice,
+        costly,
         "argon2id:sha256:kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR",
     };
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {

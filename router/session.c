@@ -191,9 +191,9 @@ static struct queue *make_queue(struct router *router, struct op *op)
 /* ---- attach, detach --------------------------------------------------------------------------------------
  */
 
-/* Nobody has it: it is the op's. A will that waits isn't said to who comes back in time, but is if the
- * session ends here. */
-static void take(struct router *router, struct session *s, struct op *op)
+/* Nobody has it: it is the op's, unless that is refused. A will that waits isn't said to who comes back in
+ * time, but is if the session ends here. */
+static bool take(struct router *router, struct session *s, struct op *op)
 {
     struct queue *queue = queue_of_session(router, s);
     bool anew = op->flags & OP_SESSION_ANEW;
@@ -202,27 +202,33 @@ static void take(struct router *router, struct session *s, struct op *op)
         router_delete_queue(router, queue);
         queue = NULL;
     }
+    if (!queue && op->expiry_s && router->store.failed) {
+        router_refuse(router, op, ERR_INTERNAL, "the journal of router %u has failed: no session can be kept",
+                      router->options.index);
+        return false;
+    }
+    if (!queue && op->expiry_s && !router_queue_counts(router, op))
+        return false;
+    if (queue && op->expiry_s)
+        set_expiry(router, queue, op->expiry_s);
+    op->got = queue;
+    if (queue)
+        op->arguments = list_bindings(queue);
+    else if (op->expiry_s)
+        queue = make_queue(router, op);
     s->front = op->front;
     s->conn = op->conn;
     s->told = false;
-    if (queue && !op->expiry_s) {
-        op->arguments = list_bindings(queue);
-        op->got = true;
-    } else if (queue) {
-        set_expiry(router, queue, op->expiry_s);
-        op->arguments = list_bindings(queue);
-        op->got = true;
-    } else if (op->expiry_s && router->store.failed) {
-        router_refuse(router, op, ERR_INTERNAL, "the journal of router %u has failed: no session can be kept",
-                      router->options.index);
-        return;
-    } else if (op->expiry_s && !router_queue_counts(router, op)) {
-        return;
-    } else if (op->expiry_s) {
-        queue = make_queue(router, op);
-    }
     op->number = queue ? queue->number : 0;
     router_answer(router, op);
+    return true;
+}
+
+/* Nobody has it, and nobody will. */
+static void forget_unused(struct router *router, struct session *s)
+{
+    if (!s->conn && !s->will)
+        forget(router, s);
 }
 
 static void session_attach(struct router *router, struct op *op)
@@ -232,7 +238,8 @@ static void session_attach(struct router *router, struct op *op)
     if (!s)
         s = add(router, key);
     if (!s->conn) {
-        take(router, s, op);
+        if (!take(router, s, op))
+            forget_unused(router, s);
         return;
     }
     if (!s->told)
@@ -256,15 +263,21 @@ static void leave_will(struct router *router, struct session *s, struct op *op)
         will_end(router, s, true);
 }
 
+/* The first of those who wait for it that isn't refused. */
 static void next(struct router *router, struct session *s)
 {
-    struct op *op = s->waiting;
-    s->waiting = op->next;
-    if (!s->waiting)
-        s->waiting_end = &s->waiting;
-    take(router, s, op);
-    if (!s->waiting)
+    bool taken = false;
+    while (s->waiting && !taken) {
+        struct op *op = s->waiting;
+        s->waiting = op->next;
+        if (!s->waiting)
+            s->waiting_end = &s->waiting;
+        taken = take(router, s, op);
+    }
+    if (!s->waiting) {
+        forget_unused(router, s);
         return;
+    }
     router_event(router, s->front)->cancel =
         (struct event_cancel){.kind = EVENT_CANCEL, .flags = CANCEL_SESSION, .conn = s->conn};
     s->told = true;
@@ -282,10 +295,7 @@ static void session_detach(struct router *router, struct op *op)
             set_expiry(router, queue, op->expiry_s);
         if (op->will)
             leave_will(router, s, op);
-        if (s->waiting)
-            next(router, s);
-        else if (!s->will)
-            forget(router, s);
+        next(router, s);
     }
     router_answer(router, op);
 }

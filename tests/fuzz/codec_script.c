@@ -26,6 +26,7 @@ void script_end(struct script *s)
 {
     s->codec->gone(s->state, s->host);
     CHECK(s->host->done + s->host->lent == s->pages);
+    CHECK(!s->host->channels);
     for (struct op *op; (op = fake_take_op(s->host, NULL)); host_free_op(s->host, op))
         free(op->will);
     fake_host_free(s->host);
@@ -159,6 +160,7 @@ static void change_access(struct script *s, uint8_t how)
     s->host->refused_right = (enum access_right)(how % 3);
     s->host->refused_name = how & 32 ? NULL : name;
     s->host->refused_topic = how & 32 ? name : NULL;
+    s->host->channels_max = how & 64 ? 1 + (how & 3) : 0;
     s->host->exchange_version++;
     s->codec->access_changed(s->state, s->host);
 }
@@ -167,7 +169,9 @@ static void rare(struct script *s, uint8_t what)
 {
     if (what == 255)
         s->codec->shutdown(s->state, s->host, "fuzzing");
-    else if (!s->host->entered || s->host->closed)
+    else if (!s->host->entered)
+        s->host->full = (enum host_entry)(what % (ENTRY_USER_FULL + 1));
+    else if (s->host->closed)
         return;
     else if (what == 254)
         s->codec->expel(s->state, s->host, "fuzzing");

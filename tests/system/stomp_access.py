@@ -1,6 +1,7 @@
 """Permissions over STOMP: each that a frame takes, in transactions, and when they are taken away."""
 import re
 import subprocess
+import time
 import unittest
 
 from broker import GANNETCTL, Broker
@@ -91,6 +92,26 @@ class Access(unittest.TestCase):
         permit("", ".*", ".*")
         peer.send("SEND", queue)
         self.assertIn("configure access to queue 'lapses'", peer.expect("ERROR").headers["message"])
+
+    def test_limits(self):
+        self.ctl("add_user", "few", "pw")
+        self.ctl("add_vhost", "small")
+        self.ctl("set_permissions", "-p", "small", "few", ".*", ".*", ".*")
+        self.ctl("set_vhost_limits", "-p", "small", '{"max-queues": 1}')
+        self.ctl("set_user_limits", "few", '{"max-connections": 1}')
+        peer = self.peer(login="few", passcode="pw", host="small")
+        refused = Peer("127.0.0.1", self.port, login="few", passcode="pw", host="small").connected
+        self.assertEqual(refused.command, "ERROR")
+        self.assertIn("connection refused for user 'few': user connection limit (1) is reached", refused.headers["message"])
+        peer.ask("SUBSCRIBE", {"id": "a", "destination": "/queue/a"})
+        peer.send("SUBSCRIBE", {"id": "b", "destination": "/queue/b"})
+        self.assertIn("cannot declare queue 'b': queue limit in vhost 'small' (1) is reached", peer.expect("ERROR").headers["message"])
+        self.ctl("set_user_limits", "few", '{"max-connections": 2, "max-publish-rate": 10}')
+        peer = self.peer(login="few", passcode="pw", host="small")
+        begin = time.monotonic()
+        for _ in range(10):
+            peer.ask("SEND", {"destination": "/queue/a"}, b"x")
+        self.assertGreater(time.monotonic() - begin, 0.7)
 
     def test_revocation(self):
         self.ctl("add_user", "gone", "pw")

@@ -30,7 +30,7 @@ void host_full(const struct host *host, enum host_entry entry, struct span user,
 bool host_open_channel(struct host *host, char text[HOST_REFUSAL_BYTES])
 {
     snprintf(text, HOST_REFUSAL_BYTES, "no more channels");
-    if (host->channels_max && host->channels == host->channels_max)
+    if (host->channels_max && host->channels >= host->channels_max)
         return false;
     host->channels++;
     return true;

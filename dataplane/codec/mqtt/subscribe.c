@@ -104,8 +104,11 @@ static void failed(struct mqtt *c, const struct op *op)
 {
     struct request *r = c->request;
     host_log(c->host, "subscription refused: %s", op->text);
-    uint8_t code = c->version == MQTT_5 ? (uint8_t)REASON_IMPLEMENTATION : (uint8_t)REASON_UNSPECIFIED;
-    r->codes[op->priority] = code;
+    bool full = op->reply == PURPOSE_QUEUE && op->error == ERR_PRECONDITION_FAILED;
+    enum reason reason = full ? REASON_QUOTA : REASON_IMPLEMENTATION;
+    uint8_t code = (uint8_t)(c->version == MQTT_5 ? reason : REASON_UNSPECIFIED);
+    if (r->codes[op->priority] < REASON_UNSPECIFIED) /* else it is said already why */
+        r->codes[op->priority] = code;
     if (op->reply == PURPOSE_BIND)
         forget(c, op);
     if (op->reply == PURPOSE_QUEUE)

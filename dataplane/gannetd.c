@@ -96,6 +96,7 @@ static struct broker_options broker_options(const struct gannetd *g)
                  .mqtt_anonymous = config->mqtt_anonymous,
                  .stomp_anonymous = config->stomp_anonymous,
                  .anonymous_user = config->default_user,
+                 .nobody = password_decoy(),
                  .loopback_users = (const char *const *)config->loopback_users.item,
                  .loopback_user_count = config->loopback_users.count,
                  .login_pause_ms = (uint32_t)config->login_pause,

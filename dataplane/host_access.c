@@ -77,7 +77,7 @@ static enum host_login look_at(struct host *host, struct span user, struct span 
 {
     struct front *front = host->front;
     const struct access_user *known = access_user(front->access, user);
-    struct span kept = known ? access_user_password(known) : span_str(password_decoy());
+    struct span kept = known ? access_user_password(known) : span_str(front->options.host.nobody);
     uint8_t digest[PASSWORD_DIGEST_BYTES];
     enum logging_in before = host->logging_in;
     if (before == LOGIN_ASKED || before == LOGIN_PAUSED || (before == LOGIN_NONE && must_pause(host)))

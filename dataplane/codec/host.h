@@ -47,6 +47,7 @@ struct host_options {
     uint32_t consumers_max;                               /* per channel */
     bool amqp_anonymous, mqtt_anonymous, stomp_anonymous; /* who gives no user name is, from this machine: */
     const char *anonymous_user;
+    const char *nobody; /* looked at in place of the password of a user who isn't there: router/password.h */
     const char *const *loopback_users; /* they log in from this machine only */
     uint32_t loopback_user_count;
     uint32_t login_pause_ms; /* the longest, before a login from where others have failed; 0: none */

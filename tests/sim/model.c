@@ -117,6 +117,7 @@ static void free_things(struct model *model)
     for (unsigned i = 0; i < model->queue_count; i++) {
         free(model->queues[i]->entries);
         free(model->queues[i]->shown);
+        free(model->queues[i]->told);
         free(model->queues[i]->shed);
         free(model->queues[i]);
     }

@@ -210,7 +210,7 @@ static void queue_deleted(struct model *model, struct known_channel *channel, st
  * it is there again after the next start. */
 static bool may_be_dying(const struct known_queue *queue, const struct known_entry *e)
 {
-    return queue->settings.has_target &&
+    return model_may_have_target(queue) &&
            (e->mortal || e->crowded || e->full || e->rejected || e->returns_most > 0);
 }
 
@@ -346,7 +346,7 @@ static void committed(struct model *model, struct known_channel *channel, struct
             if (e->where != WHERE_ACKED || e->holder != channel || e->since > q->begun)
                 continue;
             model_done(model, e);
-            e->safe = !e->drops || !e->queue->settings.has_target;
+            e->safe = !e->drops || !model_may_have_target(e->queue);
             e->leaving = e->drops;
             e->reason = REASON_REJECTED;
         }

@@ -63,13 +63,86 @@ void model_break_circles(const struct model *model, const struct known_message *
             to[i] = NO;
 }
 
+/* ---- targets
+ * ------------------------------------------------------------------------------------------------ */
+
+const struct known_settings *model_target(const struct known_queue *queue)
+{
+    const struct known_settings *s = &queue->settings;
+    return s->has_target ? s : queue->flux && queue->other.has_target ? &queue->other : NULL;
+}
+
+/* Of one that may have left before the target was taken from the queue the last that it had. */
+static const struct known_settings *target_then(const struct known_queue *queue)
+{
+    const struct known_settings *s = model_target(queue);
+    for (unsigned i = queue->told_count; !s && i-- > 0;)
+        s = queue->told[i].has_target ? &queue->told[i] : NULL;
+    return s ? s : &queue->settings;
+}
+
+bool model_may_have_target(const struct known_queue *queue)
+{
+    bool may = queue->settings.has_target;
+    for (unsigned i = 0; !may && i < queue->told_count; i++)
+        may = queue->told[i].has_target;
+    return may;
+}
+
+bool model_may_insist(const struct known_queue *queue)
+{
+    bool may = queue->settings.has_target && queue->settings.at_least_once;
+    for (unsigned i = 0; !may && i < queue->told_count; i++)
+        may = queue->told[i].has_target && queue->told[i].at_least_once;
+    return may;
+}
+
+static unsigned add_way(struct known_way *ways, unsigned count, const struct text *exchange,
+                        const struct text *key)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (same(&ways[i].exchange, exchange) && same(&ways[i].key, key))
+            return count;
+    if (count == MODEL_WAYS)
+        history_fail("a dead letter has more ways than the model can count");
+    ways[count] = (struct known_way){*exchange, *key};
+    return count + 1;
+}
+
+unsigned model_ways(const struct known_message *m, struct known_way ways[MODEL_WAYS])
+{
+    struct known_way before[MODEL_WAYS];
+    unsigned count = add_way(ways, 0, &m->exchange, &m->key), n;
+    if (!m->original || (!m->late && !m->loose))
+        return count;
+    const struct known_queue *q = m->parent->queue;
+    n = model_ways(m->parent->message, before);
+    for (unsigned i = 0; i < q->told_count; i++)
+        for (unsigned k = 0; q->told[i].has_target && k < (q->told[i].has_key ? 1 : n); k++)
+            count = add_way(ways, count, &q->told[i].target,
+                            q->told[i].has_key ? &q->told[i].key : &before[k].key);
+    return count;
+}
+
+bool model_is_way(const struct known_message *m, const struct text *exchange, const struct text *key)
+{
+    if (same(&m->exchange, exchange) && (!key || same(&m->key, key)))
+        return true;
+    struct known_way *ways = model_make(MODEL_WAYS * sizeof *ways);
+    bool found = false;
+    for (unsigned n = model_ways(m, ways); !found && n-- > 0;)
+        found = same(&ways[n].exchange, exchange) && (!key || same(&ways[n].key, key));
+    free(ways);
+    return found;
+}
+
 /* ---- making one
  * --------------------------------------------------------------------------------------------- */
 
 struct known_message *model_make_letter(struct model *model, struct known_entry *e, enum reason reason)
 {
     const struct known_message *of = e->message;
-    const struct known_settings *s = &e->queue->settings;
+    const struct known_settings *s = target_then(e->queue);
     struct known_message *original = of->original ? of->original : e->message, *m = model_make(sizeof *m);
     *m = (struct known_message){
         .number = of->number,
@@ -112,7 +185,7 @@ static struct known_message *known_letter(const struct known_entry *e, enum reas
 void model_dies(struct model *model, struct known_entry *e, enum reason reason)
 {
     const struct known_queue *queue = e->queue;
-    if (!queue->settings.has_target || e->present == NO || e->manifold)
+    if (!model_target(queue) || e->present == NO || e->manifold)
         return;
     struct known_message *m = e->heir[reason] ? e->heir[reason] : known_letter(e, reason);
     e->heir[reason] = m;
@@ -123,6 +196,8 @@ void model_dies(struct model *model, struct known_entry *e, enum reason reason)
     if (e->present != YES)
         return; /* it is made when it is seen */
     m = model_make_letter(model, e, reason);
+    if (queue->flux && !model_same_target(&queue->settings, &queue->other))
+        m->late = m->loose = true;
     m->due = !m->late && queue->thing.there == YES && !queue->perhaps_other;
     model_begin_routing(model, m);
     model_history_published(model, m);
@@ -132,8 +207,8 @@ void model_dies(struct model *model, struct known_entry *e, enum reason reason)
 
 bool model_waits(const struct model *model, const struct known_queue *queue)
 {
-    return queue->settings.has_target &&
-           (queue->settings.at_least_once || model->ending || model->now_ns < model->room_ns);
+    return model_may_have_target(queue) &&
+           (model_may_insist(queue) || model->ending || model->now_ns < model->room_ns);
 }
 
 /* With at-least-once it is tried again until it gets somewhere. A router whose journal has failed doesn't say

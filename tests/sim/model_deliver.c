@@ -53,7 +53,7 @@ struct known_message *model_recognise(struct model *model, const struct text *ex
     /* The router that returns it may not know the name of an exchange that is gone. */
     const struct known_exchange *e = model_exchange(model, &m->exchange, false);
     bool nameless = said->method == BASIC_RETURN && is(exchange, "") && e && e->thing.there != YES;
-    if ((!same(exchange, &m->exchange) && !nameless) || !same(key, &m->key))
+    if (!model_is_way(m, nameless ? &m->exchange : exchange, key))
         history_fail("m%llu came with exchange '%s' and key '%s', but was published with '%s' and '%s'",
                      NUMBER(m), exchange->s, key->s, m->exchange.s, m->key.s);
     struct known_message *root = m->original ? m->original : m; /* whose properties they are */

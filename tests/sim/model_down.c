@@ -64,8 +64,9 @@ static bool may_have_left(const struct known_entry *e)
 static bool comes_back(struct model *model, const struct known_entry *e)
 {
     const struct known_message *m = e->message, *heir = e->heir[REASON_REJECTED];
-    bool stays = e->leaving && e->reason == REASON_REJECTED && e->queue->settings.at_least_once && heir &&
-                 heir->due && !e->relapsed && !e->mortal && !e->crowded && e->present == YES;
+    bool stays = e->queue->told_count <= 1 && e->leaving && e->reason == REASON_REJECTED &&
+                 e->queue->settings.at_least_once && heir && heir->due && !e->relapsed && !e->mortal &&
+                 !e->crowded && e->present == YES;
     if (!stays || model->failed || !m->safe || !m->accepted || m->refused)
         return false;
     enum sure *to = model_make((model->queue_count + 1) * sizeof *to);

@@ -57,6 +57,24 @@ static bool is_sure(const struct thing *thing)
            (thing->there == MAYBE && thing->changing == 1 && !thing->clash && thing->before == YES);
 }
 
+/* Some may have come by ways that were there when they began to, and are not known. */
+static unsigned count_strays(const struct model *model, const struct known_queue *queue)
+{
+    enum sure *to = model_make((model->queue_count + 1) * sizeof *to);
+    unsigned strays = 0, at = 0;
+    while (model->queues[at] != queue)
+        at++;
+    for (unsigned i = 0; i < model->message_count; i++) {
+        const struct known_message *m = model->messages[i];
+        if (!m || !m->loose || !m->closed || m->nowhere || model_entry(m, queue))
+            continue;
+        model_route_ever(model, m, to);
+        strays += to[at] != NO;
+    }
+    free(to);
+    return strays;
+}
+
 /* What the one who asks has been sent before the answer has been seen: it isn't ready any more. */
 struct model_bounds model_ready(struct model *model, const struct known_queue *queue, uint64_t since,
                                 uint64_t asker)
@@ -67,6 +85,7 @@ struct model_bounds model_ready(struct model *model, const struct known_queue *q
             model_values(queue, since, is_sure(&queue->thing) && !purged && !queue->remembered);
         for (unsigned i = 0; i < model->routing_count; i++)
             values.most += model->routing[i]->loose;
+        values.most += count_strays(model, queue);
         if (model_receives(model, queue))
             values.most = UINT64_MAX;
         return values;
@@ -86,6 +105,7 @@ struct model_bounds model_ready(struct model *model, const struct known_queue *q
     }
     for (unsigned i = 0; i < model->routing_count; i++)
         b.most += model->routing[i]->loose;
+    b.most += count_strays(model, queue);
     if (receives)
         b.most = UINT64_MAX;
     const struct known_settings *s = &queue->settings;

@@ -12,12 +12,30 @@ bool model_remembers(const struct known_exchange *e)
     return is(&e->type, "x-recent-history");
 }
 
-bool model_is_remembered(const struct model *model, const struct known_message *m)
+static bool reaches_one(const struct model *model, const struct known_message *m)
 {
     for (unsigned i = 0; i < model->exchange_count; i++)
         if (model_remembers(model->exchanges[i]) && model_reaches_ever(model, m, model->exchanges[i]))
             return true;
     return false;
+}
+
+bool model_is_remembered(const struct model *model, const struct known_message *m)
+{
+    if (!m->original)
+        return reaches_one(model, m);
+    struct known_way *ways = model_make(MODEL_WAYS * sizeof *ways);
+    struct known_message *as_if = model_make(sizeof *as_if);
+    bool found = false;
+    *as_if = *m;
+    for (unsigned n = model_ways(m, ways); !found && n-- > 0;) {
+        as_if->exchange = ways[n].exchange;
+        as_if->key = ways[n].key;
+        found = reaches_one(model, as_if);
+    }
+    free(as_if);
+    free(ways);
+    return found;
 }
 
 void model_history_begins(const struct model *model, struct known_exchange *e)

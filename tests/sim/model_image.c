@@ -210,7 +210,7 @@ static bool may_have_letters(struct model *model, const struct known_queue *q)
     for (unsigned n = 0; n < model->message_count; n++) {
         const struct known_message *m = model->messages[n];
         for (unsigned i = 0; m && !m->persistent && i < m->entry_count; i++)
-            transient |= m->entries[i]->queue->settings.has_target;
+            transient |= model_may_have_target(m->entries[i]->queue);
     }
     return transient && model_receives(model, q);
 }

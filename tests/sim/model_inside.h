@@ -94,6 +94,8 @@ struct known_queue {
     struct known_settings declared; /* the arguments alone */
     struct known_settings other;    /* flux: a policy changes, and this may hold instead */
     struct known_settings least;    /* of those that ever held: ttl, deliveries, those of streams */
+    struct known_settings *told;    /* each target of dead letters, key and strategy that ever held, */
+    unsigned told_count;            /* first that of its declaration */
     int64_t pace_least, pace_most;  /* of the intervals that ever held; 0: there was none */
     int64_t pace_since;             /* the least since the last change's end */
     bool flux, varied;              /* varied: they have changed since it was made */

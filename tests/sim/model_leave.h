@@ -56,6 +56,20 @@ struct known_message *model_make_letter(struct model *model, struct known_entry 
 unsigned model_trail(const struct known_message *message, const struct text *queue, enum reason reason,
                      struct known_death *trail);
 bool model_same_trail(const struct known_message *message, const struct known_death *trail, unsigned count);
+/* Where the queue's dead letters go; NULL: it has surely no target. As it was ever told: whether it may have
+ * had one, or one that must take them. */
+const struct known_settings *model_target(const struct known_queue *queue);
+bool model_may_have_target(const struct known_queue *queue);
+bool model_may_insist(const struct known_queue *queue);
+enum { MODEL_WAYS = 64 };
+struct known_way {
+    struct text exchange, key;
+};
+/* With what exchanges and keys the message may come: of a dead letter that left its queue at an unknown time
+ * all that the queue was ever told. Returns how many. */
+unsigned model_ways(const struct known_message *message, struct known_way ways[MODEL_WAYS]);
+/* key NULL: with whatever key. */
+bool model_is_way(const struct known_message *message, const struct text *exchange, const struct text *key);
 /* Takes those queues away that the dead letter may not get to again. */
 void model_break_circles(const struct model *model, const struct known_message *letter, enum sure *to);
 bool model_is_circle(const struct known_message *letter, const struct known_queue *queue);

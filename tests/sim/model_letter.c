@@ -109,7 +109,7 @@ static struct known_message *leave(struct model *model, struct known_message *of
 {
     for (unsigned i = model->queue_count; i-- > 0;) {
         struct known_queue *q = model->queues[i];
-        if (!same(&q->name, &last->queue) || (!q->settings.has_target && !q->perhaps_other))
+        if (!same(&q->name, &last->queue) || (!model_may_have_target(q) && !q->perhaps_other))
             continue;
         struct known_entry *e = model_entry(of, q);
         if (!e && of->loose)
@@ -191,13 +191,21 @@ struct known_entry *model_letter_entry(struct model *model, struct known_message
                                        struct known_queue *queue)
 {
     enum sure *to = model_make((model->queue_count + 1) * sizeof *to);
-    unsigned i = 0;
-    model_route_ever(model, letter, to);
-    while (i < model->queue_count && (to[i] == NO || !same(&model->queues[i]->name, &queue->name)))
-        i++;
+    struct known_message *as_if = model_make(sizeof *as_if);
+    struct known_way *ways = model_make(MODEL_WAYS * sizeof *ways);
+    bool may = queue->remembered && is_recent(letter); /* what is remembered goes in circles, too */
+    *as_if = *letter;
+    for (unsigned n = model_ways(letter, ways); !may && n-- > 0;) {
+        as_if->exchange = ways[n].exchange;
+        as_if->key = ways[n].key;
+        model_route_ever(model, as_if, to);
+        for (unsigned i = 0; !may && i < model->queue_count; i++)
+            may = to[i] != NO && same(&model->queues[i]->name, &queue->name);
+    }
+    free(ways);
+    free(as_if);
     free(to);
-    bool again = queue->remembered && is_recent(letter); /* what is remembered goes in circles, too */
-    if (i == model->queue_count && !again)
+    if (!may)
         return NULL;
     struct known_entry *e = model_add_entry(model, letter, queue);
     e->may_redeliver = e->crowded = true;
@@ -257,11 +265,13 @@ static bool text_is(struct reader headers, const char *name, const char *value)
 static bool summary_fits(const struct known_message *m, struct reader headers)
 {
     const struct known_message *first = m;
+    struct table_field exchange;
     while (first->parent->message->original)
         first = first->parent->message;
     return text_is(headers, "x-last-death-queue", m->parent->queue->name.s) &&
            text_is(headers, "x-last-death-reason", reasons[m->deaths[0].reason]) &&
-           text_is(headers, "x-last-death-exchange", m->parent->message->exchange.s) &&
+           find_field(headers, "x-last-death-exchange", &exchange) &&
+           model_is_way(m->parent->message, &exchange.text, NULL) &&
            text_is(headers, "x-first-death-queue", first->parent->queue->name.s) &&
            text_is(headers, "x-first-death-reason", reasons[first->deaths[0].reason]) &&
            text_is(headers, "x-first-death-exchange", m->original->exchange.s);

@@ -1,6 +1,7 @@
 #include "model_policy.h"
 
 #include <regex.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -35,10 +36,11 @@ static bool fits_type(const struct said_policy *p, const struct known_settings *
     const char *only = s->quorum ? "quorum_queues" : s->stream ? "streams" : "classic_queues";
     bool is_of = strcmp(p->target, "all") == 0 || strcmp(p->target, "queues") == 0;
     bool queues = p->ttl >= 0 || p->expires >= 0 || p->length >= 0 || p->overflow || p->timeout >= 0 ||
-                  p->sequence >= 0 || p->conflation >= 0;
+                  p->sequence >= 0 || p->conflation >= 0 || p->dead_target || p->dead_key;
     bool streams = p->age >= 0 || p->segment >= 0;
     return (is_of || strcmp(p->target, only) == 0) && !(s->stream ? queues : streams) &&
-           (p->deliveries < 0 || s->quorum) && (p->conflation < 0 || !(s->quorum || s->stream));
+           ((p->deliveries < 0 && !p->dead_strategy) || s->quorum) &&
+           (p->conflation < 0 || !(s->quorum || s->stream));
 }
 
 /* The highest priority; of equals the first by name, which the number is. */
@@ -57,6 +59,17 @@ static const struct said_policy *find(const struct said_policy *policies, const 
 /* ---- what it does ----------------------------------------------------------------------------------------
  */
 
+static void add_target(struct known_settings *s, const struct said_policy *p)
+{
+    if (p->dead_target && !s->has_target)
+        snprintf(s->target.s, sizeof s->target.s, "%s", p->dead_target);
+    if (p->dead_key && !s->has_key)
+        snprintf(s->key.s, sizeof s->key.s, "%s", p->dead_key);
+    s->has_target |= p->dead_target != NULL;
+    s->has_key |= p->dead_key != NULL;
+    s->at_least_once |= p->dead_strategy && strcmp(p->dead_strategy, "at-least-once") == 0;
+}
+
 static void add(struct known_settings *s, const struct said_policy *p)
 {
     if (s->stream) {
@@ -71,6 +84,7 @@ static void add(struct known_settings *s, const struct said_policy *p)
         s->conflation = model_lower(s->conflation, p->conflation);
         return;
     }
+    add_target(s, p);
     s->timeout = model_lower(s->timeout, p->timeout);
     s->ttl = model_lower(s->ttl, p->ttl);
     s->length = model_lower(s->length, p->length);
@@ -100,6 +114,22 @@ static int64_t pace_of(const struct known_settings *s)
     return s->conflation < 0 ? 0 : s->conflation;
 }
 
+bool model_same_target(const struct known_settings *a, const struct known_settings *b)
+{
+    if (a->has_target != b->has_target || (!a->has_target && !b->has_target))
+        return a->has_target == b->has_target;
+    return same(&a->target, &b->target) && a->has_key == b->has_key && same(&a->key, &b->key) &&
+           a->at_least_once == b->at_least_once;
+}
+
+static void note_target(struct known_queue *q, const struct known_settings *s)
+{
+    for (unsigned i = 0; i < q->told_count; i++)
+        if (model_same_target(&q->told[i], s))
+            return;
+    ADD(q->told, q->told_count, *s);
+}
+
 /* What has come may have come at any time before: the least that ever held counts for it. */
 static void note_least(struct known_queue *q)
 {
@@ -109,6 +139,7 @@ static void note_least(struct known_queue *q)
         q->least.deliveries = model_lower(q->least.deliveries, model_delivery_limit(both[i]));
         q->least.age_ms = model_lower(q->least.age_ms, both[i]->age_ms);
         q->least.stream_bytes = model_lower(q->least.stream_bytes, both[i]->stream_bytes);
+        note_target(q, both[i]);
         int64_t pace = pace_of(both[i]);
         q->pace_least = model_lower(q->pace_least, pace);
         q->pace_since = model_lower(q->pace_since, pace);
@@ -124,6 +155,7 @@ void model_policy_declared(struct model *model, struct known_queue *q)
     q->varied = q->flux;
     model_no_settings(&q->least);
     q->pace_least = q->pace_since = q->pace_most = -1;
+    q->told_count = 0;
     note_least(q);
 }
 
@@ -172,10 +204,22 @@ int64_t model_limit_most(const struct known_queue *q)
     return q->flux ? model_higher(limit, model_delivery_limit(&q->other)) : limit;
 }
 
+/* Of the dead letters that haven't surely left it isn't known where they go. */
+static void turn_letters(struct known_queue *q)
+{
+    for (unsigned i = 0; !model_same_target(&q->settings, &q->other) && i < q->entry_count; i++)
+        for (unsigned r = 0; r < MODEL_REASONS; r++) {
+            struct known_message *m = q->entries[i]->heir[r];
+            if (m && !m->accepted)
+                m->late = m->loose = true;
+        }
+}
+
 /* What is there may leave; what is on its way may come before or after the change. */
 static void shift(struct model *model, struct known_queue *q)
 {
     int64_t limit = model_limit_least(q);
+    turn_letters(q);
     q->holes |= q->settings.sequence != q->other.sequence; /* what was shed before isn't told */
     for (unsigned i = 0; i < q->entry_count; i++) {
         struct known_entry *e = q->entries[i];
@@ -210,11 +254,14 @@ void model_policy_asked(struct model *model, const struct said_policy *policy)
     take_last(model);
     unsigned at = policy->number + (policy->is_operator ? MODEL_POLICIES : 0);
     history_note("model: policy %u: %s '%s' for %s, priority %d, ttl %d, expires %d, length %d, bytes %d, "
-                 "deliveries %d, %s, age %d, segment %d, timeout %d, sequence %d, conflation %d",
+                 "deliveries %d, %s, age %d, segment %d, timeout %d, sequence %d, conflation %d, "
+                 "target %s, key %s, %s",
                  at, policy->there ? "is set" : "goes", policy->pattern, policy->target, policy->priority,
                  policy->ttl, policy->expires, policy->length, policy->bytes, policy->deliveries,
                  policy->overflow ? policy->overflow : "-", policy->age, policy->segment, policy->timeout,
-                 policy->sequence, policy->conflation);
+                 policy->sequence, policy->conflation, policy->dead_target ? policy->dead_target : "-",
+                 policy->dead_key ? policy->dead_key : "-",
+                 policy->dead_strategy ? policy->dead_strategy : "-");
     model->clock++;
     model->policies_then[at] = *policy;
     model->policy_changes = true;

@@ -23,11 +23,12 @@ struct said_policy {
     const char *target;      /* what it is applied to */
     int32_t priority;
     int32_t ttl, expires, length, bytes, deliveries;
-    const char *overflow;      /* NULL: unsaid */
-    int32_t age, segment;      /* of streams: seconds, bytes */
-    const char *level;         /* of confirms; NULL: unsaid */
-    int32_t timeout, sequence; /* ms, of consumers; 0 or 1 */
-    int32_t conflation;        /* ms */
+    const char *overflow;                               /* NULL: unsaid */
+    int32_t age, segment;                               /* of streams: seconds, bytes */
+    const char *level;                                  /* of confirms; NULL: unsaid */
+    int32_t timeout, sequence;                          /* ms, of consumers; 0 or 1 */
+    int32_t conflation;                                 /* ms */
+    const char *dead_target, *dead_key, *dead_strategy; /* NULL: unsaid */
 };
 
 /* The policy's change is under way, until it is answered, in whatever life of the broker. */
@@ -46,6 +47,8 @@ void model_policy_times_down(struct model *model, struct known_entry *entry);
 /* Deliveries that come to nothing before a message may leave, and before it must; -1: never. */
 int64_t model_limit_least(const struct known_queue *queue);
 int64_t model_limit_most(const struct known_queue *queue);
+/* Two settings say the same of dead letters. */
+bool model_same_target(const struct known_settings *a, const struct known_settings *b);
 /* Of two numbers of which -1 is none. */
 int64_t model_lower(int64_t a, int64_t b);
 int64_t model_higher(int64_t a, int64_t b);

@@ -116,7 +116,7 @@ bool model_may_be_again(const struct model *model, const struct known_message *m
 
 bool model_is_undecided(const struct known_message *m)
 {
-    bool again = m->original ? m->parent->queue->settings.at_least_once : m->own && !m->confirmed;
+    bool again = m->original ? model_may_insist(m->parent->queue) : m->own && !m->confirmed;
     return again && model_may_be_full(m);
 }
 
@@ -131,7 +131,7 @@ static const struct known_number *number_in_queue(const struct known_entry *e)
 static bool keeps_refused(const struct known_queue *q)
 {
     const struct known_settings *s = &q->settings;
-    return s->has_target && s->at_least_once && (q->varied || s->overflow == MODEL_REFUSES_TO_TARGET);
+    return model_may_insist(q) && (q->varied || s->overflow == MODEL_REFUSES_TO_TARGET);
 }
 
 static bool was_refused(const struct known_entry *e)

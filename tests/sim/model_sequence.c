@@ -138,7 +138,7 @@ static bool may_be_shed(const struct known_entry *e, enum reason reason)
 static void check_reason(const struct known_queue *q, const struct said_gap *gap)
 {
     uint64_t can = 0, said = 0;
-    if (q->settings.has_target || q->remembered || q->receives)
+    if (model_may_have_target(q) || q->remembered || q->receives)
         return; /* dead letters, its own too, take numbers, and may be shed before anybody sees them */
     for (unsigned i = 0; i < q->entry_count; i++)
         can += may_be_shed(q->entries[i], gap->reason);
@@ -164,7 +164,7 @@ static void shed(struct known_queue *q, const struct said_gap *gap)
             known |= is_in;
             /* It came back with a start, for its dead letter waited, or after a crash, and has left once
              * more. */
-            bool back = q->settings.has_target || (e && e->relapsed);
+            bool back = model_may_have_target(q) || (e && e->relapsed);
             if (is_in && !back && q->shed[i].reason != gap->reason && gap->reason != MODEL_REASONS &&
                 q->shed[i].reason != MODEL_REASONS)
                 history_fail("number %lld of '%s' is shed for another reason than was said before",

@@ -163,9 +163,8 @@ static void mark_named(const struct model *model, const struct text *name)
 }
 
 /* Who may ever get dead letters of the queue. */
-static void mark_receivers(const struct model *model, const struct known_queue *queue)
+static void mark_receivers(const struct model *model, const struct known_settings *s)
 {
-    const struct known_settings *s = &queue->settings;
     bool at[64] = {false};
     if (is(&s->target, "")) {
         for (unsigned i = 0; i < model->queue_count; i++)
@@ -185,11 +184,14 @@ static void mark_receivers(const struct model *model, const struct known_queue *
 bool model_receives(struct model *model, const struct known_queue *queue)
 {
     unsigned things = model->exchange_count + model->queue_count + model->binding_count;
+    for (unsigned i = 0; i < model->queue_count; i++)
+        things += model->queues[i]->told_count;
     if (model->things_marked != things) {
         model->things_marked = things;
         for (unsigned i = 0; i < model->queue_count; i++)
-            if (model->queues[i]->settings.has_target)
-                mark_receivers(model, model->queues[i]);
+            for (unsigned n = 0; n < model->queues[i]->told_count; n++)
+                if (model->queues[i]->told[n].has_target)
+                    mark_receivers(model, &model->queues[i]->told[n]);
     }
     return queue->receives || model->delays_again;
 }

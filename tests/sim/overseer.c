@@ -92,18 +92,70 @@ static void say_nothing(struct said_policy *p)
 {
     p->ttl = p->expires = p->length = p->bytes = p->deliveries = -1;
     p->age = p->segment = p->timeout = p->conflation = p->sequence = -1;
-    p->overflow = NULL;
+    p->overflow = p->dead_target = p->dead_key = p->dead_strategy = NULL;
+}
+
+/* Where exchanges may delay dead letters go straight to queues, as those of arguments (deeds_delay.c). */
+static void draw_target(struct said_policy *p, const struct plan *plan, struct prng *prng)
+{
+    static const char *const exchanges[] = {"e0", "e1", "e2", "amq.fanout", "nowhere"};
+    static const char *const queues[] = {"q0", "q1", "q2", "q3"};
+    static const char *const keys[] = {"a", "b", "a.b", "q0", "q1"};
+    if (prng_below(prng, 8))
+        p->dead_target = plan->delay_ppm || prng_below(prng, 2) ? "" : exchanges[prng_below(prng, 5)];
+    if (p->dead_target && !*p->dead_target)
+        p->dead_key = prng_below(prng, 8) ? queues[prng_below(prng, 4)] : NULL;
+    else if (one_in(prng, 2) || !p->dead_target)
+        p->dead_key = keys[prng_below(prng, 5)];
+    if (one_in(prng, 3))
+        p->dead_strategy = prng_below(prng, 4) ? "at-least-once" : "at-most-once";
 }
 
 /* Of what only some seeds with policies have; the others draw as if there was nothing of it. Last-value
  * queues don't take much else. */
 static void draw_more(struct said_policy *p, const struct plan *plan, struct prng *prng)
 {
-    if (!plan->paced || one_in(prng, 4))
-        return;
-    if (prng_below(prng, 4))
+    bool targets = plan->targets && prng_below(prng, 3), paces = plan->paced && prng_below(prng, 4);
+    if ((targets || paces) && prng_below(prng, 4))
         say_nothing(p);
-    p->conflation = some_ms(prng);
+    if (targets)
+        draw_target(p, plan, prng);
+    if (paces && !targets)
+        p->conflation = some_ms(prng);
+}
+
+/* Some that policies may say a strategy to, or another target than their own. */
+static void draw_queue(struct queue_plan *q, struct prng *prng)
+{
+    bool quorum = one_in(prng, 4), dead = one_in(prng, 4);
+    if (q->shape.stream || q->shape.last_value)
+        return;
+    if (quorum && q->shape.highest == SHAPE_UNSAID) {
+        q->shape.quorum = q->durable = true;
+        q->exclusive = q->auto_delete = false;
+    }
+    if (dead && !q->shape.dead) {
+        q->shape.dead = q->shape.rekeyed = true;
+        snprintf(q->shape.key, sizeof q->shape.key, "q%u", (unsigned)prng_below(prng, 3));
+    }
+}
+
+/* Much is rejected while such a policy holds. */
+void targets_draw(struct plan *plan, struct prng *prng)
+{
+    plan->targets = plan->policy_ppm && prng_below(prng, 2);
+    if (!plan->targets || one_in(prng, 4))
+        return;
+    plan->deeds[DEED_REJECT] += 100 + (uint32_t)prng_below(prng, 300);
+    plan->deeds[DEED_PUBLISH] += 100;
+    plan->deeds[DEED_CONSUME] += 60;
+    plan->deeds[DEED_ACK] /= 4;
+    plan->deeds[DEED_ACK_MULTIPLE] /= 8;
+    plan->no_ack_ppm /= 4;
+    plan->troubles[TROUBLE_FULL_DISK] /= 8; /* then they may stand in line for long */
+    plan->policy_ppm /= 1 + (uint32_t)prng_below(prng, 4);
+    for (unsigned i = 0; i < PLAN_QUEUES; i++)
+        draw_queue(&plan->queues[i], prng);
 }
 
 static void draw(struct overseer *o, const struct plan *plan)
@@ -137,6 +189,18 @@ static void add_number(struct buffer *table, const char *key, int32_t number)
         add_int_field(table, key, number);
 }
 
+static void add_words(struct buffer *table, const struct said_policy *p)
+{
+    if (p->overflow)
+        add_text_field(table, "overflow", p->overflow);
+    if (p->dead_target)
+        add_text_field(table, "dead-letter-exchange", p->dead_target);
+    if (p->dead_key)
+        add_text_field(table, "dead-letter-routing-key", p->dead_key);
+    if (p->dead_strategy)
+        add_text_field(table, "dead-letter-strategy", p->dead_strategy);
+}
+
 static struct span definition(const struct overseer *o)
 {
     const struct said_policy *p = &o->policy;
@@ -157,10 +221,9 @@ static struct span definition(const struct overseer *o)
         add_text_field(&table, "confirm", p->level);
     if (p->sequence >= 0)
         add_bool_field(&table, "sequence", p->sequence);
-    if (p->overflow)
-        add_text_field(&table, "overflow", p->overflow);
+    add_words(&table, p);
     if (o->state == OVERSEER_TRIES && p->is_operator)
-        add_text_field(&table, "overflow", "drop-head");
+        add_text_field(&table, p->number ? "overflow" : "dead-letter-exchange", "drop-head");
     else if (o->state == OVERSEER_TRIES)
         add_int_field(&table, "expires", 0);
     return span_of(table.at, table.len);

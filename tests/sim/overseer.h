@@ -25,6 +25,8 @@ struct overseer {
 
 /* Whether the seed has policies, and how often they change. */
 void policies_draw(struct plan *plan, struct prng *prng);
+/* Of such a seed: whether they say where dead letters go. */
+void targets_draw(struct plan *plan, struct prng *prng);
 /* acts: a change may be asked for. */
 void overseer_step(struct overseer *o, const struct plan *plan, struct site *site, struct model *model,
                    bool acts);

@@ -170,6 +170,7 @@ void plan_draw(struct plan *plan, struct prng *prng)
     levels_draw(plan, &apart);
     stomp_plan_draw(&plan->stomp, plan, &apart);
     intervals_draw(plan, &apart);
+    targets_draw(plan, &apart);
     guard_plan_draw(&plan->guard, plan, &apart);
 }
 

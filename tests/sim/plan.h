@@ -110,7 +110,7 @@ struct plan {
     uint32_t delay_ppm;    /* publishes that are to wait */
     uint32_t mortal_ppm;   /* publishes that expire soon, of those with an expiration */
     uint32_t policy_ppm;   /* steps in which the policies are changed */
-    bool paced;            /* they say intervals of last-value queues */
+    bool paced, targets;   /* they say intervals of last-value queues, where dead letters go */
     uint32_t filtered_ppm; /* publishes with a value that streams can be filtered by */
     bool dated;            /* consumers of streams begin at times */
     uint32_t level_ppm;    /* publishes that say what their confirm is to mean */

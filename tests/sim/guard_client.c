@@ -374,7 +374,7 @@ void guard_client_idle(const struct guard_client *c)
 {
     const struct guard_model *model = c->party->model;
     if (!c->entered || c->state == GUARD_AWAY || c->state == GUARD_ENDED || c->out.len ||
-        !guard_sure(model, c->user))
+        !guard_sure(model, c->user) || !taps_flushed(c->party->all->taps, c->stream))
         return;
     const struct guard_say *now = guard_now(model, c->user);
     if (guard_deleted_since(model, c->user, c->entered))

@@ -122,6 +122,26 @@ static void scale_troubles(struct plan *plan)
             (uint32_t)((uint64_t)plan->troubles[i] * 10 * plan->clients * plan->deed_ppm / 1000000);
 }
 
+/* What is new goes last: the seeds before it stay what they were. */
+static void draw_features(struct plan *plan, struct prng *prng)
+{
+    shapes_draw(plan, prng);
+    streams_draw(plan, prng);
+    images_draw(plan, prng);
+    delays_draw(plan, prng);
+    sequences_draw(plan, prng);
+    policies_draw(plan, prng);
+    histories_draw(plan, prng);
+    producers_draw(plan, prng);
+    consumers_draw(plan, prng);
+    mqtt_plan_draw(&plan->mqtt, plan, prng);
+    levels_draw(plan, prng);
+    stomp_plan_draw(&plan->stomp, plan, prng);
+    intervals_draw(plan, prng);
+    targets_draw(plan, prng);
+    guard_plan_draw(&plan->guard, plan, prng);
+}
+
 void plan_draw(struct plan *plan, struct prng *prng)
 {
     *plan = (struct plan){0};
@@ -157,21 +177,7 @@ void plan_draw(struct plan *plan, struct prng *prng)
     plan->network.idle_ppm = some_ppm(prng) / 2;
     struct prng apart = *prng; /* so that a seed without shapes is what it was */
     prng_seed(&apart, prng_next(&apart));
-    shapes_draw(plan, &apart);
-    streams_draw(plan, &apart);
-    images_draw(plan, &apart);
-    delays_draw(plan, &apart);
-    sequences_draw(plan, &apart);
-    policies_draw(plan, &apart);
-    histories_draw(plan, &apart);
-    producers_draw(plan, &apart);
-    consumers_draw(plan, &apart);
-    mqtt_plan_draw(&plan->mqtt, plan, &apart);
-    levels_draw(plan, &apart);
-    stomp_plan_draw(&plan->stomp, plan, &apart);
-    intervals_draw(plan, &apart);
-    targets_draw(plan, &apart);
-    guard_plan_draw(&plan->guard, plan, &apart);
+    draw_features(plan, &apart);
 }
 
 enum deed plan_deed(const struct plan *plan, struct prng *prng)

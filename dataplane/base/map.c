@@ -140,6 +140,70 @@ void map_each(struct map *map, void (*visit)(struct map_node *node, void *owner)
         visit_bucket(map->buckets[i], visit, owner);
 }
 
+/* ---- a walk in steps ------------------------------------------------------------------------------- */
+
+/* The bits of the hash in reverse: nodes that share a bucket stand together, and when buckets are split, each
+ * one's two halves do, one behind the other. */
+uint64_t map_place(uint64_t hash)
+{
+    hash = __builtin_bswap64(hash);
+    hash = (hash & 0x0f0f0f0f0f0f0f0fu) << 4 | (hash >> 4 & 0x0f0f0f0f0f0f0f0fu);
+    hash = (hash & 0x3333333333333333u) << 2 | (hash >> 2 & 0x3333333333333333u);
+    return (hash & 0x5555555555555555u) << 1 | (hash >> 1 & 0x5555555555555555u);
+}
+
+static struct map_node *first_in(struct map_node *node, uint64_t at, struct map_node *best)
+{
+    for (; node; node = node->next) {
+        uint64_t place = map_place(node->hash);
+        if (place >= at && (!best || place < map_place(best->hash)))
+            best = node;
+    }
+    return best;
+}
+
+struct map_node *map_from(const struct map *map, uint64_t *at, unsigned *steps)
+{
+    if (!map->count)
+        return NULL;
+    while (*steps) {
+        /* The bucket as it was before the growth under way, if it hasn't been moved. */
+        uint64_t hash = map_place(*at);
+        struct map_node *node = first_in(*bucket_of(map, hash), *at, NULL);
+        --*steps;
+        if (node)
+            return node;
+        bool unmoved = map->old && (hash & mask_of(map->bits - 1)) >= map->moved;
+        unsigned shift = 64 - (unmoved ? map->bits - 1 : map->bits);
+        uint64_t next = ((*at >> shift) + 1) << shift;
+        if (next == 0)
+            return NULL;
+        *at = next;
+    }
+    return NULL;
+}
+
+bool map_walk(const struct map *map, uint64_t *at, unsigned *steps,
+              void (*visit)(struct map_node *node, void *owner), void *owner)
+{
+    while (*steps) {
+        struct map_node *node = map_from(map, at, steps);
+        if (!node)
+            return *steps > 0;
+        uint64_t hash = node->hash;
+        for (node = *bucket_of(map, hash); node; node = node->next) {
+            if (node->hash != hash)
+                continue;
+            visit(node, owner);
+            *steps -= *steps > 0;
+        }
+        *at = map_place(hash) + 1;
+        if (*at == 0)
+            return true;
+    }
+    return false;
+}
+
 /* ---- hash_bytes ----------------------------------------------------------------------------------- */
 
 /* Odd, with about as many ones as zeros: digits of pi and of the golden ratio. */

@@ -37,6 +37,22 @@ void map_remove(struct map *map, struct map_node *node);
 /* Calls visit for every node, in no order; visit may remove (and free) the node it is given, nothing else. */
 void map_each(struct map *map, void (*visit)(struct map_node *node, void *owner), void *owner);
 
+/*
+ * A walk in steps, between which nodes come and go and the map grows. The nodes stand in an order that growth
+ * doesn't change: by map_place. Whoever asks for the first at a place or behind it, and then for the one
+ * behind that, has seen every node that was there all the time, and seen it once.
+ *
+ * Returns the first node whose place is at or behind `at`; NULL: there is none, or *steps, which counts the
+ * buckets looked into down, is 0 before one was found; then *at is where to go on.
+ */
+struct map_node *map_from(const struct map *map, uint64_t *at, unsigned *steps);
+/* Where a node of this hash stands: those of one hash share a place. */
+uint64_t map_place(uint64_t hash);
+/* Visits the nodes from place *at on; *at is where to go on. Stops at the first end of a place where *steps,
+ * which counts buckets and nodes, is used up. True: it has come to the end. visit may remove nothing. */
+bool map_walk(const struct map *map, uint64_t *at, unsigned *steps,
+              void (*visit)(struct map_node *node, void *owner), void *owner);
+
 /* A hash of bytes, the same on every run and machine (queues are placed by it). */
 uint64_t hash_bytes(struct span bytes, uint64_t seed);
 /* Another one, for tables of what peers name: without the secret nobody can find names that all fall into one

@@ -27,3 +27,17 @@ static inline void *slots_get(const struct slots *slots, uint64_t handle)
         return NULL;
     return slots->slot[i].thing;
 }
+
+/* A walk in steps, between which things come and go: a thing keeps its slot, so that each that is there all
+ * the time is seen once. Returns the first thing in slot *at or behind it, and sets *at behind that; NULL:
+ * there is none (then *at is slots->count), or *steps, which counts slots looked at down, is 0. */
+static inline void *slots_walk(const struct slots *slots, uint64_t *at, unsigned *steps)
+{
+    while (*at < slots->count && *steps) {
+        --*steps;
+        void *thing = slots->slot[(*at)++].thing;
+        if (thing)
+            return thing;
+    }
+    return NULL;
+}

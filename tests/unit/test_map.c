@@ -178,3 +178,106 @@ Test(map, hash_bytes_sees_length_seed_and_every_byte)
         }
     }
 }
+
+/* ---- a walk in steps --------------------------------------------------------------------------------------
+ */
+
+enum { STAY = 2000, WALKED = 20000 };
+
+struct walked {
+    struct map_node node;
+    bool in;
+    unsigned seen;
+};
+
+static void see(struct map_node *node, void *owner)
+{
+    (void)owner;
+    container_of(node, struct walked, node)->seen++;
+}
+
+static uint64_t hash_of(size_t i, uint64_t collisions)
+{
+    return hash_id(i % collisions);
+}
+
+/* Others come (the map grows by much, and by a little) and go while it is walked. */
+static void change(struct map *map, struct walked *things, struct prng *prng, uint64_t collisions,
+                   unsigned more)
+{
+    for (unsigned i = 0; i < more; i++) {
+        size_t n = STAY + prng_below(prng, WALKED - STAY);
+        if (things[n].in)
+            map_remove(map, &things[n].node);
+        else
+            map_add(map, &things[n].node, hash_of(n, collisions));
+        things[n].in = !things[n].in;
+    }
+}
+
+static void walk_under_change(uint64_t seed, uint64_t collisions)
+{
+    struct walked *things = calloc(WALKED, sizeof *things);
+    struct map map;
+    struct prng prng;
+    uint64_t at = 0;
+    map_init(&map);
+    prng_seed(&prng, seed);
+    for (size_t i = 0; i < STAY; i++) {
+        map_add(&map, &things[i].node, hash_of(i, collisions));
+        things[i].in = true;
+    }
+    change(&map, things, &prng, collisions, (unsigned)prng_below(&prng, STAY));
+    unsigned steps = 1 + (unsigned)prng_below(&prng, 300), left = steps, turns = 0;
+    for (; !map_walk(&map, &at, &left, see, NULL); left = steps, turns++)
+        change(&map, things, &prng, collisions, (unsigned)prng_below(&prng, 2 * steps));
+    cr_assert_gt(turns, 0);
+    for (size_t i = 0; i < WALKED; i++)
+        cr_assert(i < STAY ? things[i].seen == 1 : collisions < WALKED || things[i].seen <= 1,
+                  "seed %lu, thing %zu: %u times", seed, i, things[i].seen);
+    map_free(&map);
+    free(things);
+}
+
+Test(map, a_walk_sees_what_stays_once_whatever_comes_and_goes)
+{
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        walk_under_change(seed, WALKED);
+        walk_under_change(seed, 700); /* many of one hash */
+    }
+}
+
+/* By hand as well: from each to the one behind it. */
+Test(map, from_one_node_to_the_next_while_the_map_grows)
+{
+    struct walked *things = calloc(WALKED, sizeof *things);
+    struct map map;
+    unsigned seen = 0, steps = UINT32_MAX;
+    map_init(&map);
+    for (size_t i = 0; i < STAY; i++)
+        map_add(&map, &things[i].node, hash_of(i, WALKED));
+    size_t next = STAY;
+    for (uint64_t at = 0; steps; at++) {
+        struct map_node *node = map_from(&map, &at, &steps);
+        if (!node)
+            break;
+        struct walked *thing = container_of(node, struct walked, node);
+        cr_assert_eq(thing->seen++, 0);
+        seen += thing < things + STAY;
+        at = map_place(node->hash);
+        for (int i = 0; i < 3 && next < WALKED; i++, next++)
+            map_add(&map, &things[next].node, hash_of(next, WALKED));
+    }
+    cr_assert_eq(seen, STAY);
+    map_free(&map);
+    free(things);
+}
+
+Test(map, a_walk_of_nothing_ends)
+{
+    struct map map;
+    uint64_t at = 0;
+    unsigned steps = 1;
+    map_init(&map);
+    cr_assert(map_walk(&map, &at, &steps, see, NULL));
+}

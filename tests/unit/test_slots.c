@@ -88,3 +88,33 @@ Test(slots, a_slot_whose_generations_are_used_up_is_left_alone)
     cr_assert_neq(other, first);
     slots_free(&slots);
 }
+
+/* Things that come and go take each other's slots; those that stay are seen once. */
+Test(slots, a_walk_sees_what_stays_once)
+{
+    struct slots slots = {0};
+    struct prng prng;
+    uint64_t passing[300] = {0}, at = 0;
+    unsigned seen[200] = {0};
+    prng_seed(&prng, 3);
+    for (unsigned i = 0; i < 200; i++) {
+        slots_add(&slots, &things[i]);
+        passing[i] = slots_add(&slots, &things[499]);
+    }
+    for (unsigned turn = 0; at < slots.count; turn++) {
+        unsigned steps = 7;
+        for (char *thing; (thing = slots_walk(&slots, &at, &steps));)
+            if (thing < things + 200)
+                seen[thing - things]++;
+        for (unsigned i = 0; i < 5; i++) {
+            uint64_t *handle = &passing[prng_below(&prng, 300)];
+            if (*handle)
+                slots_remove(&slots, *handle);
+            *handle = *handle ? 0 : slots_add(&slots, &things[499]);
+        }
+        cr_assert_lt(turn, 1000);
+    }
+    for (unsigned i = 0; i < 200; i++)
+        cr_assert_eq(seen[i], 1);
+    slots_free(&slots);
+}

@@ -19,13 +19,16 @@
 #include "codec/codecs.h"
 #include "gannetd.h"
 #include "listener_kinds.h"
+#include "lists.h"
 #include "policies.h"
 #include "status.h"
 #include "sys_topics.h"
 #include "users.h"
 
 enum {
-    CLIENT_S = 2,     /* a client that takes longer is dropped */
+    CLIENT_S = 2,       /* a client that does nothing for so long is dropped, */
+    CLIENT_MOST_S = 30, /* and so is one whose answer takes so long */
+    ANSWER_PIECE_BYTES = 65536,
     ANSWER_MS = 5000, /* an agent that takes longer is reported */
     TELL_MS = 1000,   /* between two looks at the counters for other processes */
 };
@@ -42,90 +45,32 @@ struct control {
 
 /* ---- answers --------------------------------------------------------------------------------------- */
 
-static void rest(void)
+struct op *control_ask_front(struct gannetd *g, unsigned front, struct op *op)
 {
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    static uint64_t asked;
+    struct front *from = g->broker->front[front];
+    uint64_t tag = op->tag = ++asked, until = g->clock_ns() + ANSWER_MS * UINT64_C(1000000);
+    front_ask(from, op);
+    workers_wake_front(g->workers, front);
+    struct op *back = front_await_answer(from, until);
+    for (; back && back->tag != tag; back = front_await_answer(from, until))
+        front_free_answer(back); /* to an earlier request that was given up */
+    return back;
 }
 
 struct op *control_ask(struct gannetd *g, struct op *op)
 {
-    static uint64_t asked;
-    struct front *from = g->broker->front[0];
-    uint64_t tag = op->tag = ++asked;
-    front_ask(from, op);
-    workers_wake_front(g->workers, 0);
-    for (unsigned ms = 0; ms < ANSWER_MS; ms++) {
-        struct op *back = front_take_answer(from);
-        if (back && back->tag == tag)
-            return back;
-        front_free_answer(back); /* to an earlier request that was given up */
-        rest();
-    }
-    return NULL;
-}
-
-/* Asks a front and waits for its list; malloc'd, NULL if it takes too long. */
-static char *ask(struct gannetd *g, unsigned front, enum front_list what)
-{
-    struct front *from = g->broker->front[front];
-    free(front_take_list(from, what)); /* of an earlier request that was given up */
-    front_want_list(from, what);
-    workers_wake_front(g->workers, front);
-    for (unsigned ms = 0; ms < ANSWER_MS; ms++) {
-        char *list = front_take_list(from, what);
-        if (list)
-            return list;
-        rest();
-    }
-    return NULL;
-}
-
-static void too_late(FILE *out)
-{
-    fputs("error an agent of the broker does not answer\n", out);
-}
-
-static void answer_connections(struct gannetd *g, FILE *out)
-{
-    char *lists[FRONTS_MAX] = {0};
-    bool all = true;
-    for (unsigned i = 0; i < g->placement.fronts; i++)
-        all &= (lists[i] = ask(g, i, LIST_CONNECTIONS)) != NULL;
-    if (!all)
-        too_late(out);
-    else
-        fputs("ok\npeer\tprotocol\tuser\tvhost\tclient\tstate\n", out);
-    for (unsigned i = 0; i < g->placement.fronts; i++) {
-        if (all)
-            fputs(lists[i], out);
-        free(lists[i]);
-    }
-}
-
-static void answer_queues(struct gannetd *g, FILE *out)
-{
-    char *list = ask(g, 0, LIST_QUEUES);
-    if (!list) {
-        too_late(out);
-        return;
-    }
-    fputs("ok\nvhost\tname\tready#\tunacknowledged#\tconsumers#\tbytes#\tflags\tpolicy\toperator_policy\n",
-          out);
-    fputs(list, out);
-    free(list);
+    return control_ask_front(g, 0, op);
 }
 
 static void answer(struct gannetd *g, char *request, FILE *out)
 {
     if (strcmp(request, "status") == 0)
         status_write(g->broker, out);
-    else if (strcmp(request, "connections") == 0)
-        answer_connections(g, out);
-    else if (strcmp(request, "queues") == 0)
-        answer_queues(g, out);
-    else if (!users_answer(g, request, out) && !policies_answer(g, request, out))
+    else if (!lists_answer(g, request, out) && !users_answer(g, request, out) &&
+             !policies_answer(g, request, out))
         fputs("error this broker knows users (add_user ...), virtual hosts, permissions, policies "
-              "(set_policy ...), "
+              "(set_policy ...), exchanges, bindings, channels, consumers, "
               "status, queues and connections\n",
               out);
 }
@@ -147,29 +92,6 @@ static bool read_line(int fd, char *line, size_t size)
         }
     }
     return false;
-}
-
-static void serve(struct gannetd *g, int fd)
-{
-    char line[CONTROL_LINE_BYTES], *text = NULL;
-    size_t size = 0;
-    const struct timeval limit = {.tv_sec = CLIENT_S};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    if (!read_line(fd, line, sizeof line))
-        return;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return;
-    answer(g, line, out);
-    if (fclose(out) == 0)
-        for (size_t at = 0; at < size;) {
-            ssize_t sent = send(fd, text + at, size - at, MSG_NOSIGNAL);
-            if (sent <= 0)
-                break;
-            at += (size_t)sent;
-        }
-    free(text);
 }
 
 /* ns between two publishes of $SYS topics; 0: there is nobody to want them. */
@@ -216,6 +138,42 @@ static int sleep_for(struct control *control)
     return topics >= 0 && topics < counters ? topics : counters;
 }
 
+/* A client that is being answered. */
+struct answered {
+    struct control *control;
+    int fd;
+    uint64_t until_ns; /* then it is dropped: others wait */
+};
+
+/* Between two pieces of a long answer there is time for what else is to be done. */
+static ssize_t send_piece(void *cookie, const char *bytes, size_t size)
+{
+    const struct answered *to = cookie;
+    sleep_for(to->control);
+    if (to->control->gannetd->clock_ns() > to->until_ns)
+        return 0;
+    ssize_t sent = send(to->fd, bytes, size, MSG_NOSIGNAL);
+    return sent < 0 ? 0 : sent;
+}
+
+static void serve(struct control *control, int fd)
+{
+    struct gannetd *g = control->gannetd;
+    struct answered to = {control, fd, g->clock_ns() + CLIENT_MOST_S * UINT64_C(1000000000)};
+    char line[CONTROL_LINE_BYTES], piece[ANSWER_PIECE_BYTES];
+    const struct timeval limit = {.tv_sec = CLIENT_S};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (!read_line(fd, line, sizeof line))
+        return;
+    FILE *out = fopencookie(&to, "w", (cookie_io_functions_t){.write = send_piece});
+    if (!out)
+        return;
+    setvbuf(out, piece, _IOFBF, sizeof piece);
+    answer(g, line, out);
+    fclose(out);
+}
+
 static void *run(void *arg)
 {
     struct control *control = arg;
@@ -228,7 +186,7 @@ static void *run(void *arg)
         int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
             continue;
-        serve(control->gannetd, fd);
+        serve(control, fd);
         close(fd);
     }
     return NULL;

@@ -2,9 +2,9 @@
  * The control socket, DATADIR/control.sock: what gannetctl talks to. A thread of its own, which waits for
  * agents but never makes one wait.
  *
- * A client sends one line: status, queues or connections, or one of what policies.h and users.h have. The
- * answer is "ok" or "error TEXT", a line with the names of the columns (a # behind it: it holds numbers), and
- * the rows, tabs between columns; then the end of the stream.
+ * A client sends one line: status, or one of what lists.h, policies.h and users.h have. The answer is "ok" or
+ * "error TEXT", then a line with the columns' names, and the rows, tabs between columns; then the end of the
+ * stream. What stands behind a column's name says what it holds: # numbers, ? true or false, { JSON.
  */
 #pragma once
 
@@ -24,3 +24,5 @@ void control_free(struct control *control);
 /* For what answers requests, on the control thread: hands the op (malloc'd) to router 0 and waits. Returns it
  * as it came back, to be freed with front_free_answer; NULL: that took too long, and it may still be done. */
 struct op *control_ask(struct gannetd *gannetd, struct op *op);
+/* The same to what op->router or op->place name, by that front. */
+struct op *control_ask_front(struct gannetd *gannetd, unsigned front, struct op *op);

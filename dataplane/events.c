@@ -28,12 +28,9 @@ static void give_back(struct front *front, unsigned router, const struct event_d
 /* The op came back for a connection that is gone. */
 static void undo_op(struct front *front, unsigned router, struct op *op)
 {
-    if (op->kind == OP_LIST_QUEUES) {
-        listing_take(front, op);
-        return;
-    }
-    if (op->kind == OP_POLICY_SET || op->kind == OP_POLICY_CLEAR || op->kind == OP_POLICY_LIST ||
-        op->kind == OP_ACCESS_CHANGE || op->kind == OP_ACCESS_LIST || op->kind == OP_ANNOUNCE) {
+    if (op->kind == OP_LIST || op->kind == OP_POLICY_SET || op->kind == OP_POLICY_CLEAR ||
+        op->kind == OP_POLICY_LIST || op->kind == OP_ACCESS_CHANGE || op->kind == OP_ACCESS_LIST ||
+        op->kind == OP_ANNOUNCE) {
         listing_answer(front, op);
         return;
     }

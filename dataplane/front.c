@@ -79,6 +79,9 @@ static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer
     host->codec = codec;
     host->id = slots_add(&front->conns, host);
     snprintf(host->peer, sizeof host->peer, "%s", peer);
+    host->local = strdup(local);
+    CHECK(host->local);
+    host->accepted_ns = front->now_ns;
     host->local_port = colon ? (uint16_t)strtoul(colon + 1, NULL, 10) : 0;
     stat_add(&front->stats.connections, 1);
     stat_add(&front->stats.accepted, 1);
@@ -151,6 +154,7 @@ static void forget(struct host *host)
     stat_add(&front->stats.connections, -1);
     free(host->state);
     free(host->about);
+    free(host->local);
     login_free(host->login);
     free(host);
 }
@@ -211,6 +215,7 @@ static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch
         return 0;
     size_t used = host->codec->input(host->state, host, bytes);
     stat_add(&port->front->stats.bytes_in, used);
+    host->bytes_in += used;
     host->rest = used < bytes.len;
     front_touch(host);
     hold(host);
@@ -406,6 +411,7 @@ struct front *front_new(const struct front_options *options)
     prng_seed(&front->prng, options->seed);
     exchange_table_init(&front->exchanges);
     front->access = access_new(options->tallies);
+    listing_init(front);
     link_init(&front->login, options->to_login);
     front->attempts = attempts_new(options->host.login_pause_ms * UINT64_C(1000000), prng_next(&front->prng));
     for (size_t i = 0; i < sizeof front->logins.secret; i++)

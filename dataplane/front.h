@@ -59,22 +59,28 @@ void front_stop(struct front *front, const char *why);
 /* Whether that is done: no connection is left, nothing is on its way to the routers. */
 bool front_stopped(const struct front *front);
 
-/* Lists for status commands, as text: a line for each connection of this front, or for each queue of all
- * routers; columns with tabs between. */
-enum front_list { LIST_CONNECTIONS, LIST_QUEUES, LISTS };
-
-/* Asks for one; any thread (and then wake the front's). */
-void front_want_list(struct front *front, enum front_list what);
-/* The list asked for last, malloc'd, or NULL while it is not there; any thread. */
-char *front_take_list(struct front *front, enum front_list what);
-
-/* Asks router 0 on behalf of nobody's connection; any thread (and then wake the front's). The op is handed
- * over; kind, vhost and what belongs to the kind are filled in, and tag, by which the asker knows its answer.
- * One at a time: an earlier one that hasn't been sent yet is dropped. */
+/* Asks on behalf of nobody's connection; any thread (and then wake the front's). The op is handed over to the
+ * router that it names, or to the front itself if it lists what is the front's own; router, kind, vhost and
+ * what belongs to the kind are filled in, and tag, by which the asker knows its answer. One at a time: an
+ * earlier one that hasn't been sent yet is dropped. */
 void front_ask(struct front *front, struct op *op);
 /* The op that came back last, or NULL: it is the caller's, to be freed with front_free_answer; any thread. */
 struct op *front_take_answer(struct front *front);
+/* Waits for one, until clock_gettime(CLOCK_MONOTONIC) is so far; NULL: none has come. */
+struct op *front_await_answer(struct front *front, uint64_t until_ns);
 void front_free_answer(struct op *op);
+
+/* The columns of what a front lists, as in router/listing.h. */
+#define CONNECTION_COLUMNS                                                                                   \
+    "name\tuser\tvhost\tprotocol\tpeer_host\tpeer_port#\thost\tport#\tssl?\tconnected_at#\tclient\t"         \
+    "client_properties{\tstate\tchannels#\tchannel_max#\tframe_max#\ttimeout#\trecv_oct#\tsend_oct#"
+#define CHANNEL_COLUMNS                                                                                      \
+    "name\tconnection\tnumber#\tuser\tvhost\tconsumer_count#\tprefetch_count#\tglobal_prefetch_count#\t"     \
+    "messages_unacknowledged#\tmessages_unconfirmed#\tconfirm?\ttransactional?"
+#define CONSUMER_COLUMNS                                                                                     \
+    "vhost\tqueue\tconnection\tchannel_name\tchannel#\tconsumer_tag\tack_required?\texclusive?\tprefetch_"   \
+    "count#"                                                                                                 \
+    "\targuments{"
 
 struct front_stats {
     uint64_t connections, accepted, logins, refused, bytes_in, bytes_out, parked;

@@ -1,6 +1,7 @@
 /* The inside of a front and of a connection, for front.c, host.c and events.c. */
 #pragma once
 
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "attempts.h"
@@ -79,6 +80,13 @@ struct login {
     uint8_t user[];
 };
 
+/* For lists: what host_describe was told. */
+struct about {
+    const char *protocol;
+    uint8_t user_len, vhost_len, client_len;
+    uint8_t bytes[]; /* user, vhost, client */
+};
+
 /* A connection. Owned by its front; freed when its stream is gone. */
 struct host {
     struct front *front;
@@ -91,6 +99,7 @@ struct host {
     struct timer wake, linger, pause;
     struct host *dirty_next; /* of those to be flushed at the end of the turn */
     struct host *parked_next;
+    uint64_t bytes_in;
     unsigned ops;       /* requests that have not come back */
     uint8_t logging_in; /* enum logging_in */
     uint8_t waits;      /* enum wait: input has stopped at a publish that can't be sent yet */
@@ -100,18 +109,15 @@ struct host {
     uint16_t local_port;
     char peer[ADDRESS_TEXT];
     struct login *login; /* NULL before it */
-    char *about; /* for status commands: protocol, user, vhost and client, a tab behind each; NULL before
-            login */
+    struct about *about; /* NULL before login */
+    char *local;         /* the address that it has come to; owned */
+    uint64_t accepted_ns;
 };
 
-/* listing.c */
+/* listing.c: an op on its way from the control thread, and one on its way back. */
 struct listing {
-    _Atomic bool wanted[LISTS];
-    _Atomic(char *) list[LISTS];
-    unsigned left; /* routers that have not told their queues yet */
-    char *queues;  /* what the others told */
-    size_t queues_len;
-    _Atomic(struct op *) asked, answered; /* front_ask */
+    _Atomic(struct op *) asked, answered;
+    sem_t answers; /* so many have come since it was last waited for */
 };
 
 /* A transport of the front, and which of its receive buffers are in use: each transport counts epochs of its
@@ -211,9 +217,8 @@ void front_free_logins(struct front *front);
 void front_on_access(struct front *front, unsigned router, struct access_update *update);
 
 /* listing.c */
+void listing_init(struct front *front);
 unsigned listing_poll(struct front *front);
-/* The answer to OP_LIST_QUEUES. */
-void listing_take(struct front *front, struct op *op);
 /* The answer to what front_ask asked. */
 void listing_answer(struct front *front, struct op *op);
 void listing_free(struct front *front);

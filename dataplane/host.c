@@ -84,27 +84,23 @@ const struct host_options *host_options(const struct host *host)
     return &host->front->options.host;
 }
 
-enum { ABOUT_MAX = 128 }; /* of a name it is told this much */
-
-/* Peers choose some of it: a line stays a line, and a column a column. */
-static char *put_about(char *to, struct span from)
+/* A client's name may be long: so much of it. */
+static uint8_t shown(struct span s)
 {
-    for (size_t i = 0; i < from.len && i < ABOUT_MAX; i++)
-        *to++ = from.at[i] < ' ' || from.at[i] == 127 ? '?' : (char)from.at[i];
-    *to++ = '\t';
-    return to;
+    return (uint8_t)(s.len < NAME_MAX_BYTES ? s.len : NAME_MAX_BYTES);
 }
 
 void host_describe(struct host *host, const char *protocol, struct span user, struct span vhost,
                    struct span client)
 {
-    char text[4 * (ABOUT_MAX + 1)], *to = text;
-    const struct span columns[] = {span_str(protocol), user, vhost, client};
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-        to = put_about(to, columns[i]);
+    struct about *about = malloc(sizeof *about + shown(user) + shown(vhost) + shown(client));
+    CHECK(about);
+    *about = (struct about){protocol, shown(user), shown(vhost), shown(client)};
+    uint8_t *to = put_span(about->bytes, span_of(user.at, about->user_len));
+    to = put_span(to, span_of(vhost.at, about->vhost_len));
+    put_span(to, span_of(client.at, about->client_len));
     free(host->about);
-    host->about = strndup(text, (size_t)(to - text));
-    CHECK(host->about);
+    host->about = about;
 }
 
 /* ---- output -------------------------------------------------------------------------------------- */

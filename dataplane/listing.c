@@ -1,85 +1,25 @@
 /*
- * What status commands ask of a front: its connections, and (of any front) the queues of all routers, and the
- * policies. Asked from another thread by a flag or a pointer, answered by a pointer; the front itself never
- * waits.
+ * What the control thread asks of a front: ops for routers, which the front passes on, and slices of lists of
+ * its own connections, channels and consumers. Asked by a pointer, answered by a pointer; the front itself
+ * never waits.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/check.h"
 #include "front_inside.h"
-
-void front_want_list(struct front *front, enum front_list what)
-{
-    front->listing.wanted[what] = true;
-}
-
-char *front_take_list(struct front *front, enum front_list what)
-{
-    return atomic_exchange(&front->listing.list[what], NULL);
-}
-
-static void hand_out(struct front *front, enum front_list what, char *text)
-{
-    free(atomic_exchange(&front->listing.list[what], text));
-}
-
-static void list_connections(struct front *front)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return;
-    for (uint32_t i = 0; i < front->conns.count; i++) {
-        const struct host *h = front->conns.slot[i].thing;
-        if (!h)
-            continue;
-        const char *state = h->waits ? "blocked" : h->closing ? "closing" : "running";
-        if (h->about)
-            fprintf(out, "%s\t%s%s\n", h->peer, h->about, state);
-        else
-            fprintf(out, "%s\t%s\t\t\t\t%s\n", h->peer, h->codec->name, state);
-    }
-    fclose(out);
-    hand_out(front, LIST_CONNECTIONS, text);
-}
-
-/* One op to each router; they come back one by one. */
-static void ask_for_queues(struct front *front)
-{
-    struct listing *listing = &front->listing;
-    if (listing->left)
-        return; /* an earlier request's answers will do */
-    listing->left = front->options.routers;
-    for (unsigned r = 0; r < front->options.routers; r++) {
-        struct op *op = calloc(1, sizeof *op);
-        CHECK(op);
-        op->kind = OP_LIST_QUEUES;
-        op->front = front->options.index;
-        front_command(front, r)->op = (struct command_op){.kind = COMMAND_OP, .op = op};
-    }
-}
-
-void listing_take(struct front *front, struct op *op)
-{
-    struct listing *listing = &front->listing;
-    size_t more = op->list ? strlen(op->list) : 0;
-    char *text = realloc(listing->queues, listing->queues_len + more + 1);
-    CHECK(text);
-    memcpy(text + listing->queues_len, op->list ? op->list : "", more + 1);
-    listing->queues = text;
-    listing->queues_len += more;
-    front_free_op(front, op);
-    if (--listing->left)
-        return;
-    hand_out(front, LIST_QUEUES, text);
-    listing->queues = NULL;
-    listing->queues_len = 0;
-}
+#include "router/rows.h"
+#include "router/table_out.h"
 
 /* ---- ops of the control thread ------------------------------------------------------------------- */
+
+void listing_init(struct front *front)
+{
+    sem_init(&front->listing.answers, 0, 0);
+}
 
 void front_free_answer(struct op *op)
 {
@@ -100,40 +40,227 @@ struct op *front_take_answer(struct front *front)
     return atomic_exchange(&front->listing.answered, NULL);
 }
 
+struct op *front_await_answer(struct front *front, uint64_t until_ns)
+{
+    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000),
+                             .tv_nsec = (long)(until_ns % 1000000000)};
+    struct op *op;
+    /* What was told of an answer that has been taken already is told for nothing; a signal isn't told at all.
+     */
+    while (!(op = front_take_answer(front)))
+        if (sem_clockwait(&front->listing.answers, CLOCK_MONOTONIC, &until) < 0 && errno == ETIMEDOUT)
+            return NULL;
+    return op;
+}
+
 void listing_answer(struct front *front, struct op *op)
 {
     front_free_answer(atomic_exchange(&front->listing.answered, op));
+    sem_post(&front->listing.answers);
 }
 
-static unsigned send_asked(struct front *front)
+/* ---- slices of lists ------------------------------------------------------------------------------- */
+
+struct slice {
+    struct front *front;
+    const struct op *op;
+    struct list_place place; /* at: of the connection; within: of what is its own */
+    unsigned steps;
+    struct rows rows;
+};
+
+static struct span about_part(const struct about *about, unsigned part)
 {
-    struct op *op = front->listing.asked ? atomic_exchange(&front->listing.asked, NULL) : NULL;
-    if (!op)
-        return 0;
-    op->front = front->options.index;
-    front_command(front, 0)->op = (struct command_op){.kind = COMMAND_OP, .op = op};
-    return 1;
+    if (!about)
+        return span_of(NULL, 0);
+    const uint8_t lengths[] = {about->user_len, about->vhost_len, about->client_len};
+    const uint8_t *at = about->bytes;
+    for (unsigned i = 0; i < part; i++)
+        at += lengths[i];
+    return span_of(at, lengths[part]);
+}
+
+static struct span user_of(const struct host *h)
+{
+    return about_part(h->about, 0);
+}
+
+static struct span vhost_of(const struct host *h)
+{
+    return about_part(h->about, 1);
+}
+
+/* RabbitMQ's name for a connection, and a channel of it. */
+static void put_conn_name(struct rows *rows, const struct host *h, uint32_t channel)
+{
+    char text[2 * ADDRESS_TEXT + 20];
+    int n = snprintf(text, sizeof text, "%s -> %s", h->peer, h->local);
+    if (channel)
+        n += snprintf(text + n, sizeof text - (size_t)n, " (%u)", channel);
+    rows_text(rows, span_of(text, (size_t)n));
+}
+
+/* "[::1]:5672" in two cells: the brackets only keep the colons apart. */
+static void put_address(struct rows *rows, const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    size_t len = colon ? (size_t)(colon - address) : strlen(address);
+    bool brackets = len >= 2 && address[0] == '[' && address[len - 1] == ']';
+    rows_text(rows, span_of(address + brackets, len - 2 * brackets));
+    rows_number(rows, colon ? strtoul(colon + 1, NULL, 10) : 0);
+}
+
+static const char *state_of(const struct host *h)
+{
+    return h->closing ? "closing" : h->waits ? "blocked" : h->about ? "running" : "starting";
+}
+
+/* A client of MQTT has no properties but its name. */
+static void put_properties(struct rows *rows, const struct connection_facts *facts)
+{
+    uint8_t table[NAME_MAX_BYTES + 32], *at = table;
+    if (facts->client_id.len && facts->client_id.len <= NAME_MAX_BYTES)
+        at = put_field_str(at, "client_id", facts->client_id);
+    rows_table(rows, at == table ? facts->client_properties : span_of(table, (size_t)(at - table)));
+}
+
+static void put_connection(struct slice *s, const struct host *h)
+{
+    struct rows *rows = &s->rows;
+    struct connection_facts facts = {0};
+    if (h->codec->about)
+        h->codec->about(h->state, &facts);
+    put_conn_name(rows, h, 0);
+    rows_text(rows, user_of(h));
+    rows_text(rows, vhost_of(h));
+    rows_text(rows, span_str(h->about ? h->about->protocol : h->codec->name));
+    put_address(rows, h->peer);
+    put_address(rows, h->local);
+    rows_flag(rows, h->transport->encrypted);
+    rows_number(rows, (s->front->options.epoch_ns + h->accepted_ns) / 1000000);
+    rows_text(rows, about_part(h->about, 2));
+    put_properties(rows, &facts);
+    rows_text(rows, span_str(state_of(h)));
+    const uint64_t numbers[] = {facts.channels,    facts.channel_max, facts.frame_max,
+                                facts.heartbeat_s, h->bytes_in,       h->output.taken};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        rows_number(rows, numbers[i]);
+    rows_end(rows);
+}
+
+/* Puts the next one of the connection, at s->place.within or behind. False: there is none, or the slice is
+ * full. */
+static bool put_channel(struct slice *s, const struct host *h)
+{
+    struct rows *rows = &s->rows;
+    struct channel_facts facts;
+    if (!h->codec->channel || !h->codec->channel(h->state, &s->place.within, &s->steps, &facts))
+        return false;
+    put_conn_name(rows, h, facts.number);
+    put_conn_name(rows, h, 0);
+    rows_number(rows, facts.number);
+    rows_text(rows, user_of(h));
+    rows_text(rows, vhost_of(h));
+    const uint64_t numbers[] = {facts.consumers, facts.prefetch, facts.global_prefetch, facts.unacknowledged,
+                                facts.unconfirmed};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        rows_number(rows, numbers[i]);
+    rows_flag(rows, facts.confirm);
+    rows_flag(rows, facts.transactional);
+    rows_end(rows);
+    return true;
+}
+
+static bool put_consumer(struct slice *s, const struct host *h)
+{
+    struct rows *rows = &s->rows;
+    struct consumer_facts facts;
+    if (!h->codec->consumer || !h->codec->consumer(h->state, &s->place.within, &s->steps, &facts))
+        return false;
+    rows_text(rows, vhost_of(h));
+    rows_text(rows, facts.queue);
+    put_conn_name(rows, h, 0);
+    put_conn_name(rows, h, facts.channel);
+    rows_number(rows, facts.channel);
+    rows_text(rows, facts.tag);
+    rows_flag(rows, facts.ack_required);
+    rows_flag(rows, facts.exclusive);
+    rows_number(rows, facts.prefetch);
+    rows_table(rows, facts.arguments);
+    rows_end(rows);
+    return true;
+}
+
+static bool goes_on(const struct slice *s)
+{
+    return s->steps && s->rows.len < LIST_SLICE_BYTES;
+}
+
+static bool is_wanted(const struct slice *s, const struct host *h)
+{
+    return !s->op->vhost || (h->login && h->login->vhost == s->op->vhost);
+}
+
+static void put_connections(struct slice *s)
+{
+    const struct host *h;
+    while (goes_on(s) && (h = slots_walk(&s->front->conns, &s->place.at, &s->steps)))
+        put_connection(s, h);
+}
+
+static void put_parts(struct slice *s, bool (*put_one)(struct slice *s, const struct host *h))
+{
+    const struct slots *conns = &s->front->conns;
+    while (goes_on(s) && s->place.at < conns->count) {
+        const struct host *h = conns->slot[s->place.at].thing;
+        if (h && is_wanted(s, h) && put_one(s, h))
+            continue;
+        if (!s->steps)
+            return; /* there may be more of it */
+        s->steps--;
+        s->place.at++;
+        s->place.within = 0;
+    }
+}
+
+static void list(struct front *front, struct op *op)
+{
+    struct slice s = {.front = front, .op = op, .place = op->place, .steps = LIST_SLICE_STEPS};
+    if (op->vhost && !access_has_vhost(front->access, op->vhost)) {
+        op->error = ERR_NOT_FOUND;
+        snprintf(op->text, sizeof op->text, "virtual host '%.*s' does not exist", op->other.len,
+                 op->other.bytes);
+        listing_answer(front, op);
+        return;
+    }
+    if (op->place.of == LIST_CONNECTIONS)
+        put_connections(&s);
+    else
+        put_parts(&s, op->place.of == LIST_CHANNELS ? put_channel : put_consumer);
+    s.place.end = s.place.at >= front->conns.count;
+    op->place = s.place;
+    op->list = s.rows.text;
+    listing_answer(front, op);
 }
 
 /* ---- the turn ------------------------------------------------------------------------------------ */
 
 unsigned listing_poll(struct front *front)
 {
-    struct listing *listing = &front->listing;
-    unsigned sent = send_asked(front);
-    if (listing->wanted[LIST_CONNECTIONS] && atomic_exchange(&listing->wanted[LIST_CONNECTIONS], false))
-        list_connections(front);
-    if (!listing->wanted[LIST_QUEUES] || !atomic_exchange(&listing->wanted[LIST_QUEUES], false))
-        return sent;
-    ask_for_queues(front);
-    return sent + 1;
+    struct op *op = front->listing.asked ? atomic_exchange(&front->listing.asked, NULL) : NULL;
+    if (!op)
+        return 0;
+    op->front = front->options.index;
+    if (op->kind == OP_LIST && op->place.of >= LIST_CONNECTIONS)
+        list(front, op);
+    else
+        front_command(front, op->router)->op = (struct command_op){.kind = COMMAND_OP, .op = op};
+    return 1;
 }
 
 void listing_free(struct front *front)
 {
-    free(front->listing.queues);
     front_free_answer(front->listing.asked);
     front_free_answer(front->listing.answered);
-    for (unsigned i = 0; i < LISTS; i++)
-        free(front->listing.list[i]);
+    sem_destroy(&front->listing.answers);
 }

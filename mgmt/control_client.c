@@ -36,7 +36,7 @@ static char *read_all(int fd)
 {
     char *text = NULL;
     size_t size = 0;
-    char part[4096];
+    char part[65536];
     FILE *out = open_memstream(&text, &size);
     ssize_t n = -1;
     while (out && (n = recv(fd, part, sizeof part, 0)) > 0)
@@ -58,12 +58,13 @@ static char *exchange(int fd, const char *line, size_t len, const char *path, ch
         snprintf(error, error_size, "the broker's answer broke off: %s", strerror(errno));
         return NULL;
     }
-    if (strncmp(text, "ok\n", 3) == 0) {
+    const char *end = strstr(text, "\n\n"), *wrong = end ? end + 2 : text;
+    if (strncmp(text, "ok\n", 3) == 0 && strncmp(wrong, "error ", 6) != 0) {
         memmove(text, text + 3, strlen(text + 3) + 1);
         return text;
     }
-    if (strncmp(text, "error ", 6) == 0)
-        snprintf(error, error_size, "%.*s", (int)strcspn(text + 6, "\n"), text + 6);
+    if (strncmp(wrong, "error ", 6) == 0)
+        snprintf(error, error_size, "%.*s", (int)strcspn(wrong + 6, "\n"), wrong + 6);
     else
         snprintf(error, error_size, "what answers at %s is not a broker", path);
     free(text);

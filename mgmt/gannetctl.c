@@ -9,16 +9,18 @@
 #include <string.h>
 
 #include "control_client.h"
+#include "lists.h"
 #include "policy.h"
 #include "table.h"
 #include "users.h"
 
-enum { WIDTH_MAX = 60 };
-
 static const char usage[] =
     "gannetctl, for a running gannetd\n"
     "\n"
-    "usage: gannetctl [-D DATADIR | --socket PATH] [--json] status|queues|connections\n"
+    "usage: gannetctl [-D DATADIR | --socket PATH] [--json] status\n"
+    "       gannetctl ... queues|exchanges|bindings|connections|channels|consumers [-p VHOST]\n"
+    "       gannetctl ... list_queues|list_exchanges|list_bindings|list_consumers [-p VHOST] [COLUMN ...]\n"
+    "       gannetctl ... list_connections|list_channels [COLUMN ...]\n"
     "       gannetctl ... set_policy [-p VHOST] [--priority N] [--apply-to WHAT] NAME PATTERN DEFINITION\n"
     "       gannetctl ... clear_policy [-p VHOST] NAME\n"
     "       gannetctl ... list_policies [-p VHOST]\n"
@@ -39,7 +41,10 @@ static const char usage[] =
     "  -D, --data DATADIR  the broker's data directory (/var/lib/gannet)\n"
     "      --socket PATH   its control socket, instead of DATADIR/control.sock\n"
     "      --json          the answer as a JSON array of objects\n"
-    "  -p, --vhost VHOST   the virtual host of the policy, permission or limits (/)\n"
+    "      --formatter F   table, json or csv (table)\n"
+    "  -q, --quiet         of a list: no title\n"
+    "  -s, --silent        nor the columns' names, which --no-table-headers leaves out, too\n"
+    "  -p, --vhost VHOST   the virtual host of the list, policy, permission or limits (/)\n"
     "      --priority N    of policies that fit, the one with the highest holds (0)\n"
     "      --apply-to WHAT all, queues, classic_queues, quorum_queues, streams or exchanges (all)\n"
     "      --pre-hashed-password  add_user and change_password get a hash as RabbitMQ exports it, of\n"
@@ -55,7 +60,9 @@ static const char usage[] =
 
 struct request {
     const char *data_dir, *socket, *what;
-    bool json;
+    int argc; /* the words, */
+    char **argv;
+    struct list_options list;
     struct policy_options policy;
     struct users_options users;
     char *made; /* what, if it was put together */
@@ -74,26 +81,6 @@ __attribute__((format(printf, 1, 2), noreturn)) static void fail(const char *for
 
 /* ---- the table ------------------------------------------------------------------------------------- */
 
-static int width(const struct table *table, unsigned column)
-{
-    size_t most = 0;
-    for (size_t row = 0; row < table->rows; row++) {
-        size_t len = strlen(table->cell[row][column]);
-        most = len > most ? len : most;
-    }
-    return most < WIDTH_MAX ? (int)most : WIDTH_MAX;
-}
-
-static void print_table(const struct table *table)
-{
-    for (size_t row = 0; row < table->rows; row++)
-        for (unsigned i = 0; i < table->columns; i++) {
-            bool last = i + 1 == table->columns;
-            int wide = table->numeric[i] ? width(table, i) : last ? 0 : -width(table, i);
-            printf("%*s%s", wide, table->cell[row][i], last ? "\n" : "  ");
-        }
-}
-
 static void print_json(const struct table *table)
 {
     json_t *rows = table_json(table);
@@ -104,11 +91,32 @@ static void print_json(const struct table *table)
 
 /* ---- the command line ------------------------------------------------------------------------------- */
 
-enum { SOCKET = 256, JSON, HELP, VERSION, PRIORITY, APPLY_TO, USER, GLOBAL, HASHED, ALGORITHM };
+enum {
+    SOCKET = 256,
+    JSON,
+    HELP,
+    VERSION,
+    PRIORITY,
+    APPLY_TO,
+    USER,
+    GLOBAL,
+    HASHED,
+    ALGORITHM,
+    FORMATTER,
+    NO_HEADERS
+};
 
 static void take_words(struct request *request, int argc, char **argv)
 {
     char error[512];
+    request->argc = argc;
+    request->argv = argv;
+    if (argc && lists_command(argv[0])) {
+        request->what = request->made = lists_request(argc, argv, &request->list, error, sizeof error);
+        if (!request->made)
+            fail("%s", error);
+        return;
+    }
     if (argc && policy_command(argv[0])) {
         request->what = request->made = policy_request(argc, argv, &request->policy, error, sizeof error);
         if (!request->made)
@@ -147,6 +155,8 @@ static const char **word_of(struct request *request, int option)
         return &request->data_dir;
     case SOCKET:
         return &request->socket;
+    case FORMATTER:
+        return &request->list.formatter;
     default:
         return NULL;
     }
@@ -157,6 +167,7 @@ static void take_option(struct request *request, int option)
     const char **word = word_of(request, option);
     if (word) {
         *word = optarg;
+        request->list.vhost = option == 'p' ? optarg : request->list.vhost;
         return;
     }
     switch (option) {
@@ -167,7 +178,15 @@ static void take_option(struct request *request, int option)
         request->users.hashed = true;
         break;
     case JSON:
-        request->json = true;
+        request->list.formatter = "json";
+        break;
+    case 'q':
+    case 's':
+        request->list.quiet = true;
+        request->list.no_headers |= option == 's';
+        break;
+    case NO_HEADERS:
+        request->list.no_headers = true;
         break;
     case HELP:
         fputs(usage, stdout);
@@ -196,17 +215,35 @@ static void read_line(struct request *request, int argc, char **argv)
         {"global", no_argument, NULL, GLOBAL},
         {"pre-hashed-password", no_argument, NULL, HASHED},
         {"hashing-algorithm", required_argument, NULL, ALGORITHM},
+        {"formatter", required_argument, NULL, FORMATTER},
+        {"quiet", no_argument, NULL, 'q'},
+        {"silent", no_argument, NULL, 's'},
+        {"no-table-headers", no_argument, NULL, NO_HEADERS},
         {0},
     };
-    for (int option; (option = getopt_long(argc, argv, "D:p:", options, NULL)) != -1;)
+    for (int option; (option = getopt_long(argc, argv, "D:p:qs", options, NULL)) != -1;)
         take_option(request, option);
     take_words(request, argc - optind, argv + optind);
+}
+
+static void print_answer(const struct request *request, struct table *table)
+{
+    char error[512];
+    if (!lists_command(request->argv[0])) {
+        if (strcmp(request->list.formatter, "json") == 0)
+            print_json(table);
+        else
+            table_print(table);
+    } else if (!lists_print(request->argc, request->argv, &request->list, table, error, sizeof error)) {
+        fail("%s", error);
+    }
 }
 
 int main(int argc, char **argv)
 {
     struct request request = {.data_dir = "/var/lib/gannet",
                               .policy = {"/", "0", "all"},
+                              .list = {.formatter = "table"},
                               .users.algorithm = "rabbit_password_hashing_sha256"};
     char path[4400];
     read_line(&request, argc, argv);
@@ -218,10 +255,7 @@ int main(int argc, char **argv)
     if (!answer)
         fail("%s", error);
     struct table table = table_parse(answer);
-    if (request.json)
-        print_json(&table);
-    else
-        print_table(&table);
+    print_answer(&request, &table);
     table_free(&table);
     free(request.made);
     return fflush(stdout) == 0 ? 0 : 1;

@@ -1,8 +1,11 @@
 #include "table.h"
 
 #include <err.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { WIDTH_MAX = 60 };
 
 static void add_row(struct table *table, char *line)
 {
@@ -22,22 +25,23 @@ static void add_row(struct table *table, char *line)
     table->rows++;
 }
 
-static void find_numbers(struct table *table)
+static void find_kinds(struct table *table)
 {
     for (unsigned i = 0; table->rows && i < table->columns; i++) {
-        char *mark = strchr(table->cell[0][i], '#');
-        table->numeric[i] = mark != NULL;
-        if (mark)
-            *mark = '\0';
+        char *name = table->cell[0][i], *mark = name + strcspn(name, "#?{");
+        table->kind[i] = (enum table_kind) * mark;
+        *mark = '\0';
     }
 }
 
 struct table table_parse(char *text)
 {
     struct table table = {.text = text};
-    for (char *line; text && (line = strsep(&text, "\n")) && *line;)
+    char *line = NULL;
+    while ((line = strsep(&text, "\n")) && *line)
         add_row(&table, line);
-    find_numbers(&table);
+    table.complete = line && text; /* an empty line, that is, and not what is behind the last one */
+    find_kinds(&table);
     return table;
 }
 
@@ -48,12 +52,54 @@ void table_free(struct table *table)
     *table = (struct table){0};
 }
 
+/* A NUL, which a name may have, is no text. */
+static void unescape(char *text)
+{
+    char *to = text;
+    for (const char *at = text; *at; to++)
+        if (*at != '\\') {
+            *to = *at++;
+        } else if (at[1] != 'x' || !at[2] || !at[3]) {
+            *to = '\\';
+            at += 1 + (at[1] == '\\');
+        } else {
+            *to = (char)strtoul((const char[]){at[2], at[3], '\0'}, NULL, 16);
+            *to = *to ? *to : '?';
+            at += 4;
+        }
+    *to = '\0';
+}
+
+void table_unescape(struct table *table)
+{
+    for (unsigned i = 0; i < table->columns; i++)
+        for (size_t row = 1; row < table->rows && table->kind[i] == TABLE_TEXT; row++)
+            if (strchr(table->cell[row][i], '\\'))
+                unescape(table->cell[row][i]);
+}
+
+unsigned table_column(const struct table *table, const char *name)
+{
+    unsigned i = 0;
+    while (table->rows && i < table->columns && strcmp(table->cell[0][i], name) != 0)
+        i++;
+    return i;
+}
+
 const char *table_cell(const struct table *table, size_t row, const char *name)
 {
-    for (unsigned i = 0; table->rows && i < table->columns; i++)
-        if (strcmp(table->cell[0][i], name) == 0)
-            return table->cell[row][i];
-    return "";
+    unsigned i = table_column(table, name);
+    return i < table->columns ? table->cell[row][i] : "";
+}
+
+json_t *table_value(const struct table *table, size_t row, unsigned column)
+{
+    const char *cell = table->cell[row][column];
+    json_t *value = table->kind[column] == TABLE_NUMBER ? json_integer(strtoll(cell, NULL, 10))
+                    : table->kind[column] == TABLE_FLAG ? json_boolean(strcmp(cell, "true") == 0)
+                    : table->kind[column] == TABLE_JSON ? json_loads(cell, 0, NULL)
+                                                        : json_string(cell);
+    return value ? value : json_null();
 }
 
 json_t *table_json(const struct table *table)
@@ -61,12 +107,29 @@ json_t *table_json(const struct table *table)
     json_t *rows = json_array();
     for (size_t row = 1; row < table->rows; row++) {
         json_t *object = json_object();
-        for (unsigned i = 0; i < table->columns; i++) {
-            const char *cell = table->cell[row][i];
-            json_t *value = table->numeric[i] ? json_integer(strtoll(cell, NULL, 10)) : json_string(cell);
-            json_object_set_new(object, table->cell[0][i], value ? value : json_null());
-        }
+        for (unsigned i = 0; i < table->columns; i++)
+            json_object_set_new(object, table->cell[0][i], table_value(table, row, i));
         json_array_append_new(rows, object);
     }
     return rows;
+}
+
+static int width(const struct table *table, unsigned column)
+{
+    size_t most = 0;
+    for (size_t row = 0; row < table->rows; row++) {
+        size_t len = strlen(table->cell[row][column]);
+        most = len > most ? len : most;
+    }
+    return most < WIDTH_MAX ? (int)most : WIDTH_MAX;
+}
+
+void table_print(const struct table *table)
+{
+    for (size_t row = 0; row < table->rows; row++)
+        for (unsigned i = 0; i < table->columns; i++) {
+            bool last = i + 1 == table->columns;
+            int wide = table->kind[i] == TABLE_NUMBER ? width(table, i) : last ? 0 : -width(table, i);
+            printf("%*s%s", wide, table->cell[row][i], last ? "\n" : "  ");
+        }
 }

@@ -140,7 +140,6 @@ unsigned start_poll(struct router *router);
 
 /* list.c */
 void router_on_operators_op(struct router *router, struct op *op);
-void list_queues(struct router *router, struct op *op);
 void list_policies(struct router *router, struct op *op);
 
 /* ---- publish.c ----------------------------------------------------------------------------------- */

@@ -5,9 +5,9 @@
 #include "base/check.h"
 #include "router/access_ops.h"
 #include "router/agent.h"
-#include "router/hidden.h"
+#include "router/listing.h"
 #include "router/policy_effect.h"
-#include "router/table.h"
+#include "router/rows.h"
 
 /* Clients choose the name: a line stays a line, and a column a column. */
 static void put_text(FILE *out, struct span text)
@@ -21,66 +21,7 @@ static void put_name(FILE *out, const struct name *name)
     put_text(out, name_span(name));
 }
 
-struct queue_lines {
-    const struct router *router;
-    FILE *out;
-};
-
-static void one_line(struct map_node *node, void *owner)
-{
-    const struct queue_lines *lines = owner;
-    FILE *out = lines->out;
-    const struct queue *q = container_of(node, struct queue, by_name);
-    if (is_hidden(q->vhost))
-        return;
-    put_text(out, span_str(router_vhost_name(lines->router, q->vhost)));
-    fputc('\t', out);
-    put_name(out, &q->name);
-    fprintf(out, "\t%llu\t%llu\t%u\t%llu\t%s%s%s\t", (unsigned long long)q->index.ready,
-            (unsigned long long)q->index.out, q->consumers, (unsigned long long)q->index.bytes,
-            q->durable ? "durable" : "transient", q->exclusive ? " exclusive" : "",
-            q->auto_delete ? " auto-delete" : "");
-    if (q->policy)
-        put_name(out, &q->policy->name);
-    fputc('\t', out);
-    if (q->operator_policy)
-        put_name(out, &q->operator_policy->name);
-    fputc('\n', out);
-}
-
 /* ---- policies ------------------------------------------------------------------------------------ */
-
-static void put_json_string(FILE *out, struct span s)
-{
-    fputc('"', out);
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.at[i] < ' ' || s.at[i] == 127)
-            fprintf(out, "\\u%04x", s.at[i]);
-        else
-            fprintf(out, s.at[i] == '"' || s.at[i] == '\\' ? "\\%c" : "%c", s.at[i]);
-    }
-    fputc('"', out);
-}
-
-/* What a policy can hold (policy_check): strings, numbers, truth. */
-static void put_definition(FILE *out, struct span definition)
-{
-    struct field field;
-    const char *before = "{";
-    for (bool flag; table_next(&definition, &field); before = ",") {
-        int64_t number;
-        fputs(before, out);
-        put_json_string(out, field.name);
-        fputc(':', out);
-        if (field.type == 'S')
-            put_json_string(out, field.value);
-        else if (field_int(&field, &number))
-            fprintf(out, "%lld", (long long)number);
-        else
-            fputs(field_bool(&field, &flag) && flag ? "true" : "false", out);
-    }
-    fputc('}', out);
-}
 
 static void one_policy(FILE *out, const struct policy *p)
 {
@@ -88,8 +29,10 @@ static void one_policy(FILE *out, const struct policy *p)
     fputc('\t', out);
     put_name(out, &p->pattern);
     fprintf(out, "\t%s\t", policy_target_name(p->target));
-    put_definition(out, p->definition);
-    fprintf(out, "\t%d\n", p->priority);
+    struct rows definition = {0};
+    rows_table(&definition, p->definition);
+    fprintf(out, "%s\t%d\n", definition.text, p->priority);
+    free(definition.text);
 }
 
 void list_policies(struct router *router, struct op *op)
@@ -182,19 +125,7 @@ void access_list(struct router *router, struct op *op)
     router_answer_now(router, op);
 }
 
-/* ---- queues -------------------------------------------------------------------------------------- */
-
-void list_queues(struct router *router, struct op *op)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    CHECK(out);
-    map_each(&router->catalog.queues, one_line, &(struct queue_lines){router, out});
-    fclose(out);
-    op->list = text;
-    router_answer_now(router, op);
-}
+/* ---- ops ----------------------------------------------------------------------------------------- */
 
 void router_on_operators_op(struct router *router, struct op *op)
 {
@@ -206,8 +137,8 @@ void router_on_operators_op(struct router *router, struct op *op)
     case OP_POLICY_LIST:
         list_policies(router, op);
         return;
-    case OP_LIST_QUEUES:
-        list_queues(router, op);
+    case OP_LIST:
+        listing_on_op(router, op);
         return;
     case OP_ACCESS_CHANGE:
         access_on_op(router, op);

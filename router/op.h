@@ -34,8 +34,9 @@ enum op_kind {
                         * (session_binding_next), to be published       with RETAIN → registrar
                         */
     OP_BARRIER, /* flags → answered when all that came before on this ring is safe; durable: or refused */
-    OP_LIST_QUEUES, /* to each router: list, one line a queue: vhost, name, ready, unacknowledged,
-                       consumers, bytes, flags, policy, operator policy, with tabs between */
+    OP_LIST, /* place, vhost (0: all), other: its name → list: rows (rows.h; columns: listing.h) from place
+                on, and place is where to go on. Queues and bindings: each router has its own; exchanges:
+                registrar */
     OP_POLICY_SET, /* OPERATOR, name, key: pattern, type: what it is for, priority, arguments: its definition,
                       a table by the keys of policies         → registrar */
     OP_POLICY_CLEAR,  /* OPERATOR, name                          → registrar */
@@ -67,6 +68,26 @@ enum {
     OP_MAY_NOT_MAKE = 262144, /* QUEUE_DECLARE, EXCHANGE_DECLARE: refused unless it is there; text says why */
     OP_WITHDRAWN = 131072,    /* RELEASE: some router has refused the message; others may have it */
     OP_NEW = 524288,          /* ACCESS_CHANGE: the user must not be there yet */
+};
+
+enum list_of {
+    LIST_QUEUES,
+    LIST_EXCHANGES,
+    LIST_BINDINGS,
+    LIST_CONNECTIONS, /* these are a front's own: */
+    LIST_CHANNELS,
+    LIST_CONSUMERS,
+    LISTS
+};
+
+/* How far a list has come. It is made in slices, each of which looks at LIST_SLICE_STEPS entries at most.
+ * What comes or goes between two of them may be in it or not; what is there all the time is in it once.
+ * Zeroed but for of: at the beginning. */
+struct list_place {
+    uint8_t of;          /* enum list_of */
+    uint8_t stage;       /* the lister's own, as what follows */
+    bool end;            /* there is no more */
+    uint64_t at, within; /* within: what stands at `at` */
 };
 
 struct name {
@@ -146,6 +167,9 @@ struct op {
     struct span arguments; /* an AMQP field table without its length; owned by the op, malloc'd */
 
     int32_t priority; /* POLICY_SET */
+    uint32_t router;  /* of an operator's op: whom it is for */
+
+    struct list_place place; /* LIST */
 
     /* OP_CONSUME */
     uint64_t tag;      /* the front's name for the consumer, echoed in each DELIVER */
@@ -164,7 +188,7 @@ struct op {
     uint32_t consumers;
     uint32_t number; /* SESSION_ATTACH: the kept session's; a later one has a higher number */
     bool got;        /* GET: a DELIVER went before */
-    char *list;      /* LIST_QUEUES, POLICY_LIST: malloc'd; NULL when there was no memory for it */
+    char *list;      /* LIST, POLICY_LIST, ACCESS_LIST: malloc'd; NULL: nothing */
 
     /* The router's own, while it has the op. */
     struct op *next;

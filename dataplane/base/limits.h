@@ -51,6 +51,8 @@
 #define PRODUCERS_MAX     16384u       /* publishers that number their messages, remembered by a router */
 #define PRODUCER_WINDOW   4096u /* the latest numbers of one, of which it is known exactly which it took */
 #define TCP_FRAMES_HELD   4096u /* of the device's buffers, by a front; with more, it reads nothing */
+#define LIST_SLICE_STEPS  128u  /* entries that an agent looks at in one turn, for an operator's list, */
+#define LIST_SLICE_BYTES  (64u * KIB) /* and after how many bytes of it the turn ends in any case */
 #else
 #define RING_SLOTS        16u
 #define PAGE_BYTES        (16u * KIB)
@@ -76,6 +78,8 @@
 #define TCP_FRAMES_HELD   8u
 #define PRODUCERS_MAX     4u
 #define PRODUCER_WINDOW   64u
+#define LIST_SLICE_STEPS  3u
+#define LIST_SLICE_BYTES  (1u * KIB)
 #endif
 
 /* A connection is handed whole frames: a window that one doesn't fit would never open again. */

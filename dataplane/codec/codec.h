@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,28 @@
 #include "router/command.h"
 
 struct host;
+
+/* What operators are shown and only the codec knows. Spans point into its state; what isn't known or doesn't
+ * exist in the protocol stays 0. */
+struct connection_facts {
+    uint32_t channels, channel_max, frame_max, heartbeat_s;
+    struct span client_properties; /* a field table */
+    struct span client_id;
+};
+
+struct channel_facts {
+    uint32_t number, consumers, prefetch;
+    uint32_t global_prefetch; /* of all consumers together */
+    uint64_t unacknowledged, unconfirmed;
+    bool confirm, transactional;
+};
+
+struct consumer_facts {
+    uint32_t channel, prefetch;
+    bool ack_required, exclusive;
+    struct span queue, tag;
+    struct span arguments; /* a field table */
+};
 
 struct codec {
     const char *name; /* as in listeners.<name> and in the log */
@@ -46,4 +69,11 @@ struct codec {
     /* The stream is gone: settle what is unacknowledged, cancel consumers, delete exclusive queues, free what
      * is held. Events for this connection are from now on answered by the front itself. */
     void (*gone)(void *state, struct host *host);
+
+    /* For lists. channel, consumer: the first at place *at (from 0) or behind it, and *at is behind that.
+     * *steps, which counts what is looked at down, may end it early. False: there is none, or *steps is 0.
+     * NULL: the protocol has none. */
+    void (*about)(const void *state, struct connection_facts *facts);
+    bool (*channel)(const void *state, uint64_t *at, unsigned *steps, struct channel_facts *facts);
+    bool (*consumer)(const void *state, uint64_t *at, unsigned *steps, struct consumer_facts *facts);
 };

@@ -114,7 +114,7 @@ void host_refusal(const struct host *host, enum access_right right, enum host_th
 void host_refusal_topic(const struct host *host, enum access_right right, struct span exchange,
                         struct span key, char text[HOST_REFUSAL_BYTES]);
 
-/* What status commands show of the connection; strings are copied. */
+/* What lists show of the connection; protocol is kept, the rest copied. */
 void host_describe(struct host *host, const char *protocol, struct span user, struct span vhost,
                    struct span client);
 

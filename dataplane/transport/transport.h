@@ -85,4 +85,5 @@ struct transport_ops {
 struct transport {
     const struct transport_ops *ops;
     struct transport_user up;
+    bool encrypted; /* what it carries is TLS on its way */
 };

@@ -387,7 +387,7 @@ struct transport *transport_tls_new(const struct transport_tls_options *options,
 {
     struct tls *t = calloc(1, sizeof *t);
     CHECK(t && options->handshakes_max);
-    t->base = (struct transport){.ops = &tls_ops, .up = up};
+    t->base = (struct transport){.ops = &tls_ops, .up = up, .encrypted = true};
     t->options = *options;
     t->linger_ns = (options->linger_ms ? options->linger_ms : LINGER_MS) * 1000000ull;
     t->pool.most = OUTPUT_POOL_CHUNKS;

@@ -341,4 +341,5 @@ void transport_ws_wrap(struct transport *ws, struct transport *below)
 {
     CHECK(!of(ws)->below);
     of(ws)->below = below;
+    ws->encrypted = below->encrypted;
 }

@@ -42,6 +42,7 @@ INCLUDES = [
         BASE, ("dataplane/transport/transport.h", "where its bytes come from"),
         ("dataplane/codec/*", "what its bytes mean"), *VOCABULARY, MESSAGE,
         ("router/access.h", "its replica"), ("router/password.h", "who may log in"), ("router/pattern.h", "topic permissions, for each connection"), ("router/properties.h", "whether a header delays a publish"),
+        ("router/rows.h", "lists of its connections look like the routers'"), ("router/table_out.h", "a client's name is shown as a property"),
         ("dataplane/front*.h", "itself"), ("dataplane/transport/output.h", "itself"), ("dataplane/lent.h", "itself"), ("dataplane/login.h", "itself"), ("dataplane/attempts.h", "itself"),
         ("dataplane/transport/address.h", "whose logins have failed"),
         ("dataplane/exchange_table.h", "itself"),
@@ -51,6 +52,7 @@ INCLUDES = [
         ("router/access_change.h", "changes go to the registrar packed"), ("router/password.h", "what is kept of a password"),
         ("router/command.h", "it makes ops for the control socket"), ("router/op.h", "the same"), *ERRORS,
         ("router/table_out.h", "a policy's definition goes to the registrar as a table"),
+        ("router/listing.h", "the columns of what routers list"),
         ("journal/journal.h", "an agent"), ("journal/storage.h", "it picks one"), ("journal/storage_uring.h", "the one it picks"),
     ]),
     ("mgmt", ["mgmt/*"], [

@@ -39,8 +39,11 @@ static struct consumer *consumer_for(struct amqp *c, struct channel *ch, const s
     else
         random_name(c, "amq.ctag-", &tag);
     struct consumer *consumer = consumer_new(c, ch, name_span(&tag), queue);
-    if (consumer)
+    if (consumer) {
         consumer->no_ack = m->no_ack.n;
+        consumer->alone = m->exclusive.n;
+        consumer->arguments = name_keep(m->arguments.s);
+    }
     return consumer;
 }
 

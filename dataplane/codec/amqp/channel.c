@@ -45,6 +45,7 @@ bool on_channel_open(struct amqp *c, struct channel *ch, const union value *args
     ch->number = number;
     ch->limit = UNACKED_MAX;
     c->channels[number] = ch;
+    c->channel_count++;
     SEND(c, number, CHANNEL_OPEN_OK);
     return true;
 }
@@ -111,6 +112,7 @@ void channel_free(struct amqp *c, struct channel *ch)
 {
     undirty(c, ch);
     c->channels[ch->number] = NULL;
+    c->channel_count--;
     host_close_channel(c->host);
     free(ch);
 }

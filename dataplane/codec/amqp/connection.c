@@ -17,6 +17,7 @@
 #include "codec/amqp/channel.h"
 #include "codec/amqp/consumer.h"
 #include "codec/amqp/exclusive.h"
+#include "codec/amqp/facts.h"
 #include "codec/amqp/handlers.h"
 #include "codec/amqp/input.h"
 #include "codec/amqp/permission.h"
@@ -431,6 +432,7 @@ static void amqp_gone(void *state, struct host *host)
     map_free(&c->consumer_tags);
     map_free(&c->exclusive_queues);
     name_drop(&c->client);
+    name_drop(&c->properties);
     c->channels = NULL;
     c->channel_room = 0;
 }
@@ -449,4 +451,7 @@ const struct codec codec_amqp = {
     .expel = amqp_expel,
     .access_changed = amqp_access_changed,
     .gone = amqp_gone,
+    .about = amqp_about,
+    .channel = amqp_channel,
+    .consumer = amqp_consumer,
 };

@@ -56,7 +56,7 @@ struct amqp {
     uint16_t frame_channel;
 
     struct channel **channels; /* by number; NULL: not open. Freed with the connection */
-    uint32_t channel_room;
+    uint32_t channel_room, channel_count;
     struct channel *dirty;       /* have confirms to write at the end of the turn */
     uint64_t seq_floor;          /* no publish of a channel that is closed has a larger number */
     uint64_t exchange_version;   /* as of this call of input() */
@@ -70,7 +70,8 @@ struct amqp {
     size_t input_rest;            /* bytes that the last input left */
     size_t backlog;               /* as of the last tick: a peer that takes its output is alive */
     struct name user, vhost_name;
-    struct span client; /* what it calls itself, until it is told the host; owned */
+    struct span client;     /* what it calls itself, until it is told the host; owned */
+    struct span properties; /* client-properties, for lists; owned. Empty if they are large */
 };
 
 /* ---- output ------------------------------------------------------------------------------------- */

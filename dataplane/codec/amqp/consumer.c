@@ -137,6 +137,7 @@ void consumer_free(struct amqp *c, struct consumer *consumer)
         name_drop(&ch->reply_queue);
     map_remove(&c->consumer_tags, &consumer->by_tag);
     slots_remove(&c->consumers, consumer->handle);
+    name_drop(&consumer->arguments);
     free(consumer);
 }
 

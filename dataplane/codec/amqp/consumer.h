@@ -26,6 +26,8 @@ struct consumer {
     uint32_t debt;     /* bytes sent and not yet given back to its window */
     uint16_t round;    /* how often it has been let go on: what was sent before is out of turn by now */
     bool no_ack, in_debt, paused, cancelling, direct_reply;
+    bool alone;            /* it was to be the queue's only one */
+    struct span arguments; /* of basic.consume, for lists; owned */
     uint16_t prefix_len;
     uint8_t queue_len;
     uint8_t prefix[]; /* basic.deliver's ids and the consumer tag, as on the wire; the queue's name */

@@ -184,6 +184,9 @@ static void refuse_login(struct amqp *c, struct span mechanism)
         TEXT_OF(mechanism));
 }
 
+/* Of client-properties: whoever sends more is shown with none. */
+enum { PROPERTIES_KEPT_MAX = 2048 };
+
 /* What the client calls itself: kept for connection.open, from when on status shows it. */
 static void keep_client(struct amqp *c, struct span client)
 {
@@ -192,6 +195,8 @@ static void keep_client(struct amqp *c, struct span client)
         (table_find(client, "product", &name) && name.type == 'S'))
         c->client = name_keep(
             span_of(name.value.at, name.value.len < NAME_MAX_BYTES ? name.value.len : NAME_MAX_BYTES));
+    if (client.len <= PROPERTIES_KEPT_MAX)
+        c->properties = name_keep(client);
 }
 
 static void describe(struct amqp *c)

@@ -372,6 +372,30 @@ static void mqtt_on_access(void *state, struct host *host)
     mqtt_access_changed(c);
 }
 
+/* ---- for lists ------------------------------------------------------------------------------------ */
+
+static void mqtt_about(const void *state, struct connection_facts *facts)
+{
+    const struct mqtt *c = state;
+    facts->heartbeat_s = c->keep_alive_s;
+    facts->client_id = c->client_id;
+}
+
+static bool mqtt_consumer(const void *state, uint64_t *at, unsigned *steps, struct consumer_facts *facts)
+{
+    const struct mqtt *c = state;
+    const struct source *source;
+    while ((source = slots_walk(&c->sources, at, steps)))
+        if (source->id) {
+            *facts = (struct consumer_facts){.prefetch = c->receive_max,
+                                             .ack_required = true,
+                                             .exclusive = !source->shared,
+                                             .queue = source->shared ? source->queue : c->queue};
+            return true;
+        }
+    return false;
+}
+
 const struct codec codec_mqtt = {
     .name = "mqtt",
     .state_bytes = sizeof(struct mqtt),
@@ -386,4 +410,6 @@ const struct codec codec_mqtt = {
     .expel = mqtt_expel,
     .access_changed = mqtt_on_access,
     .gone = mqtt_gone,
+    .about = mqtt_about,
+    .consumer = mqtt_consumer,
 };

@@ -37,6 +37,7 @@ struct source {
     uint64_t id;                 /* the router's name for the consumer; 0 until it has answered */
     uint32_t router;
     uint32_t window, debt; /* bytes it may be sent ahead; sent and not yet given back */
+    struct span queue;     /* of a shared one: its name; owned */
 };
 
 /* A SUBSCRIBE or UNSUBSCRIBE that the routers are at. */

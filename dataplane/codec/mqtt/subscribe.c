@@ -41,6 +41,7 @@ void source_free(struct mqtt *c, struct source *source)
     else
         c->own = NULL;
     slots_remove(&c->sources, source->handle);
+    bytes_drop(&source->queue);
     free(source);
 }
 
@@ -51,6 +52,8 @@ struct op *source_op(struct mqtt *c, struct source *source, struct span queue, e
     op->prefetch = c->receive_max;
     op->window = source->window;
     source->router = host_router_of(c->host, c->vhost, queue);
+    if (source->shared)
+        source->queue = bytes_keep(queue);
     return op;
 }
 

@@ -23,6 +23,8 @@ static const struct verb {
     {"set_operator_policy", OP_POLICY_SET, OP_OPERATOR},
     {"clear_operator_policy", OP_POLICY_CLEAR, OP_OPERATOR},
     {"list_operator_policies", OP_POLICY_LIST, OP_OPERATOR},
+    {"list_all_policies", OP_POLICY_LIST, OP_ALL},
+    {"list_all_operator_policies", OP_POLICY_LIST, OP_OPERATOR | OP_ALL},
 };
 
 /* ---- the words of a request ------------------------------------------------------------------------ */
@@ -105,6 +107,8 @@ static bool take_definition(char *rest, struct span *table, FILE *out)
 
 static bool fill_in(struct op *op, char *rest, FILE *out)
 {
+    if (op->flags & OP_ALL)
+        return true;
     if (!take_vhost(&rest, op, out))
         return false;
     if (op->kind == OP_POLICY_LIST)
@@ -121,9 +125,12 @@ static void tell(const struct op *op, FILE *out)
     if (!op)
         request_too_late(out);
     else if (op->error != ERR_NONE)
-        request_error(out, op->text, "");
+        request_refused(out, op);
     else if (op->kind == OP_POLICY_LIST)
-        fprintf(out, "ok\nname\tpattern\tapply-to\tdefinition\tpriority#\n%s", op->list ? op->list : "");
+        fprintf(out, "ok\n%s\tpriority#\n%s",
+                op->flags & OP_ALL ? "vhost\tname\tpattern\tapply-to\tdefinition{"
+                                   : "name\tpattern\tapply-to\tdefinition",
+                op->list ? op->list : "");
     else
         fputs("ok\n", out);
 }

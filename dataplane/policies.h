@@ -3,10 +3,10 @@
  *
  *   set_policy VHOST PRIORITY APPLY-TO NAME PATTERN KEY=TYPE:VALUE ...    TYPE: s a string, i a whole number,
  * b true or false clear_policy VHOST NAME list_policies VHOST columns name, pattern, apply-to, definition (as
- * JSON), priority
+ * JSON), priority; list_all_policies columns vhost, and these
  *
- * and the same with operator_policy and operator_policies. Changes are answered with "ok" when they are safe
- * and in force at every router.
+ * and the same with operator_policy and operator_policies, all_operator_policies. Changes are answered with
+ * "ok" when they are safe and in force at every router.
  */
 #pragma once
 

@@ -2,13 +2,26 @@
 
 #include <string.h>
 
-void request_error(FILE *out, const char *what, const char *word)
+static void say(FILE *out, const char *how, const char *what, const char *word)
 {
-    fputs("error ", out);
-    for (const char *from[] = {what, word, NULL}, **text = from; *text; text++)
+    for (const char *from[] = {how, " ", what, word, NULL}, **text = from; *text; text++)
         for (const char *c = *text; *c; c++)
             fputc((unsigned char)*c < ' ' || *c == 127 ? '?' : *c, out);
     fputc('\n', out);
+}
+
+void request_error(FILE *out, const char *what, const char *word)
+{
+    say(out, "error", what, word);
+}
+
+void request_refused(FILE *out, const struct op *op)
+{
+    say(out,
+        op->error == ERR_NOT_FOUND  ? "missing"
+        : op->error == ERR_INTERNAL ? "failed"
+                                    : "error",
+        op->text, "");
 }
 
 bool request_name(char **rest, const char *what, struct name *name, FILE *out)
@@ -24,5 +37,5 @@ bool request_name(char **rest, const char *what, struct name *name, FILE *out)
 
 void request_too_late(FILE *out)
 {
-    request_error(out, "an agent of the broker has not answered: this may still be done", "");
+    say(out, "failed", "an agent of the broker has not answered: this may still be done", "");
 }

@@ -17,34 +17,41 @@ enum { TEXTS_MAX = 5, NO_TEXT = -1 };
 static const struct change_verb {
     const char *word;
     uint8_t kind, optional;
-    bool is_new;
+    enum { MUST_BE, MUST_NOT_BE, EITHER } user;
     int8_t texts[TEXTS_MAX]; /* enum access_text; NO_TEXT: no more */
 } change_verbs[] = {
-    {"add_user", ACCESS_USER, 2, true, {TEXT_USER, TEXT_PASSWORD, NO_TEXT}},
-    {"change_password", ACCESS_USER, 2, false, {TEXT_USER, TEXT_PASSWORD, NO_TEXT}},
-    {"add_user_hash", ACCESS_USER, 2, true, {TEXT_USER, TEXT_PASSWORD, NO_TEXT}},
-    {"change_password_hash", ACCESS_USER, 2, false, {TEXT_USER, TEXT_PASSWORD, NO_TEXT}},
-    {"clear_password", ACCESS_USER, 1, false, {TEXT_USER, NO_TEXT}},
-    {"set_user_tags", ACCESS_USER, 1, false, {TEXT_USER, TEXT_TAGS, NO_TEXT}},
-    {"delete_user", ACCESS_USER_GONE, 1, false, {TEXT_USER, NO_TEXT}},
-    {"add_vhost", ACCESS_VHOST, 1, false, {TEXT_VHOST, TEXT_DESCRIPTION, TEXT_TAGS, NO_TEXT}},
-    {"delete_vhost", ACCESS_VHOST_GONE, 1, false, {TEXT_VHOST, NO_TEXT}},
+    {"add_user", ACCESS_USER, 2, MUST_NOT_BE, {TEXT_USER, TEXT_PASSWORD, NO_TEXT}},
+    {"put_user", ACCESS_USER, 2, EITHER, {TEXT_USER, TEXT_PASSWORD, TEXT_TAGS, NO_TEXT}},
+    {"put_user_hash", ACCESS_USER, 2, EITHER, {TEXT_USER, TEXT_PASSWORD, TEXT_TAGS, NO_TEXT}},
+    {"put_user_without_password", ACCESS_USER, 1, EITHER, {TEXT_USER, TEXT_TAGS, NO_TEXT}},
+    {"change_password", ACCESS_USER, 2, MUST_BE, {TEXT_USER, TEXT_PASSWORD, NO_TEXT}},
+    {"add_user_hash", ACCESS_USER, 2, MUST_NOT_BE, {TEXT_USER, TEXT_PASSWORD, NO_TEXT}},
+    {"change_password_hash", ACCESS_USER, 2, MUST_BE, {TEXT_USER, TEXT_PASSWORD, NO_TEXT}},
+    {"clear_password", ACCESS_USER, 1, MUST_BE, {TEXT_USER, NO_TEXT}},
+    {"set_user_tags", ACCESS_USER, 1, MUST_BE, {TEXT_USER, TEXT_TAGS, NO_TEXT}},
+    {"delete_user", ACCESS_USER_GONE, 1, MUST_BE, {TEXT_USER, NO_TEXT}},
+    {"add_vhost", ACCESS_VHOST, 1, MUST_BE, {TEXT_VHOST, TEXT_DESCRIPTION, TEXT_TAGS, NO_TEXT}},
+    {"delete_vhost", ACCESS_VHOST_GONE, 1, MUST_BE, {TEXT_VHOST, NO_TEXT}},
     {"set_permissions",
      ACCESS_PERMISSION,
      5,
-     false,
+     MUST_BE,
      {TEXT_VHOST, TEXT_USER, TEXT_CONFIGURE, TEXT_WRITE, TEXT_READ}},
-    {"clear_permissions", ACCESS_PERMISSION_GONE, 2, false, {TEXT_VHOST, TEXT_USER, NO_TEXT}},
+    {"clear_permissions", ACCESS_PERMISSION_GONE, 2, MUST_BE, {TEXT_VHOST, TEXT_USER, NO_TEXT}},
     {"set_topic_permissions",
      ACCESS_TOPIC,
      5,
-     false,
+     MUST_BE,
      {TEXT_VHOST, TEXT_USER, TEXT_EXCHANGE, TEXT_WRITE, TEXT_READ}},
-    {"set_user_limits", ACCESS_USER_LIMITS, 2, false, {TEXT_USER, TEXT_LIMITS, NO_TEXT}},
-    {"clear_user_limits", ACCESS_USER_LIMITS_GONE, 1, false, {TEXT_USER, TEXT_LIMITS, NO_TEXT}},
-    {"set_vhost_limits", ACCESS_VHOST_LIMITS, 2, false, {TEXT_VHOST, TEXT_LIMITS, NO_TEXT}},
-    {"clear_vhost_limits", ACCESS_VHOST_LIMITS_GONE, 1, false, {TEXT_VHOST, NO_TEXT}},
-    {"clear_topic_permissions", ACCESS_TOPIC_GONE, 2, false, {TEXT_VHOST, TEXT_USER, TEXT_EXCHANGE, NO_TEXT}},
+    {"set_user_limits", ACCESS_USER_LIMITS, 2, MUST_BE, {TEXT_USER, TEXT_LIMITS, NO_TEXT}},
+    {"clear_user_limits", ACCESS_USER_LIMITS_GONE, 1, MUST_BE, {TEXT_USER, TEXT_LIMITS, NO_TEXT}},
+    {"set_vhost_limits", ACCESS_VHOST_LIMITS, 2, MUST_BE, {TEXT_VHOST, TEXT_LIMITS, NO_TEXT}},
+    {"clear_vhost_limits", ACCESS_VHOST_LIMITS_GONE, 1, MUST_BE, {TEXT_VHOST, NO_TEXT}},
+    {"clear_topic_permissions",
+     ACCESS_TOPIC_GONE,
+     2,
+     MUST_BE,
+     {TEXT_VHOST, TEXT_USER, TEXT_EXCHANGE, NO_TEXT}},
 };
 
 /* of: whose, if not everybody's. columns: what the registrar's lines have. all: the list of everybody's, if
@@ -60,6 +67,9 @@ static const struct list_verb {
     {"list_user_permissions", "user_permissions", "vhost\tconfigure\twrite\tread", OF_USER, NULL},
     {"list_topic_permissions", "topic_permissions", "user\texchange\twrite\tread", OF_VHOST, NULL},
     {"list_user_topic_permissions", "user_topic_permissions", "vhost\texchange\twrite\tread", OF_USER, NULL},
+    {"list_all_permissions", "all_permissions", "vhost\tuser\tconfigure\twrite\tread", OF_ALL, NULL},
+    {"list_all_topic_permissions", "all_topic_permissions", "vhost\tuser\texchange\twrite\tread", OF_ALL,
+     NULL},
     {"list_user_limits", "one_user_limits", "user\tlimits", OF_USER, "user_limits"},
     {"list_vhost_limits", "one_vhost_limits", "vhost\tlimits", OF_VHOST, "vhost_limits"},
 };
@@ -73,7 +83,7 @@ static struct op *ask(struct gannetd *g, struct op *op, FILE *out)
     if (op && op->error == ERR_NONE)
         return op;
     if (op)
-        request_error(out, op->text, "");
+        request_refused(out, op);
     else
         request_too_late(out);
     front_free_answer(op);
@@ -86,6 +96,15 @@ static struct op *op_of(enum op_kind kind)
     CHECK(op);
     op->kind = kind;
     return op;
+}
+
+/* What is kept of his password, and his tags: a line of op->list. NULL: that takes too long. */
+static struct op *login_of(struct gannetd *g, struct span user)
+{
+    struct op *op = op_of(OP_ACCESS_LIST);
+    name_set(&op->type, span_str("login"));
+    name_set(&op->name, user);
+    return control_ask(g, op);
 }
 
 /* ---- changes ----------------------------------------------------------------------------------------- */
@@ -118,11 +137,45 @@ static bool take_password(struct gannetd *g, const struct change_verb *verb, str
                           char text[PASSWORD_TEXT_BYTES], FILE *out)
 {
     char why[256] = "there is no memory to hash the password";
-    bool hashed = strcmp(verb->word, "add_user_hash") == 0 || strcmp(verb->word, "change_password_hash") == 0;
+    bool hashed = strcmp(verb->word, "add_user_hash") == 0 ||
+                  strcmp(verb->word, "change_password_hash") == 0 || strcmp(verb->word, "put_user_hash") == 0;
     bool ok = hashed ? password_import(text, given, why, sizeof why) : users_hash(g, given, text);
     if (!ok)
         request_error(out, why, "");
     return ok;
+}
+
+/* Whether there is such a user: nobody else makes any meanwhile. */
+static bool is_there(struct gannetd *g, struct span user)
+{
+    struct op *op = login_of(g, user);
+    bool there = op && op->error == ERR_NONE;
+    front_free_answer(op);
+    return there;
+}
+
+static void send_change(struct gannetd *g, const struct change_verb *verb, const struct access_change *change,
+                        FILE *out)
+{
+    struct span user = change->text[TEXT_USER];
+    bool is_new = verb->user == MUST_NOT_BE ||
+                  (verb->user == EITHER && (user.len > NAME_MAX_BYTES || !is_there(g, user)));
+    struct op *op = op_of(OP_ACCESS_CHANGE);
+    op->flags = is_new ? OP_NEW : 0;
+    op->arguments = access_pack(change);
+    op = ask(g, op, out);
+    if (op)
+        fputs(verb->user != EITHER ? "ok\n" : is_new ? "ok\nnew?\ntrue\n" : "ok\nnew?\nfalse\n", out);
+    front_free_answer(op);
+}
+
+/* What follows from the verb itself. */
+static void complete(const struct change_verb *verb, struct access_change *change)
+{
+    if (strcmp(verb->word, "clear_password") == 0 || strcmp(verb->word, "put_user_without_password") == 0)
+        change->text[TEXT_PASSWORD] = span_str("");
+    if ((verb->user == EITHER || strcmp(verb->word, "set_user_tags") == 0) && !access_has(change, TEXT_TAGS))
+        change->text[TEXT_TAGS] = span_str("");
 }
 
 static void answer_change(struct gannetd *g, const struct change_verb *verb, char *rest, FILE *out)
@@ -138,17 +191,8 @@ static void answer_change(struct gannetd *g, const struct change_verb *verb, cha
             return;
         change.text[TEXT_PASSWORD] = span_str(password);
     }
-    if (strcmp(verb->word, "clear_password") == 0)
-        change.text[TEXT_PASSWORD] = span_str("");
-    if (strcmp(verb->word, "set_user_tags") == 0 && !access_has(&change, TEXT_TAGS))
-        change.text[TEXT_TAGS] = span_str("");
-    struct op *op = op_of(OP_ACCESS_CHANGE);
-    op->flags = verb->is_new ? OP_NEW : 0;
-    op->arguments = access_pack(&change);
-    op = ask(g, op, out);
-    if (op)
-        fputs("ok\n", out);
-    front_free_answer(op);
+    complete(verb, &change);
+    send_change(g, verb, &change, out);
 }
 
 /* ---- lists, authenticate_user ------------------------------------------------------------------------- */
@@ -169,23 +213,72 @@ static void answer_list(struct gannetd *g, const struct list_verb *verb, char *r
     front_free_answer(op);
 }
 
-static void authenticate(struct gannetd *g, char *rest, FILE *out)
+static struct span kept_of(const struct op *op)
 {
-    struct op *op = op_of(OP_ACCESS_LIST);
-    name_set(&op->type, span_str("password"));
-    if (!request_name(&rest, "the user", &op->name, out)) {
-        front_free_answer(op);
-        return;
-    }
-    op = ask(g, op, out);
-    if (!op)
-        return;
-    struct span text = span_of(op->list, op->list ? strcspn(op->list, "\n") : 0);
-    if (rest && password_fits(text, span_str(rest)))
-        fputs("ok\n", out);
-    else
+    return span_of(op->list, op->list ? strcspn(op->list, "\t\n") : 0);
+}
+
+static bool is_local_only(const struct gannetd *g, const char *user)
+{
+    const struct text_list *users = &g->config->loopback_users;
+    for (unsigned i = 0; i < users->count; i++)
+        if (strcmp(users->item[i], user) == 0)
+            return true;
+    return false;
+}
+
+/* The stamp is of the name, too: two users may have been given the same hash. */
+static void tell_stamp(const struct gannetd *g, const char *user, const struct op *op, FILE *out)
+{
+    uint8_t digest[PASSWORD_DIGEST_BYTES];
+    struct span kept = kept_of(op);
+    password_digest(digest, g->secret, kept, span_str(user));
+    fputs("ok\nstamp\ttags\tlocal_only?\n", out);
+    for (size_t i = 0; i < sizeof digest; i++)
+        fprintf(out, "%02x", digest[i]);
+    const char *tags = op->list && op->list[kept.len] ? op->list + kept.len + 1 : "";
+    fprintf(out, "\t%.*s\t%s\n", (int)strcspn(tags, "\n"), tags, is_local_only(g, user) ? "true" : "false");
+}
+
+enum login_word { AUTHENTICATE, STAMP, LOGIN };
+
+/* It takes as long for who isn't there. */
+static void tell_login(const struct gannetd *g, enum login_word word, const char *user, const char *password,
+                       const struct op *op, FILE *out)
+{
+    bool known = op->error == ERR_NONE;
+    struct span kept = known ? kept_of(op) : span_str(password_decoy());
+    if (!known && word != LOGIN)
+        request_refused(out, op);
+    else if (word == STAMP)
+        tell_stamp(g, user, op, out);
+    else if (!password || !password_fits(kept, span_str(password)) || !*password || !known)
         request_error(out, "this is not the password of the user", "");
+    else if (word == LOGIN)
+        tell_stamp(g, user, op, out);
+    else
+        fputs("ok\n", out);
+}
+
+static bool answer_login(struct gannetd *g, const char *verb, size_t len, char *rest, FILE *out)
+{
+    static const char *const words[] = {"authenticate_user", "stamp", "login"};
+    struct name user;
+    enum login_word word = AUTHENTICATE;
+    while (word < COUNT(words) && (strlen(words[word]) != len || memcmp(words[word], verb, len) != 0))
+        word++;
+    if (word == COUNT(words))
+        return false;
+    const char *name = rest;
+    if (!request_name(&rest, "the user", &user, out))
+        return true;
+    struct op *op = login_of(g, span_str(name));
+    if (op)
+        tell_login(g, word, name, rest, op, out);
+    else
+        request_too_late(out);
     front_free_answer(op);
+    return true;
 }
 
 bool users_answer(struct gannetd *g, char *request, FILE *out)
@@ -202,8 +295,5 @@ bool users_answer(struct gannetd *g, char *request, FILE *out)
             answer_list(g, &list_verbs[i], rest, out);
             return true;
         }
-    if (len != strlen("authenticate_user") || memcmp(request, "authenticate_user", len) != 0)
-        return false;
-    authenticate(g, rest, out);
-    return true;
+    return answer_login(g, request, len, rest, out);
 }

@@ -6,6 +6,8 @@
  *   change_password USER PASSWORD             clear_password USER
  *   add_user_hash USER HASH                   change_password_hash USER HASH
  *   set_user_tags USER [TAG ...]              authenticate_user USER PASSWORD
+ *   put_user USER PASSWORD [TAG ...]          put_user_hash USER HASH [TAG ...]
+ *   put_user_without_password USER [TAG ...]
  *   add_vhost VHOST [DESCRIPTION [TAGS]]      delete_vhost VHOST
  *   set_permissions VHOST USER CONFIGURE WRITE READ
  *   clear_permissions VHOST USER
@@ -15,10 +17,16 @@
  *   set_vhost_limits VHOST LIMITS             clear_vhost_limits VHOST
  *   list_user_limits [USER], list_vhost_limits [VHOST]
  *   list_users, list_vhosts, list_permissions VHOST, list_user_permissions USER, list_topic_permissions
- * VHOST, list_user_topic_permissions USER
+ * VHOST, list_user_topic_permissions USER, list_all_permissions, list_all_topic_permissions
+ *   stamp USER, login USER PASSWORD
  *
  * A HASH is an algorithm's name, a colon, and what RabbitMQ exports as password_hash (router/password.h).
- * Changes are answered with "ok" when they are safe and in force at every router and front.
+ * Changes are answered with "ok" when they are safe and in force at every router and front; put_user says
+ * whether the user is new.
+ *
+ * stamp says what his password is as long as it stays the same, and nothing of it; his tags; whether he may
+ * only come from this machine. login does too, if the password is right; else, and whether there is such a
+ * user or not, it says "error".
  */
 #pragma once
 

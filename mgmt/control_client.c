@@ -10,6 +10,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* A broker whose other askers wait, too, needs more than one of them would. */
+enum { PATIENCE_S = 30 };
+
 /* Socket names hold 107 bytes and paths more: the directory is named by a descriptor. */
 static int connect_to(const char *path)
 {
@@ -22,6 +25,11 @@ static int connect_to(const char *path)
         return -1;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     snprintf(name.sun_path, sizeof name.sun_path, "/proc/self/fd/%d/%.64s", dir, basename(for_base));
+    const struct timeval limit = {.tv_sec = PATIENCE_S};
+    if (fd >= 0) {
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    }
     if (fd >= 0 && connect(fd, (struct sockaddr *)&name, sizeof name) < 0) {
         int failed = errno;
         close(fd);
@@ -47,7 +55,24 @@ static char *read_all(int fd)
     return NULL;
 }
 
-static char *exchange(int fd, const char *line, size_t len, const char *path, char *error, size_t error_size)
+/* The broker's refusal. */
+static enum control_trouble refusal(const char *text, const char *path, char *error, size_t error_size)
+{
+    static const char *const words[] = {
+        [CONTROL_REFUSED] = "error ", [CONTROL_MISSING] = "missing ", [CONTROL_FAILED] = "failed "};
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
+        size_t len = strlen(words[i]);
+        if (strncmp(text, words[i], len) != 0)
+            continue;
+        snprintf(error, error_size, "%.*s", (int)strcspn(text + len, "\n"), text + len);
+        return (enum control_trouble)i;
+    }
+    snprintf(error, error_size, "what answers at %s is not a broker", path);
+    return CONTROL_FAILED;
+}
+
+static char *exchange(int fd, const char *line, size_t len, const char *path, enum control_trouble *trouble,
+                      char *error, size_t error_size)
 {
     if (send(fd, line, len, MSG_NOSIGNAL) != (ssize_t)len) {
         snprintf(error, error_size, "the broker at %s does not listen", path);
@@ -59,20 +84,21 @@ static char *exchange(int fd, const char *line, size_t len, const char *path, ch
         return NULL;
     }
     const char *end = strstr(text, "\n\n"), *wrong = end ? end + 2 : text;
-    if (strncmp(text, "ok\n", 3) == 0 && strncmp(wrong, "error ", 6) != 0) {
+    if (strncmp(text, "ok\n", 3) == 0 && (!end || !*wrong)) {
         memmove(text, text + 3, strlen(text + 3) + 1);
         return text;
     }
-    if (strncmp(wrong, "error ", 6) == 0)
-        snprintf(error, error_size, "%.*s", (int)strcspn(wrong + 6, "\n"), wrong + 6);
-    else
-        snprintf(error, error_size, "what answers at %s is not a broker", path);
+    *trouble = refusal(wrong, path, error, error_size);
     free(text);
     return NULL;
 }
 
-char *control_client_ask(const char *path, const char *request, char *error, size_t error_size)
+char *control_client_ask(const char *path, const char *request, enum control_trouble *trouble, char *error,
+                         size_t error_size)
 {
+    enum control_trouble unwanted;
+    trouble = trouble ? trouble : &unwanted;
+    *trouble = CONTROL_REFUSED;
     char line[CONTROL_REQUEST_BYTES];
     int n = snprintf(line, sizeof line, "%s\n", request);
     if (n >= (int)sizeof line) {
@@ -80,6 +106,7 @@ char *control_client_ask(const char *path, const char *request, char *error, siz
                  CONTROL_REQUEST_BYTES);
         return NULL;
     }
+    *trouble = CONTROL_FAILED;
     int fd = connect_to(path);
     if (fd < 0) {
         snprintf(error, error_size,
@@ -87,7 +114,7 @@ char *control_client_ask(const char *path, const char *request, char *error, siz
                  strerror(errno));
         return NULL;
     }
-    char *text = exchange(fd, line, (size_t)n, path, error, error_size);
+    char *text = exchange(fd, line, (size_t)n, path, trouble, error, error_size);
     close(fd);
     return text;
 }

@@ -7,6 +7,15 @@
 /* What one line of a request may have: the socket's own bound. */
 enum { CONTROL_REQUEST_BYTES = 16384 };
 
+/* Why there is no answer. */
+enum control_trouble {
+    CONTROL_REFUSED, /* the request is wrong */
+    CONTROL_MISSING, /* what it is about isn't there */
+    CONTROL_FAILED,  /* the broker can't, or doesn't answer */
+};
+
 /* Sends the request, a line without its end, to the socket at path. Returns what follows "ok", malloc'd: the
- * columns' names and rows; NULL with one sentence in error: nobody answers, or the broker says that. */
-char *control_client_ask(const char *path, const char *request, char *error, size_t error_size);
+ * columns' names and rows; NULL with one sentence in error, and which kind it is in *trouble, if that isn't
+ * NULL. */
+char *control_client_ask(const char *path, const char *request, enum control_trouble *trouble, char *error,
+                         size_t error_size);

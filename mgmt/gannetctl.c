@@ -251,7 +251,7 @@ int main(int argc, char **argv)
         snprintf(path, sizeof path, "%s", request.socket);
     else
         snprintf(path, sizeof path, "%s/control.sock", request.data_dir);
-    char error[1024], *answer = control_client_ask(path, request.what, error, sizeof error);
+    char error[1024], *answer = control_client_ask(path, request.what, NULL, error, sizeof error);
     if (!answer)
         fail("%s", error);
     struct table table = table_parse(answer);

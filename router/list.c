@@ -42,9 +42,16 @@ void list_policies(struct router *router, struct op *op)
     bool is_operator = op->flags & OP_OPERATOR;
     FILE *out = open_memstream(&text, &size);
     CHECK(out);
-    for (const struct policy *p = router->policies.first; p; p = p->next)
-        if (p->vhost == op->vhost && p->is_operator == is_operator)
-            one_policy(out, p);
+    for (const struct policy *p = router->policies.first; p; p = p->next) {
+        bool all = op->flags & OP_ALL;
+        if ((!all && p->vhost != op->vhost) || p->is_operator != is_operator)
+            continue;
+        if (all) {
+            put_text(out, span_str(router_vhost_name(router, p->vhost)));
+            fputc('\t', out);
+        }
+        one_policy(out, p);
+    }
     fclose(out);
     op->list = text;
     router_answer_now(router, op);
@@ -58,19 +65,27 @@ enum { ONE_USER = 1, ONE_VHOST = 2 };
 static const struct access_listing {
     const char *word;
     uint8_t kind, of;
-    int8_t columns[4]; /* enum access_text; -1: no more */
+    int8_t columns[5]; /* enum access_text; -1: no more */
 } access_listings[] = {
     {"users", ACCESS_USER, 0, {TEXT_USER, TEXT_TAGS, -1}},
-    {"password", ACCESS_USER, ONE_USER, {TEXT_PASSWORD, -1}},
+    {"login", ACCESS_USER, ONE_USER, {TEXT_PASSWORD, TEXT_TAGS, -1}},
     {"vhosts", ACCESS_VHOST, 0, {TEXT_VHOST, TEXT_DESCRIPTION, TEXT_TAGS, -1}},
-    {"permissions", ACCESS_PERMISSION, ONE_VHOST, {TEXT_USER, TEXT_CONFIGURE, TEXT_WRITE, TEXT_READ}},
-    {"user_permissions", ACCESS_PERMISSION, ONE_USER, {TEXT_VHOST, TEXT_CONFIGURE, TEXT_WRITE, TEXT_READ}},
-    {"topic_permissions", ACCESS_TOPIC, ONE_VHOST, {TEXT_USER, TEXT_EXCHANGE, TEXT_WRITE, TEXT_READ}},
+    {"permissions", ACCESS_PERMISSION, ONE_VHOST, {TEXT_USER, TEXT_CONFIGURE, TEXT_WRITE, TEXT_READ, -1}},
+    {"user_permissions",
+     ACCESS_PERMISSION,
+     ONE_USER,
+     {TEXT_VHOST, TEXT_CONFIGURE, TEXT_WRITE, TEXT_READ, -1}},
+    {"all_permissions", ACCESS_PERMISSION, 0, {TEXT_VHOST, TEXT_USER, TEXT_CONFIGURE, TEXT_WRITE, TEXT_READ}},
+    {"topic_permissions", ACCESS_TOPIC, ONE_VHOST, {TEXT_USER, TEXT_EXCHANGE, TEXT_WRITE, TEXT_READ, -1}},
+    {"user_topic_permissions",
+     ACCESS_TOPIC,
+     ONE_USER,
+     {TEXT_VHOST, TEXT_EXCHANGE, TEXT_WRITE, TEXT_READ, -1}},
+    {"all_topic_permissions", ACCESS_TOPIC, 0, {TEXT_VHOST, TEXT_USER, TEXT_EXCHANGE, TEXT_WRITE, TEXT_READ}},
     {"user_limits", ACCESS_USER_LIMITS, 0, {TEXT_USER, TEXT_LIMITS, -1}},
     {"one_user_limits", ACCESS_USER_LIMITS, ONE_USER, {TEXT_USER, TEXT_LIMITS, -1}},
     {"vhost_limits", ACCESS_VHOST_LIMITS, 0, {TEXT_VHOST, TEXT_LIMITS, -1}},
     {"one_vhost_limits", ACCESS_VHOST_LIMITS, ONE_VHOST, {TEXT_VHOST, TEXT_LIMITS, -1}},
-    {"user_topic_permissions", ACCESS_TOPIC, ONE_USER, {TEXT_VHOST, TEXT_EXCHANGE, TEXT_WRITE, TEXT_READ}},
 };
 
 struct access_lines {
@@ -87,7 +102,7 @@ static void one_access(const struct access_change *change, void *owner)
         (l->of == ONE_USER && !span_equal(change->text[TEXT_USER], name_span(&lines->op->name))) ||
         (l->of == ONE_VHOST && !span_equal(change->text[TEXT_VHOST], name_span(&lines->op->other))))
         return;
-    for (unsigned i = 0; i < 4 && l->columns[i] >= 0; i++) {
+    for (unsigned i = 0; i < 5 && l->columns[i] >= 0; i++) {
         if (i)
             fputc('\t', lines->out);
         put_text(lines->out, change->text[l->columns[i]]);

@@ -60,6 +60,7 @@ enum {
     OP_UNNAMED = 1024,  /* QUEUE_DECLARE: the front has made up the name */
     OP_OF_OWNER = 512,  /* QUEUE_DELETE: only if the queue is exclusive to conn (its connection is closing) */
     OP_OPERATOR = 2048, /* POLICY_*: an operator policy */
+    OP_ALL = 1048576,   /* POLICY_LIST: of every virtual host, whose name stands first in each line */
     OP_NO_PREFETCH = 4096,    /* CONSUME: the client has set no bound for the consumer, */
     OP_LIMITED = 8192,        /* but one for all of its channel */
     OP_RETAINED = 32768,      /* QUEUE_BIND: the queue gets what was retained and fits the key */

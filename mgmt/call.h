@@ -1,21 +1,52 @@
-/* A call of the HTTP API: what was asked, and what is answered. On one of the HTTP server's threads. */
+/* A call of the HTTP API: what was asked, by whom, and what is answered. On one of the HTTP server's threads.
+ */
 #pragma once
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-enum method { METHOD_GET, METHODS };
+#include "path.h"
+#include "query.h"
+
+enum method { METHOD_GET, METHOD_PUT, METHOD_POST, METHOD_DELETE, METHODS };
+
+enum { ARGUMENTS_MAX = 6 };
+
+/* What a user's tags let him do here. */
+enum right {
+    MAY_USE = 1, /* see what is in the virtual hosts that he may use */
+    MAY_SET_POLICIES = 2,
+    MAY_MONITOR = 4, /* see all of the broker */
+    MAY_ADMINISTER = 8,
+};
+
+struct logins;
 
 /* What all calls share; never changed while the server runs. */
 struct mgmtd {
     const char *data_dir;
-    char node[256]; /* the broker's name to RabbitMQ's tools */
+    char control[4400]; /* the path of the broker's control socket */
+    char node[256];     /* the broker's name to RabbitMQ's tools */
+    struct logins *logins;
+    char api_address[64]; /* where the TCP door is; "": nowhere */
+    uint16_t api_port;
+};
+
+struct caller {
+    char name[PATH_NAME_BYTES + 1], tags[PATH_NAME_BYTES + 1]; /* with commas between */
+    unsigned rights;                                           /* enum right */
 };
 
 struct call {
     const struct mgmtd *mgmtd;
     enum method method;
+    struct caller caller;
+    struct path path;
+    const char *argument[ARGUMENTS_MAX]; /* what stands in the path for {this} and {that} */
+    struct query query;
+    const json_t *body; /* an object */
 };
 
 struct reply {
@@ -23,10 +54,19 @@ struct reply {
     json_t *json;     /* NULL: text, or nothing */
     char *text;       /* malloc'd */
     const char *type; /* of the text */
+    unsigned retry_s; /* not 0: when a 429 may be asked again */
 };
 
 /* Fills in a reply; takes json over. */
 void reply_json(struct reply *reply, json_t *json);
+/* It is done: 201 for what is new, else 204. */
+void reply_done(struct reply *reply, bool is_new);
 /* {error, reason}, where error is the status in a word, as RabbitMQ has it. */
 void reply_error(struct reply *reply, unsigned status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* 401 as RabbitMQ has it for who has logged in. */
+void reply_forbidden(struct reply *reply, const char *reason);
+/* Another status, with its word, of what reply_error has said. */
+void reply_status(struct reply *reply, unsigned status);
+/* Another word than the status has. */
+void reply_word(struct reply *reply, unsigned status, const char *word, const char *reason);

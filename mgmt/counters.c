@@ -29,3 +29,9 @@ bool counters_open(const struct call *call, struct reply *reply, struct shm *shm
     shm_close(shm);
     return false;
 }
+
+uint64_t counters_sum(const struct shm *shm, const char *name)
+{
+    const struct shm_row *row = shm_find(shm, name);
+    return row ? shm_read(shm, row) : 0;
+}

@@ -9,3 +9,5 @@ enum { COUNTERS_STALE_MS = 5000 };
 
 /* Maps them; shm_close when done. False: the reply says with 503 that no broker runs. */
 bool counters_open(const struct call *call, struct reply *reply, struct shm *shm);
+/* Over all agents; 0 of a counter that this broker hasn't got. */
+uint64_t counters_sum(const struct shm *shm, const char *name);

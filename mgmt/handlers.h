@@ -7,3 +7,23 @@
 handler answer_alarms, answer_in_service;
 /* metrics.c */
 handler answer_metrics;
+/* whoami.c */
+handler answer_whoami, answer_auth, answer_attempts;
+/* vhosts.c */
+handler list_of_vhosts, get_vhost, put_vhost, delete_vhost;
+/* accounts.c */
+handler list_of_users, list_of_users_without_permissions, get_user, put_user, delete_user, delete_users;
+/* grants.c */
+handler list_of_permissions, permissions_of_user, permissions_of_vhost, get_permission, put_permission,
+    delete_permission;
+handler list_of_topic_permissions, topic_permissions_of_user, topic_permissions_of_vhost,
+    get_topic_permission, put_topic_permission, delete_topic_permission;
+/* rules.c */
+handler list_of_policies, policies_of_vhost, get_policy, put_policy, delete_policy;
+handler list_of_operator_policies, operator_policies_of_vhost, get_operator_policy, put_operator_policy,
+    delete_operator_policy;
+/* nodes.c */
+handler list_of_nodes, get_node, answer_overview, answer_cluster_name, answer_nothing;
+
+/* False: the {node} of the path isn't the broker; the reply says so. */
+bool node_is_here(const struct call *call, struct reply *reply);

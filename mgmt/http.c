@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "login.h"
+#include "right.h"
 #include "route.h"
 
 enum {
     THREADS = 4, /* a call may wait for the broker for seconds */
     CONNECTIONS_MAX = 256,
     IDLE_S = 30,
+    BODY_BYTES = 64 * 1024,
 };
 
 struct http {
@@ -19,7 +22,13 @@ struct http {
     struct MHD_Daemon *daemon;
 };
 
-static const char *const methods[METHODS] = {"GET"};
+/* A call that is coming in. */
+struct incoming {
+    char *body;       /* NULL: nothing has come */
+    size_t kept, len; /* len: with what was thrown away */
+};
+
+static const char *const methods[METHODS] = {"GET", "PUT", "POST", "DELETE"};
 
 /* ---- replies ------------------------------------------------------------------------------------------- */
 
@@ -34,41 +43,41 @@ static void add_allow(struct MHD_Response *response, unsigned known)
     MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
 }
 
-static enum MHD_Result respond(struct MHD_Connection *connection, struct reply *reply, unsigned known)
+static void add_headers(struct MHD_Response *response, const struct reply *reply, unsigned known)
 {
-    char *text = reply->json ? json_dumps(reply->json, JSON_COMPACT) : reply->text;
-    size_t len = text ? strlen(text) : 0;
-    struct MHD_Response *response = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
     const char *type = reply->json ? "application/json" : reply->type;
-    json_decref(reply->json);
-    if (!response) {
-        free(text);
-        return MHD_NO;
-    }
+    char seconds[16];
     if (type)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
     if (reply->status == 405)
         add_allow(response, known);
+    if (reply->status == 401)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+                                "Basic realm=\"Gannet Management\"");
+    snprintf(seconds, sizeof seconds, "%u", reply->retry_s);
+    if (reply->retry_s)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+}
+
+static enum MHD_Result respond(struct MHD_Connection *connection, struct reply *reply, unsigned known)
+{
+    char *text = reply->json ? json_dumps(reply->json, JSON_COMPACT) : reply->text;
+    size_t len = text ? strlen(text) : 0;
+    struct MHD_Response *response = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
+    if (!response) {
+        json_decref(reply->json);
+        free(text);
+        return MHD_NO;
+    }
+    add_headers(response, reply, known);
+    json_decref(reply->json);
     enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
     MHD_destroy_response(response);
     return result;
 }
 
-/* ---- calls --------------------------------------------------------------------------------------------- */
-
-static void answer(const struct http *http, struct call *call, const char *path, struct reply *reply,
-                   unsigned *known)
-{
-    const struct route *route = route_find(call->method, path, known);
-    bool open = http->door == HTTP_API || strcmp(path, "/metrics") == 0;
-    if (!open || (!route && !*known))
-        reply_error(reply, 404, "there is no %s", open ? "such path" : "path here but /metrics");
-    else if (!route)
-        reply_error(reply, 405, "the path has other methods: see Allow");
-    else
-        route->handler(call, reply);
-}
+/* ---- what a call says ---------------------------------------------------------------------------------- */
 
 static enum method method_of(const char *name)
 {
@@ -79,36 +88,156 @@ static enum method method_of(const char *name)
     return strcmp(name, "HEAD") == 0 ? METHOD_GET : (enum method)i;
 }
 
+struct reading {
+    struct query *query;
+    const char *wrong;
+};
+
+static enum MHD_Result add_to_query(void *owner, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct reading *reading = owner;
+    (void)kind;
+    reading->wrong = query_add(reading->query, name, value);
+    return reading->wrong ? MHD_NO : MHD_YES;
+}
+
+static bool read_query(struct MHD_Connection *connection, struct call *call, struct reply *reply)
+{
+    struct reading reading = {.query = &call->query};
+    MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_to_query, &reading);
+    if (reading.wrong)
+        reply_error(reply, 400, "%s", reading.wrong);
+    return !reading.wrong;
+}
+
+static bool read_body(const struct incoming *incoming, struct call *call, struct reply *reply)
+{
+    json_error_t error;
+    if (incoming->len > BODY_BYTES) {
+        reply_error(reply, 413, "the body is longer than %d bytes", BODY_BYTES);
+        return false;
+    }
+    json_t *body = incoming->len ? json_loadb(incoming->body, incoming->len,
+                                              JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error)
+                                 : json_object();
+    call->body = body;
+    if (json_is_object(body))
+        return true;
+    reply_error(reply, 400, body ? "the body is not a JSON object" : "the body is not JSON: %s, in line %d",
+                body ? "" : error.text, body ? 0 : error.line);
+    return false;
+}
+
+/* ---- who may ------------------------------------------------------------------------------------------- */
+
+static bool log_in(const struct http *http, struct MHD_Connection *connection, struct call *call,
+                   struct reply *reply)
+{
+    if (http->door == HTTP_OWN)
+        login_administrator(&call->caller);
+    if (http->door != HTTP_API)
+        return true;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const char *header =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+    return login_caller(call, header, info->client_addr, reply);
+}
+
+static bool find(const struct http *http, struct call *call, const char *path, const struct route **route,
+                 unsigned *known, struct reply *reply)
+{
+    const char *wrong = path_split(&call->path, path);
+    bool open = http->door != HTTP_METRICS || strcmp(path, "/metrics") == 0;
+    if (open && !wrong)
+        *route = route_find(call->method, &call->path, call->argument, known);
+    if (open && wrong)
+        reply_error(reply, 400, "%s", wrong);
+    else if (!open || (!*route && !*known))
+        reply_error(reply, 404, "there is no %s", open ? "such path" : "path here but /metrics");
+    else if (!*route)
+        reply_error(reply, 405, "the path has other methods: see Allow");
+    return *route;
+}
+
+static void answer(const struct http *http, struct MHD_Connection *connection, struct call *call,
+                   const char *path, const struct incoming *incoming, struct reply *reply, unsigned *known)
+{
+    const struct route *route = NULL;
+    if (!log_in(http, connection, call, reply) || !find(http, call, path, &route, known, reply))
+        return;
+    if (http->door != HTTP_METRICS && !right_check(route, call, reply))
+        return;
+    if (read_query(connection, call, reply) && read_body(incoming, call, reply))
+        route->handler(call, reply);
+}
+
+/* ---- calls --------------------------------------------------------------------------------------------- */
+
+static enum MHD_Result take_more(struct incoming *incoming, const char *data, size_t len)
+{
+    size_t all = incoming->len + len;
+    if (all < len)
+        return MHD_NO;
+    if (all <= BODY_BYTES) {
+        char *body = realloc(incoming->body, all);
+        if (!body)
+            return MHD_NO;
+        memcpy(body + incoming->len, data, len);
+        incoming->body = body;
+        incoming->kept = all;
+    }
+    incoming->len = all;
+    return MHD_YES;
+}
+
 static enum MHD_Result handle(void *owner, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *data, size_t *len,
                               void **state)
 {
     const struct http *http = owner;
-    (void)version, (void)data;
-    if (!*state) { /* the first line and the headers */
-        *state = connection;
-        return MHD_YES;
+    struct incoming *incoming = *state;
+    (void)version;
+    if (!incoming) { /* the first line and the headers */
+        *state = calloc(1, sizeof *incoming);
+        return *state ? MHD_YES : MHD_NO;
     }
-    if (*len) { /* no call has a body */
+    if (*len) {
+        enum MHD_Result result = take_more(incoming, data, *len);
         *len = 0;
-        return MHD_YES;
+        return result;
     }
     struct call call = {.mgmtd = http->mgmtd, .method = method_of(method)};
     struct reply reply = {0};
     unsigned known = 0;
-    answer(http, &call, url, &reply, &known);
+    answer(http, connection, &call, url, incoming, &reply, &known);
+    query_clear(&call.query);
+    json_decref((json_t *)call.body);
     return respond(connection, &reply, known);
 }
 
-/* Paths are compared as they come: decoded, one with a NUL would end early. */
+static void forget(void *owner, struct MHD_Connection *connection, void **state,
+                   enum MHD_RequestTerminationCode code)
+{
+    struct incoming *incoming = *state;
+    (void)owner, (void)connection, (void)code;
+    if (incoming && incoming->body) {
+        explicit_bzero(incoming->body, incoming->kept); /* passwords come in bodies */
+        free(incoming->body);
+    }
+    free(incoming);
+    *state = NULL;
+}
+
+/* They are decoded behind the slashes and the & (path.h), and by us: decoded here, one with a NUL would end
+ * early. */
 static size_t leave_encoded(void *owner, struct MHD_Connection *connection, char *text)
 {
     (void)owner, (void)connection;
     return strlen(text);
 }
 
-/* ---- the server ------------------------------------------------------------------------------------------
- */
+/* ---- the server ---------------------------------------------------------------------------------------- */
 
 struct http *http_new(const struct mgmtd *mgmtd, enum http_door door, int listener, char *error,
                       size_t error_size)
@@ -121,7 +250,8 @@ struct http *http_new(const struct mgmtd *mgmtd, enum http_door door, int listen
             MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, http,
             MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
             MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-            (unsigned)IDLE_S, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL, MHD_OPTION_END);
+            (unsigned)IDLE_S, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+            forget, NULL, MHD_OPTION_END);
     }
     if (http && http->daemon)
         return http;
@@ -132,6 +262,7 @@ struct http *http_new(const struct mgmtd *mgmtd, enum http_door door, int listen
 
 void http_free(struct http *http)
 {
-    MHD_stop_daemon(http->daemon);
+    if (http)
+        MHD_stop_daemon(http->daemon);
     free(http);
 }

@@ -6,13 +6,15 @@
 struct http;
 
 enum http_door {
-    HTTP_API,     /* all of api.def; who reaches it is an administrator */
-    HTTP_METRICS, /* /metrics, for anybody who reaches it */
+    HTTP_OWN,     /* mgmtd.sock: all of api.def; who opens it is an administrator */
+    HTTP_API,     /* TCP: the same, for users of the broker who log in with each call */
+    HTTP_METRICS, /* TCP: /metrics, for anybody */
+    HTTP_DOORS
 };
 
 /* Serves what connects to a listening socket, which is taken over, on threads of its own. Returns NULL with
  * one sentence in error. mgmtd must outlive it. */
 struct http *http_new(const struct mgmtd *mgmtd, enum http_door door, int listener, char *error,
                       size_t error_size);
-/* Waits for the calls under way. */
+/* Waits for the calls under way. NULL: does nothing. */
 void http_free(struct http *http);

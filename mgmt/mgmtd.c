@@ -2,119 +2,43 @@
  * gannet-mgmtd: the management plane. It reads the broker's counters from DATADIR/counters; the broker never
  * waits for it, and it may end and start at any time.
  *
- * DATADIR/mgmtd.sock serves the HTTP API: who may open it is an administrator. The metrics' port serves
- * /metrics only.
+ * DATADIR/mgmtd.sock serves the HTTP API, and who may open it is an administrator; on TCP it is for the
+ * broker's users, by their tags. The metrics' port serves /metrics only.
  */
-#include <arpa/inet.h>
 #include <err.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <grp.h>
-#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "http.h"
+#include "listen.h"
+#include "login.h"
 
 static const char usage[] =
     "gannet-mgmtd, the management plane of a gannetd\n"
     "\n"
-    "usage: gannet-mgmtd [-D DATADIR] [--metrics ADDRESS:PORT] [--socket-mode MODE] [--socket-group GROUP]\n"
+    "usage: gannet-mgmtd [-D DATADIR] [--api ADDRESS:PORT] [--metrics ADDRESS:PORT] [--socket-mode MODE]\n"
+    "                    [--socket-group GROUP]\n"
     "\n"
     "  -D, --data DATADIR      the broker's data directory (/var/lib/gannet); the HTTP API is served at\n"
     "                          DATADIR/mgmtd.sock: who may open it is an administrator\n"
-    "      --metrics A:PORT    where /metrics is served, for Prometheus (127.0.0.1:15692); port 0: a free "
-    "one; '': nowhere\n"
+    "      --api A:PORT        where it is served for the broker's users too (127.0.0.1:15672); port 0: a "
+    "free\n"
+    "                          one; '': nowhere\n"
+    "      --metrics A:PORT    where /metrics is served, for Prometheus (127.0.0.1:15692); 0 and '' "
+    "likewise\n"
     "      --socket-mode MODE  of mgmtd.sock, octal (0660)\n"
     "      --socket-group G    a name or number (its own group)\n";
 
 struct options {
-    const char *data_dir, *metrics, *group;
+    const char *data_dir, *api, *metrics, *group;
     mode_t mode;
 };
 
-/* ---- listening
- * --------------------------------------------------------------------------------------------- */
-
-static gid_t group_of(const char *name)
-{
-    char *end;
-    unsigned long number = strtoul(name, &end, 10);
-    if (*name && !*end)
-        return (gid_t)number;
-    const struct group *group = getgrnam(name);
-    if (!group)
-        errx(1, "there is no group '%s'", name);
-    return group->gr_gid;
-}
-
-/* Socket names hold 107 bytes and paths more: the directory is named by a descriptor. Mode and group are set
- * before anybody can connect. */
-static int listen_unix(const struct options *o)
-{
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    int dir = open(o->data_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
-        err(1, "cannot open the data directory %s", o->data_dir);
-    snprintf(name.sun_path, sizeof name.sun_path, "/proc/self/fd/%d/mgmtd.sock", dir);
-    unlinkat(dir, "mgmtd.sock", 0);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    mode_t old = umask(0777);
-    bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&name, sizeof name) == 0 &&
-              (!o->group || fchownat(dir, "mgmtd.sock", (uid_t)-1, group_of(o->group), 0) == 0) &&
-              fchmodat(dir, "mgmtd.sock", o->mode, 0) == 0 && listen(fd, 64) == 0;
-    umask(old);
-    if (!ok)
-        err(1, "cannot serve %s/mgmtd.sock", o->data_dir);
-    close(dir);
-    return fd;
-}
-
-static void say_where(int fd)
-{
-    struct sockaddr_storage name;
-    socklen_t len = sizeof name;
-    char host[64], port[16];
-    if (getsockname(fd, (struct sockaddr *)&name, &len) == 0 &&
-        getnameinfo((struct sockaddr *)&name, len, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) == 0)
-        fprintf(stderr, "gannet-mgmtd: metrics on %s:%s\n", host, port);
-}
-
-static int listen_tcp(const char *address)
-{
-    char host[256];
-    const char *colon = strrchr(address, ':');
-    struct addrinfo *found,
-        hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
-    if (!colon || colon == address || colon - address >= (int)sizeof host)
-        errx(1, "'%s' is not an address and a port, such as 127.0.0.1:15692 or [::1]:15692", address);
-    bool bracketed = address[0] == '[' && colon[-1] == ']';
-    snprintf(host, sizeof host, "%.*s", (int)(colon - address) - 2 * bracketed, address + bracketed);
-    int failed = getaddrinfo(host, colon + 1, &hints, &found);
-    if (failed)
-        errx(1, "'%s' is not an address and a port: %s", address, gai_strerror(failed));
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
-        bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, 64) < 0)
-        err(1, "cannot listen on %s", address);
-    freeaddrinfo(found);
-    say_where(fd);
-    return fd;
-}
-
-/* ---- the process
- * --------------------------------------------------------------------------------------------- */
-
-enum { METRICS = 256, MODE, GROUP, HELP, VERSION };
+enum { API = 256, METRICS, MODE, GROUP, HELP, VERSION };
 
 static void take_option(struct options *o, int option)
 {
@@ -122,6 +46,9 @@ static void take_option(struct options *o, int option)
     switch (option) {
     case 'D':
         o->data_dir = optarg;
+        return;
+    case API:
+        o->api = optarg;
         return;
     case METRICS:
         o->metrics = optarg;
@@ -149,15 +76,13 @@ static void take_option(struct options *o, int option)
 static struct options read_line(int argc, char **argv)
 {
     static const struct option known[] = {
-        {"data", required_argument, NULL, 'D'},
-        {"metrics", required_argument, NULL, METRICS},
-        {"socket-mode", required_argument, NULL, MODE},
-        {"socket-group", required_argument, NULL, GROUP},
-        {"help", no_argument, NULL, HELP},
-        {"version", no_argument, NULL, VERSION},
-        {0},
+        {"data", required_argument, NULL, 'D'},           {"api", required_argument, NULL, API},
+        {"metrics", required_argument, NULL, METRICS},    {"socket-mode", required_argument, NULL, MODE},
+        {"socket-group", required_argument, NULL, GROUP}, {"help", no_argument, NULL, HELP},
+        {"version", no_argument, NULL, VERSION},          {0},
     };
-    struct options o = {.data_dir = "/var/lib/gannet", .metrics = "127.0.0.1:15692", .mode = 0660};
+    struct options o = {
+        .data_dir = "/var/lib/gannet", .api = "127.0.0.1:15672", .metrics = "127.0.0.1:15692", .mode = 0660};
     for (int option; (option = getopt_long(argc, argv, "D:", known, NULL)) != -1;)
         take_option(&o, option);
     if (optind < argc)
@@ -178,29 +103,53 @@ static void name_node(struct mgmtd *mgmtd)
     snprintf(mgmtd->node, sizeof mgmtd->node, "gannet@%s", host);
 }
 
+static struct http *serve(const struct mgmtd *mgmtd, enum http_door door, int listener)
+{
+    char error[1024];
+    struct http *http = http_new(mgmtd, door, listener, error, sizeof error);
+    if (!http)
+        errx(1, "%s", error);
+    return http;
+}
+
+/* All listen before any is served: what is served says where. */
+static void serve_all(const struct options *o, struct mgmtd *mgmtd, struct http *http[HTTP_DOORS])
+{
+    struct door api = {.listener = -1}, metrics = {.listener = -1};
+    int own = listen_unix(o->data_dir, o->mode, o->group);
+    if (*o->api)
+        api = listen_tcp(o->api, "API");
+    if (*o->metrics)
+        metrics = listen_tcp(o->metrics, "metrics");
+    snprintf(mgmtd->api_address, sizeof mgmtd->api_address, "%s", api.host);
+    mgmtd->api_port = api.port;
+    http[HTTP_OWN] = serve(mgmtd, HTTP_OWN, own);
+    http[HTTP_API] = *o->api ? serve(mgmtd, HTTP_API, api.listener) : NULL;
+    http[HTTP_METRICS] = *o->metrics ? serve(mgmtd, HTTP_METRICS, metrics.listener) : NULL;
+}
+
 int main(int argc, char **argv)
 {
     struct options o = read_line(argc, argv);
-    struct mgmtd mgmtd = {.data_dir = o.data_dir};
-    char error[1024];
+    struct mgmtd mgmtd = {.data_dir = o.data_dir, .logins = logins_new()};
+    struct http *http[HTTP_DOORS];
     sigset_t ends;
     int got;
+    if (!mgmtd.logins)
+        errx(1, "no memory");
+    snprintf(mgmtd.control, sizeof mgmtd.control, "%s/control.sock", o.data_dir);
     name_node(&mgmtd);
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&ends);
     sigaddset(&ends, SIGTERM);
     sigaddset(&ends, SIGINT);
     sigprocmask(SIG_BLOCK, &ends, NULL); /* before there are threads, which inherit it */
-    struct http *api = http_new(&mgmtd, HTTP_API, listen_unix(&o), error, sizeof error), *metrics = NULL;
-    if (api && *o.metrics)
-        metrics = http_new(&mgmtd, HTTP_METRICS, listen_tcp(o.metrics), error, sizeof error);
-    if (!api || (*o.metrics && !metrics))
-        errx(1, "%s", error);
+    serve_all(&o, &mgmtd, http);
     sd_notify(0, "READY=1");
     sigwait(&ends, &got);
     sd_notify(0, "STOPPING=1");
-    if (metrics)
-        http_free(metrics);
-    http_free(api);
+    for (unsigned i = 0; i < HTTP_DOORS; i++)
+        http_free(http[i]);
+    logins_free(mgmtd.logins);
     return 0;
 }

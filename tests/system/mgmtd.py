@@ -1,5 +1,4 @@
 """gannet-mgmtd as those who watch a broker use it: Prometheus and its promtool, probes on the Unix socket. It may die, and so may the broker."""
-import http.client
 import json
 import os
 import re
@@ -12,66 +11,14 @@ import time
 import unittest
 import urllib.request
 
-from broker import GANNET_MGMTD, PATIENCE_S, PERSISTENT, Broker, Log, until
+from broker import GANNET_MGMTD, PATIENCE_S, PERSISTENT, Broker, until
+from management import Mgmtd
 from runner import main
 
 PROMETHEUS = """
 global: {scrape_interval: 1s, scrape_timeout: 1s}
 scrape_configs: [{job_name: gannet, static_configs: [{targets: ['%s']}]}]
 """
-
-
-class OnSocket(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=PATIENCE_S)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(PATIENCE_S)
-        self.sock.connect(self.path)
-
-
-class Mgmtd:
-    def __init__(self, data, *words):
-        self.data = data
-        # setpriv: should this test be killed, it goes with it.
-        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", GANNET_MGMTD, "-D", data, "--metrics", "127.0.0.1:0", *words],
-                                        stderr=subprocess.PIPE)
-        self.log = Log(self.process.stderr)
-
-    def __enter__(self):
-        found = self.log.wait(r"metrics on (\S+)")
-        if not found:
-            self.__exit__()
-            raise AssertionError("gannet-mgmtd didn't start: %s" % self.log.text())
-        self.metrics_at = found.group(1)
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.log.thread.join()
-
-    def ask(self, path, method="GET"):
-        connection = OnSocket(os.path.join(self.data, "mgmtd.sock"))
-        connection.request(method, path)
-        response = connection.getresponse()
-        body = response.read().decode()
-        connection.close()
-        return response, body
-
-    def status(self, path, method="GET"):
-        response, body = self.ask(path, method)
-        return response.status, json.loads(body)
-
-    def metrics(self):
-        with urllib.request.urlopen("http://%s/metrics" % self.metrics_at, timeout=PATIENCE_S) as response:
-            return response.read().decode()
-
-    def metric(self, name):
-        found = re.search(r"^%s(?:\{[^}]*\})? (\d+)$" % re.escape(name), self.metrics(), re.M)
-        return int(found.group(1)) if found else None
 
 
 class Metrics(unittest.TestCase):
@@ -177,9 +124,13 @@ class Socket(unittest.TestCase):
 
     def test_bad_calls_are_answered(self):
         with Broker() as broker, Mgmtd(broker.data) as mgmtd:
-            for path in ("/", "/api", "/api/health/checks/none", "/api/health/checks/alarms/", "/%zz", "/%00", "/" + 5000 * "x"):
+            for path in ("/", "/api", "/api/health/checks/none", "/api/vhosts/%2F/none"):
                 status, body = mgmtd.status(path)
                 self.assertEqual((status, sorted(body)), (404, ["error", "reason"]), path)
+            for path in ("/%zz", "/%", "/%1", "/%00", "/%ff", "/api//whoami", "/" + 5000 * "x", 50 * "/x", "/metrics?sort=%00", "/metrics?a=%zz",
+                         "/metrics?sort=" + 3000 * "x", "/metrics?" + "&".join("k%d=" % n for n in range(20))):
+                status, body = mgmtd.status(path)
+                self.assertEqual((status, sorted(body), body["error"]), (400, ["error", "reason"], "bad_request"), path)
             for method in ("POST", "PUT", "DELETE", "BREW"):
                 response, body = mgmtd.ask("/metrics", method)
                 self.assertEqual((response.status, response.headers["Allow"]), (405, "GET"), body)
@@ -189,9 +140,10 @@ class Socket(unittest.TestCase):
     def test_bad_words(self):
         for words, why in ((("--socket-mode", "999"), "octal"), (("--socket-group", "no such group"), "there is no group"),
                            (("--metrics", "15692"), "not an address and a port"), (("--metrics", "nowhere:1"), "not an address and a port"),
+                           (("--api", "15672"), "not an address and a port"),
                            (("-D", "/nowhere"), "cannot open the data directory"), (("--nothing",), "usage"), (("more",), "usage")):
             with tempfile.TemporaryDirectory(prefix="gannet-mgmtd-") as data:
-                done = subprocess.run([GANNET_MGMTD, "-D", data, *words], capture_output=True, text=True, timeout=60, check=False)
+                done = subprocess.run([GANNET_MGMTD, "-D", data, "--metrics", "", "--api", "", *words], capture_output=True, text=True, timeout=60, check=False)
                 self.assertNotEqual(done.returncode, 0)
                 self.assertIn(why, done.stderr)
 

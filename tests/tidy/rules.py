@@ -57,6 +57,8 @@ INCLUDES = [
     ]),
     ("mgmt", ["mgmt/*"], [
         ("dataplane/base/shm.h", "the contract with the other process"), ("mgmt/*", "itself"),
+        ("dataplane/attempts.h", "failed logins slow their address down here, too"),
+        ("router/pattern.h", "what operators search names for costs no more than a policy's pattern may"),
     ]),
     ("bench", ["bench/*"], [
         ("bench/*", "itself: it must be able to judge any broker"), BASE,
@@ -95,7 +97,10 @@ SYSTEM = [
         ("tests/unit/test_transport_tls*.c", "asks that end what came of it"),
         ("tests/fuzz/fuzz_tls.c", "makes that end do what no client does"),
     ]),
-    ("sodium.h", [("router/password.c", "hashes of passwords are nobody's to write again")]),
+    ("sodium.h", [
+        ("router/password.c", "hashes of passwords are nobody's to write again"),
+        ("mgmt/basic.c", "base 64, and forgetting passwords"), ("mgmt/login.c", "keyed digests of passwords"),
+    ]),
     ("wslay/*", [("dataplane/transport/ws_frame.c", "WebSocket's frames as they come")]),
     ("pcre2.h", [("router/pattern.c", "the patterns of policies and permissions")]),
     ("systemd/*", [("dataplane/gannetd.c", "tells systemd when it is ready"), ("mgmt/mgmtd.c", "the same")]),
@@ -107,6 +112,7 @@ SYSTEM = [
         ("dataplane/base/log.c", "stderr may block, so it has a thread of its own"),
         ("dataplane/base/tally.c", "what users and virtual hosts have is made and forgotten under a lock: it is shared, and rare"),
         ("journal/keeper.c", "files are made where blocking is allowed"),
+        ("mgmt/login.c", "HTTP's threads know the same users"),
         ("bench/*", "a thread for each worker"),
         ("tests/*", "tries the above"),
     ]),

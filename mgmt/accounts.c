@@ -1,0 +1,160 @@
+/* Users. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fields.h"
+#include "handlers.h"
+#include "listing.h"
+#include "paging.h"
+
+/* What is kept of a password is nobody's but the broker's. */
+static const struct column columns[] = {
+    {"name", COLUMN_SAME, "user"},
+    {"password_hash", COLUMN_FIXED, "\"\""},
+    {"hashing_algorithm", COLUMN_FIXED, "\"argon2id\""},
+    {"tags", COLUMN_WORDS},
+    {"limits", COLUMN_FIXED, "{}"},
+};
+static const struct list users = LIST("list_users", NULL, columns);
+static const struct list permissions = {"list_all_permissions", NULL, NULL, 0};
+
+void list_of_users(const struct call *call, struct reply *reply)
+{
+    list_answer(call, &users, NULL, reply);
+}
+
+void get_user(const struct call *call, struct reply *reply)
+{
+    list_answer_one(call, &users, (struct match[]){{"user", call->argument[0]}, {NULL}}, reply);
+}
+
+/* ---- those who may use no virtual host ------------------------------------------------------------------
+ */
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Leaves those out who are in the other list. */
+static bool leave_out(struct listing *of, const struct listing *granted)
+{
+    const char **names = calloc(granted->count + 1, sizeof *names);
+    size_t kept = 0;
+    for (size_t i = 0; names && i < granted->count; i++)
+        names[i] = table_cell(&granted->table, granted->row[i], "user");
+    if (names)
+        qsort(names, granted->count, sizeof *names, compare);
+    for (size_t i = 0; names && i < of->count; i++) {
+        const char *name = table_cell(&of->table, of->row[i], "user");
+        if (!bsearch(&name, names, granted->count, sizeof *names, compare))
+            of->row[kept++] = of->row[i];
+    }
+    of->count = kept;
+    free(names);
+    return names;
+}
+
+void list_of_users_without_permissions(const struct call *call, struct reply *reply)
+{
+    struct listing all, granted;
+    if (!listing_read(&granted, call, &permissions, NULL, reply))
+        return;
+    if (listing_read(&all, call, &users, NULL, reply)) {
+        if (leave_out(&all, &granted))
+            paging_reply(&call->query, &all.rows, all.row, all.count, reply);
+        else
+            reply_error(reply, 503, "no memory");
+        listing_free(&all);
+    }
+    listing_free(&granted);
+}
+
+/* ---- changes --------------------------------------------------------------------------------------------
+ */
+
+struct body {
+    const char *password, *hash, *algorithm;
+    char *tags;
+};
+
+static const struct field fields[] = {
+    FIELD(struct body, password, "password", TEXT, false),
+    FIELD(struct body, hash, "password_hash", TEXT, false),
+    FIELD(struct body, algorithm, "hashing_algorithm", TEXT, false),
+    FIELD(struct body, tags, "tags", WORDS, true),
+};
+
+/* Without a password, nobody logs in as the user with one. */
+static void put(const struct call *call, const struct body *body, struct reply *reply)
+{
+    const char *name = call->argument[0];
+    struct table answer;
+    if (body->hash && body->password)
+        reply_error(reply, 400, "both_password_and_password_hash_are_provided");
+    else if (body->hash && *body->hash)
+        reply_error(reply, 400, "this broker takes no password_hash, but a password");
+    else if (body->password
+                 ? ask(call, reply, &answer, "put_user", name, body->password, body->tags, NULL)
+                 : ask(call, reply, &answer, "put_user_without_password", name, body->tags, NULL)) {
+        reply_done(reply, *table_cell(&answer, 1, "new") == 't');
+        table_free(&answer);
+    }
+}
+
+void put_user(const struct call *call, struct reply *reply)
+{
+    struct body body = {0};
+    if (fields_read(call->body, fields, sizeof fields / sizeof *fields, &body, reply))
+        put(call, &body, reply);
+    free(body.tags);
+}
+
+void delete_user(const struct call *call, struct reply *reply)
+{
+    if (ask(call, reply, NULL, "delete_user", call->argument[0], NULL))
+        reply_done(reply, false);
+}
+
+struct bulk {
+    const json_t *users;
+};
+
+static const struct field bulk_fields[] = {FIELD(struct bulk, users, "users", LIST, true)};
+
+static bool all_there(const struct call *call, const json_t *names, struct reply *reply)
+{
+    struct listing all;
+    if (!listing_read(&all, call, &users, NULL, reply))
+        return false;
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        size_t at = 0;
+        while (at < all.count && strcmp(table_cell(&all.table, all.row[at], "user"), name) != 0)
+            at++;
+        if (at < all.count)
+            continue;
+        reply_error(reply, 400, "user '%s' does not exist", name);
+        listing_free(&all);
+        return false;
+    }
+    listing_free(&all);
+    return true;
+}
+
+/* All must be there before any goes; one that somebody else deletes meanwhile is gone as well. */
+void delete_users(const struct call *call, struct reply *reply)
+{
+    struct bulk bulk = {0};
+    if (!fields_read(call->body, bulk_fields, 1, &bulk, reply) || !all_there(call, bulk.users, reply))
+        return;
+    for (size_t i = 0; i < json_array_size(bulk.users); i++) {
+        const char *name = json_string_value(json_array_get(bulk.users, i));
+        if (ask(call, reply, NULL, "delete_user", name, NULL))
+            continue;
+        if (reply->status != 404)
+            return;
+        json_decref(reply->json);
+    }
+    reply_done(reply, false);
+}

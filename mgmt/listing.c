@@ -1,0 +1,88 @@
+#include "listing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "paging.h"
+#include "right.h"
+
+static bool fits(const struct table *table, size_t row, const struct match *matches)
+{
+    for (; matches && matches->column; matches++)
+        if (strcmp(table_cell(table, row, matches->column), matches->value) != 0)
+            return false;
+    return true;
+}
+
+static void keep(struct listing *listing, const struct list *list, const struct match *matches,
+                 const struct vhosts_seen *seen)
+{
+    const struct table *table = &listing->table;
+    for (size_t row = 1; row < table->rows; row++)
+        if (fits(table, row, matches) &&
+            (!list->vhost || seen->all || vhosts_seen_has(seen, table_cell(table, row, list->vhost))))
+            listing->row[listing->count++] = row;
+}
+
+bool listing_read(struct listing *listing, const struct call *call, const struct list *list,
+                  const struct match *matches, struct reply *reply)
+{
+    struct vhosts_seen seen = {.all = true};
+    *listing = (struct listing){0};
+    if (list->vhost && !vhosts_seen_read(&seen, call, reply))
+        return false;
+    if (!ask(call, reply, &listing->table, list->request, NULL)) {
+        vhosts_seen_free(&seen);
+        return false;
+    }
+    listing->rows = (struct rows){call->mgmtd, &listing->table, list->columns, list->count};
+    listing->row = calloc(listing->table.rows + 1, sizeof *listing->row);
+    if (listing->row)
+        keep(listing, list, matches, &seen);
+    else
+        reply_error(reply, 503, "no memory");
+    vhosts_seen_free(&seen);
+    if (!listing->row)
+        table_free(&listing->table);
+    return listing->row;
+}
+
+void listing_free(struct listing *listing)
+{
+    free(listing->row);
+    table_free(&listing->table);
+}
+
+void list_answer(const struct call *call, const struct list *list, const struct match *matches,
+                 struct reply *reply)
+{
+    struct listing listing;
+    if (!listing_read(&listing, call, list, matches, reply))
+        return;
+    paging_reply(&call->query, &listing.rows, listing.row, listing.count, reply);
+    listing_free(&listing);
+}
+
+void list_answer_one(const struct call *call, const struct list *list, const struct match *matches,
+                     struct reply *reply)
+{
+    struct listing listing;
+    if (!listing_read(&listing, call, list, matches, reply))
+        return;
+    if (listing.count)
+        reply_json(reply, rows_object(&listing.rows, listing.row[0], query_value(&call->query, "columns")));
+    else
+        reply_error(reply, 404, "Not Found");
+    listing_free(&listing);
+}
+
+bool list_has(const struct call *call, const struct list *list, const struct match *matches, bool *there,
+              struct reply *reply)
+{
+    struct listing listing;
+    if (!listing_read(&listing, call, list, matches, reply))
+        return false;
+    *there = listing.count;
+    listing_free(&listing);
+    return true;
+}

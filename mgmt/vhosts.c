@@ -1,0 +1,86 @@
+/* Virtual hosts. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fields.h"
+#include "handlers.h"
+#include "listing.h"
+
+static const struct column columns[] = {
+    {"name"},
+    {"description"},
+    {"tags", COLUMN_WORDS},
+    {"default_queue_type", COLUMN_FIXED, "\"undefined\""},
+    {"metadata.description", COLUMN_SAME, "description"},
+    {"metadata.tags", COLUMN_WORDS, "tags"},
+    {"tracing", COLUMN_FIXED, "false"},
+    {"cluster_state", COLUMN_CLUSTER},
+};
+static const struct list vhosts = LIST("list_vhosts", "name", columns);
+
+void list_of_vhosts(const struct call *call, struct reply *reply)
+{
+    list_answer(call, &vhosts, NULL, reply);
+}
+
+void get_vhost(const struct call *call, struct reply *reply)
+{
+    list_answer_one(call, &vhosts, (struct match[]){{"name", call->argument[0]}, {NULL}}, reply);
+}
+
+struct body {
+    const char *description, *queue_type;
+    char *tags;
+    bool tracing, protected;
+};
+
+static const struct field fields[] = {
+    FIELD(struct body, description, "description", TEXT, false),
+    FIELD(struct body, tags, "tags", WORDS, false),
+    FIELD(struct body, queue_type, "default_queue_type", TEXT, false),
+    FIELD(struct body, tracing, "tracing", TRUTH, false),
+    FIELD(struct body, protected, "protected_from_deletion", TRUTH, false),
+};
+
+static bool is_plain(const struct body *body, struct reply *reply)
+{
+    const char *type = body->queue_type ? body->queue_type : "undefined";
+    bool classic = strcmp(type, "undefined") == 0 || strcmp(type, "classic") == 0;
+    if (!classic)
+        reply_error(reply, 400, "default_queue_type can't be '%s': say the type with each queue", type);
+    else if (body->tracing || body->protected)
+        reply_error(reply, 400, "%s is not something that a virtual host can be",
+                    body->tracing ? "tracing" : "protected_from_deletion");
+    return classic && !body->tracing && !body->protected;
+}
+
+/* What isn't said stays as it was. */
+static void put(const struct call *call, struct body *body, struct reply *reply)
+{
+    struct listing old;
+    const char *name = call->argument[0];
+    if (!listing_read(&old, call, &vhosts, (struct match[]){{"name", name}, {NULL}}, reply))
+        return;
+    const char *description = body->description ? body->description
+                              : old.count       ? table_cell(&old.table, old.row[0], "description")
+                                                : "";
+    const char *tags = body->tags ? body->tags : old.count ? table_cell(&old.table, old.row[0], "tags") : "";
+    if (ask(call, reply, NULL, "add_vhost", name, description, tags, NULL))
+        reply_done(reply, !old.count);
+    listing_free(&old);
+}
+
+void put_vhost(const struct call *call, struct reply *reply)
+{
+    struct body body = {0};
+    if (fields_read(call->body, fields, sizeof fields / sizeof *fields, &body, reply) &&
+        is_plain(&body, reply))
+        put(call, &body, reply);
+    free(body.tags);
+}
+
+void delete_vhost(const struct call *call, struct reply *reply)
+{
+    if (ask(call, reply, NULL, "delete_vhost", call->argument[0], NULL))
+        reply_done(reply, false);
+}

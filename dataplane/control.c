@@ -19,10 +19,12 @@
 #include "codec/codecs.h"
 #include "gannetd.h"
 #include "listener_kinds.h"
+#include "listeners.h"
 #include "lists.h"
 #include "policies.h"
 #include "status.h"
 #include "sys_topics.h"
+#include "tls.h"
 #include "users.h"
 
 enum {
@@ -67,6 +69,12 @@ static void answer(struct gannetd *g, char *request, FILE *out)
 {
     if (strcmp(request, "status") == 0)
         status_write(g->broker, out);
+    else if (strcmp(request, "limits") == 0)
+        fprintf(out, "ok\nname\tvalue#\nconnections\t%u\n", g->connections_max);
+    else if (strcmp(request, "listeners") == 0)
+        listeners_write(g, out);
+    else if (strcmp(request, "certificates") == 0)
+        tls_certificates_write(g->config, out);
     else if (!lists_answer(g, request, out) && !users_answer(g, request, out) &&
              !policies_answer(g, request, out))
         fputs("error this broker knows users (add_user ...), virtual hosts, permissions, policies "

@@ -13,10 +13,20 @@
 #include "placement.h"
 #include "router/password.h"
 #include "router/router.h"
+#include "transport/transport.h"
 #include "worker.h"
 
 struct control;
 struct storage;
+
+/* A listener that has been opened. */
+struct listening {
+    const char *name; /* of its kind */
+    unsigned layers;
+    char address[ADDRESS_TEXT]; /* with its port */
+};
+
+enum { LISTENING_MAX = LISTENER_KINDS * 16 }; /* as options.def allows */
 
 struct gannetd {
     const struct command_line *line;
@@ -36,6 +46,8 @@ struct gannetd {
     struct tls_context *tls_context[FRONTS_MAX];
     /* By their layers; NULL: no listener is its. */
     struct transport *transport[NET_TRANSPORTS][LAYERS][FRONTS_MAX];
+    struct listening listening[LISTENING_MAX];
+    unsigned listening_count; /* fixed before there are workers */
     struct workers *workers;
     struct control *control;
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "codec/codecs.h"
 #include "gannetd.h"
@@ -145,9 +146,34 @@ bool listeners_attach(struct gannetd *g, char *error, size_t error_size)
 /* ---- listening ------------------------------------------------------------------------------------------
  */
 
+/* As the first front has it; the others share it. */
+static void is_open(struct gannetd *g, const struct listener_kind *kind, const char *address, int len,
+                    uint16_t port)
+{
+    CHECK(g->listening_count < LISTENING_MAX);
+    struct listening *l = &g->listening[g->listening_count++];
+    l->name = kind->name;
+    l->layers = kind->layers;
+    snprintf(l->address, sizeof l->address, "%.*s:%u", len, address, port);
+    log_line(LOG_INFO, "main", "%s listens on %s", l->name, l->address);
+}
+
+void listeners_write(const struct gannetd *g, FILE *out)
+{
+    fputs("ok\nprotocol\taddress\tport#\ttls?\n", out);
+    for (unsigned i = 0; i < g->listening_count; i++) {
+        const struct listening *l = &g->listening[i];
+        const char *colon = strrchr(l->address, ':');
+        bool bracketed = l->address[0] == '[';
+        fprintf(out, "%s\t%.*s\t%s\t%s\n", l->name, (int)(colon - l->address) - 2 * bracketed,
+                l->address + bracketed, colon + 1, l->layers & LAYER_TLS ? "true" : "false");
+    }
+}
+
 /* port: of the address, as the first front got it; the others share it. */
-static bool listen_on(struct transport *transport, unsigned front, const struct listener_kind *kind,
-                      const char *address, uint16_t *port, char *error, size_t error_size)
+static bool listen_on(struct gannetd *g, struct transport *transport, unsigned front,
+                      const struct listener_kind *kind, const char *address, uint16_t *port, char *error,
+                      size_t error_size)
 {
     char same[ADDRESS_TEXT];
     const char *colon = strrchr(address, ':');
@@ -157,8 +183,7 @@ static bool listen_on(struct transport *transport, unsigned front, const struct 
         0)
         return false;
     if (front == 0)
-        log_line(LOG_INFO, "main", "%s listens on %.*s:%u", kind->name, (int)(colon - address), address,
-                 *port);
+        is_open(g, kind, address, (int)(colon - address), *port);
     return true;
 }
 
@@ -170,7 +195,7 @@ static bool listen_all(struct gannetd *g, const struct listener_kind *kind, char
         const char *address;
         enum net_transport net = network_of(g->config, addresses->item[a], &address);
         for (unsigned i = 0; i < g->placement.fronts; i++)
-            if (!listen_on(g->transport[net][kind->layers][i], i, kind, address, &port, error, error_size))
+            if (!listen_on(g, g->transport[net][kind->layers][i], i, kind, address, &port, error, error_size))
                 return false;
     }
     return true;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct gannetd;
 
@@ -15,3 +16,5 @@ bool listeners_free(const struct gannetd *g, char *error, size_t error_size);
 bool listeners_attach(struct gannetd *g, char *error, size_t error_size);
 /* They listen: from here on clients come. */
 bool listeners_open(struct gannetd *g, char *error, size_t error_size);
+/* Answers the control socket's request for them. Control thread. */
+void listeners_write(const struct gannetd *g, FILE *out);

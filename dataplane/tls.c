@@ -5,6 +5,7 @@
 
 #include "listener_kinds.h"
 #include "transport/tls_context.h"
+#include "transport/tls_expiry.h"
 
 static struct tls_settings settings(const struct config *config)
 {
@@ -63,4 +64,13 @@ void tls_contexts_free(struct tls_context **contexts, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
         tls_context_free(contexts[i]);
+}
+
+void tls_certificates_write(const struct config *config, FILE *out)
+{
+    const char *files[] = {config->tls_certificate, config->tls_ca};
+    fputs("ok\nfile\texpires#\n", out);
+    for (unsigned i = 0; i < 2 && listener_wants(config, LAYER_TLS); i++)
+        if (*files[i])
+            fprintf(out, "%s\t%lld\n", files[i], (long long)tls_expiry(files[i]));
 }

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "config.h"
 #include "transport/transport.h"
@@ -14,5 +15,8 @@ struct tls_context;
 bool tls_contexts_make(const struct config *config, struct tls_context **contexts, unsigned n, char *error,
                        size_t error_size);
 void tls_contexts_free(struct tls_context **contexts, unsigned n);
+/* Answers the control socket's request for them: until when they are good, as they stand in their files now.
+ * May block. */
+void tls_certificates_write(const struct config *config, FILE *out);
 /* tls.login. */
 enum certificate_name tls_login(const struct config *config);

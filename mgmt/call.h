@@ -30,8 +30,10 @@ struct mgmtd {
     char control[4400]; /* the path of the broker's control socket */
     char node[256];     /* the broker's name to RabbitMQ's tools */
     struct logins *logins;
-    char api_address[64]; /* where the TCP door is; "": nowhere */
-    uint16_t api_port;
+    struct served {
+        char address[64]; /* "": nowhere */
+        uint16_t port;
+    } api, metrics; /* on TCP */
 };
 
 struct caller {

@@ -112,6 +112,13 @@ static struct http *serve(const struct mgmtd *mgmtd, enum http_door door, int li
     return http;
 }
 
+static struct served served_at(const struct door *door)
+{
+    struct served served = {.port = door->port};
+    snprintf(served.address, sizeof served.address, "%s", door->host);
+    return served;
+}
+
 /* All listen before any is served: what is served says where. */
 static void serve_all(const struct options *o, struct mgmtd *mgmtd, struct http *http[HTTP_DOORS])
 {
@@ -121,8 +128,8 @@ static void serve_all(const struct options *o, struct mgmtd *mgmtd, struct http 
         api = listen_tcp(o->api, "API");
     if (*o->metrics)
         metrics = listen_tcp(o->metrics, "metrics");
-    snprintf(mgmtd->api_address, sizeof mgmtd->api_address, "%s", api.host);
-    mgmtd->api_port = api.port;
+    mgmtd->api = served_at(&api);
+    mgmtd->metrics = served_at(&metrics);
     http[HTTP_OWN] = serve(mgmtd, HTTP_OWN, own);
     http[HTTP_API] = *o->api ? serve(mgmtd, HTTP_API, api.listener) : NULL;
     http[HTTP_METRICS] = *o->metrics ? serve(mgmtd, HTTP_METRICS, metrics.listener) : NULL;

@@ -6,6 +6,7 @@
 
 #include "counters.h"
 #include "handlers.h"
+#include "listeners.h"
 
 /* What tools compare with, to know what a RabbitMQ can do: 3.13 is the last whose API has all that is here
  * and nothing of the next one's. */
@@ -146,7 +147,8 @@ static json_t *churn_of(const struct shm *shm)
     return object;
 }
 
-static json_t *overview(const struct call *call, const struct shm *shm)
+/* Takes the listeners over. */
+static json_t *overview(const struct call *call, const struct shm *shm, json_t *listeners)
 {
     const char *node = call->mgmtd->node;
     json_t *answer = json_pack("{ss,ss,ss,ss,ss,ss,ss,ss,ss,sI}", "management_version", RABBITMQ_VERSION,
@@ -154,10 +156,11 @@ static json_t *overview(const struct call *call, const struct shm *shm)
                                "product_version", GANNET_VERSION, "cluster_name", node, "node", node,
                                "rates_mode", "none", "erlang_version", "none", "erlang_full_version",
                                "none: it is written in C", "statistics_db_event_queue", (json_int_t)0);
-    json_t *more = json_pack("{so,so,so,s{sI,s{sf}},s[],s[]}", "object_totals", TOTALS(shm, objects),
-                             "message_stats", TOTALS(shm, messages), "churn_rates", churn_of(shm),
-                             "queue_totals", "messages", (json_int_t)counters_sum(shm, "router.messages"),
-                             "messages_details", "rate", 0.0, "exchange_types", "contexts");
+    json_t *more =
+        json_pack("{so,so,so,so,s{sI,s{sf}},s[],s[]}", "listeners", listeners, "object_totals",
+                  TOTALS(shm, objects), "message_stats", TOTALS(shm, messages), "churn_rates", churn_of(shm),
+                  "queue_totals", "messages", (json_int_t)counters_sum(shm, "router.messages"),
+                  "messages_details", "rate", 0.0, "exchange_types", "contexts");
     json_object_update_missing(answer, more);
     json_decref(more);
     return answer;
@@ -166,8 +169,13 @@ static json_t *overview(const struct call *call, const struct shm *shm)
 void answer_overview(const struct call *call, struct reply *reply)
 {
     struct shm shm;
-    if (!counters_open(call, reply, &shm))
+    json_t *listeners = listeners_json(call, reply);
+    if (!listeners)
         return;
-    reply_json(reply, overview(call, &shm));
+    if (!counters_open(call, reply, &shm)) {
+        json_decref(listeners);
+        return;
+    }
+    reply_json(reply, overview(call, &shm, listeners));
     shm_close(&shm);
 }

@@ -157,7 +157,7 @@ class Routes(Api):
                     status, _, answer = self.mgmtd.call(method, path, {} if method in ("PUT", "POST") else None, name + ":pw") \
                         if path != "/metrics" else (200 if who in rights else 401, None, {"error": 1, "reason": 1})
                     self.assertEqual(status == 401, who not in rights, answer)
-                    self.assertIn(status, (200, 201, 204, 400, 401, 404), answer)
+                    self.assertIn(status, (200, 201, 204, 400, 401, 404) if "-listener/" not in path else (400, 401, 503), answer)
             with self.subTest((method, path)):
                 self.assertEqual(self.mgmtd.call(method, path, user=None)[0], 401)
         self.assertEqual([user["name"] for user in self.get("users")], sorted(["guest", *RIGHTS]))
@@ -279,6 +279,55 @@ class Things(Api):
             self.assertIsInstance(node[name], int)
         for path in "feature-flags", "deprecated-features", "extensions":
             self.assertEqual(self.get(path), [])
+
+
+class Health(Api):
+    def check(self, path, status=200):
+        got, answer = self.call("GET", "health/checks/" + path)
+        self.assertEqual((got, answer.get("status", answer.get("error"))), (status, {200: "ok", 503: "failed", 400: "bad_request"}[status]), answer)
+        return answer
+
+    def test_the_broker(self):
+        for path in ("alarms", "local-alarms", "is-in-service", "ready-to-serve-clients", "virtual-hosts", "node-is-quorum-critical",
+                     "node-is-mirror-sync-critical"):
+            self.check(path)
+        self.assertEqual(self.get("healthchecks/node"), {"status": "ok"})
+        limit = self.check("below-node-connection-limit")
+        self.assertGreater(limit["limit"], limit["connections"])
+
+    def test_listeners(self):
+        listeners = {listener["protocol"]: listener for listener in self.get("overview")["listeners"]}
+        self.assertEqual(sorted(listeners), ["amqp", "http", "http/prometheus"])
+        self.assertEqual((listeners["amqp"]["ip_address"], listeners["amqp"]["port"]), (self.broker.address, self.broker.port))
+        for listener in listeners.values():
+            self.assertEqual(self.check("port-listener/%d" % listener["port"]), {"status": "ok", "port": listener["port"]})
+        missing = self.check("port-listener/1", 503)
+        self.assertEqual((missing["missing"], missing["reason"]), (1, "No active listener"))
+        self.assertIn(self.broker.port, missing["ports"])
+        for protocol in "amqp", "amqp091", "http":
+            self.assertEqual(self.check("protocol-listener/" + protocol), {"status": "ok", "protocol": protocol})
+        missing = self.check("protocol-listener/mqtt", 503)
+        self.assertEqual((missing["missing"], sorted(missing["protocols"])), ("mqtt", sorted(listeners)))
+        self.check("protocol-listener/amqps", 503)
+        for port in "x", "0", "65536", "1x":
+            self.check("port-listener/" + port, 400)
+
+    def test_certificates(self):
+        self.check("certificate-expiration/1/days")
+        files = [os.path.join(self.broker.own, name) for name in ("c.pem", "k.pem")]
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "10", "-subj", "/CN=x",
+                        "-out", files[0], "-keyout", files[1]], check=True, capture_output=True, timeout=60)
+        self.broker.settings.update({"tls.certificate": files[0], "tls.key": files[1], "listeners.amqps": self.broker.address + ":0"})
+        self.broker.restart()
+        for within in "9/days", "1/weeks":
+            self.check("certificate-expiration/" + within)
+        for within in "11/days", "2/weeks", "1/months", "1/years":
+            expired, = self.check("certificate-expiration/" + within, 503)["expired"]
+            self.assertEqual(expired["file"], files[0])
+        for within in "x/days", "0/days", "1/hours", "1x/days":
+            self.check("certificate-expiration/" + within, 400)
+        self.check("protocol-listener/amqps")
+        self.check("protocol-listener/amqp%2Fssl")
 
 
 class BadInput(Api):

@@ -91,6 +91,7 @@ SYSTEM = [
     ("openssl/*", [
         ("dataplane/transport/tls_context.c", "certificates, versions, ciphers"),
         ("dataplane/transport/tls_name.c", "what stands in certificates"),
+        ("dataplane/transport/tls_expiry.c", "until when they are good"),
         ("dataplane/transport/tls_stream.c", "TLS itself, on buffers: OpenSSL does no I/O here"),
         ("dataplane/transport/ws_handshake.c", "SHA-1 and base 64 of WebSocket's handshake, which are nobody's to write again"),
         ("tests/unit/tls_client.*", "the other end of TLS, and its certificates"),

@@ -1,0 +1,45 @@
+#include "listeners.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *listeners_protocol(const char *name)
+{
+    static const char *const names[][2] = {{"amqps", "amqp/ssl"},
+                                           {"amqp091", "amqp"},
+                                           {"amqp0.9.1", "amqp"},
+                                           {"mqtts", "mqtt/ssl"},
+                                           {"stomps", "stomp/ssl"},
+                                           {"web_mqtt", "http/web-mqtt"},
+                                           {"web_mqtts", "https/web-mqtt"},
+                                           {"web_stomp", "http/web-stomp"},
+                                           {"web_stomps", "https/web-stomp"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i][0]) == 0)
+            return names[i][1];
+    return name;
+}
+
+static void add(json_t *list, const struct call *call, const char *protocol, const char *address,
+                json_int_t port)
+{
+    json_array_append_new(list, json_pack("{ss,ss,ss,sI}", "node", call->mgmtd->node, "protocol",
+                                          listeners_protocol(protocol), "ip_address", address, "port", port));
+}
+
+json_t *listeners_json(const struct call *call, struct reply *reply)
+{
+    struct table table;
+    if (!ask(call, reply, &table, "listeners", NULL))
+        return NULL;
+    json_t *list = json_array();
+    for (size_t row = 1; row < table.rows; row++)
+        add(list, call, table_cell(&table, row, "protocol"), table_cell(&table, row, "address"),
+            strtoll(table_cell(&table, row, "port"), NULL, 10));
+    table_free(&table);
+    const struct served *served[] = {&call->mgmtd->api, &call->mgmtd->metrics};
+    for (unsigned i = 0; i < 2; i++)
+        if (*served[i]->address)
+            add(list, call, i ? "http/prometheus" : "http", served[i]->address, served[i]->port);
+    return list;
+}

@@ -1,4 +1,5 @@
 /* Users. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@ static const struct column columns[] = {
     {"limits", COLUMN_FIXED, "{}"},
 };
 static const struct list users = LIST("list_users", NULL, columns);
-static const struct list permissions = {"list_all_permissions", NULL, NULL, 0};
+static const struct list permissions = {"list_all_permissions", NULL, NULL, 0, LIST_SHORT};
 
 void list_of_users(const struct call *call, struct reply *reply)
 {
@@ -85,6 +86,18 @@ static const struct field fields[] = {
     FIELD(struct body, tags, "tags", WORDS, true),
 };
 
+static bool put_hash(const struct call *call, const struct body *body, struct table *answer,
+                     struct reply *reply)
+{
+    char hash[512];
+    int len = snprintf(hash, sizeof hash, "%s:%s",
+                       body->algorithm ? body->algorithm : "rabbit_password_hashing_sha256", body->hash);
+    if (len < (int)sizeof hash)
+        return ask(call, reply, answer, "put_user_hash", call->argument[0], hash, body->tags, NULL);
+    reply_error(reply, 400, "the field 'password_hash' is no password's hash");
+    return false;
+}
+
 /* Without a password, nobody logs in as the user with one. */
 static void put(const struct call *call, const struct body *body, struct reply *reply)
 {
@@ -92,10 +105,9 @@ static void put(const struct call *call, const struct body *body, struct reply *
     struct table answer;
     if (body->hash && body->password)
         reply_error(reply, 400, "both_password_and_password_hash_are_provided");
-    else if (body->hash && *body->hash)
-        reply_error(reply, 400, "this broker takes no password_hash, but a password");
-    else if (body->password
-                 ? ask(call, reply, &answer, "put_user", name, body->password, body->tags, NULL)
+    else if (body->password ? ask(call, reply, &answer, "put_user", name, body->password, body->tags, NULL)
+             : body->hash && *body->hash
+                 ? put_hash(call, body, &answer, reply)
                  : ask(call, reply, &answer, "put_user_without_password", name, body->tags, NULL)) {
         reply_done(reply, *table_cell(&answer, 1, "new") == 't');
         table_free(&answer);

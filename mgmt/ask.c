@@ -59,10 +59,13 @@ bool ask_line(const struct call *call, struct reply *reply, struct table *table,
         reply_error(reply, status[trouble], "%s", error);
         return false;
     }
-    if (table)
-        *table = table_parse(text);
-    else
+    if (!table) {
         free(text);
+        return true;
+    }
+    *table = table_parse(text);
+    if (table->complete)
+        table_unescape(table);
     return true;
 }
 

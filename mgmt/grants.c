@@ -3,8 +3,8 @@
 #include "handlers.h"
 #include "listing.h"
 
-static const struct list permissions = {"list_all_permissions", NULL, NULL, 0};
-static const struct list topics = {"list_all_topic_permissions", NULL, NULL, 0};
+static const struct list permissions = {"list_all_permissions", NULL, NULL, 0, LIST_SHORT};
+static const struct list topics = {"list_all_topic_permissions", NULL, NULL, 0, LIST_SHORT};
 
 /* A user's or virtual host's, if that is there. */
 static void answer_of(const struct call *call, const struct list *list, const char *check, const char *column,

@@ -26,5 +26,17 @@ handler list_of_operator_policies, operator_policies_of_vhost, get_operator_poli
 /* nodes.c */
 handler list_of_nodes, get_node, answer_overview, answer_cluster_name, answer_nothing;
 
+/* inventory.c */
+handler list_of_queues, queues_of_vhost, get_queue, bindings_of_queue;
+handler list_of_exchanges, exchanges_of_vhost, get_exchange, bindings_from_exchange, bindings_to_exchange;
+handler list_of_bindings, bindings_of_vhost, bindings_to_a_queue, bindings_to_an_exchange, get_queue_binding,
+    get_exchange_binding;
+handler list_of_connections, connections_of_vhost, connections_of_user, get_connection;
+handler list_of_channels, channels_of_vhost, channels_of_connection, get_channel;
+handler list_of_consumers, consumers_of_vhost;
+/* limits.c */
+handler list_of_user_limits, limits_of_user, put_user_limit, delete_user_limit;
+handler list_of_vhost_limits, limits_of_vhost, put_vhost_limit, delete_vhost_limit;
+
 /* False: the {node} of the path isn't the broker; the reply says so. */
 bool node_is_here(const struct call *call, struct reply *reply);

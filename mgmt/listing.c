@@ -24,6 +24,26 @@ static void keep(struct listing *listing, const struct list *list, const struct 
             listing->row[listing->count++] = row;
 }
 
+static const char *vhost_of(const struct list *list, const struct match *matches)
+{
+    for (; list->length == LIST_BY_VHOST && matches && matches->column; matches++)
+        if (strcmp(matches->column, "vhost") == 0)
+            return matches->value;
+    return NULL;
+}
+
+static bool ask_for(const struct call *call, const struct list *list, const struct match *matches,
+                    struct table *table, struct reply *reply)
+{
+    if (!ask(call, reply, table, list->request, vhost_of(list, matches), NULL))
+        return false;
+    if (list->length == LIST_SHORT || table->complete)
+        return true;
+    table_free(table);
+    reply_error(reply, 503, "the broker's answer broke off");
+    return false;
+}
+
 bool listing_read(struct listing *listing, const struct call *call, const struct list *list,
                   const struct match *matches, struct reply *reply)
 {
@@ -31,7 +51,7 @@ bool listing_read(struct listing *listing, const struct call *call, const struct
     *listing = (struct listing){0};
     if (list->vhost && !vhosts_seen_read(&seen, call, reply))
         return false;
-    if (!ask(call, reply, &listing->table, list->request, NULL)) {
+    if (!ask_for(call, list, matches, &listing->table, reply)) {
         vhosts_seen_free(&seen);
         return false;
     }

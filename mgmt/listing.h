@@ -10,12 +10,18 @@ struct list {
     const char *request, *vhost;
     const struct column *columns; /* NULL: all, as the table has them */
     size_t count;
+    enum list_length {
+        LIST_SHORT,
+        LIST_LONG,    /* its end is marked (dataplane/lists.h), */
+        LIST_BY_VHOST /* and it can be asked for of the one virtual host that a match names */
+    } length;
 };
 
-#define LIST(request, vhost, columns)                                                                        \
+#define LONG_LIST(request, vhost, columns, length)                                                           \
     {                                                                                                        \
-        request, vhost, columns, sizeof(columns) / sizeof *(columns)                                         \
+        request, vhost, columns, sizeof(columns) / sizeof *(columns), length                                 \
     }
+#define LIST(request, vhost, columns) LONG_LIST(request, vhost, columns, LIST_SHORT)
 
 /* Rows that have this value in that column of the table. */
 struct match {

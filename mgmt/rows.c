@@ -16,37 +16,41 @@ static json_t *words(const char *text)
     return list;
 }
 
-static bool has_flag(const char *flags, const char *flag)
+static json_t *parsed(const char *text)
 {
-    size_t wanted = strlen(flag);
-    for (size_t len; *flags; flags += len + (flags[len] == ' ')) {
-        len = strcspn(flags, " ");
-        if (len == wanted && memcmp(flags, flag, len) == 0)
-            return true;
+    json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+    return value ? value : json_null();
+}
+
+static json_t *from_table(const struct table *table, enum column_kind kind, size_t row, unsigned column)
+{
+    const char *cell = table->cell[row][column];
+    switch (kind) {
+    case COLUMN_WORDS:
+        return words(cell);
+    case COLUMN_OR_NULL:
+        return *cell ? table_value(table, row, column) : json_null();
+    case COLUMN_PARSED:
+        return parsed(cell);
+    default:
+        return table_value(table, row, column);
     }
-    return false;
 }
 
 /* NULL: the table hasn't got it. */
 static json_t *value_of(const struct rows *rows, const struct column *column, size_t row)
 {
     unsigned source = rows_source(rows, column->name);
-    bool there = source < rows->table->columns;
     switch (column->kind) {
-    case COLUMN_SAME:
-        return there ? table_value(rows->table, row, source) : NULL;
-    case COLUMN_WORDS:
-        return there ? words(rows->table->cell[row][source]) : NULL;
     case COLUMN_FIXED:
-        return json_loads(column->from, JSON_DECODE_ANY, NULL);
-    case COLUMN_FLAG:
-        return json_boolean(has_flag(table_cell(rows->table, row, "flags"), column->from));
+        return parsed(column->from);
     case COLUMN_NODE:
         return json_string(rows->mgmtd->node);
     case COLUMN_CLUSTER:
         return json_pack("{ss}", rows->mgmtd->node, "running");
+    default:
+        return source < rows->table->columns ? from_table(rows->table, column->kind, row, source) : NULL;
     }
-    return NULL;
 }
 
 /* ---- members ------------------------------------------------------------------------------------------- */
@@ -106,9 +110,8 @@ unsigned rows_source(const struct rows *rows, const char *name)
         const struct column *column = &rows->columns[i];
         if (strcmp(column->name, name) != 0)
             continue;
-        return column->kind == COLUMN_SAME || column->kind == COLUMN_WORDS
-                   ? table_column(rows->table, column->from ? column->from : name)
-                   : rows->table->columns;
+        return column->kind < COLUMN_FIXED ? table_column(rows->table, column->from ? column->from : name)
+                                           : rows->table->columns;
     }
     return rows->columns ? rows->table->columns : table_column(rows->table, name);
 }

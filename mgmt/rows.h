@@ -7,8 +7,9 @@
 enum column_kind {
     COLUMN_SAME,    /* as the table has it */
     COLUMN_WORDS,   /* a text with commas, as a list */
+    COLUMN_OR_NULL, /* as the table has it, null if that is empty */
+    COLUMN_PARSED,  /* a text that is JSON */
     COLUMN_FIXED,   /* `from` is JSON, the same in every row */
-    COLUMN_FLAG,    /* whether the flags in the table's column "flags" have `from` among them */
     COLUMN_NODE,    /* the broker's name */
     COLUMN_CLUSTER, /* {NAME: "running"} */
 };

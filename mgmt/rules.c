@@ -7,8 +7,8 @@
 #include "listing.h"
 #include "policy.h"
 
-static const struct list policies = {"list_all_policies", "vhost", NULL, 0};
-static const struct list operator_policies = {"list_all_operator_policies", "vhost", NULL, 0};
+static const struct list policies = {"list_all_policies", "vhost", NULL, 0, LIST_SHORT};
+static const struct list operator_policies = {"list_all_operator_policies", "vhost", NULL, 0, LIST_SHORT};
 
 #define OF_VHOST(call) ((struct match[]){{"vhost", (call)->argument[0]}, {NULL}})
 #define THIS(call)     ((struct match[]){{"vhost", (call)->argument[0]}, {"name", (call)->argument[1]}, {NULL}})

@@ -82,7 +82,8 @@ static void list(const struct query *query, const char *text)
                                             {"tags", COLUMN_WORDS},
                                             {"a.b", COLUMN_SAME, "size"},
                                             {"a.c", COLUMN_FIXED, "{}"},
-                                            {"on", COLUMN_FLAG, "on"}};
+                                            {"on", COLUMN_PARSED},
+                                            {"off", COLUMN_OR_NULL}};
     struct table table = table_parse(strdup(text));
     for (unsigned all = 0; all < 2; all++) {
         struct rows rows = {NULL, &table, all ? NULL : columns, sizeof columns / sizeof *columns};

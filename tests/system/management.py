@@ -6,9 +6,13 @@ import os
 import re
 import socket
 import subprocess
+import unittest
 import urllib.request
 
-from broker import GANNET_MGMTD, PATIENCE_S, Log
+from broker import GANNET_MGMTD, GANNETCTL, PATIENCE_S, Broker, Log
+
+# A permission.
+ANY = {"configure": ".*", "write": ".*", "read": ".*"}
 
 
 class OnSocket(http.client.HTTPConnection):
@@ -78,3 +82,38 @@ class Mgmtd:
     def metric(self, name):
         found = re.search(r"^%s(?:\{[^}]*\})? (\d+)$" % re.escape(name), self.metrics(), re.M)
         return int(found.group(1)) if found else None
+
+
+class Api(unittest.TestCase):
+    """Tests of the HTTP API: a broker and its gannet-mgmtd, and calls of it over TCP."""
+
+    def setUp(self):
+        self.broker = self.enterContext(Broker())
+        self.mgmtd = self.enterContext(Mgmtd(self.broker.data))
+
+    def call(self, method, path, body=None, user="guest:guest", **more):
+        status, _, answer = self.mgmtd.call(method, "/api/" + path, body, user, **more)
+        return status, answer
+
+    def get(self, path, user="guest:guest"):
+        status, answer = self.call("GET", path, user=user)
+        self.assertEqual(status, 200, (path, answer))
+        return answer
+
+    def done(self, status, method, path, body=None, user="guest:guest"):
+        self.assertEqual(self.call(method, path, body, user), (status, None), (method, path))
+
+    def refused(self, status, method, path, body=None, user="guest:guest"):
+        """The reason."""
+        got, answer = self.call(method, path, body, user)
+        self.assertEqual((got, sorted(answer or {})), (status, ["error", "reason"]), (method, path, body, answer))
+        return answer["reason"]
+
+    def ctl(self, *words):
+        done = subprocess.run([GANNETCTL, "-D", self.broker.data, *words], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), words)
+
+    def user(self, name, tags="", vhost=None, password="pw"):
+        self.done(201, "PUT", "users/" + name, {"password": password, "tags": tags})
+        if vhost:
+            self.done(201, "PUT", "permissions/%s/%s" % (vhost, name), ANY)

@@ -12,12 +12,13 @@ static const struct column columns[] = {{"name"},
                                         {"stats.on", COLUMN_SAME, "on"},
                                         {"tags", COLUMN_WORDS},
                                         {"fixed", COLUMN_FIXED, "[1]"},
-                                        {"loud", COLUMN_FLAG, "loud"}};
+                                        {"loud", COLUMN_OR_NULL},
+                                        {"deep", COLUMN_PARSED, "loud"}};
 
-static const char text[] = "name\tsize#\ton?\ttags\tflags\tmore{\n"
-                           "beta\t9\ttrue\tx,y\tloud\t{\"a\":1}\n"
-                           "Alpha\t10\tfalse\t\tnot-loud\t{}\n"
-                           "gamma\t2\ttrue\tz\tsoft loud\t{\n";
+static const char text[] = "name\tsize#\ton?\ttags\tloud\tmore{\n"
+                           "beta\t9\ttrue\tx,y\t5\t{\"a\":1}\n"
+                           "Alpha\t10\tfalse\t\t\t{}\n"
+                           "gamma\t2\ttrue\tz\t[1\t{\n";
 
 /* What the query (a=1&b=2) is answered: the reply's JSON, or "STATUS WORD". */
 static char *answer(const char *asked, bool all_columns)
@@ -67,15 +68,17 @@ Test(api_paging, order)
 
 Test(api_paging, members)
 {
-    expect("page=1&page_size=1&sort=stats.size", "{\"filtered_count\":3,\"item_count\":1,\"items\":[{"
-                                                 "\"fixed\":[1],\"loud\":true,\"name\":\"gamma\",\"stats\":"
-                                                 "{\"on\":true,\"size\":2},\"tags\":[\"z\"]}],\"page\":1,"
-                                                 "\"page_count\":3,\"page_size\":1,\"total_count\":3}");
+    expect("page=1&page_size=1&sort=stats.size",
+           "{\"filtered_count\":3,\"item_count\":1,\"items\":[{"
+           "\"deep\":null,\"fixed\":[1],\"loud\":\"[1\",\"name\":\"gamma\",\"stats\":"
+           "{\"on\":true,\"size\":2},\"tags\":[\"z\"]}],\"page\":1,"
+           "\"page_count\":3,\"page_size\":1,\"total_count\":3}");
     expect("columns=stats,tags", "[{\"stats\":{\"on\":false,\"size\":10},\"tags\":[]},{\"stats\":{\"on\":"
                                  "true,\"size\":9},\"tags\":[\"x\",\"y\"]},"
                                  "{\"stats\":{\"on\":true,\"size\":2},\"tags\":[\"z\"]}]");
-    expect("columns=loud,stats.on,stat", "[{\"loud\":false,\"stats\":{\"on\":false}},{\"loud\":true,"
-                                         "\"stats\":{\"on\":true}},{\"loud\":true,\"stats\":{\"on\":true}}]");
+    expect("columns=loud,deep,stats.on,stat", "[{\"deep\":null,\"loud\":null,\"stats\":{\"on\":false}},{"
+                                              "\"deep\":5,\"loud\":\"5\",\"stats\":{\"on\":true}},"
+                                              "{\"deep\":null,\"loud\":\"[1\",\"stats\":{\"on\":true}}]");
     expect("columns=,", "[{},{},{}]");
     char *said = answer("columns=more,on", true);
     cr_expect_str_eq(

@@ -1,0 +1,307 @@
+"""What calls of gannet-mgmtd's HTTP API do and tell: users, virtual hosts, permissions, policies, limits, health, what there is; and rabbitmqadmin."""
+import base64
+import hashlib
+import os
+import subprocess
+import unittest
+import urllib.parse
+
+import pika
+
+from management import ANY, Api
+from runner import main
+
+RABBITMQADMIN = "/usr/bin/rabbitmqadmin"
+HASH_OF_PW = base64.b64encode(b"salt" + hashlib.sha256(b"saltpw").digest()).decode()
+
+
+class Things(Api):
+    def test_users(self):
+        self.user("a b/ü".replace(" ", "%20").replace("/", "%2F").replace("ü", "%c3%bc"), ["x", "management"])
+        self.done(204, "PUT", "users/guest", {"password": "guest", "tags": "administrator"})
+        self.done(201, "PUT", "users/silent", {"tags": ""})
+        self.assertEqual(self.get("users/a%20b%2F%C3%BC"), {"name": "a b/ü", "tags": ["x", "management"], "password_hash": "", "limits": {},
+                                                           "hashing_algorithm": "argon2id"})
+        self.assertEqual([user["name"] for user in self.get("users/without-permissions")], ["a b/ü", "silent"])
+        self.done(204, "PUT", "users/a%20b%2F%C3%BC", {"password_hash": "", "tags": "management"})
+        self.refused(401, "GET", "whoami", user="a b/ü:pw")
+        # As RabbitMQ exports them: of "pw".
+        self.done(201, "PUT", "users/hashed", {"password_hash": HASH_OF_PW, "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": "management"})
+        self.get("whoami", "hashed:pw")
+        self.done(204, "DELETE", "users/hashed")
+        self.refused(404, "GET", "users/none")
+        self.refused(404, "DELETE", "users/none")
+        self.assertIn("none", self.refused(400, "POST", "users/bulk-delete", {"users": ["silent", "none"]}))
+        self.get("users/silent")
+        self.done(204, "POST", "users/bulk-delete", {"users": ["silent", "silent", "a b/ü"]})
+        self.assertEqual([user["name"] for user in self.get("users")], ["guest"])
+
+    def test_virtual_hosts(self):
+        self.done(201, "PUT", "vhosts/a%2Fb", {"description": "of tests", "tags": "x,y"})
+        self.done(204, "PUT", "vhosts/a%2Fb", {"tags": ["z"], "tracing": False, "default_queue_type": "classic"})
+        vhost = self.get("vhosts/a%2Fb")
+        self.assertEqual((vhost["name"], vhost["description"], vhost["tags"]), ("a/b", "of tests", ["z"]))
+        self.assertEqual(vhost["metadata"], {"description": "of tests", "tags": ["z"]})
+        self.assertEqual(list(vhost["cluster_state"].values()), ["running"])
+        self.assertEqual([vhost["name"] for vhost in self.get("vhosts")], ["/", "a/b"])
+        self.assertIn("quorum", self.refused(400, "PUT", "vhosts/c", {"default_queue_type": "quorum"}))
+        self.refused(400, "PUT", "vhosts/c", {"tracing": True})
+        self.done(204, "DELETE", "vhosts/a%2Fb")
+        self.refused(404, "DELETE", "vhosts/a%2Fb")
+        self.refused(404, "GET", "vhosts/a%2Fb")
+
+    def test_permissions(self):
+        self.done(201, "PUT", "vhosts/v")
+        self.user("u")
+        given = {"user": "u", "vhost": "v", "configure": "^a\\.b$", "write": "", "read": ".*"}
+        self.done(201, "PUT", "permissions/v/u", given)
+        self.done(204, "PUT", "permissions/v/u", given)
+        self.assertEqual(self.get("permissions/v/u"), given)
+        self.assertEqual(self.get("users/u/permissions"), [given])
+        self.assertEqual(self.get("vhosts/v/permissions"), [given])
+        self.assertEqual(len(self.get("permissions")), 2)
+        topic = {"user": "u", "vhost": "v", "exchange": "amq.topic", "write": "^w", "read": "^r"}
+        self.done(201, "PUT", "topic-permissions/v/u", topic)
+        for path in "topic-permissions", "topic-permissions/v/u", "users/u/topic-permissions", "vhosts/v/topic-permissions":
+            self.assertEqual(self.get(path), [topic])
+        self.done(204, "DELETE", "topic-permissions/v/u")
+        self.refused(404, "DELETE", "topic-permissions/v/u")
+        self.refused(404, "GET", "topic-permissions/v/u")
+        self.done(204, "DELETE", "permissions/v/u")
+        for method in "GET", "DELETE":
+            self.refused(404, method, "permissions/v/u")
+            self.refused(404, method, "permissions/none/u")
+        self.refused(400, "PUT", "permissions/none/u", ANY)
+        self.refused(400, "PUT", "permissions/v/none", ANY)
+        self.assertIn("regular expression", self.refused(400, "PUT", "permissions/v/u", dict(ANY, read="*")))
+        for path in "users/none/permissions", "vhosts/none/permissions", "users/none/topic-permissions", "vhosts/none/topic-permissions":
+            self.refused(404, "GET", path)
+
+    def test_policies(self):
+        for kind in "policies", "operator-policies":
+            whole = {"vhost": "/", "name": "p", "pattern": "^a", "apply-to": "queues", "definition": {"max-length": 5}, "priority": 3}
+            self.done(201, "PUT", kind + "/%2F/p", {"pattern": "^a", "definition": {"max-length": 9}})
+            self.assertEqual(self.get(kind + "/%2F/p"), dict(whole, **{"apply-to": "all", "definition": {"max-length": 9}, "priority": 0}))
+            self.done(204, "PUT", kind + "/%2F/p", whole)
+            for path in kind, kind + "/%2F":
+                self.assertEqual(self.get(path), [whole])
+            self.done(204, "DELETE", kind + "/%2F/p")
+            for method in "GET", "DELETE":
+                self.refused(404, method, kind + "/%2F/p")
+            for wrong in {"pattern": "*"}, {"definition": {"nope": 1}}, {"definition": {"max-length": [1]}}, {"apply-to": "x"}, {"priority": 2 ** 40}:
+                self.refused(400, "PUT", kind + "/%2F/p", dict(whole, **wrong))
+            self.assertEqual(self.get(kind), [])
+
+    def test_limits(self):
+        self.done(201, "PUT", "vhosts/v")
+        self.user("u")
+        self.assertEqual((self.get("user-limits"), self.get("vhost-limits")), ([], []))
+        for kind, of, name in ("user-limits", "user", "u"), ("vhost-limits", "vhost", "v"):
+            self.done(204, "PUT", "%s/%s/max-connections" % (kind, name), {"value": 5})
+            self.done(204, "PUT", "%s/%s/max-publish-rate" % (kind, name), {"value": 7})
+            whole = [{of: name, "value": {"max-connections": 5, "max-publish-rate": 7}}]
+            self.assertEqual((self.get(kind), self.get("%s/%s" % (kind, name))), (whole, whole))
+            self.refused(400, "PUT", "%s/%s/none" % (kind, name), {"value": 5})
+            self.refused(400, "PUT", "%s/%s/max-connections" % (kind, name), {"value": "5"})
+            self.refused(404, "PUT", kind + "/none/max-connections", {"value": 5})
+            self.refused(404, "DELETE", kind + "/none/max-connections")
+            self.refused(404, "GET", kind + "/none")
+            self.done(204, "DELETE", "%s/%s/max-connections" % (kind, name))
+            self.assertEqual(self.get(kind), [{of: name, "value": {"max-publish-rate": 7}}])
+            self.done(204, "DELETE", "%s/%s/max-publish-rate" % (kind, name))
+            self.assertEqual(self.get(kind), [])
+        self.refused(404, "DELETE", "vhost-limits/v/max-connections")
+
+    def test_the_whole(self):
+        overview = self.get("overview")
+        for name in "rabbitmq_version", "product_version", "cluster_name", "node", "erlang_version", "erlang_full_version":
+            self.assertIsInstance(overview[name], str)
+        self.assertGreaterEqual(tuple(map(int, overview["rabbitmq_version"].split("."))), (3, 7))
+        self.assertEqual(overview["product_name"], "Gannet")
+        for name in "connections", "channels", "queues", "exchanges", "consumers":
+            self.assertGreaterEqual(overview["object_totals"][name], 0)
+        self.assertEqual(overview["cluster_name"], self.get("cluster-name")["name"])
+        node, = self.get("nodes")
+        self.assertEqual(self.get("nodes/" + node["name"])["os_pid"], str(self.broker.pid))
+        self.refused(404, "GET", "nodes/other")
+        for name in "uptime", "run_queue", "processors", "fd_total", "proc_total", "mem_limit", "disk_free_limit":
+            self.assertIsInstance(node[name], int)
+        for path in "feature-flags", "deprecated-features", "extensions":
+            self.assertEqual(self.get(path), [])
+
+
+class Health(Api):
+    def check(self, path, status=200):
+        got, answer = self.call("GET", "health/checks/" + path)
+        self.assertEqual((got, answer.get("status", answer.get("error"))), (status, {200: "ok", 503: "failed", 400: "bad_request"}[status]), answer)
+        return answer
+
+    def test_the_broker(self):
+        for path in ("alarms", "local-alarms", "is-in-service", "ready-to-serve-clients", "virtual-hosts", "node-is-quorum-critical",
+                     "node-is-mirror-sync-critical"):
+            self.check(path)
+        self.assertEqual(self.get("healthchecks/node"), {"status": "ok"})
+        limit = self.check("below-node-connection-limit")
+        self.assertGreater(limit["limit"], limit["connections"])
+
+    def test_listeners(self):
+        listeners = {listener["protocol"]: listener for listener in self.get("overview")["listeners"]}
+        self.assertEqual(sorted(listeners), ["amqp", "http", "http/prometheus"])
+        self.assertEqual((listeners["amqp"]["ip_address"], listeners["amqp"]["port"]), (self.broker.address, self.broker.port))
+        for listener in listeners.values():
+            self.assertEqual(self.check("port-listener/%d" % listener["port"]), {"status": "ok", "port": listener["port"]})
+        missing = self.check("port-listener/1", 503)
+        self.assertEqual((missing["missing"], missing["reason"]), (1, "No active listener"))
+        self.assertIn(self.broker.port, missing["ports"])
+        for protocol in "amqp", "amqp091", "http":
+            self.assertEqual(self.check("protocol-listener/" + protocol), {"status": "ok", "protocol": protocol})
+        missing = self.check("protocol-listener/mqtt", 503)
+        self.assertEqual((missing["missing"], sorted(missing["protocols"])), ("mqtt", sorted(listeners)))
+        self.check("protocol-listener/amqps", 503)
+        for port in "x", "0", "65536", "1x":
+            self.check("port-listener/" + port, 400)
+
+    def test_certificates(self):
+        self.check("certificate-expiration/1/days")
+        files = [os.path.join(self.broker.own, name) for name in ("c.pem", "k.pem")]
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "10", "-subj", "/CN=x",
+                        "-out", files[0], "-keyout", files[1]], check=True, capture_output=True, timeout=60)
+        self.broker.settings.update({"tls.certificate": files[0], "tls.key": files[1], "listeners.amqps": self.broker.address + ":0"})
+        self.broker.restart()
+        for within in "9/days", "1/weeks":
+            self.check("certificate-expiration/" + within)
+        for within in "11/days", "2/weeks", "1/months", "1/years":
+            expired, = self.check("certificate-expiration/" + within, 503)["expired"]
+            self.assertEqual(expired["file"], files[0])
+        for within in "x/days", "0/days", "1/hours", "1x/days":
+            self.check("certificate-expiration/" + within, 400)
+        self.check("protocol-listener/amqps")
+        self.check("protocol-listener/amqp%2Fssl")
+
+
+class Inventory(Api):
+    def setUp(self):
+        super().setUp()
+        for vhost in "a", "b":
+            self.done(201, "PUT", "vhosts/" + vhost)
+            self.done(201, "PUT", "permissions/%s/guest" % vhost, ANY)
+        self.user("m", "management", "a")
+        self.connection = self.broker.connect(virtual_host="a", client_properties={"connection_name": "c"})
+        self.addCleanup(lambda: self.connection.is_open and self.connection.close())
+        self.channel = self.connection.channel()
+
+    def test_queues(self):
+        with self.broker.channel(virtual_host="b") as other:
+            other.queue_declare("q")
+        self.channel.queue_declare("q/ \t\\ü", durable=True, arguments={"x-max-length": 5, "x-queue-type": "quorum"})
+        self.channel.queue_declare("x", exclusive=True)
+        self.channel.confirm_delivery()
+        for _ in range(3):
+            self.channel.basic_publish("", "x", b"12345")
+        self.channel.basic_get("x")
+        self.channel.queue_declare("x", passive=True)
+        self.assertEqual([(q["vhost"], q["name"]) for q in self.get("queues")], [("a", "q/ \t\\ü"), ("a", "x"), ("b", "q")])
+        self.assertEqual([q["name"] for q in self.get("queues", "m:pw")], ["q/ \t\\ü", "x"])
+        self.assertEqual([q["name"] for q in self.get("queues/b")], ["q"])
+        odd = self.get("queues/a/q%2F%20%09%5C%C3%BC")
+        for name, value in {"durable": True, "auto_delete": False, "exclusive": False, "type": "quorum", "policy": None, "messages": 0,
+                            "arguments": {"x-max-length": 5, "x-queue-type": "quorum"}}.items():
+            self.assertEqual(odd[name], value, name)
+        x = self.get("queues/a/x?columns=messages,messages_ready,messages_unacknowledged,message_bytes,message_stats,exclusive")
+        self.assertEqual(x, {"messages": 3, "messages_ready": 2, "messages_unacknowledged": 1, "message_bytes": 15, "exclusive": True,
+                             "message_stats": {"publish": 3, "deliver_get": 1, "ack": 0}})
+        self.assertEqual([q["name"] for q in self.get("queues?sort=messages&sort_reverse=true&page=1&page_size=1")["items"]], ["x"])
+        self.refused(404, "GET", "queues/a/none")
+        self.refused(404, "GET", "queues/none")
+        self.refused(404, "GET", "queues/none/q")
+
+    def test_exchanges_and_bindings(self):
+        self.channel.exchange_declare("e", "topic", durable=True, arguments={"alternate-exchange": "f"})
+        self.channel.exchange_declare("f", "fanout", internal=True)
+        self.channel.queue_declare("q")
+        self.channel.queue_bind("q", "e", "a.#", {"n": 1})
+        self.channel.queue_bind("q", "e", "k")
+        self.channel.exchange_bind("f", "e", "k")
+        e = self.get("exchanges/a/e")
+        for name, value in {"name": "e", "vhost": "a", "type": "topic", "durable": True, "auto_delete": False, "internal": False,
+                            "arguments": {"alternate-exchange": "f"}}.items():
+            self.assertEqual(e[name], value, name)
+        self.assertEqual(self.get("exchanges/a/amq.default")["name"], "")
+        self.assertEqual(len(self.get("exchanges")), 3 * len(self.get("exchanges/b")) + 2)
+        self.assertEqual(len(self.get("bindings/a")), 4)
+        self.assertEqual(len(self.get("queues/a/q/bindings")), 3)
+        self.assertEqual(len(self.get("bindings/a/e/amq.default/q/q")), 1)
+        self.assertEqual(len(self.get("exchanges/a/e/bindings/source")), 3)
+        self.assertEqual([b["destination"] for b in self.get("exchanges/a/f/bindings/destination")], ["f"])
+        self.assertEqual(self.get("bindings/a/e/e/e/f/k"), {"source": "e", "vhost": "a", "destination": "f", "destination_type": "exchange",
+                                                           "routing_key": "k", "arguments": {}, "properties_key": "k"})
+        for binding in self.get("bindings/a/e/e/q/q"):
+            self.assertEqual(self.get("bindings/a/e/e/q/q/" + urllib.parse.quote(binding["properties_key"], "")), binding)
+        for path in "exchanges/a/none", "queues/a/none/bindings", "exchanges/a/none/bindings/source", "bindings/a/e/e/q/q/none":
+            self.refused(404, "GET", path)
+
+    def test_connections(self):
+        self.channel.queue_declare("q")
+        tag = self.channel.basic_consume("q", lambda *_: None, arguments={"x-priority": 3})
+        self.channel.basic_qos(prefetch_count=7)
+        with self.broker.channel(virtual_host="a", credentials=pika.PlainCredentials("m", "pw")):
+            self.assertEqual([c["user"] for c in self.get("connections", "m:pw")], ["m"])
+            self.assertEqual([c["user"] for c in self.get("channels", "m:pw")], ["m"])
+            self.assertEqual(sorted(c["user"] for c in self.get("connections")), ["guest", "m"])
+            self.assertEqual(sorted(c["user"] for c in self.get("vhosts/a/connections")), ["guest", "m"])
+            self.assertEqual(self.get("connections/username/guest", "m:pw"), [])
+        connection, = self.get("connections/username/guest")
+        for name in "name", "node", "protocol", "user", "connected_at", "client_properties", "peer_host", "peer_port":
+            self.assertIn(name, connection)
+        self.assertEqual((connection["vhost"], connection["state"], connection["channels"]), ("a", "running", 1))
+        name = urllib.parse.quote(connection["name"], "")
+        self.assertEqual(self.get("connections/" + name)["client_properties"]["connection_name"], "c")
+        self.refused(404, "GET", "connections/" + name, user="m:pw")
+        channel, = self.get("connections/%s/channels" % name)
+        for name in ("number", "name", "connection_details", "vhost", "state", "consumer_count", "confirm", "prefetch_count", "messages_unacknowledged",
+                     "messages_unconfirmed"):
+            self.assertIn(name, channel)
+        self.assertEqual((channel["number"], channel["consumer_count"], channel["connection_details"]["name"]), (1, 1, connection["name"]))
+        self.assertEqual(self.get("channels/" + urllib.parse.quote(channel["name"], "")), channel)
+        consumer, = self.get("consumers/a", "m:pw")
+        self.assertEqual((consumer["queue"], consumer["consumer_tag"], consumer["arguments"]), ({"name": "q", "vhost": "a"}, tag, {"x-priority": 3}))
+        self.assertEqual(self.get("consumers/b"), [])
+
+
+@unittest.skipUnless(os.path.exists(RABBITMQADMIN), "there is no rabbitmqadmin")
+class Rabbitmqadmin(Api):
+    def admin(self, *words):
+        host, port = self.mgmtd.api_at.split(":")
+        done = subprocess.run([RABBITMQADMIN, "-H", host, "-P", port, "-f", "tsv", "-q", *words], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), (words, done.stdout))
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    def test_it_works_unchanged(self):
+        self.admin("declare", "vhost", "name=v")
+        self.admin("declare", "user", "name=u", "password=pw", "tags=management,x")
+        self.admin("declare", "permission", "vhost=v", "user=u", "configure=a", "write=b", "read=c")
+        self.admin("declare", "policy", "name=p", "pattern=^q", 'definition={"max-length":5}', "apply-to=queues", "priority=2")
+        self.admin("declare", "operator_policy", "name=o", "pattern=^q", 'definition={"max-length":5}')
+        self.assertEqual(self.admin("list", "vhosts", "name"), [["/"], ["v"]])
+        self.assertEqual([row[0] for row in self.admin("list", "users", "name")], ["guest", "u"])
+        self.assertIn(["a", "b", "c", "u", "v"], [sorted(row) for row in self.admin("list", "permissions")])
+        self.assertEqual(self.admin("list", "policies", "name", "vhost"), [["p", "/"]])
+        self.assertEqual(self.admin("list", "operator_policies", "name"), [["o"]])
+        self.assertEqual(len(self.admin("list", "nodes", "name")), 1)
+        self.assertEqual(len(self.admin("show", "overview")), 1)
+        with self.broker.channel() as channel:
+            channel.queue_declare("q")
+            channel.basic_consume("q", lambda *_: None)
+            self.assertEqual(self.admin("list", "queues", "name", "messages"), [["q", "0"]])
+            self.assertIn(["amq.topic", "topic"], self.admin("list", "exchanges", "name", "type"))
+            self.assertEqual(self.admin("list", "bindings", "destination", "routing_key"), [["q", "q"]])
+            self.assertEqual(self.admin("list", "connections", "user", "vhost"), [["guest", "/"]])
+            self.assertEqual(self.admin("list", "channels", "number", "consumer_count"), [["1", "1"]])
+            self.assertEqual(self.admin("list", "consumers", "queue.name"), [["q"]])
+        for words in ("policy", "name=p"), ("operator_policy", "name=o"), ("permission", "vhost=v", "user=u"), ("user", "name=u"), ("vhost", "name=v"):
+            self.admin("delete", *words)
+        self.assertEqual((len(self.get("users")), len(self.get("vhosts")), self.get("policies")), (1, 1, []))
+
+
+if __name__ == "__main__":
+    main()

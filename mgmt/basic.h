@@ -3,12 +3,10 @@
 
 #include <stdbool.h>
 
-#include "path.h"
-
-enum { BASIC_PASSWORD_BYTES = 4096 };
+#include "call.h"
 
 struct basic {
-    char user[PATH_NAME_BYTES + 1], password[BASIC_PASSWORD_BYTES + 1];
+    char user[PATH_NAME_BYTES + 1], password[CALLER_PASSWORD_BYTES + 1];
 };
 
 /* False: it is none, or too long, or of what no user's name is made. */

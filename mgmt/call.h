@@ -12,7 +12,7 @@
 
 enum method { METHOD_GET, METHOD_PUT, METHOD_POST, METHOD_DELETE, METHODS };
 
-enum { ARGUMENTS_MAX = 6 };
+enum { ARGUMENTS_MAX = 6, CALLER_PASSWORD_BYTES = 4096 };
 
 /* What a user's tags let him do here. */
 enum right {
@@ -39,6 +39,7 @@ struct mgmtd {
 struct caller {
     char name[PATH_NAME_BYTES + 1], tags[PATH_NAME_BYTES + 1]; /* with commas between */
     unsigned rights;                                           /* enum right */
+    char password[CALLER_PASSWORD_BYTES + 1]; /* "": he has come by the administrator's socket */
 };
 
 struct call {
@@ -56,6 +57,7 @@ struct reply {
     json_t *json;     /* NULL: text, or nothing */
     char *text;       /* malloc'd */
     const char *type; /* of the text */
+    char *location;   /* malloc'd: where what is new is; NULL: nowhere */
     unsigned retry_s; /* not 0: when a 429 may be asked again */
 };
 

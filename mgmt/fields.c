@@ -1,5 +1,6 @@
 #include "fields.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,20 @@ static char *joined(const json_t *list)
     return NULL;
 }
 
+static bool is_text(const json_t *value, const char *text)
+{
+    return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
+}
+
+static bool take_whole(const json_t *value, json_int_t *to)
+{
+    char *end;
+    const char *text = json_is_string(value) ? json_string_value(value) : "";
+    errno = 0;
+    *to = json_is_integer(value) ? json_integer_value(value) : strtoll(text, &end, 10);
+    return json_is_integer(value) || (*text && *text != ' ' && !*end && errno == 0);
+}
+
 /* NULL: it is there. Else what it must be. */
 static const char *take(const json_t *value, enum field_kind kind, void *to)
 {
@@ -41,15 +56,10 @@ static const char *take(const json_t *value, enum field_kind kind, void *to)
         *(char **)to = json_is_string(value) ? strdup(json_string_value(value)) : joined(value);
         return *(char **)to ? NULL : "shorter: there is no memory for it";
     case FIELD_WHOLE:
-        if (!json_is_integer(value))
-            return "a whole number";
-        *(json_int_t *)to = json_integer_value(value);
-        return NULL;
+        return take_whole(value, to) ? NULL : "a whole number";
     case FIELD_TRUTH:
-        if (!json_is_boolean(value))
-            return "true or false";
-        *(bool *)to = json_is_true(value);
-        return NULL;
+        *(bool *)to = json_is_true(value) || is_text(value, "true");
+        return *(bool *)to || json_is_false(value) || is_text(value, "false") ? NULL : "true or false";
     case FIELD_OBJECT:
         if (!json_is_object(value))
             return "an object";

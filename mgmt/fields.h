@@ -6,8 +6,8 @@
 enum field_kind {
     FIELD_TEXT,   /* const char * */
     FIELD_WORDS,  /* a text with commas, or a list of texts: char *, malloc'd, with commas */
-    FIELD_WHOLE,  /* json_int_t */
-    FIELD_TRUTH,  /* bool */
+    FIELD_WHOLE,  /* json_int_t; also as a text, as rabbitmqadmin has it; */
+    FIELD_TRUTH,  /* bool; the same */
     FIELD_OBJECT, /* const json_t * */
     FIELD_LIST,   /* const json_t *, of texts */
 };

@@ -34,6 +34,11 @@ handler list_of_bindings, bindings_of_vhost, bindings_to_a_queue, bindings_to_an
 handler list_of_connections, connections_of_vhost, connections_of_user, get_connection;
 handler list_of_channels, channels_of_vhost, channels_of_connection, get_channel;
 handler list_of_consumers, consumers_of_vhost;
+/* declare.c */
+handler put_queue, delete_queue, purge_queue, put_exchange, delete_exchange, post_queue_binding,
+    post_exchange_binding, delete_queue_binding, delete_exchange_binding;
+/* messages.c */
+handler publish_message, get_messages;
 /* limits.c */
 handler list_of_user_limits, limits_of_user, put_user_limit, delete_user_limit;
 handler list_of_vhost_limits, limits_of_vhost, put_vhost_limit, delete_vhost_limit;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "handlers.h"
 #include "login.h"
 #include "right.h"
 #include "route.h"
@@ -14,6 +15,7 @@ enum {
     CONNECTIONS_MAX = 256,
     IDLE_S = 30,
     BODY_BYTES = 64 * 1024,
+    MESSAGE_BODY_BYTES = 24 * 1024 * 1024, /* a message of 16 MiB as base 64, and what is said of it */
 };
 
 struct http {
@@ -22,8 +24,12 @@ struct http {
     struct MHD_Daemon *daemon;
 };
 
-/* A call that is coming in. */
+/* A call that is coming in: who calls and what is known when its headers are there, the body afterwards. */
 struct incoming {
+    struct call call;
+    const struct route *route; /* NULL: the reply has been made */
+    struct reply reply;
+    unsigned known;   /* methods of the path, a bit each */
     char *body;       /* NULL: nothing has come */
     size_t kept, len; /* len: with what was thrown away */
 };
@@ -50,6 +56,8 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
     if (type)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+    if (reply->location)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_LOCATION, reply->location);
     if (reply->status == 405)
         add_allow(response, known);
     if (reply->status == 401)
@@ -65,13 +73,12 @@ static enum MHD_Result respond(struct MHD_Connection *connection, struct reply *
     char *text = reply->json ? json_dumps(reply->json, JSON_COMPACT) : reply->text;
     size_t len = text ? strlen(text) : 0;
     struct MHD_Response *response = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
+    reply->text = reply->json ? reply->text : NULL; /* it is the response's */
     if (!response) {
-        json_decref(reply->json);
         free(text);
         return MHD_NO;
     }
     add_headers(response, reply, known);
-    json_decref(reply->json);
     enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
     MHD_destroy_response(response);
     return result;
@@ -110,11 +117,18 @@ static bool read_query(struct MHD_Connection *connection, struct call *call, str
     return !reading.wrong;
 }
 
+static size_t body_most(const struct incoming *incoming)
+{
+    return !incoming->route                              ? 0
+           : incoming->route->handler == publish_message ? MESSAGE_BODY_BYTES
+                                                         : BODY_BYTES;
+}
+
 static bool read_body(const struct incoming *incoming, struct call *call, struct reply *reply)
 {
     json_error_t error;
-    if (incoming->len > BODY_BYTES) {
-        reply_error(reply, 413, "the body is longer than %d bytes", BODY_BYTES);
+    if (incoming->len > body_most(incoming)) {
+        reply_error(reply, 413, "the body is longer than %zu bytes", body_most(incoming));
         return false;
     }
     json_t *body = incoming->len ? json_loadb(incoming->body, incoming->len,
@@ -160,16 +174,19 @@ static bool find(const struct http *http, struct call *call, const char *path, c
     return *route;
 }
 
-static void answer(const struct http *http, struct MHD_Connection *connection, struct call *call,
-                   const char *path, const struct incoming *incoming, struct reply *reply, unsigned *known)
+/* Before any body is kept: who may not call fills no memory. */
+static void begin(const struct http *http, struct MHD_Connection *connection, struct incoming *incoming,
+                  const char *path, const char *method)
 {
     const struct route *route = NULL;
-    if (!log_in(http, connection, call, reply) || !find(http, call, path, &route, known, reply))
-        return;
-    if (http->door != HTTP_METRICS && !right_check(route, call, reply))
-        return;
-    if (read_query(connection, call, reply) && read_body(incoming, call, reply))
-        route->handler(call, reply);
+    struct call *call = &incoming->call;
+    call->mgmtd = http->mgmtd;
+    call->method = method_of(method);
+    if (log_in(http, connection, call, &incoming->reply) &&
+        find(http, call, path, &route, &incoming->known, &incoming->reply) &&
+        (http->door == HTTP_METRICS || right_check(route, call, &incoming->reply)) &&
+        read_query(connection, call, &incoming->reply))
+        incoming->route = route;
 }
 
 /* ---- calls --------------------------------------------------------------------------------------------- */
@@ -179,7 +196,7 @@ static enum MHD_Result take_more(struct incoming *incoming, const char *data, si
     size_t all = incoming->len + len;
     if (all < len)
         return MHD_NO;
-    if (all <= BODY_BYTES) {
+    if (all <= body_most(incoming)) {
         char *body = realloc(incoming->body, all);
         if (!body)
             return MHD_NO;
@@ -199,32 +216,38 @@ static enum MHD_Result handle(void *owner, struct MHD_Connection *connection, co
     struct incoming *incoming = *state;
     (void)version;
     if (!incoming) { /* the first line and the headers */
-        *state = calloc(1, sizeof *incoming);
-        return *state ? MHD_YES : MHD_NO;
+        *state = incoming = calloc(1, sizeof *incoming);
+        if (incoming)
+            begin(http, connection, incoming, url, method);
+        return incoming ? MHD_YES : MHD_NO;
     }
     if (*len) {
         enum MHD_Result result = take_more(incoming, data, *len);
         *len = 0;
         return result;
     }
-    struct call call = {.mgmtd = http->mgmtd, .method = method_of(method)};
-    struct reply reply = {0};
-    unsigned known = 0;
-    answer(http, connection, &call, url, incoming, &reply, &known);
-    query_clear(&call.query);
-    json_decref((json_t *)call.body);
-    return respond(connection, &reply, known);
+    if (incoming->route && read_body(incoming, &incoming->call, &incoming->reply))
+        incoming->route->handler(&incoming->call, &incoming->reply);
+    return respond(connection, &incoming->reply, incoming->known);
 }
 
+/* Passwords come in bodies, and in headers. */
 static void forget(void *owner, struct MHD_Connection *connection, void **state,
                    enum MHD_RequestTerminationCode code)
 {
     struct incoming *incoming = *state;
     (void)owner, (void)connection, (void)code;
-    if (incoming && incoming->body) {
-        explicit_bzero(incoming->body, incoming->kept); /* passwords come in bodies */
-        free(incoming->body);
-    }
+    if (!incoming)
+        return;
+    if (incoming->body)
+        explicit_bzero(incoming->body, incoming->kept);
+    free(incoming->body);
+    query_clear(&incoming->call.query);
+    json_decref((json_t *)incoming->call.body);
+    json_decref(incoming->reply.json);
+    free(incoming->reply.text);
+    free(incoming->reply.location);
+    explicit_bzero(&incoming->call, sizeof incoming->call);
     free(incoming);
     *state = NULL;
 }

@@ -1,13 +1,15 @@
 /* What there is in virtual hosts, and who is connected: the broker's long lists. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "handlers.h"
+#include "inventory.h"
 #include "listing.h"
 
 #define MATCH(...) ((struct match[]){__VA_ARGS__, {NULL}})
 
-/* What stands for the exchange that has no name. */
-static const char *exchange_of(const char *name)
+const char *inventory_exchange(const char *name)
 {
     return strcmp(name, "amq.default") == 0 ? "" : name;
 }
@@ -69,7 +71,8 @@ void exchanges_of_vhost(const struct call *call, struct reply *reply)
 void get_exchange(const struct call *call, struct reply *reply)
 {
     list_answer_one(call, &exchanges,
-                    MATCH({"vhost", call->argument[0]}, {"name", exchange_of(call->argument[1])}), reply);
+                    MATCH({"vhost", call->argument[0]}, {"name", inventory_exchange(call->argument[1])}),
+                    reply);
 }
 
 /* ---- bindings ------------------------------------------------------------------------------------------ */
@@ -109,13 +112,13 @@ void bindings_of_queue(const struct call *call, struct reply *reply)
 
 void bindings_from_exchange(const struct call *call, struct reply *reply)
 {
-    const char *name = exchange_of(call->argument[1]);
+    const char *name = inventory_exchange(call->argument[1]);
     bindings_of(call, &exchanges, name, MATCH({"vhost", call->argument[0]}, {"source", name}), reply);
 }
 
 void bindings_to_exchange(const struct call *call, struct reply *reply)
 {
-    const char *name = exchange_of(call->argument[1]);
+    const char *name = inventory_exchange(call->argument[1]);
     bindings_of(call, &exchanges, name,
                 MATCH({"vhost", call->argument[0]}, {"destination", name}, {"destination_type", "exchange"}),
                 reply);
@@ -123,7 +126,7 @@ void bindings_to_exchange(const struct call *call, struct reply *reply)
 
 /* /{vhost}/e/{source}/TYPE/{destination} */
 #define BETWEEN(call, type)                                                                                  \
-    {"vhost", (call)->argument[0]}, {"source", exchange_of((call)->argument[1])},                            \
+    {"vhost", (call)->argument[0]}, {"source", inventory_exchange((call)->argument[1])},                     \
         {"destination", (call)->argument[2]},                                                                \
     {                                                                                                        \
         "destination_type", type                                                                             \
@@ -149,6 +152,62 @@ void get_exchange_binding(const struct call *call, struct reply *reply)
 {
     list_answer_one(call, &bindings, MATCH(BETWEEN(call, "exchange"), {"properties_key", call->argument[3]}),
                     reply);
+}
+
+json_t *inventory_binding(const struct call *call, bool to_queue, const char *properties_key,
+                          struct reply *reply)
+{
+    struct reply listed = {0};
+    list_answer_one(call, &bindings,
+                    MATCH(BETWEEN(call, to_queue ? "queue" : "exchange"), {"properties_key", properties_key}),
+                    &listed);
+    if (listed.status == 200)
+        return listed.json;
+    *reply = listed;
+    return NULL;
+}
+
+static char *path_of(const struct call *call, bool to_queue, const char *key)
+{
+    char *path = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&path, &size);
+    const char *names[] = {call->argument[0], "e", call->argument[1], to_queue ? "q" : "e",
+                           call->argument[2], key};
+    if (!out)
+        return NULL;
+    fputs("/api/bindings", out);
+    for (unsigned i = 0; i < 6; i++)
+        path_put(out, names[i]);
+    if (fclose(out) == 0)
+        return path;
+    free(path);
+    return NULL;
+}
+
+char *inventory_binding_path(const struct call *call, bool to_queue, const char *routing_key,
+                             const json_t *arguments)
+{
+    struct listing found;
+    struct reply unwanted = {0};
+    json_t *wanted = arguments ? json_deep_copy(arguments) : json_object();
+    char *path = NULL;
+    if (!listing_read(&found, call, &bindings,
+                      MATCH(BETWEEN(call, to_queue ? "queue" : "exchange"), {"routing_key", routing_key}),
+                      &unwanted)) {
+        json_decref(unwanted.json);
+        json_decref(wanted);
+        return NULL;
+    }
+    for (size_t i = 0; i < found.count && !path; i++) {
+        json_t *has = json_loads(table_cell(&found.table, found.row[i], "arguments"), 0, NULL);
+        if (has && json_equal(has, wanted))
+            path = path_of(call, to_queue, table_cell(&found.table, found.row[i], "properties_key"));
+        json_decref(has);
+    }
+    listing_free(&found);
+    json_decref(wanted);
+    return path;
 }
 
 /* ---- connections, channels ----------------------------------------------------------------------------- */

@@ -265,6 +265,7 @@ bool login_caller(struct call *call, const char *header, const struct sockaddr *
     if (ok) {
         bool elsewhere = *table_cell(&table, 1, "local_only") == 't' && !is_local(peer);
         fill_in(&call->caller, basic.user, table_cell(&table, 1, "tags"));
+        memcpy(call->caller.password, basic.password, sizeof basic.password);
         table_free(&table);
         ok = !elsewhere && call->caller.rights;
         if (!ok)

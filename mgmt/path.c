@@ -59,3 +59,14 @@ const char *path_split(struct path *path, const char *raw)
     }
     return NULL;
 }
+
+void path_put(FILE *out, const char *name)
+{
+    fputc('/', out);
+    for (const unsigned char *c = (const unsigned char *)name; *c; c++)
+        if ((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
+            strchr("-._~", *c))
+            fputc(*c, out);
+        else
+            fprintf(out, "%%%02X", *c);
+}

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum {
     PATH_SEGMENTS_MAX = 10,
@@ -18,6 +19,9 @@ struct path {
  * %2F stands for a slash in a name. One slash at the end is left out. Returns NULL, or one sentence that says
  * what is wrong with it. */
 const char *path_split(struct path *path, const char *raw);
+
+/* Writes a slash and the name, encoded. */
+void path_put(FILE *out, const char *name);
 
 /* Decodes %XX from len bytes of text into at most size - 1 bytes and a NUL. NULL, or one sentence. What comes
  * out is UTF-8 without NULs. */

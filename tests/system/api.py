@@ -169,7 +169,7 @@ class BadInput(Api):
                 ("permissions/%2F/guest", {"configure": "", "write": ""}, "'read'"), ("permissions/%2F/guest", dict(ANY, write=[]), "'write'"),
                 ("topic-permissions/%2F/guest", ANY, "'exchange'"), ("policies/%2F/p", {"pattern": ""}, "'definition'"),
                 ("policies/%2F/p", {"definition": {}}, "'pattern'"), ("policies/%2F/p", {"pattern": "", "definition": []}, "'definition'"),
-                ("policies/%2F/p", {"pattern": "", "definition": {}, "priority": "1"}, "'priority'"),
+                ("policies/%2F/p", {"pattern": "", "definition": {}, "priority": "x"}, "'priority'"),
                 ("policies/%2F/p", {"pattern": "", "definition": {}, "priority": 1.5}, "'priority'"),
                 ("policies/%2F/p", {"pattern": "", "definition": {}, "priority": 10 ** 30}, "not JSON")):
             with self.subTest((path, str(body)[:60])):

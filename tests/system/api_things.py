@@ -102,7 +102,7 @@ class Things(Api):
             whole = [{of: name, "value": {"max-connections": 5, "max-publish-rate": 7}}]
             self.assertEqual((self.get(kind), self.get("%s/%s" % (kind, name))), (whole, whole))
             self.refused(400, "PUT", "%s/%s/none" % (kind, name), {"value": 5})
-            self.refused(400, "PUT", "%s/%s/max-connections" % (kind, name), {"value": "5"})
+            self.refused(400, "PUT", "%s/%s/max-connections" % (kind, name), {"value": "x"})
             self.refused(404, "PUT", kind + "/none/max-connections", {"value": 5})
             self.refused(404, "DELETE", kind + "/none/max-connections")
             self.refused(404, "GET", kind + "/none")
@@ -177,6 +177,115 @@ class Health(Api):
             self.check("certificate-expiration/" + within, 400)
         self.check("protocol-listener/amqps")
         self.check("protocol-listener/amqp%2Fssl")
+
+
+class Deeds(Api):
+    """What is done as a client does it: by AMQP, as the user whose call it is."""
+
+    def setUp(self):
+        super().setUp()
+        self.user("m", "management")
+        self.ctl("set_permissions", "m", "^x", "^x", "^x")
+
+    def publish(self, key, payload="hi", exchange="amq.default", user="guest:guest", encoding="string", **properties):
+        return self.call("POST", "exchanges/%%2F/%s/publish" % exchange, {"routing_key": key, "payload": payload, "payload_encoding": encoding,
+                                                                          "properties": properties}, user)
+
+    def take(self, queue, ackmode="ack_requeue_false", user="guest:guest", **more):
+        status, answer = self.call("POST", "queues/%%2F/%s/get" % queue, dict({"ackmode": ackmode, "count": 10, "encoding": "auto"}, **more), user)
+        self.assertEqual(status, 200, answer)
+        return answer
+
+    def test_queues(self):
+        body = {"durable": True, "auto_delete": False, "arguments": {"x-max-length": 5}}
+        self.done(201, "PUT", "queues/%2F/q%2F1", body)
+        self.done(204, "PUT", "queues/%2F/q%2F1", body)
+        queue = self.get("queues/%2F/q%2F1")
+        self.assertEqual((queue["durable"], queue["arguments"]), (True, {"x-max-length": 5}))
+        self.assertIn("inequivalent arg 'durable'", self.refused(400, "PUT", "queues/%2F/q%2F1", {}))
+        self.publish("q/1")
+        self.assertIn("not empty", self.refused(400, "DELETE", "queues/%2F/q%2F1?if-empty=true"))
+        self.done(204, "DELETE", "queues/%2F/q%2F1/contents")
+        self.done(204, "DELETE", "queues/%2F/q%2F1?if-empty=true&if-unused=true")
+        for method, path in ("DELETE", "queues/%2F/q"), ("DELETE", "queues/%2F/q/contents"), ("PUT", "queues/none/q"):
+            self.refused(404, method, path, {} if method == "PUT" else None)
+        for body in {"durable": "yes"}, {"arguments": []}, {"arguments": {"x-max-length": "a"}}, {"arguments": {"a": None}}:
+            self.refused(400, "PUT", "queues/%2F/q", body)
+        self.done(201, "PUT", "queues/%2F/x", {}, "m:pw")
+        self.assertIn("refused for user 'm'", self.refused(401, "PUT", "queues/%2F/y", {}, "m:pw"))
+        self.user("a", "administrator")
+        self.assertIn("refused for user 'a'", self.refused(401, "PUT", "queues/%2F/y", {}, "a:pw"))
+        self.assertEqual([q["name"] for q in self.get("queues")], ["x"])
+
+    def test_exchanges_and_bindings(self):
+        self.done(201, "PUT", "exchanges/%2F/e", {"type": "topic", "durable": True, "arguments": {"alternate-exchange": "f"}})
+        self.done(204, "PUT", "exchanges/%2F/e", {"type": "topic", "durable": True, "arguments": {"alternate-exchange": "f"}})
+        self.refused(400, "PUT", "exchanges/%2F/e", {"type": "fanout"})
+        self.refused(400, "PUT", "exchanges/%2F/f", {"type": "none"})
+        self.done(201, "PUT", "exchanges/%2F/f", {"type": "fanout", "internal": True})
+        self.done(201, "PUT", "queues/%2F/q", {})
+        for body in {}, {"routing_key": "a.#"}, {"routing_key": "k k/é", "arguments": {"x": 1, "y": "z", "w": [True, 1.5]}}:
+            for path in "bindings/%2F/e/e/q/q", "bindings/%2F/e/e/e/f":
+                status, headers, _ = self.mgmtd.call("POST", "/api/" + path, body)
+                self.assertEqual(status, 201)
+                at = headers["Location"].removeprefix("/api/")
+                self.assertEqual(self.get(at)["routing_key"], body.get("routing_key", ""))
+                self.done(204, "DELETE", at)
+                self.refused(404, "DELETE", at)
+        self.assertEqual(self.get("exchanges/%2F/e/bindings/source"), [])
+        self.refused(404, "POST", "bindings/%2F/e/e/q/none", {})
+        self.refused(404, "POST", "bindings/%2F/e/none/q/q", {})
+        self.refused(400, "POST", "bindings/%2F/e/e/q/q", {"routing_key": 256 * "x"})
+        self.done(204, "DELETE", "exchanges/%2F/e")
+        self.refused(404, "DELETE", "exchanges/%2F/e")
+        self.refused(401, "DELETE", "exchanges/%2F/f", user="m:pw")
+
+    def test_messages(self):
+        self.done(201, "PUT", "queues/%2F/x", {"durable": True})
+        every = {"content_type": "t", "content_encoding": "ce", "headers": {"a": 1, "b": {"c": ["d", True, 1.5]}}, "delivery_mode": 2, "priority": 3,
+                 "correlation_id": "c", "reply_to": "r", "expiration": "60000", "message_id": "m", "timestamp": 5, "type": "ty", "app_id": "ap"}
+        self.assertEqual(self.publish("x", "größer", **every), (200, {"routed": True}))
+        self.assertEqual(self.publish("x", "/wA=", encoding="base64"), (200, {"routed": True}))
+        self.assertEqual(self.publish("none"), (200, {"routed": False}))
+        for mode in "ack_requeue_true", "reject_requeue_true", "reject_requeue_false":
+            first, second = self.take("x", mode)
+            self.assertEqual((first["payload"], first["payload_encoding"], first["payload_bytes"], first["message_count"]), ("größer", "string", 8, 1))
+            self.assertEqual((first["exchange"], first["routing_key"], first["properties"]), ("", "x", every))
+            self.assertEqual((second["payload"], second["payload_encoding"], second["properties"]), ("/wA=", "base64", {}))
+        self.assertEqual(self.take("x"), [])
+        self.publish("x", "abc")
+        self.assertEqual(self.take("x", "ack_requeue_true", truncate=2)[0]["payload"], "ab")
+        self.assertEqual(self.take("x", "ack_requeue_true", encoding="base64", count=1)[0]["payload"], "YWJj")
+        self.assertEqual(self.take("x", count=0), [])
+        self.assertEqual(len(self.take("x")), 1)
+        self.assertEqual(self.take("x"), [])
+
+    def test_a_large_message(self):
+        self.done(201, "PUT", "queues/%2F/x", {})
+        text = "a" * (1 << 20)
+        self.assertEqual(self.publish("x", text), (200, {"routed": True}))
+        self.assertEqual(self.take("x")[0]["payload"], text)
+        self.assertEqual(self.publish("x", "a" * (25 << 20))[0], 413)
+
+    def test_what_can_not_be(self):
+        self.done(201, "PUT", "queues/%2F/x", {})
+        good = {"routing_key": "x", "payload": "", "payload_encoding": "string", "properties": {}}
+        for wrong in {"payload": 5}, {"payload_encoding": "x"}, {"payload": "!", "payload_encoding": "base64"}, {"properties": []}, {"routing_key": None}, \
+                {"properties": {"delivery_mode": "2"}}, {"properties": {"priority": 256}}, {"properties": {"headers": 1}}, {"routing_key": 256 * "x"}, \
+                {"properties": {"type": 256 * "x"}}, {"properties": {"user_id": "other"}}:
+            self.refused(400, "POST", "exchanges/%2F/amq.default/publish", dict(good, **wrong))
+        self.refused(404, "POST", "exchanges/%2F/none/publish", good)
+        self.refused(401, "POST", "exchanges/%2F/amq.topic/publish", good, "m:pw")
+        good = {"ackmode": "ack_requeue_true", "count": 1, "encoding": "auto"}
+        for wrong in {"ackmode": "x"}, {"count": "x"}, {"encoding": "x"}, {"count": None}, {"truncate": "x"}:
+            self.refused(400, "POST", "queues/%2F/x/get", dict(good, **wrong))
+        self.refused(404, "POST", "queues/%2F/none/get", good)
+        self.done(201, "PUT", "queues/%2F/y", {})
+        self.refused(401, "POST", "queues/%2F/y/get", good, "m:pw")
+
+    def test_where_nobody_has_logged_in(self):
+        response, body = self.mgmtd.ask("/api/queues/%2F/q", "PUT")
+        self.assertEqual(response.status, 400, body)
 
 
 class Inventory(Api):
@@ -298,6 +407,15 @@ class Rabbitmqadmin(Api):
             self.assertEqual(self.admin("list", "connections", "user", "vhost"), [["guest", "/"]])
             self.assertEqual(self.admin("list", "channels", "number", "consumer_count"), [["1", "1"]])
             self.assertEqual(self.admin("list", "consumers", "queue.name"), [["q"]])
+        self.admin("declare", "queue", "name=q2", "durable=true", 'arguments={"x-max-length":5}')
+        self.admin("declare", "exchange", "name=e", "type=topic")
+        self.admin("declare", "binding", "source=e", "destination=q2", "routing_key=a.#")
+        self.admin("publish", "exchange=e", "routing_key=a.b", "payload=hello", 'properties={"delivery_mode":2}')
+        self.assertEqual([row[3] for row in self.admin("get", "queue=q2", "ackmode=ack_requeue_false", "count=1")], ["hello"])
+        self.admin("purge", "queue", "name=q2")
+        self.admin("delete", "binding", "source=e", "destination=q2", "destination_type=queue", "properties_key=a.%23")
+        self.admin("delete", "exchange", "name=e")
+        self.admin("delete", "queue", "name=q2")
         for words in ("policy", "name=p"), ("operator_policy", "name=o"), ("permission", "vhost=v", "user=u"), ("user", "name=u"), ("vhost", "name=v"):
             self.admin("delete", *words)
         self.assertEqual((len(self.get("users")), len(self.get("vhosts")), self.get("policies")), (1, 1, []))

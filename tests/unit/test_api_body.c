@@ -42,7 +42,8 @@ Test(api_body, what_is_right)
     free(thing.words);
     json_decref(json);
     thing = (struct thing){0};
-    cr_assert(read_it("{\"text\":\"\",\"words\":\"a,b\",\"whole\":-5,\"list\":null}", &thing, &reply, &json));
+    cr_assert(read_it("{\"text\":\"\",\"words\":\"a,b\",\"whole\":\"-5\",\"truth\":\"false\",\"list\":null}",
+                      &thing, &reply, &json));
     cr_expect_str_eq(thing.words, "a,b");
     cr_expect(thing.whole == -5 && !thing.list);
     free(thing.words);
@@ -57,9 +58,9 @@ Test(api_body, what_is_wrong)
         {"{\"text\":5}", "'text'"},
         {"{\"text\":\"\",\"words\":5}", "'words'"},
         {"{\"text\":\"\",\"words\":[5]}", "'words'"},
-        {"{\"text\":\"\",\"whole\":\"5\"}", "'whole'"},
+        {"{\"text\":\"\",\"whole\":\"5x\"}", "'whole'"},
         {"{\"text\":\"\",\"whole\":5.0}", "'whole'"},
-        {"{\"text\":\"\",\"truth\":\"true\"}", "'truth'"},
+        {"{\"text\":\"\",\"truth\":\"yes\"}", "'truth'"},
         {"{\"text\":\"\",\"object\":[]}", "'object'"},
         {"{\"text\":\"\",\"list\":\"x\"}", "'list'"},
         {"{\"text\":\"\",\"list\":[[]]}", "'list'"},

@@ -217,7 +217,8 @@ bool access_first_check(const struct access_first *first, char *error, size_t er
     return ok;
 }
 
-/* Who there is before anybody has said anything. */
+/* Who there is before anybody has said anything. Should this be lost, the next start says it again: a first
+ * start on a full disk serves whoever needs no disk. */
 static void make_first(struct router *router, const struct access_first *first)
 {
     struct access_change user = {.kind = ACCESS_USER,
@@ -235,6 +236,8 @@ static void make_first(struct router *router, const struct access_first *first)
         access_apply(router->access, &may);
     }
     access_save(router);
+    store_flush(&router->store); /* so that nothing else stands in its last block */
+    router->first_lsn = store_lsn(&router->store);
 }
 
 void access_replayed(struct router *router)
@@ -266,9 +269,9 @@ static void count_queue(struct map_node *node, void *owner)
 void access_start(struct router *router)
 {
     map_each(&router->catalog.queues, count_queue, router);
-    map_each(&router->catalog.queues, end_orphan, router);
     if (is_registrar(router) && router->options.first && !router->access_known)
         make_first(router, router->options.first);
+    map_each(&router->catalog.queues, end_orphan, router);
 }
 
 /* ---- updates that took something away --------------------------------------------------------------------

@@ -47,8 +47,9 @@ struct router {
     struct catalog catalog;
     struct policies policies;
     struct access *access;
-    bool access_known; /* the journal has said something of it */
-    bool *first_seen;  /* which of options.first's virtual hosts it had */
+    bool access_known;  /* the journal has said something of it */
+    uint64_t first_lsn; /* what stands before it is only who there is first: no answer waits for it */
+    bool *first_seen;   /* which of options.first's virtual hosts it had */
     FIFO(struct applied) applied;
     struct slots queues, consumers; /* by the handles in commands and events */
     struct link front[FRONTS_MAX];

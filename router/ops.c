@@ -45,7 +45,9 @@ void router_answer(struct router *router, struct op *op)
     if (is_registrar(router))
         registrar_poll(router);
     persist_settled_flush(router);
-    op->lsn = router->store.failed ? 0 : store_lsn(&router->store);
+    op->lsn = store_lsn(&router->store);
+    if (router->store.failed || op->lsn <= router->first_lsn)
+        op->lsn = 0;
     op->update = told(router);
     op->next = NULL;
     *router->waiting_end = op;

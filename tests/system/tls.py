@@ -221,7 +221,7 @@ class Tls(unittest.TestCase):
                 stream.sendall(said)
                 return stream.recv(n)
 
-        address = "127.0.0.1:0"
+        address = "sockets:127.0.0.1:0"
         with self.running(tls__ca=self.authority.certificate("client"), tls__verify="optional", tls__login="common_name",
                           listeners__mqtts=address, listeners__stomps=address, mqtt__anonymous="false", stomp__anonymous="false") as broker:
             self.assertEqual(mqtt("client"), b"\x20\2\0\4")

@@ -18,18 +18,6 @@ static const char *const shared[] = {"$share/g0/$x/a", "$share/g1/$x/a", "$share
 
 enum { TOPICS = sizeof topics / sizeof *topics - 1 }; /* the last one is for shared subscriptions */
 
-static uint32_t scale(struct prng *prng, uint32_t usually)
-{
-    static const uint32_t percent[] = {0, 30, 100, 100, 100, 300};
-    return usually * percent[prng_below(prng, 6)] / 100;
-}
-
-static uint32_t some_ppm(struct prng *prng)
-{
-    static const uint32_t ppm[] = {0, 50000, 200000, 500000, 800000, 1000000};
-    return ppm[prng_below(prng, 6)];
-}
-
 void mqtt_plan_draw(struct mqtt_plan *mqtt, struct plan *plan, struct prng *prng)
 {
     *mqtt = (struct mqtt_plan){0};
@@ -40,20 +28,20 @@ void mqtt_plan_draw(struct mqtt_plan *mqtt, struct plan *plan, struct prng *prng
     plan->clients = plan->clients < others ? plan->clients : others;
     plan->policy_ppm = 0; /* sessions' queues would get them too */
     for (unsigned i = 0; i < MQTT_DEED_KINDS; i++)
-        mqtt->deeds[i] = scale(prng, usual[i]);
+        mqtt->deeds[i] = plan_party_scale(prng, usual[i]);
     mqtt->deeds[MQTT_PUBLISH] += 10;
     mqtt->deeds[MQTT_SUBSCRIBE] += 5;
     mqtt->deeds[MQTT_REPLY] += 10;
     mqtt->deeds[MQTT_HEAR] += 2;
     mqtt->deed_ppm = 20000 + (uint32_t)prng_below(prng, 500000);
-    mqtt->retain_ppm = some_ppm(prng) / 3;
-    mqtt->empty_ppm = some_ppm(prng) / 4;
-    mqtt->large_ppm = some_ppm(prng) / 4;
-    mqtt->will_ppm = some_ppm(prng);
-    mqtt->lazy_ppm = some_ppm(prng);
-    mqtt->clean_ppm = some_ppm(prng) / 4;
-    mqtt->brief_ppm = some_ppm(prng) / 2;
-    mqtt->five_ppm = some_ppm(prng);
+    mqtt->retain_ppm = plan_party_ppm(prng) / 3;
+    mqtt->empty_ppm = plan_party_ppm(prng) / 4;
+    mqtt->large_ppm = plan_party_ppm(prng) / 4;
+    mqtt->will_ppm = plan_party_ppm(prng);
+    mqtt->lazy_ppm = plan_party_ppm(prng);
+    mqtt->clean_ppm = plan_party_ppm(prng) / 4;
+    mqtt->brief_ppm = plan_party_ppm(prng) / 2;
+    mqtt->five_ppm = plan_party_ppm(prng);
     mqtt->topics = 1 + (unsigned)prng_below(prng, TOPICS);
     mqtt->keeps_alive = prng_below(prng, 3) == 0;
     mqtt->share_qos = (uint8_t[]){0, 1, 1, 2}[prng_below(prng, 4)];
@@ -63,13 +51,7 @@ void mqtt_plan_draw(struct mqtt_plan *mqtt, struct plan *plan, struct prng *prng
 
 enum mqtt_deed mqtt_plan_deed(const struct mqtt_plan *plan, struct prng *prng)
 {
-    uint64_t sum = 0, at;
-    unsigned i = 0;
-    for (unsigned d = 0; d < MQTT_DEED_KINDS; d++)
-        sum += plan->deeds[d];
-    for (at = prng_below(prng, sum); at >= plan->deeds[i]; i++)
-        at -= plan->deeds[i];
-    return (enum mqtt_deed)i;
+    return (enum mqtt_deed)plan_pick(plan->deeds, MQTT_DEED_KINDS, prng);
 }
 
 const char *mqtt_plan_topic(const struct mqtt_plan *plan, struct prng *prng)

@@ -180,15 +180,32 @@ void plan_draw(struct plan *plan, struct prng *prng)
     draw_features(plan, &apart);
 }
 
-enum deed plan_deed(const struct plan *plan, struct prng *prng)
+unsigned plan_pick(const uint32_t *weights, unsigned count, struct prng *prng)
 {
     uint64_t sum = 0, at;
     unsigned i = 0;
-    for (unsigned d = 0; d < DEED_KINDS; d++)
-        sum += plan->deeds[d];
-    for (at = prng_below(prng, sum); at >= plan->deeds[i]; i++)
-        at -= plan->deeds[i];
-    return (enum deed)i;
+    for (unsigned w = 0; w < count; w++)
+        sum += weights[w];
+    for (at = prng_below(prng, sum); at >= weights[i]; i++)
+        at -= weights[i];
+    return i;
+}
+
+enum deed plan_deed(const struct plan *plan, struct prng *prng)
+{
+    return (enum deed)plan_pick(plan->deeds, DEED_KINDS, prng);
+}
+
+uint32_t plan_party_scale(struct prng *prng, uint32_t usually)
+{
+    static const uint32_t percent[] = {0, 30, 100, 100, 100, 300};
+    return usually * percent[prng_below(prng, 6)] / 100;
+}
+
+uint32_t plan_party_ppm(struct prng *prng)
+{
+    static const uint32_t ppm[] = {0, 50000, 200000, 500000, 800000, 1000000};
+    return ppm[prng_below(prng, 6)];
 }
 
 void plan_key(struct prng *prng, bool pattern, char key[PLAN_NAME_BYTES])

@@ -124,6 +124,11 @@ struct plan {
 void plan_draw(struct plan *plan, struct prng *prng);
 /* One of the deeds, by weight. */
 enum deed plan_deed(const struct plan *plan, struct prng *prng);
+/* One of so many, each as often as its weight says; one of them isn't 0. */
+unsigned plan_pick(const uint32_t *weights, unsigned count, struct prng *prng);
+/* For parties that speak other protocols: how often compared with usually, and how much of a million. */
+uint32_t plan_party_scale(struct prng *prng, uint32_t usually);
+uint32_t plan_party_ppm(struct prng *prng);
 /* A routing key, or a pattern for a topic binding. */
 void plan_key(struct prng *prng, bool pattern, char key[PLAN_NAME_BYTES]);
 /* Whether the queue, if it is there, keeps what is consumed; is a stream. */

@@ -9,18 +9,6 @@ static const uint32_t usual[STOMP_DEED_KINDS] = {
     [STOMP_RESET] = 3,       [STOMP_VANISH] = 2, [STOMP_DEAF] = 3,   [STOMP_HEAR] = 6,
 };
 
-static uint32_t scale(struct prng *prng, uint32_t usually)
-{
-    static const uint32_t percent[] = {0, 30, 100, 100, 100, 300};
-    return usually * percent[prng_below(prng, 6)] / 100;
-}
-
-static uint32_t some_ppm(struct prng *prng)
-{
-    static const uint32_t ppm[] = {0, 50000, 200000, 500000, 800000, 1000000};
-    return ppm[prng_below(prng, 6)];
-}
-
 /* Where MQTT is spoken there are no hosts left. */
 void stomp_plan_draw(struct stomp_plan *stomp, struct plan *plan, struct prng *prng)
 {
@@ -32,30 +20,24 @@ void stomp_plan_draw(struct stomp_plan *stomp, struct plan *plan, struct prng *p
     plan->clients = plan->clients < others ? plan->clients : others;
     plan->policy_ppm = 0; /* STOMP's queues would get them too */
     for (unsigned i = 0; i < STOMP_DEED_KINDS; i++)
-        stomp->deeds[i] = scale(prng, usual[i]);
+        stomp->deeds[i] = plan_party_scale(prng, usual[i]);
     stomp->deeds[STOMP_SEND] += 10;
     stomp->deeds[STOMP_SUBSCRIBE] += 5;
     stomp->deeds[STOMP_ACK] += 10;
     stomp->deeds[STOMP_HEAR] += 2;
     stomp->queues = 1 + (unsigned)prng_below(prng, STOMP_PLAN_QUEUES);
     stomp->deed_ppm = 20000 + (uint32_t)prng_below(prng, 500000);
-    stomp->persistent_ppm = 200000 + some_ppm(prng);
-    stomp->receipt_ppm = some_ppm(prng);
-    stomp->large_ppm = some_ppm(prng) / 4;
-    stomp->auto_ppm = some_ppm(prng) / 2;
-    stomp->prefetch_ppm = some_ppm(prng);
-    stomp->transaction_ppm = some_ppm(prng);
-    stomp->drop_ppm = some_ppm(prng) / 2;
+    stomp->persistent_ppm = 200000 + plan_party_ppm(prng);
+    stomp->receipt_ppm = plan_party_ppm(prng);
+    stomp->large_ppm = plan_party_ppm(prng) / 4;
+    stomp->auto_ppm = plan_party_ppm(prng) / 2;
+    stomp->prefetch_ppm = plan_party_ppm(prng);
+    stomp->transaction_ppm = plan_party_ppm(prng);
+    stomp->drop_ppm = plan_party_ppm(prng) / 2;
     stomp->beats = prng_below(prng, 3) == 0;
 }
 
 enum stomp_deed stomp_plan_deed(const struct stomp_plan *plan, struct prng *prng)
 {
-    uint64_t sum = 0, at;
-    unsigned i = 0;
-    for (unsigned d = 0; d < STOMP_DEED_KINDS; d++)
-        sum += plan->deeds[d];
-    for (at = prng_below(prng, sum); at >= plan->deeds[i]; i++)
-        at -= plan->deeds[i];
-    return (enum stomp_deed)i;
+    return (enum stomp_deed)plan_pick(plan->deeds, STOMP_DEED_KINDS, prng);
 }

@@ -1,31 +1,16 @@
 """STOMP 1.0, 1.1 and 1.2 against a broker, with AMQP on the other side."""
 import re
 import time
-import unittest
 
 import pika
 
 from broker import Broker
 from runner import main
 from stomp_peer import Peer
+from stomp_site import StompSite
 
 
-class Stomp(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.broker = Broker(routers=2, listeners__stomp="127.0.0.1:0").__enter__()
-        cls.port = int(re.findall(r"stomp listens on \S*:(\d+)$", cls.broker.log.text(), re.M)[-1])
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.broker.__exit__(None, None, None)
-
-    def peer(self, version="1.2", **headers):
-        peer = Peer("127.0.0.1", self.port, version, **headers)
-        self.assertEqual(peer.connected.command, "CONNECTED", peer.connected)
-        self.addCleanup(peer.socket.close)
-        return peer
-
+class Stomp(StompSite):
     def test_versions_and_refusals(self):
         for offered, spoken in (("1.0", "1.0"), ("1.0,1.1", "1.1"), ("1.2,1.1", "1.2"), ("1.2,9.9", "1.2")):
             self.assertEqual(self.peer(offered).connected.headers["version"], spoken)

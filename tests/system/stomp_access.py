@@ -1,32 +1,16 @@
 """Permissions over STOMP: each that a frame takes, in transactions, and when they are taken away."""
-import re
 import subprocess
 import time
-import unittest
 
-from broker import GANNETCTL, Broker
+from broker import GANNETCTL
 from runner import main
 from stomp_peer import Peer
+from stomp_site import StompSite
 
 
-class Access(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.broker = Broker(routers=2, listeners__stomp="127.0.0.1:0").__enter__()
-        cls.port = int(re.findall(r"stomp listens on \S*:(\d+)$", cls.broker.log.text(), re.M)[-1])
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.broker.__exit__(None, None, None)
-
+class Access(StompSite):
     def ctl(self, *words):
         subprocess.run([GANNETCTL, "-D", self.broker.data, *words], check=True, timeout=60)
-
-    def peer(self, **headers):
-        peer = Peer("127.0.0.1", self.port, **headers)
-        self.assertEqual(peer.connected.command, "CONNECTED", peer.connected)
-        self.addCleanup(peer.socket.close)
-        return peer
 
     def test_permissions(self):
         def user(*patterns):

@@ -421,7 +421,8 @@ static void stomp_blocked(void *state, struct host *host, const char *reason)
         host_log(host, "publishes wait: %s", reason);
 }
 
-static void stomp_shutdown(void *state, struct host *host, const char *why)
+/* The broker ends, or the user may no longer be here: an ERROR says so. */
+static void stomp_end(void *state, struct host *host, const char *why)
 {
     struct stomp *c = state;
     c->host = host;
@@ -435,13 +436,6 @@ static void stomp_gone(void *state, struct host *host)
     stomp_release(c);
     settle_flush(&c->settle, host); /* deliveries may have come since it was closed */
     c->stage = STOMP_CLOSED;
-}
-
-static void stomp_expel(void *state, struct host *host, const char *why)
-{
-    struct stomp *c = state;
-    c->host = host;
-    stomp_fail(c, NULL, "%s", why);
 }
 
 /* Of the first that isn't, the connection ends, and with it all of them. */
@@ -484,8 +478,8 @@ const struct codec codec_stomp = {
     .drained = stomp_drained,
     .tick = stomp_tick,
     .blocked = stomp_blocked,
-    .shutdown = stomp_shutdown,
-    .expel = stomp_expel,
+    .shutdown = stomp_end,
+    .expel = stomp_end,
     .access_changed = stomp_access_changed,
     .gone = stomp_gone,
     .about = stomp_about,

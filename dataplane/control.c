@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "base/shm.h"
 #include "codec/codecs.h"
+#include "connections.h"
 #include "gannetd.h"
 #include "listener_kinds.h"
 #include "listeners.h"
@@ -76,7 +77,7 @@ static void answer(struct gannetd *g, char *request, FILE *out)
     else if (strcmp(request, "certificates") == 0)
         tls_certificates_write(g->config, out);
     else if (!lists_answer(g, request, out) && !users_answer(g, request, out) &&
-             !policies_answer(g, request, out))
+             !connections_answer(g, request, out) && !policies_answer(g, request, out))
         fputs("error this broker knows users (add_user ...), virtual hosts, permissions, policies "
               "(set_policy ...), exchanges, bindings, channels, consumers, "
               "status, queues and connections\n",

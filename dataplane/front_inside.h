@@ -213,6 +213,8 @@ unsigned front_take_logins(struct front *front);
 unsigned front_end_pauses(struct front *front);
 /* At the end: what is still on its way is freed. */
 void front_free_logins(struct front *front);
+/* Closes the connection, and says why. gone: its user or virtual host is. */
+void host_expel(struct host *host, const char *why, bool gone);
 /* Who may do what has changed. */
 void front_on_access(struct front *front, unsigned router, struct access_update *update);
 

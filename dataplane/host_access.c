@@ -365,6 +365,18 @@ static enum concern concern_of(const struct access_change *change, const struct 
     }
 }
 
+void host_expel(struct host *host, const char *why, bool gone)
+{
+    if (!host->login) {
+        host_close(host); /* who hasn't said who he is hears nothing */
+        return;
+    }
+    host->codec->expel(host->state, host, why, gone);
+    if (host->waits == WAIT_RATE) /* his answer stands behind the publish */
+        timer_set(&host->front->pauses, &host->pause, host->front->now_ns);
+    front_touch(host);
+}
+
 static void expel(struct host *host, const struct access_change *change)
 {
     char why[NAME_MAX_BYTES + 32];
@@ -372,9 +384,7 @@ static void expel(struct host *host, const struct access_change *change)
     const struct span name = change->text[user ? TEXT_USER : TEXT_VHOST];
     snprintf(why, sizeof why, user ? "user '%.*s' is deleted" : "vhost '%.*s' is deleted", (int)name.len,
              (const char *)name.at);
-    host->codec->expel(host->state, host, why);
-    if (host->waits == WAIT_RATE) /* his answer stands behind the publish */
-        timer_set(&host->front->pauses, &host->pause, host->front->now_ns);
+    host_expel(host, why, true);
 }
 
 static void look_at_all(struct front *front, const struct access_change *change)

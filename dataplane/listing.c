@@ -1,7 +1,7 @@
 /*
- * What the control thread asks of a front: ops for routers, which the front passes on, and slices of lists of
- * its own connections, channels and consumers. Asked by a pointer, answered by a pointer; the front itself
- * never waits.
+ * What the control thread asks of a front: ops for routers, which the front passes on, slices of lists of
+ * its own connections, channels and consumers, and closing some of them. Asked by a pointer, answered by a
+ * pointer; the front itself never waits.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -90,14 +90,21 @@ static struct span vhost_of(const struct host *h)
     return about_part(h->about, 1);
 }
 
+enum { CONN_NAME_BYTES = 2 * ADDRESS_TEXT + 20 };
+
 /* RabbitMQ's name for a connection, and a channel of it. */
+static struct span conn_name(char text[CONN_NAME_BYTES], const struct host *h, uint32_t channel)
+{
+    int n = snprintf(text, CONN_NAME_BYTES, "%s -> %s", h->peer, h->local);
+    if (channel)
+        n += snprintf(text + n, CONN_NAME_BYTES - (size_t)n, " (%u)", channel);
+    return span_of(text, (size_t)n);
+}
+
 static void put_conn_name(struct rows *rows, const struct host *h, uint32_t channel)
 {
-    char text[2 * ADDRESS_TEXT + 20];
-    int n = snprintf(text, sizeof text, "%s -> %s", h->peer, h->local);
-    if (channel)
-        n += snprintf(text + n, sizeof text - (size_t)n, " (%u)", channel);
-    rows_text(rows, span_of(text, (size_t)n));
+    char text[CONN_NAME_BYTES];
+    rows_text(rows, conn_name(text, h, channel));
 }
 
 /* "[::1]:5672" in two cells: the brackets only keep the colons apart. */
@@ -243,6 +250,29 @@ static void list(struct front *front, struct op *op)
     listing_answer(front, op);
 }
 
+/* ---- closing --------------------------------------------------------------------------------------- */
+
+static bool is_meant(const struct op *op, const struct host *h)
+{
+    char text[CONN_NAME_BYTES];
+    return op->arguments.len ? span_equal(conn_name(text, h, 0), op->arguments)
+                             : h->about && span_equal(user_of(h), name_span(&op->name));
+}
+
+/* In slices, as lists are. */
+static void expel(struct front *front, struct op *op)
+{
+    unsigned steps = LIST_SLICE_STEPS;
+    struct host *h;
+    while (steps && (h = slots_walk(&front->conns, &op->place.at, &steps)))
+        if (!h->closing && is_meant(op, h)) {
+            host_expel(h, op->text, false);
+            op->messages++;
+        }
+    op->place.end = op->place.at >= front->conns.count;
+    listing_answer(front, op);
+}
+
 /* ---- the turn ------------------------------------------------------------------------------------ */
 
 unsigned listing_poll(struct front *front)
@@ -251,7 +281,9 @@ unsigned listing_poll(struct front *front)
     if (!op)
         return 0;
     op->front = front->options.index;
-    if (op->kind == OP_LIST && op->place.of >= LIST_CONNECTIONS)
+    if (op->flags & OP_CLOSES)
+        expel(front, op);
+    else if (op->kind == OP_LIST && op->place.of >= LIST_CONNECTIONS)
         list(front, op);
     else
         front_command(front, op->router)->op = (struct command_op){.kind = COMMAND_OP, .op = op};

@@ -15,6 +15,11 @@ void request_error(FILE *out, const char *what, const char *word)
     say(out, "error", what, word);
 }
 
+void request_missing(FILE *out, const char *what, const char *word)
+{
+    say(out, "missing", what, word);
+}
+
 void request_refused(FILE *out, const struct op *op)
 {
     say(out,

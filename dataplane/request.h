@@ -13,5 +13,7 @@ void request_error(FILE *out, const char *what, const char *word);
 void request_refused(FILE *out, const struct op *op);
 /* Takes the next word. False: it isn't there or too long for a name, and that is said. */
 bool request_name(char **rest, const char *what, struct name *name, FILE *out);
+/* "missing", likewise. */
+void request_missing(FILE *out, const char *what, const char *word);
 /* What is said when control_ask has no answer. */
 void request_too_late(FILE *out);

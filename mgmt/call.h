@@ -50,6 +50,7 @@ struct call {
     const char *argument[ARGUMENTS_MAX]; /* what stands in the path for {this} and {that} */
     struct query query;
     const json_t *body; /* an object */
+    const char *reason; /* the header X-Reason; NULL: there is none */
 };
 
 struct reply {

@@ -36,6 +36,7 @@ static const char usage[] =
     "       gannetctl ... list_user_limits [--user USER | --global]\n"
     "       gannetctl ... set_vhost_limits [-p VHOST] LIMITS, clear_vhost_limits [-p VHOST]\n"
     "       gannetctl ... list_vhost_limits [-p VHOST | --global]\n"
+    "       gannetctl ... close_connection NAME REASON, close_all_user_connections USER REASON\n"
     "       gannetctl ... list_user_permissions|list_user_topic_permissions USER\n"
     "\n"
     "  -D, --data DATADIR  the broker's data directory (/var/lib/gannet)\n"

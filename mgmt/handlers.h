@@ -31,7 +31,8 @@ handler list_of_queues, queues_of_vhost, get_queue, bindings_of_queue;
 handler list_of_exchanges, exchanges_of_vhost, get_exchange, bindings_from_exchange, bindings_to_exchange;
 handler list_of_bindings, bindings_of_vhost, bindings_to_a_queue, bindings_to_an_exchange, get_queue_binding,
     get_exchange_binding;
-handler list_of_connections, connections_of_vhost, connections_of_user, get_connection;
+handler list_of_connections, connections_of_vhost, connections_of_user, get_connection, delete_connection,
+    delete_connections_of_user;
 handler list_of_channels, channels_of_vhost, channels_of_connection, get_channel;
 handler list_of_consumers, consumers_of_vhost;
 /* declare.c */

@@ -182,6 +182,7 @@ static void begin(const struct http *http, struct MHD_Connection *connection, st
     struct call *call = &incoming->call;
     call->mgmtd = http->mgmtd;
     call->method = method_of(method);
+    call->reason = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "X-Reason");
     if (log_in(http, connection, call, &incoming->reply) &&
         find(http, call, path, &route, &incoming->known, &incoming->reply) &&
         (http->door == HTTP_METRICS || right_check(route, call, &incoming->reply)) &&

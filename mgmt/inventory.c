@@ -289,6 +289,42 @@ void get_connection(const struct call *call, struct reply *reply)
     answer_own(call, &connections, "name", call->argument[0], true, reply);
 }
 
+/* What the clients are told. NULL: the reply says why that can't be. */
+static const char *reason_of(const struct call *call, struct reply *reply)
+{
+    if (!call->reason || !*call->reason)
+        return "Closed via management plugin";
+    json_t *text = json_string(call->reason);
+    bool ok = text;
+    json_decref(text);
+    if (!ok)
+        reply_error(reply, 400, "the header X-Reason is not UTF-8");
+    return ok ? call->reason : NULL;
+}
+
+/* Who may monitor all may close his own. */
+void delete_connection(const struct call *call, struct reply *reply)
+{
+    const char *name = call->argument[0], *reason = reason_of(call, reply);
+    bool there = false, his = false;
+    if (!reason || !list_has(call, &connections, MATCH({"name", name}), &there, reply) ||
+        !list_has(call, &connections, MATCH({"name", name}, {"user", call->caller.name}), &his, reply))
+        return;
+    if (!there || !(his || call->caller.rights & MAY_MONITOR))
+        reply_error(reply, 404, "Not Found");
+    else if (!(his || call->caller.rights & MAY_ADMINISTER))
+        reply_forbidden(reply, "User not authorised to access object");
+    else if (ask(call, reply, NULL, "close_connection", name, reason, NULL))
+        reply_done(reply, false);
+}
+
+void delete_connections_of_user(const struct call *call, struct reply *reply)
+{
+    const char *reason = reason_of(call, reply);
+    if (reason && ask(call, reply, NULL, "close_all_user_connections", call->argument[0], reason, NULL))
+        reply_done(reply, false);
+}
+
 void list_of_channels(const struct call *call, struct reply *reply)
 {
     answer_own(call, &channels, NULL, NULL, false, reply);

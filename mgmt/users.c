@@ -32,6 +32,8 @@ static const struct command {
     {"clear_topic_permissions", 1, 2, OF_VHOST, "[-p VHOST] USER [EXCHANGE]"},
     {"list_topic_permissions", 0, 0, OF_VHOST, "[-p VHOST]"},
     {"list_user_topic_permissions", 1, 1, PLAIN, "USER"},
+    {"close_connection", 2, 2, PLAIN, "NAME REASON"},
+    {"close_all_user_connections", 2, 2, PLAIN, "USER REASON"},
     {"set_user_limits", 2, 2, PLAIN, "USER LIMITS"},
     {"clear_user_limits", 2, 2, PLAIN, "USER LIMIT|all"},
     {"list_user_limits", 0, 0, OF_ONE_USER, "[--user USER | --global]"},

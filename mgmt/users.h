@@ -1,5 +1,5 @@
-/* gannetctl's commands about users, virtual hosts and permissions: from rabbitmqctl's words to a request of
- * the control socket (dataplane/users.h has them). */
+/* gannetctl's commands about users, virtual hosts, permissions and closing connections: from rabbitmqctl's
+ * words to a request of the control socket (dataplane/users.h has them). */
 #pragma once
 
 #include <stdbool.h>

@@ -59,11 +59,11 @@ struct codec {
     void (*tick)(void *state, struct host *host);
     /* The gate for this connection's parked publish changed: blocked or not (connection.blocked). */
     void (*blocked)(void *state, struct host *host, const char *reason); /* NULL: no longer */
-    /* The broker is ending, or an operator wants the connection closed: say so to the peer, then host_close.
-     */
+    /* The broker is ending: say so to the peer, then host_close. */
     void (*shutdown)(void *state, struct host *host, const char *why);
-    /* The user or his virtual host is gone: say so to the peer, then host_close. */
-    void (*expel)(void *state, struct host *host, const char *why);
+    /* The user or his virtual host is gone, or else an operator wants the connection closed: say so to the
+     * peer, then host_close. */
+    void (*expel)(void *state, struct host *host, const char *why, bool gone);
     /* What the user may do has changed: what he may no longer do ends. */
     void (*access_changed)(void *state, struct host *host);
     /* The stream is gone: settle what is unacknowledged, cancel consumers, delete exclusive queues, free what

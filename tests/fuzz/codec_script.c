@@ -174,7 +174,9 @@ static void rare(struct script *s, uint8_t what)
     else if (s->host->closed)
         return;
     else if (what == 254)
-        s->codec->expel(s->state, s->host, "fuzzing");
+        s->codec->expel(s->state, s->host, "fuzzing", true);
+    else if (what == 253)
+        s->codec->expel(s->state, s->host, "fuzzing", false);
     else
         change_access(s, what);
 }

@@ -407,9 +407,10 @@ static void amqp_shutdown(void *state, struct host *host, const char *why)
                          "broker forced connection closure with reason '%s'", why);
 }
 
-static void amqp_expel(void *state, struct host *host, const char *why)
+static void amqp_expel(void *state, struct host *host, const char *why, bool gone)
 {
     struct amqp *c = state;
+    (void)gone;
     c->host = host;
     amqp_fail_method(c, NULL, METHOD_NONE, ERR_CONNECTION_FORCED, "%s", why);
 }

@@ -357,11 +357,12 @@ static void mqtt_gone(void *state, struct host *host)
     bytes_drop(&c->sender);
 }
 
-static void mqtt_expel(void *state, struct host *host, const char *why)
+static void mqtt_expel(void *state, struct host *host, const char *why, bool gone)
 {
     struct mqtt *c = state;
     c->host = host;
-    will_drop(c); /* nobody may publish it any more */
+    if (gone)
+        will_drop(c); /* nobody may publish it any more */
     mqtt_fail(c, REASON_ADMINISTRATIVE, "%s", why);
 }
 

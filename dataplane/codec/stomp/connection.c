@@ -421,12 +421,19 @@ static void stomp_blocked(void *state, struct host *host, const char *reason)
         host_log(host, "publishes wait: %s", reason);
 }
 
-/* The broker ends, or the user may no longer be here: an ERROR says so. */
-static void stomp_end(void *state, struct host *host, const char *why)
+/* The broker ends: an ERROR says so. */
+static void stomp_shutdown(void *state, struct host *host, const char *why)
 {
     struct stomp *c = state;
     c->host = host;
     stomp_fail(c, NULL, "%s", why);
+}
+
+/* An ERROR says why, whether the user is gone or only this connection. */
+static void stomp_expel(void *state, struct host *host, const char *why, bool gone)
+{
+    (void)gone;
+    stomp_shutdown(state, host, why);
 }
 
 static void stomp_gone(void *state, struct host *host)
@@ -478,8 +485,8 @@ const struct codec codec_stomp = {
     .drained = stomp_drained,
     .tick = stomp_tick,
     .blocked = stomp_blocked,
-    .shutdown = stomp_end,
-    .expel = stomp_end,
+    .shutdown = stomp_shutdown,
+    .expel = stomp_expel,
     .access_changed = stomp_access_changed,
     .gone = stomp_gone,
     .about = stomp_about,

@@ -18,9 +18,11 @@ static const struct verb {
     uint32_t flags;
 } verbs[] = {
     {"set_policy", OP_POLICY_SET, 0},
+    {"check_policy", OP_POLICY_SET, OP_ONLY_CHECK},
     {"clear_policy", OP_POLICY_CLEAR, 0},
     {"list_policies", OP_POLICY_LIST, 0},
     {"set_operator_policy", OP_POLICY_SET, OP_OPERATOR},
+    {"check_operator_policy", OP_POLICY_SET, OP_OPERATOR | OP_ONLY_CHECK},
     {"clear_operator_policy", OP_POLICY_CLEAR, OP_OPERATOR},
     {"list_operator_policies", OP_POLICY_LIST, OP_OPERATOR},
     {"list_all_policies", OP_POLICY_LIST, OP_ALL},

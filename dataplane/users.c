@@ -62,6 +62,7 @@ static const struct list_verb {
     const char *all;
 } list_verbs[] = {
     {"list_users", "users", "user\ttags", OF_ALL, NULL},
+    {"list_user_hashes", "hashes", "user\tpassword_hash\thashing_algorithm\ttags", OF_ALL, NULL},
     {"list_vhosts", "vhosts", "name\tdescription\ttags", OF_ALL, NULL},
     {"list_permissions", "permissions", "user\tconfigure\twrite\tread", OF_VHOST, NULL},
     {"list_user_permissions", "user_permissions", "vhost\tconfigure\twrite\tread", OF_USER, NULL},
@@ -197,6 +198,21 @@ static void answer_change(struct gannetd *g, const struct change_verb *verb, cha
 
 /* ---- lists, authenticate_user ------------------------------------------------------------------------- */
 
+/* Lines of users, what is kept of their passwords, and tags. */
+static void put_hashes(const char *lines, FILE *out)
+{
+    while (*lines) {
+        const char *kept = strchr(lines, '\t') + 1;
+        struct span text = span_of(kept, strcspn(kept, "\t")), algorithm, hash;
+        const char *tags = kept + text.len + 1;
+        size_t tags_len = strcspn(tags, "\n");
+        password_export(text, &algorithm, &hash);
+        fprintf(out, "%.*s%.*s\t%.*s\t%.*s\n", (int)(kept - lines), lines, (int)hash.len,
+                (const char *)hash.at, (int)algorithm.len, (const char *)algorithm.at, (int)tags_len, tags);
+        lines = tags + tags_len + 1;
+    }
+}
+
 static void answer_list(struct gannetd *g, const struct list_verb *verb, char *rest, FILE *out)
 {
     struct op *op = op_of(OP_ACCESS_LIST);
@@ -208,8 +224,12 @@ static void answer_list(struct gannetd *g, const struct list_verb *verb, char *r
         return;
     }
     op = ask(g, op, out);
-    if (op)
-        fprintf(out, "ok\n%s\n%s", verb->columns, op->list ? op->list : "");
+    if (op) {
+        bool hashes = strcmp(verb->type, "hashes") == 0;
+        fprintf(out, "ok\n%s\n%s", verb->columns, op->list && !hashes ? op->list : "");
+        if (hashes && op->list)
+            put_hashes(op->list, out);
+    }
     front_free_answer(op);
 }
 

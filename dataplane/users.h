@@ -16,13 +16,16 @@
  *   set_user_limits USER LIMITS               clear_user_limits USER [LIMIT]
  *   set_vhost_limits VHOST LIMITS             clear_vhost_limits VHOST
  *   list_user_limits [USER], list_vhost_limits [VHOST]
- *   list_users, list_vhosts, list_permissions VHOST, list_user_permissions USER, list_topic_permissions
- * VHOST, list_user_topic_permissions USER, list_all_permissions, list_all_topic_permissions
+ *   list_users, list_user_hashes, list_vhosts, list_permissions VHOST, list_user_permissions USER,
+ * list_topic_permissions VHOST, list_user_topic_permissions USER, list_all_permissions,
+ * list_all_topic_permissions
+ *
  *   stamp USER, login USER PASSWORD
  *
  * A HASH is an algorithm's name, a colon, and what RabbitMQ exports as password_hash (router/password.h).
- * Changes are answered with "ok" when they are safe and in force at every router and front; put_user says
- * whether the user is new.
+ * list_user_hashes tells what is kept of each password in the form that put_user_hash takes again: who may
+ * open the socket could read it from the journal. Changes are answered with "ok" when they are safe and in
+ * force at every router and front; put_user says whether the user is new.
  *
  * stamp says what his password is as long as it stays the same, and nothing of it; his tags; whether he may
  * only come from this machine. login does too, if the password is right; else, and whether there is such a

@@ -80,7 +80,7 @@ bool fields_read(const json_t *body, const struct field *fields, size_t count, v
         const json_t *value = json_object_get(body, field->name);
         bool given = value && !json_is_null(value);
         if (!given && field->needed)
-            reply_error(reply, 400, "the body needs a field '%s'", field->name);
+            reply_error(reply, 400, "the field '%s' is missing", field->name);
         if (!given && field->needed)
             return false;
         const char *wanted = given ? take(value, field->kind, (char *)into + field->offset) : NULL;

@@ -3,6 +3,10 @@
 
 #include "route.h"
 
+/* What tools compare with, to know what a RabbitMQ can do: 3.13 is the last whose API has all that is here
+ * and nothing of the next one's. */
+#define RABBITMQ_VERSION "3.13.0"
+
 /* health.c */
 handler answer_alarms, answer_in_service, answer_virtual_hosts, answer_critical, answer_connection_limit,
     answer_port_listener, answer_protocol_listener, answer_certificate_expiration;
@@ -38,6 +42,10 @@ handler list_of_consumers, consumers_of_vhost;
 /* declare.c */
 handler put_queue, delete_queue, purge_queue, put_exchange, delete_exchange, post_queue_binding,
     post_exchange_binding, delete_queue_binding, delete_exchange_binding;
+/* definitions.c */
+handler get_definitions, get_definitions_of_vhost;
+/* import.c */
+handler post_definitions, post_definitions_of_vhost;
 /* messages.c */
 handler publish_message, get_messages;
 /* limits.c */

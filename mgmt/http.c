@@ -15,7 +15,7 @@ enum {
     CONNECTIONS_MAX = 256,
     IDLE_S = 30,
     BODY_BYTES = 64 * 1024,
-    MESSAGE_BODY_BYTES = 24 * 1024 * 1024, /* a message of 16 MiB as base 64, and what is said of it */
+    LONG_BODY_BYTES = 24 * 1024 * 1024, /* a message of 16 MiB as base 64 and more, or definitions */
 };
 
 struct http {
@@ -119,9 +119,11 @@ static bool read_query(struct MHD_Connection *connection, struct call *call, str
 
 static size_t body_most(const struct incoming *incoming)
 {
-    return !incoming->route                              ? 0
-           : incoming->route->handler == publish_message ? MESSAGE_BODY_BYTES
-                                                         : BODY_BYTES;
+    return !incoming->route ? 0
+           : incoming->route->handler == publish_message || incoming->route->handler == post_definitions ||
+                   incoming->route->handler == post_definitions_of_vhost
+               ? LONG_BODY_BYTES
+               : BODY_BYTES;
 }
 
 static bool read_body(const struct incoming *incoming, struct call *call, struct reply *reply)

@@ -8,10 +8,6 @@
 #include "handlers.h"
 #include "listeners.h"
 
-/* What tools compare with, to know what a RabbitMQ can do: 3.13 is the last whose API has all that is here
- * and nothing of the next one's. */
-#define RABBITMQ_VERSION "3.13.0"
-
 bool node_is_here(const struct call *call, struct reply *reply)
 {
     if (strcmp(call->argument[0], call->mgmtd->node) == 0)

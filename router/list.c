@@ -69,6 +69,7 @@ static const struct access_listing {
 } access_listings[] = {
     {"users", ACCESS_USER, 0, {TEXT_USER, TEXT_TAGS, -1}},
     {"login", ACCESS_USER, ONE_USER, {TEXT_PASSWORD, TEXT_TAGS, -1}},
+    {"hashes", ACCESS_USER, 0, {TEXT_USER, TEXT_PASSWORD, TEXT_TAGS, -1}},
     {"vhosts", ACCESS_VHOST, 0, {TEXT_VHOST, TEXT_DESCRIPTION, TEXT_TAGS, -1}},
     {"permissions", ACCESS_PERMISSION, ONE_VHOST, {TEXT_USER, TEXT_CONFIGURE, TEXT_WRITE, TEXT_READ, -1}},
     {"user_permissions",

@@ -61,12 +61,13 @@ enum {
     OP_OF_OWNER = 512,  /* QUEUE_DELETE: only if the queue is exclusive to conn (its connection is closing) */
     OP_OPERATOR = 2048, /* POLICY_*: an operator policy */
     OP_ALL = 1048576,   /* POLICY_LIST: of every virtual host, whose name stands first in each line */
-    OP_CLOSES = 4194304,   /* LIST of connections: closes the one whose name is `arguments`, or else those of
-                              the user `name`; text: why. messages: how many */
-    OP_NO_PREFETCH = 4096, /* CONSUME: the client has set no bound for the consumer, */
-    OP_LIMITED = 8192,     /* but one for all of its channel */
-    OP_RETAINED = 32768,   /* QUEUE_BIND: the queue gets what was retained and fits the key */
-    OP_ANY_WAY = 65536,    /* QUEUE_DECLARE: one that is there will do, however it was declared */
+    OP_CLOSES = 4194304, /* LIST of connections: closes the one whose name is `arguments`, or else those of
+                            the user `name`; text: why. messages: how many */
+    OP_ONLY_CHECK = 2097152,  /* POLICY_SET: nothing is changed */
+    OP_NO_PREFETCH = 4096,    /* CONSUME: the client has set no bound for the consumer, */
+    OP_LIMITED = 8192,        /* but one for all of its channel */
+    OP_RETAINED = 32768,      /* QUEUE_BIND: the queue gets what was retained and fits the key */
+    OP_ANY_WAY = 65536,       /* QUEUE_DECLARE: one that is there will do, however it was declared */
     OP_SESSION_ANEW = 16384,  /* SESSION_ATTACH: what there is of it is deleted */
     OP_MAY_NOT_MAKE = 262144, /* QUEUE_DECLARE, EXCHANGE_DECLARE: refused unless it is there; text says why */
     OP_WITHDRAWN = 131072,    /* RELEASE: some router has refused the message; others may have it */

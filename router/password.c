@@ -97,6 +97,16 @@ bool password_import(char text[PASSWORD_TEXT_BYTES], struct span hashed, char *w
     return false;
 }
 
+void password_export(struct span text, struct span *algorithm, struct span *hash)
+{
+    size_t i = 0, last = sizeof known / sizeof *known - 1;
+    while (text.len && i < last && !span_starts(text, known[i].prefix))
+        i++;
+    size_t prefix = text.len ? strlen(known[i].prefix) : 0;
+    *algorithm = span_of(known[i].algorithm, strlen(known[i].algorithm) - 1);
+    *hash = span_of(text.at + prefix, text.len - prefix);
+}
+
 /* Of salt and password. */
 static void digest(uint8_t *to, const uint8_t *salt, struct span password, size_t bytes)
 {

@@ -31,6 +31,9 @@ void password_make_quick(char text[PASSWORD_TEXT_BYTES], struct span password,
  * exports as password_hash, which may be empty (nobody logs in with a password); or "argon2id:" and one of
  * password_make. False, with one sentence in why: it isn't one, or another hash. */
 bool password_import(char text[PASSWORD_TEXT_BYTES], struct span hashed, char *why, size_t size);
+/* The other way: what is exported of a text, from which password_import makes it again: the algorithm's name,
+ * and the hash, which is empty if nobody logs in with a password. */
+void password_export(struct span text, struct span *algorithm, struct span *hash);
 /* Whether it takes long to find out whether a password fits this text. */
 bool password_is_slow(struct span text);
 /* A text that takes as long, and that no password fits that anybody knows. */

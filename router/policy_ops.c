@@ -83,12 +83,15 @@ static void set(struct router *router, struct op *op)
         return;
     }
     struct policy *made = policy_copy(&policy, why, sizeof why);
-    if (made->code) {
+    if (made->code && !(op->flags & OP_ONLY_CHECK)) {
         change(router, op, UPDATE_POLICY, made);
         return;
     }
+    if (made->code)
+        router_answer_now(router, op);
+    else
+        refuse(router, op, why);
     policy_free(made);
-    refuse(router, op, why);
 }
 
 static void clear(struct router *router, struct op *op)

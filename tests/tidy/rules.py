@@ -59,6 +59,9 @@ INCLUDES = [
         ("dataplane/base/shm.h", "the contract with the other process"), ("mgmt/*", "itself"),
         ("dataplane/attempts.h", "failed logins slow their address down here, too"),
         ("router/pattern.h", "what operators search names for costs no more than a policy's pattern may"),
+        ("router/password.h", "whether a hash can be imported"), ("router/limits.h", "whether limits can be"),
+        ("router/access_change.h", "how long patterns of permissions may be"),
+        ("router/settings.h", "whether a queue's arguments can be"), ("router/arguments.h", "whether they are another declaration's"),
     ]),
     ("bench", ["bench/*"], [
         ("bench/*", "itself: it must be able to judge any broker"), BASE,

@@ -35,6 +35,32 @@ static bool imports(const char *hashed, const char *as)
     return password_import(text, span_str(hashed), why, sizeof why) && strcmp(text, as) == 0;
 }
 
+/* What is exported is imported again. */
+static bool comes_back(const char *text)
+{
+    char hashed[2 * PASSWORD_TEXT_BYTES];
+    struct span algorithm, hash;
+    password_export(span_str(text), &algorithm, &hash);
+    snprintf(hashed, sizeof hashed, "%.*s:%.*s", (int)algorithm.len, (const char *)algorithm.at,
+             (int)hash.len, (const char *)hash.at);
+    return imports(hashed, text);
+}
+
+Test(password, is_exported)
+{
+    static const uint8_t salt[PASSWORD_SALT_BYTES] = {1};
+    char own[PASSWORD_TEXT_BYTES];
+    struct span algorithm, hash;
+    cr_assert(password_make(own, span_str("p"), salt));
+    cr_assert(comes_back(""));
+    cr_assert(comes_back(RABBITMQ_256));
+    cr_assert(comes_back(own));
+    password_export(span_str(own), &algorithm, &hash);
+    cr_assert(span_is(algorithm, "argon2id") && span_is(hash, own));
+    password_export(span_str(RABBITMQ_256), &algorithm, &hash);
+    cr_assert(span_is(algorithm, "rabbit_password_hashing_sha256"));
+}
+
 Test(password, hashes_of_elsewhere)
 {
     char own[PASSWORD_TEXT_BYTES], hashed[PASSWORD_TEXT_BYTES + 16];

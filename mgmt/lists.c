@@ -1,333 +1,303 @@
-#include "lists.h"
-
+/* gannetctl's lists (dataplane/lists.h, users.h and policies.h have the requests): list_queues and its like
+ * with rabbitmqctl's columns and forms, and queues and its like for people. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the commands ---------------------------------------------------------------------------------- */
+#include "verb.h"
+#include "view.h"
+
+/* ---- the lists ------------------------------------------------------------------------------------- */
 
 /* rabbitmqctl's word for a column, and the broker's; or what is always in it. */
 struct alias {
     const char *name, *from, *constant;
+    enum view_kind kind;
 };
 
-static const struct command {
+static const struct list {
     const char *word, *request;
-    const char *title;       /* "Listing ...", with %s for the virtual host; NULL: for people */
+    const char *title; /* "Listing ...", with %s for whose; NULL: for people */
+    enum { OF_ALL, OF_VHOST, OF_USER } of;
     const char *columns[10]; /* if none are asked for */
     struct alias aliases[8];
-} commands[] = {
-    {"list_queues", "queues", "Listing queues for vhost %s ...", {"name", "messages"}, {{0}}},
-    {"list_exchanges", "exchanges", "Listing exchanges for vhost %s ...", {"name", "type"}, {{0}}},
+    bool headless; /* a table of it has no names of columns */
+} lists[] = {
+    {"list_queues", "queues", "Listing queues for vhost %s ...", OF_VHOST, {"name", "messages"}, {{0}}},
+    {"list_exchanges", "exchanges", "Listing exchanges for vhost %s ...", OF_VHOST, {"name", "type"}, {{0}}},
     {"list_bindings",
      "bindings",
      "Listing bindings for vhost %s...",
+     OF_VHOST,
      {"source_name", "source_kind", "destination_name", "destination_kind", "routing_key", "arguments"},
-     {{"source_name", "source", NULL},
+     {{"source_name", "source"},
       {"source_kind", NULL, "exchange"},
-      {"destination_name", "destination", NULL},
-      {"destination_kind", "destination_type", NULL}}},
+      {"destination_name", "destination"},
+      {"destination_kind", "destination_type"}}},
     {"list_connections",
      "connections",
      "Listing connections ...",
+     OF_ALL,
      {"user", "peer_host", "peer_port", "state"},
      {{0}}},
     {"list_channels",
      "channels",
      "Listing channels ...",
+     OF_ALL,
      {"pid", "user", "consumer_count", "messages_unacknowledged"},
-     {{"pid", "name", NULL}}},
+     {{"pid", "name"}}},
     {"list_consumers",
      "consumers",
      "Listing consumers in vhost %s ...",
+     OF_VHOST,
      {"queue_name", "channel_pid", "consumer_tag", "ack_required", "prefetch_count", "arguments"},
-     {{"queue_name", "queue", NULL}, {"channel_pid", "channel_name", NULL}}},
+     {{"queue_name", "queue"}, {"channel_pid", "channel_name"}}},
+    {"list_users",
+     "list_users",
+     "Listing users ...",
+     OF_ALL,
+     {"user", "tags"},
+     {{"tags", "tags", NULL, VIEW_WORDS}}},
+    {"list_vhosts",
+     "list_vhosts",
+     "Listing vhosts ...",
+     OF_ALL,
+     {"name"},
+     {{"tags", "tags", NULL, VIEW_WORDS},
+      {"tracing", NULL, "false", VIEW_FLAG},
+      {"default_queue_type", NULL, "classic"}}},
+    {"list_permissions",
+     "list_permissions",
+     "Listing permissions for vhost \"%s\" ...",
+     OF_VHOST,
+     {"user", "configure", "write", "read"},
+     {{0}}},
+    {"list_user_permissions",
+     "list_user_permissions",
+     "Listing permissions for user \"%s\" ...",
+     OF_USER,
+     {"vhost", "configure", "write", "read"},
+     {{0}}},
+    {"list_topic_permissions",
+     "list_topic_permissions",
+     "Listing topic permissions for vhost \"%s\" ...",
+     OF_VHOST,
+     {"user", "exchange", "write", "read"},
+     {{0}}},
+    {"list_user_topic_permissions",
+     "list_user_topic_permissions",
+     "Listing topic permissions for user \"%s\" ...",
+     OF_USER,
+     {"vhost", "exchange", "write", "read"},
+     {{0}},
+     true},
+    {"list_policies",
+     "list_policies",
+     "Listing policies for vhost \"%s\" ...",
+     OF_VHOST,
+     {"vhost", "name", "pattern", "apply-to", "definition", "priority"},
+     {{"vhost", NULL, "%s"}}},
+    {"list_operator_policies",
+     "list_operator_policies",
+     "Listing operator policy overrides for vhost \"%s\" ...",
+     OF_VHOST,
+     {"vhost", "name", "pattern", "apply-to", "definition", "priority"},
+     {{"vhost", NULL, "%s"}}},
     {"queues",
      "queues",
      NULL,
+     OF_VHOST,
      {"vhost", "name", "type", "messages_ready", "messages_unacknowledged", "consumers", "message_bytes",
       "policy", "operator_policy"},
      {{0}}},
-    {"exchanges", "exchanges", NULL, {"vhost", "name", "type", "durable", "internal", "arguments"}, {{0}}},
-    {"bindings", "bindings", NULL, {"vhost", "source", "destination", "routing_key", "arguments"}, {{0}}},
+    {"exchanges",
+     "exchanges",
+     NULL,
+     OF_VHOST,
+     {"vhost", "name", "type", "durable", "internal", "arguments"},
+     {{0}}},
+    {"bindings",
+     "bindings",
+     NULL,
+     OF_VHOST,
+     {"vhost", "source", "destination", "routing_key", "arguments"},
+     {{0}}},
     {"connections",
      "connections",
      NULL,
+     OF_ALL,
      {"name", "protocol", "user", "vhost", "client", "state", "channels"},
      {{0}}},
     {"channels",
      "channels",
      NULL,
+     OF_ALL,
      {"name", "user", "vhost", "consumer_count", "prefetch_count", "messages_unacknowledged",
       "messages_unconfirmed"},
      {{0}}},
     {"consumers",
      "consumers",
      NULL,
+     OF_VHOST,
      {"vhost", "queue", "channel_name", "consumer_tag", "ack_required", "prefetch_count"},
      {{0}}},
 };
 
-static const struct command *command_of(const char *word)
+static const struct list *list_of(const char *word)
 {
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(word, commands[i].word) == 0)
-            return &commands[i];
-    return NULL;
+    const struct list *list = lists;
+    while (strcmp(word, list->word) != 0)
+        list++;
+    return list;
 }
 
-bool lists_command(const char *word)
+/* rabbitmqctl lists one virtual host; for people it is all, unless they name one. NULL: of all. */
+static const char *whose(const struct list *list, const struct line *line)
 {
-    return command_of(word);
+    return list->of == OF_USER                   ? line->argv[0]
+           : list->of == OF_VHOST && list->title ? line_vhost(line)
+           : list->of == OF_VHOST                ? line->flag[FLAG_VHOST]
+                                                 : NULL;
 }
 
-static bool has_vhost(const struct command *command)
+/* Malloc'd; NULL: it makes none, and that has been said. */
+static char *request_for(const char *request, const char *of)
 {
-    return strcmp(command->request, "connections") != 0 && strcmp(command->request, "channels") != 0;
-}
-
-/* rabbitmqctl lists one virtual host; for people it is all, unless they name one. */
-static const char *vhost_of(const struct command *command, const struct list_options *options)
-{
-    return options->vhost ? options->vhost : command->title ? "/" : NULL;
-}
-
-char *lists_request(int argc, char **argv, const struct list_options *options, char *error, size_t error_size)
-{
-    const struct command *command = command_of(argv[0]);
-    const char *vhost = vhost_of(command, options), *f = options->formatter;
-    char *request = NULL;
-    if (!command->title && argc > 1) {
-        snprintf(error, error_size, "%s takes no columns: list_%s does", argv[0], argv[0]);
-        return NULL;
-    }
-    if (strcmp(f, "table") != 0 && strcmp(f, "json") != 0 && strcmp(f, "csv") != 0) {
-        snprintf(error, error_size, "there is no formatter %s: table, json and csv are", f);
-        return NULL;
-    }
-    if (vhost && strpbrk(vhost, "\t\n")) {
-        snprintf(error, error_size, "a virtual host's name has no tab and no new line");
-        return NULL;
-    }
-    if (asprintf(&request, "%s%s%s", command->request, vhost && has_vhost(command) ? "\t" : "",
-                 vhost && has_vhost(command) ? vhost : "") < 0)
-        request = NULL;
-    if (!request)
-        snprintf(error, error_size, "no memory");
-    return request;
+    char *text = NULL;
+    if (of && strpbrk(of, "\t\n"))
+        complain("the name of a virtual host or user has no tab and no new line");
+    else if (asprintf(&text, "%s%s%s", request, of ? "\t" : "", of ? of : "") < 0)
+        text = NULL;
+    return text;
 }
 
 /* ---- columns --------------------------------------------------------------------------------------- */
 
-struct column {
-    const char *name, *constant;
-    unsigned from; /* of the answer's columns */
-};
-
-struct view {
-    const struct table *table;
-    struct column column[TABLE_COLUMNS_MAX];
-    unsigned columns;
-};
-
-static bool add_column(struct view *view, const struct command *command, const char *name)
+static bool add_column(struct view *view, const struct list *list, const char *of, const char *name)
 {
-    struct column *column = &view->column[view->columns];
-    *column = (struct column){.name = name};
-    const struct alias *alias = command->aliases;
+    const struct alias *alias = list->aliases;
     while (alias->name && strcmp(alias->name, name) != 0)
         alias++;
-    column->constant = alias->constant;
-    column->from = table_column(view->table, alias->name && alias->from ? alias->from : name);
-    if (view->columns + 1 >= TABLE_COLUMNS_MAX || (!column->constant && column->from >= view->table->columns))
-        return false;
-    view->columns++;
-    return true;
+    const char *constant = alias->constant && strcmp(alias->constant, "%s") == 0 ? of : alias->constant;
+    return view_add(view, name, alias->name && alias->from ? alias->from : name, constant, alias->kind);
 }
 
-static const char *cell_of(const struct view *view, size_t row, const struct column *column)
+static int add_columns(struct view *view, const struct list *list, const struct line *line, const char *of)
 {
-    return column->constant ? column->constant : view->table->cell[row][column->from];
+    int asked = list->of == OF_USER ? 0 : line->argc;
+    bool json = line->flag[FLAG_JSON] || view->form == VIEW_JSON;
+    if (json && !list->title && !asked)
+        for (unsigned i = 0; i < view->table->columns; i++)
+            add_column(view, list, of, view->table->cell[0][i]);
+    else if (!asked)
+        for (unsigned i = 0; i < sizeof list->columns / sizeof *list->columns && list->columns[i]; i++)
+            add_column(view, list, of, list->columns[i]);
+    for (int i = 0; i < asked; i++)
+        if (!add_column(view, list, of, line->argv[i]))
+            return complain("Info key(s) %s are not supported", line->argv[i]);
+    return 0;
 }
 
-/* ---- what stands in a cell, as rabbitmqctl writes it ------------------------------------------------- */
-
-static void put_term(FILE *out, json_t *value);
-
-static void put_string(FILE *out, const char *text)
+static void put_title(const struct list *list, const struct line *line, const struct view *view,
+                      const char *of)
 {
-    fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            fputc('\\', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
-}
-
-static void put_terms(FILE *out, json_t *value)
-{
-    const char *key;
-    json_t *item;
-    size_t i;
-    bool first = true;
-    fputc('[', out);
-    json_array_foreach(value, i, item)
-    {
-        fputs(first ? "" : ",", out);
-        first = false;
-        put_term(out, item);
-    }
-    json_object_foreach(value, key, item)
-    {
-        fputs(first ? "{" : ",{", out);
-        first = false;
-        put_string(out, key);
-        fputc(',', out);
-        put_term(out, item);
-        fputc('}', out);
-    }
-    fputc(']', out);
-}
-
-/* Erlang's form of it: a table is [{"key",value}]. */
-static void put_term(FILE *out, json_t *value)
-{
-    if (json_is_string(value))
-        put_string(out, json_string_value(value));
-    else if (json_is_array(value) || json_is_object(value))
-        put_terms(out, value);
-    else
-        json_dumpf(value, out, JSON_ENCODE_ANY);
-}
-
-/* The text of a cell; *made: to be freed. */
-static const char *text_of(const struct view *view, size_t row, const struct column *column, char **made)
-{
-    const char *cell = cell_of(view, row, column);
-    size_t size;
-    *made = NULL;
-    if (column->constant || view->table->kind[column->from] != TABLE_JSON || strcmp(cell, "{}") == 0)
-        return !column->constant && view->table->kind[column->from] == TABLE_JSON ? "[]" : cell;
-    json_t *value = json_loads(cell, 0, NULL);
-    FILE *out = value ? open_memstream(made, &size) : NULL;
-    if (out) {
-        put_terms(out, value);
-        fclose(out);
-    }
-    json_decref(value);
-    return *made ? *made : cell;
-}
-
-/* ---- formats --------------------------------------------------------------------------------------- */
-
-/* A line stays a line, a column a column, and a terminal what it is. */
-static void put_plain(const char *text)
-{
-    for (; *text; text++)
-        putchar((unsigned char)*text < ' ' || *text == 127 ? '?' : *text);
-}
-
-static void put_quoted(const char *text)
-{
-    putchar('"');
-    for (; *text; text++) {
-        if (*text == '"')
-            putchar('"');
-        putchar(*text);
-    }
-    putchar('"');
-}
-
-static void print_lines(const struct view *view, bool csv, bool headers)
-{
-    for (unsigned i = 0; headers && i < view->columns; i++) {
-        fputs(i == 0 ? "" : csv ? "," : "\t", stdout);
-        (csv ? put_quoted : put_plain)(view->column[i].name);
-    }
-    if (headers)
-        putchar('\n');
-    for (size_t row = 1; row < view->table->rows; row++)
-        for (unsigned i = 0; i < view->columns; i++) {
-            char *made;
-            const char *text = text_of(view, row, &view->column[i], &made);
-            fputs(i == 0 ? "" : csv ? "," : "\t", stdout);
-            (csv ? put_quoted : put_plain)(text);
-            free(made);
-            if (i + 1 == view->columns)
-                putchar('\n');
-        }
-}
-
-static void print_json(const struct view *view)
-{
-    puts("[");
-    for (size_t row = 1; row < view->table->rows; row++) {
-        json_t *object = json_object();
-        for (unsigned i = 0; i < view->columns; i++) {
-            const struct column *column = &view->column[i];
-            json_object_set_new(object, column->name,
-                                column->constant ? json_string(column->constant)
-                                                 : table_value(view->table, row, column->from));
-        }
-        fputs(row > 1 ? "," : "", stdout);
-        json_dumpf(object, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(object);
-    }
-    puts("]");
-}
-
-/* Columns under each other. */
-static void print_for_people(const struct view *view)
-{
-    struct table shown = {.columns = view->columns, .rows = view->table->rows};
-    shown.cell = calloc(shown.rows, sizeof *shown.cell);
-    if (!shown.cell)
+    bool tells = view->form == VIEW_TABLE || view->form == VIEW_PRETTY;
+    const char *title = list->title, *gap = title ? strstr(title, "%s") : NULL;
+    if (!title || !tells || line->flag[FLAG_QUIET] || line->flag[FLAG_SILENT])
         return;
-    for (unsigned i = 0; i < view->columns; i++) {
-        shown.kind[i] = view->table->kind[view->column[i].from];
-        for (size_t row = 0; row < shown.rows; row++)
-            shown.cell[row][i] = view->table->cell[row][view->column[i].from];
-    }
-    table_print(&shown);
-    table_free(&shown);
+    if (gap)
+        printf("%.*s%s%s\n", (int)(gap - title), title, of, gap + 2);
+    else
+        puts(title);
 }
 
-bool lists_print(int argc, char **argv, const struct list_options *options, struct table *table, char *error,
-                 size_t error_size)
+static enum view_form form_of(const struct line *line)
 {
-    const struct command *command = command_of(argv[0]);
-    struct view view = {.table = table};
-    bool json = strcmp(options->formatter, "json") == 0, csv = strcmp(options->formatter, "csv") == 0;
-    bool all = json && !command->title;
-    if (!table->complete) {
-        snprintf(error, error_size,
-                 "the broker's answer broke off: it took too long, or the broker has ended");
-        return false;
-    }
-    for (unsigned i = 0; argc == 1 && !all && i < sizeof command->columns / sizeof *command->columns; i++)
-        if (command->columns[i])
-            add_column(&view, command, command->columns[i]);
-    for (unsigned i = 0; all && i < table->columns; i++)
-        add_column(&view, command, table->cell[0][i]);
-    for (int i = 1; i < argc; i++)
-        if (!add_column(&view, command, argv[i])) {
-            snprintf(error, error_size, "Info key(s) %s are not supported", argv[i]);
-            return false;
-        }
-    if (command->title || json)
+    const char *form = line->flag[FLAG_FORMATTER];
+    return line->flag[FLAG_JSON]       ? VIEW_JSON
+           : !form                     ? VIEW_TABLE
+           : strcmp(form, "csv") == 0  ? VIEW_CSV
+           : strcmp(form, "json") == 0 ? VIEW_JSON
+           : *form == 'p'              ? VIEW_PRETTY
+                                       : VIEW_TABLE;
+}
+
+static int show_list(const struct list *list, const struct line *line, struct table *table, const char *of)
+{
+    struct view view = {.table = table, .form = form_of(line)};
+    view.headers = !line->flag[FLAG_SILENT] && !line->flag[FLAG_NO_HEADERS] && !list->headless;
+    if (add_columns(&view, list, line, of) != 0)
+        return 1;
+    bool people = !list->title && view.form == VIEW_TABLE;
+    if (!people)
         table_unescape(table);
-    if (command->title && !json && !csv && !options->quiet) {
-        const char *vhost = vhost_of(command, options);
-        printf(command->title, vhost);
-        putchar('\n');
+    put_title(list, line, &view, of);
+    (people ? view_print_for_people : view_print)(&view);
+    return 0;
+}
+
+/* What the broker answers slice by slice has a marked end (dataplane/lists.h). */
+static bool is_whole(const struct list *list, const struct table *table)
+{
+    return table->complete || strncmp(list->request, "list_", 5) == 0;
+}
+
+int list_things(const struct line *line)
+{
+    const struct list *list = list_of(line->verb->word);
+    const char *of = whose(list, line);
+    char *request = request_for(list->request, of);
+    struct table table;
+    bool own = line->flag[FLAG_JSON] && strncmp(list->request, "list_", 5) == 0;
+    if (!request || own)
+        return request ? show_answer(line, request) : 1;
+    bool ok = ask_broker(line, request, &table);
+    free(request);
+    if (!ok)
+        return 1;
+    int status = is_whole(list, &table)
+                     ? show_list(list, line, &table, of)
+                     : complain("the broker's answer broke off: it took too long, or the broker has ended");
+    table_free(&table);
+    return status;
+}
+
+/* ---- limits ---------------------------------------------------------------------------------------- */
+
+/* Of one it is the JSON object alone, as rabbitmqctl has it; if there are none, what it says then. */
+static int show_limits(const struct line *line, const char *who, const char *of, const char *none)
+{
+    struct table table;
+    struct view view = {.table = &table, .form = form_of(line)};
+    char *request = request_for(line->verb->word, of);
+    if (!request || line->flag[FLAG_JSON])
+        return request ? show_answer(line, request) : 1;
+    bool ok = ask_broker(line, request, &table), quiet = line->flag[FLAG_QUIET] || line->flag[FLAG_SILENT];
+    free(request);
+    if (!ok)
+        return 1;
+    view.headers = !line->flag[FLAG_SILENT] && !line->flag[FLAG_NO_HEADERS];
+    if (view.form == VIEW_TABLE && !quiet && of)
+        printf("Listing limits for %s \"%s\" ...\n", who, of);
+    else if (view.form == VIEW_TABLE && !quiet)
+        printf("Listing limits for all %ss ...\n", who);
+    if (of && view.form != VIEW_CSV) {
+        puts(table.rows > 1 ? table_cell(&table, 1, "limits") : view.form == VIEW_JSON ? "{}" : none);
+    } else {
+        view_add(&view, who, who, NULL, VIEW_AS_IS);
+        view_add(&view, "limits", "limits", NULL, VIEW_AS_IS);
+        view_print(&view);
     }
-    if (json)
-        print_json(&view);
-    else if (csv || command->title)
-        print_lines(&view, csv, !options->no_headers);
-    else
-        print_for_people(&view);
-    return true;
+    table_free(&table);
+    return 0;
+}
+
+int list_user_limits(const struct line *line)
+{
+    return show_limits(line, "user", line->flag[FLAG_GLOBAL] ? NULL : line->flag[FLAG_USER], "{}");
+}
+
+int list_vhost_limits(const struct line *line)
+{
+    return show_limits(line, "vhost", line->flag[FLAG_GLOBAL] ? NULL : line_vhost(line), "");
 }

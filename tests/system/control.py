@@ -114,7 +114,7 @@ class Control(unittest.TestCase):
 
     def test_wrong_use(self):
         with Broker() as broker:
-            self.assertRegex(run("-D", broker.data, "nonsense").stderr, "^gannetctl: [^\n]*status, queues and connections\n$")
+            self.assertRegex(run("-D", broker.data, "nonsense").stderr, "^gannetctl: there is no verb 'nonsense': [^\n]+\n$")
             broker.stop()
             done = run("-D", broker.data, "status")
             self.assertEqual((done.returncode, done.stdout), (1, ""))

@@ -284,7 +284,7 @@ class Users(unittest.TestCase):
             ("add_user", "v", "x", "--pre-hashed-password", "--hashing-algorithm", "rabbit_password_hashing_md5"):
                 "the password hash is of 'rabbit_password_hashing_md5', which is not supported: give the user a new password, or hash it with "
                 "rabbit_password_hashing_sha256 or rabbit_password_hashing_sha512",
-            ("authenticate_user", "u", "x", "--pre-hashed-password"): "--pre-hashed-password is for add_user and change_password",
+            ("authenticate_user", "u", "x", "--pre-hashed-password"): "authenticate_user has no --pre-hashed-password: see gannetctl help authenticate_user",
             ("delete_user", "v"): "user 'v' does not exist",
             ("change_password", "v", "x"): "user 'v' does not exist",
             ("clear_password", "v"): "user 'v' does not exist",

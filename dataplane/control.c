@@ -75,7 +75,7 @@ static void answer(struct gannetd *g, char *request, FILE *out)
     else if (strcmp(request, "listeners") == 0)
         listeners_write(g, out);
     else if (strcmp(request, "certificates") == 0)
-        tls_certificates_write(g->config, out);
+        tls_service_write(g->tls, out);
     else if (!lists_answer(g, request, out) && !users_answer(g, request, out) &&
              !connections_answer(g, request, out) && !policies_answer(g, request, out))
         fputs("error this broker knows users (add_user ...), virtual hosts, permissions, policies "

@@ -84,5 +84,11 @@ void front_free_answer(struct op *op);
 
 struct front_stats {
     uint64_t connections, accepted, logins, refused, bytes_in, bytes_out, parked;
+    uint64_t tls_handshakes, tls_resumed, tls_failed;
 };
 const struct front_stats *front_stats(const struct front *front);
+/* Where its transports over TLS count, on its thread: whole handshakes, resumed ones, those that failed. */
+struct front_tls_counters {
+    uint64_t *whole, *resumed, *failed;
+};
+struct front_tls_counters front_tls_counters(struct front *front);

@@ -47,6 +47,15 @@ static void bound_connections(struct gannetd *g)
              g->connections_max, (unsigned long long)descriptors);
 }
 
+static bool make_tls(struct gannetd *g, char *error, size_t error_size)
+{
+    if (!listener_wants(g->config, LAYER_TLS))
+        return true;
+    g->tls = tls_service_new(g->config, g->placement.fronts, g->clock_ns(), error, error_size);
+    tls_service_warn(g->tls, g->wall_ns());
+    return g->tls;
+}
+
 static bool open_data(struct gannetd *g, char *error, size_t error_size)
 {
     const struct config *config = g->config;
@@ -61,8 +70,7 @@ static bool open_data(struct gannetd *g, char *error, size_t error_size)
         if (!g->storage[i])
             return false;
     }
-    return web_check(config, error, error_size) &&
-           tls_contexts_make(config, g->tls_context, g->placement.fronts, error, error_size);
+    return web_check(config, error, error_size) && make_tls(g, error, error_size);
 }
 
 /* Before recovery too: it is more likely to fail. */
@@ -186,6 +194,24 @@ bool gannetd_start(struct gannetd *g, char *error, size_t error_size)
 
 /* ---- reload ----------------------------------------------------------------------------------------- */
 
+/* Connections that are open go on as they are. */
+static bool renew_tls(struct gannetd *g, const struct config *new)
+{
+    char error[1024];
+    if (!g->tls)
+        return true;
+    struct tls_service *fresh = tls_service_new(new, g->placement.fronts, g->clock_ns(), error, sizeof error);
+    if (!fresh) {
+        log_line(LOG_ERROR, "main", "%s", error);
+        return false;
+    }
+    tls_service_renew(g->tls, fresh);
+    listeners_offer_tls(g);
+    log_line(LOG_INFO, "main", "TLS: the certificates have been read again; they count for new connections");
+    tls_service_warn(g->tls, g->wall_ns());
+    return true;
+}
+
 static void apply(const struct gannetd *g, const struct config *new)
 {
     unsigned next = 0;
@@ -199,12 +225,17 @@ void gannetd_reload(struct gannetd *g)
 {
     struct config new;
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(g->clock_ns() / 1000));
-    if (command_line_config(g->line, &new, machine_memory()))
+    if (command_line_config(g->line, &new, machine_memory()) && renew_tls(g, &new))
         apply(g, &new);
     else
         log_line(LOG_ERROR, "main", "the configuration has errors, the old one goes on");
     config_free(&new);
     sd_notify(0, "READY=1");
+}
+
+void gannetd_look(const struct gannetd *g)
+{
+    tls_service_warn(g->tls, g->wall_ns());
 }
 
 /* ---- end -------------------------------------------------------------------------------------------- */
@@ -238,7 +269,7 @@ bool gannetd_stop(struct gannetd *g, bool (*hurry)(void))
     broker_free(g->broker);
     if (g->network)
         network_end(g->network);
-    tls_contexts_free(g->tls_context, g->placement.fronts);
+    tls_service_free(g->tls);
     for (unsigned i = 0; i < g->placement.routers; i++)
         g->storage[i]->table->close(g->storage[i]);
     return clean;

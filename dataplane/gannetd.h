@@ -18,6 +18,7 @@
 
 struct control;
 struct storage;
+struct tls_service;
 
 /* A listener that has been opened. */
 struct listening {
@@ -43,9 +44,10 @@ struct gannetd {
     struct storage *storage[ROUTERS_MAX];
     struct broker *broker;
     struct network *network; /* NULL: no listener is DPDK's */
-    struct tls_context *tls_context[FRONTS_MAX];
+    struct tls_service *tls; /* NULL: no listener wants TLS */
     /* By their layers; NULL: no listener is its. */
     struct transport *transport[NET_TRANSPORTS][LAYERS][FRONTS_MAX];
+    struct transport *tls_transport[NET_TRANSPORTS][LAYERS][FRONTS_MAX]; /* those in them that are TLS's */
     struct listening listening[LISTENING_MAX];
     unsigned listening_count; /* fixed before there are workers */
     struct workers *workers;
@@ -56,6 +58,8 @@ struct gannetd {
 bool gannetd_start(struct gannetd *gannetd, char *error, size_t error_size);
 /* SIGHUP. */
 void gannetd_reload(struct gannetd *gannetd);
+/* Once a day: what an operator should hear of before it stops working. */
+void gannetd_look(const struct gannetd *gannetd);
 /* A clean end: clients are told, everything accepted is made safe. hurry: asked from time to time whether to
  * give up waiting. Returns whether it was clean. */
 bool gannetd_stop(struct gannetd *gannetd, bool (*hurry)(void));

@@ -9,6 +9,7 @@
 #include "codec/codecs.h"
 #include "gannetd.h"
 #include "listener_kinds.h"
+#include "tls.h"
 #include "transport/socket.h"
 #include "transport/transport_tcp.h"
 #include "transport/transport_tls.h"
@@ -76,11 +77,13 @@ static struct transport *new_plain(const struct gannetd *g, unsigned front, enum
 }
 
 /* TLS has a transport of its own below it. */
-static struct transport *new_tls(const struct gannetd *g, unsigned front, enum net_transport kind,
+static struct transport *new_tls(struct gannetd *g, unsigned front, enum net_transport kind, unsigned layers,
                                  struct transport_user up, char *error, size_t error_size)
 {
-    const struct transport_tls_options options = {.context = g->tls_context[front],
+    const struct front_tls_counters count = front_tls_counters(g->broker->front[front]);
+    const struct transport_tls_options options = {.context = tls_service_context(g->tls, front),
                                                   .agent = agent_of(front),
+                                                  .count = {count.whole, count.resumed, count.failed},
                                                   .handshakes_max = HANDSHAKES_MAX,
                                                   .handshake_ms = (uint32_t)g->config->handshake_timeout};
     struct transport *tls = transport_tls_new(&options, up);
@@ -88,19 +91,20 @@ static struct transport *new_tls(const struct gannetd *g, unsigned front, enum n
     if (!below)
         return NULL; /* the process ends */
     transport_tls_wrap(tls, below);
+    g->tls_transport[kind][layers][front] = tls;
     return tls;
 }
 
-static struct transport *new_stream(const struct gannetd *g, unsigned front, enum net_transport kind,
+static struct transport *new_stream(struct gannetd *g, unsigned front, enum net_transport kind,
                                     unsigned layers, struct transport_user up, char *error, size_t error_size)
 {
-    return layers & LAYER_TLS ? new_tls(g, front, kind, up, error, error_size)
+    return layers & LAYER_TLS ? new_tls(g, front, kind, layers, up, error, error_size)
                               : new_plain(g, front, kind, up, error, error_size);
 }
 
 /* WebSocket has a transport of its own below it, plain or TLS. */
-static struct transport *new_web(const struct gannetd *g, unsigned front, enum net_transport kind,
-                                 unsigned layers, struct transport_user up, char *error, size_t error_size)
+static struct transport *new_web(struct gannetd *g, unsigned front, enum net_transport kind, unsigned layers,
+                                 struct transport_user up, char *error, size_t error_size)
 {
     const struct transport_ws_options options = {.agent = agent_of(front),
                                                  .speech = web_speeches(),
@@ -141,6 +145,16 @@ bool listeners_attach(struct gannetd *g, char *error, size_t error_size)
                 if (!attach(g, i, kind, layers, error, error_size))
                     return false;
     return true;
+}
+
+void listeners_offer_tls(const struct gannetd *g)
+{
+    for (unsigned i = 0; i < g->placement.fronts; i++)
+        for (unsigned kind = 0; kind < NET_TRANSPORTS; kind++)
+            for (unsigned layers = 0; layers < LAYERS; layers++)
+                if (g->tls_transport[kind][layers][i])
+                    transport_tls_offer(g->tls_transport[kind][layers][i],
+                                        tls_context_share(tls_service_context(g->tls, i)));
 }
 
 /* ---- listening ------------------------------------------------------------------------------------------

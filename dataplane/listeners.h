@@ -14,6 +14,8 @@ struct gannetd;
 bool listeners_free(const struct gannetd *g, char *error, size_t error_size);
 /* Makes the fronts' transports. */
 bool listeners_attach(struct gannetd *g, char *error, size_t error_size);
+/* Gives the fronts' TLS the contexts that there are now. While workers run. */
+void listeners_offer_tls(const struct gannetd *g);
 /* They listen: from here on clients come. */
 bool listeners_open(struct gannetd *g, char *error, size_t error_size);
 /* Answers the control socket's request for them. Control thread. */

@@ -11,8 +11,11 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "gannetd.h"
+#include "listener_kinds.h"
 #include "machine.h"
 #include "tls.h"
+
+enum { LOOK_S = 24 * 3600 };
 
 /* The signals that main() waits for; every thread has them blocked. */
 static sigset_t signals;
@@ -62,12 +65,17 @@ static bool hurry(void)
 /* Returns when it is time to end. */
 static void serve(struct gannetd *gannetd)
 {
+    uint64_t looked_ns = clock_ns();
     for (;;) {
-        int got = sigwaitinfo(&signals, NULL);
+        int got = sigtimedwait(&signals, NULL, &(struct timespec){.tv_sec = LOOK_S});
         if (got == SIGHUP)
             gannetd_reload(gannetd);
         else if (got > 0)
             return;
+        if (clock_ns() - looked_ns >= LOOK_S * UINT64_C(1000000000)) {
+            looked_ns = clock_ns();
+            gannetd_look(gannetd);
+        }
     }
 }
 
@@ -103,10 +111,11 @@ static int run(const struct command_line *line, struct config *config)
 /* What start would refuse without having looked at the data directory. */
 static int check(const struct config *config)
 {
-    struct tls_context *context = NULL;
+    struct tls_service *tls = NULL;
     char error[1024];
-    bool good = tls_contexts_make(config, &context, 1, error, sizeof error);
-    tls_contexts_free(&context, 1);
+    bool good = !listener_wants(config, LAYER_TLS) ||
+                (tls = tls_service_new(config, 1, clock_ns(), error, sizeof error));
+    tls_service_free(tls);
     if (!good)
         fprintf(stderr, "%s\n", error);
     return good && printf("the configuration is good\n") > 0 ? 0 : 1;

@@ -2,6 +2,7 @@
  * tls_stream.c (one stream: handshake, decrypting, its end). Included by nobody else. */
 #pragma once
 
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 #include "base/slots.h"
@@ -24,10 +25,11 @@ enum tls_state {
 /* Owner: the transport. */
 struct tls_stream {
     struct tls *tls;
-    uint64_t id;          /* the owner's name for it */
-    uint64_t below;       /* that of the transport below */
-    void *user;           /* the owner's */
-    struct ssl_st *ssl;   /* NULL until the first byte */
+    uint64_t id;        /* the owner's name for it */
+    uint64_t below;     /* that of the transport below */
+    void *user;         /* the owner's */
+    struct ssl_st *ssl; /* NULL until the first byte; made with: */
+    struct tls_context *context;
     struct span in;       /* handed up by the transport below and not yet read; in that upcall only */
     struct output out;    /* encrypted */
     struct rx_rest rest;  /* decrypted, not used up */
@@ -56,6 +58,8 @@ struct tls {
     struct transport base;
     struct transport *below;
     struct transport_tls_options options;
+    struct tls_context *context;           /* of the next stream */
+    _Atomic(struct tls_context *) offered; /* the one to come, or NULL */
     uint64_t linger_ns;
     uint64_t now_ns; /* of the last poll */
     struct bio_method_st *bio;

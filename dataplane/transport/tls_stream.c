@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/stats.h"
 #include "transport/tls_inside.h"
 
 enum { RECORD_HANDSHAKE = 22, /* the first byte of every TLS stream (RFC 8446, section 5.1) */ SHOWN = 16 };
@@ -77,6 +78,12 @@ struct tls_stream *tls_stream_new(struct tls *t, uint64_t below, int tag, const 
     return s;
 }
 
+static void count(uint64_t *counter)
+{
+    if (counter)
+        stat_add(counter, 1);
+}
+
 /* Leaves the state it is in. */
 static void become(struct tls_stream *s, enum tls_state state)
 {
@@ -84,6 +91,8 @@ static void become(struct tls_stream *s, enum tls_state state)
     if (s->state == TLS_SHAKING) {
         TAILQ_REMOVE(&t->shaking, s, time);
         t->shaking_count--;
+        if (state != TLS_OPEN && (s->ssl || s->in.len))
+            count(t->options.count.failed);
     } else if (s->state == TLS_CLOSING && !s->below_closed) {
         TAILQ_REMOVE(&t->closing, s, time);
     }
@@ -123,6 +132,7 @@ void tls_reap(struct tls *t)
     for (struct tls_stream *s; (s = TAILQ_FIRST(&t->dead));) {
         TAILQ_REMOVE(&t->dead, s, time);
         SSL_free(s->ssl);
+        tls_context_free(s->context);
         output_free(&s->out, &t->pool, NULL, NULL);
         free(s);
     }
@@ -170,7 +180,8 @@ static bool begin(struct tls_stream *s)
         tls_close(s, true);
         return false;
     }
-    s->ssl = tls_context_accept(s->tls->options.context);
+    s->context = tls_context_share(s->tls->context);
+    s->ssl = tls_context_accept(s->context, &s->tls->now_ns);
     BIO *bio = BIO_new(s->tls->bio);
     CHECK(bio);
     BIO_set_data(bio, s);
@@ -182,9 +193,11 @@ static bool begin(struct tls_stream *s)
 static void welcome(struct tls_stream *s)
 {
     struct tls *t = s->tls;
+    bool resumed = SSL_session_reused(s->ssl);
     become(s, TLS_OPEN);
+    count(resumed ? t->options.count.resumed : t->options.count.whole);
     log_line(LOG_DEBUG, t->options.agent, "%s: %s, %s%s", s->peer, SSL_get_version(s->ssl),
-             SSL_get_cipher_name(s->ssl), SSL_session_reused(s->ssl) ? ", resumed" : "");
+             SSL_get_cipher_name(s->ssl), resumed ? ", resumed" : "");
     void *user = t->base.up.accepted(t->base.up.owner, s->id, s->tag, s->peer, s->local);
     s->user = user;
     if (!user && s->state == TLS_OPEN)

@@ -178,11 +178,21 @@ static void send_unsent(struct tls *t)
     }
 }
 
+/* Looked at before anything is accepted: who connects behind a reload has what it brought. */
+static void take_offer(struct tls *t)
+{
+    if (!atomic_load_explicit(&t->offered, memory_order_relaxed))
+        return;
+    tls_context_free(t->context);
+    t->context = atomic_exchange_explicit(&t->offered, NULL, memory_order_acquire);
+}
+
 static unsigned tls_poll(struct transport *base, uint64_t now_ns)
 {
     struct tls *t = of(base);
     t->now_ns = now_ns;
     t->shakes = 0;
+    take_offer(t);
     unsigned work = serve_ready(t);
     work += t->below->ops->poll(t->below, now_ns);
     work += look_after_lagging(t);
@@ -363,6 +373,8 @@ static void tls_free(struct transport *base)
     output_pool_free(&t->pool);
     rx_free(&t->rx);
     tls_bio_free(t->bio);
+    tls_context_free(t->context);
+    tls_context_free(t->offered);
     free(t);
 }
 
@@ -389,6 +401,7 @@ struct transport *transport_tls_new(const struct transport_tls_options *options,
     CHECK(t && options->handshakes_max);
     t->base = (struct transport){.ops = &tls_ops, .up = up, .encrypted = true};
     t->options = *options;
+    t->context = tls_context_share(options->context);
     t->linger_ns = (options->linger_ms ? options->linger_ms : LINGER_MS) * 1000000ull;
     t->pool.most = OUTPUT_POOL_CHUNKS;
     t->bio = tls_bio_new();
@@ -406,6 +419,11 @@ struct transport_user transport_tls_user(struct transport *tls)
 {
     return (struct transport_user){
         .owner = tls, .accepted = on_accepted, .data = on_data, .writable = on_writable, .closed = on_closed};
+}
+
+void transport_tls_offer(struct transport *tls, struct tls_context *context)
+{
+    tls_context_free(atomic_exchange_explicit(&of(tls)->offered, context, memory_order_acq_rel));
 }
 
 void transport_tls_wrap(struct transport *tls, struct transport *below)

@@ -1,6 +1,7 @@
 /*
  * What peers send to TLS's server side: raw bytes before, in and behind a handshake, records that are changed
- * on their way, key updates, ends of every kind; while the front pauses, resumes, sends, closes and aborts.
+ * on their way, key updates, ends of every kind, any server's name; while the front pauses, resumes, sends,
+ * closes and aborts, and gets other certificates.
  *
  * The input is a script: three bytes of set-up, then steps of a byte and what it needs.
  */
@@ -10,6 +11,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "tls_client.h"
+#include "transport/tls_names.h"
 #include "transport/transport_sim.h"
 #include "transport/transport_tls.h"
 
@@ -114,6 +116,8 @@ static void front(struct play *p, uint8_t what)
     }
 }
 
+static struct tls_context *contexts[2];
+
 /* ---- the client ----------------------------------------------------------------------------------- */
 
 static long put(void *owner, const void *data, size_t n)
@@ -190,6 +194,8 @@ static void step(struct play *p)
         turns(p, how * 8u);
         break;
     default:
+        if (how > 3)
+            transport_tls_offer(p->t, tls_context_share(contexts[how & 1]));
         if (how == 1)
             sim_close(p->network, p->id);
         if (how == 2)
@@ -202,13 +208,14 @@ static void step(struct play *p)
 /* ---- one script ----------------------------------------------------------------------------------- */
 
 static struct tls_files *files;
-static struct tls_context *contexts[2];
 
 static void prepare(void)
 {
     static const char *const versions[] = {"1.2", "1.3"};
     char error[256];
     files = tls_files_new();
+    struct tls_names *names = tls_names_new("d", files->directory, error, sizeof error);
+    CHECK(names);
     for (unsigned i = 0; i < 2; i++) {
         const struct tls_settings settings = {.certificate = files->certificate,
                                               .key = files->key,
@@ -216,11 +223,21 @@ static void prepare(void)
                                               .verify = i ? "required" : "none",
                                               .versions = versions,
                                               .version_count = 2,
-                                              .ciphers = ""};
+                                              .ciphers = "",
+                                              .names = names};
         contexts[i] = tls_context_new(&settings, NULL, error, sizeof error);
         CHECK(contexts[i]);
     }
     log_set_level(LOG_ERROR);
+}
+
+/* A name that there is a certificate for, or any. */
+static void ask_for(struct play *p)
+{
+    char name[256] = "";
+    struct span any = bytes(p);
+    memcpy(name, any.at, any.len);
+    SSL_set_tlsext_host_name(p->client->ssl, any.len == 1 ? "oTHer" : name);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -245,6 +262,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(p.t->ops->listen(p.t, "tls", 0, &port, error, sizeof error) == 0);
     p.client = tls_client_new(files->certificate, how & 2 ? TLS1_2_VERSION : TLS1_3_VERSION,
                               how & 4 ? files->client : NULL, files->client_key);
+    if (how & 128)
+        ask_for(&p);
     p.client->failed = how & 8; /* it doesn't begin: raw bytes only */
     p.id = sim_connect(p.network, "tls");
     for (unsigned i = 0; !(how & 8) && !p.client->done && i < (how >> 4) * 40u; i++)

@@ -6,76 +6,16 @@ import shutil
 import socket
 import ssl
 import subprocess
-import tempfile
 import threading
 import unittest
 
 import pika
 
-from broker import GANNETCTL, PATIENCE_S, PERSISTENT, Broker, drain, take, until
+from broker import GANNETCTL, PATIENCE_S, PERSISTENT, drain, take, until
 from runner import main
+from tls_site import Authority, connect, dial, handshake, tls_port
 
 BODY = bytes(range(256)) * 4096  # 1 MiB: many records, and many frames
-
-
-def openssl(*words, **options):
-    return subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=PATIENCE_S, **options)
-
-
-class Authority:
-    """Certificates, in a directory of their own."""
-
-    def __init__(self):
-        self.directory = tempfile.mkdtemp(prefix="gannet-tls-")
-        for name in ("broker", "client", "other"):
-            self.make(name)
-
-    def make(self, name):
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=" + name,
-                "-addext", "subjectAltName=DNS:localhost", "-keyout", self.key(name), "-out", self.certificate(name))
-
-    def certificate(self, name):
-        return os.path.join(self.directory, name + ".pem")
-
-    def key(self, name):
-        return os.path.join(self.directory, name + ".key")
-
-    def broker(self, **settings):
-        """A broker that is not started yet."""
-        settings.setdefault("tls__certificate", self.certificate("broker"))
-        settings.setdefault("tls__key", self.key("broker"))
-        broker = Broker(start=False, **settings)
-        broker.settings["listeners.amqps"] = broker.address + ":0"
-        return broker
-
-    def context(self, trusted="broker", own=None):
-        context = ssl.create_default_context(cafile=self.certificate(trusted))
-        if own:
-            context.load_cert_chain(self.certificate(own), self.key(own))
-        return context
-
-
-def tls_port(broker):
-    return int(broker.log.find(r"amqps listens on \S*:(\d+)$").group(1))
-
-
-def connect(broker, context):
-    return pika.BlockingConnection(pika.ConnectionParameters(
-        broker.address, tls_port(broker), heartbeat=0, socket_timeout=PATIENCE_S, stack_timeout=PATIENCE_S, connection_attempts=1,
-        ssl_options=pika.SSLOptions(context, "localhost")))
-
-
-def dial(broker):
-    return socket.create_connection((broker.address, tls_port(broker)), timeout=PATIENCE_S)
-
-
-def handshake(broker, context):
-    """A stream whose handshake is done: a byte of the broker's answer says so, TLS 1.3's client is done before its server."""
-    stream = context.wrap_socket(dial(broker), server_hostname="localhost")
-    stream.sendall(b"AMQP\0\0\x09\x01")
-    if not stream.recv(1):
-        raise ConnectionResetError("the broker closed the stream")
-    return stream
 
 
 class Tls(unittest.TestCase):
@@ -352,7 +292,11 @@ class Tls(unittest.TestCase):
                 ({"tls__ca": self.authority.certificate("client")}, "tls.ca is set, but tls.verify is none"),
                 ({"tls__ca": garbage, "tls__verify": "optional"}, "tls.ca: %s holds no certificate" % garbage),
                 ({"tls__versions": "1.1"}, "tls.versions: '1.1' is neither 1.2 nor 1.3"),
-                ({"tls__ciphers": "NONSENSE"}, "tls.ciphers: OpenSSL finds no cipher in 'NONSENSE'")):
+                ({"tls__ciphers": "NONSENSE"}, "tls.ciphers: OpenSSL finds no cipher 'NONSENSE'"),
+                ({"tls__ciphers": "ECDHE+AESGCM:TLS_NONSENSE"}, "tls.ciphers: OpenSSL finds no cipher 'TLS_NONSENSE'"),
+                ({"tls__ciphers": "ECDHE-ECDSA-AES128-GCM-SHA256:AES-NONSENSE:TLS_AES_128_GCM_SHA256"}, "finds no cipher 'AES-NONSENSE'"),
+                ({"tls__ciphers": "!aNULL"}, "tls.ciphers: OpenSSL finds no cipher in '!aNULL'"),
+                ({"tls__versions": ""}, "tls.versions: ")):
             with self.subTest(said), self.authority.broker(**settings) as broker:
                 self.assertIn(said, broker.start_fails())
                 checked = subprocess.run(broker.command(["--check-config"]), capture_output=True, text=True, timeout=PATIENCE_S,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tls_site.h"
+#include "transport/tls_tickets.h"
 
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
@@ -88,6 +89,26 @@ Test(transport_tls_handshake, half_handshakes_are_ended_in_time_and_in_number)
     tls_files_free(files);
 }
 
+/* TLS 1.3 gives its ticket behind the handshake. */
+static void take_ticket(struct site *s, struct tls_client *c)
+{
+    for (unsigned i = 0; i < 200; i++) {
+        site_both(s, c, 5000);
+        site_take(c, 0);
+    }
+}
+
+static bool is_resumed_after(struct site *s, struct tls_client *c, uint64_t seconds)
+{
+    take_ticket(s, c);
+    s->now_ns += seconds * UINT64_C(1000000000);
+    s->closed = false;
+    tls_client_again(c);
+    sim_reset(s->network, s->client_id);
+    site_shake(s, c, 5000);
+    return SSL_session_reused(c->ssl);
+}
+
 Test(transport_tls_handshake, sessions_are_resumed)
 {
     struct tls_files *files = tls_files_new();
@@ -97,17 +118,82 @@ Test(transport_tls_handshake, sessions_are_resumed)
             tls_client_new(files->certificate, versions[v], v ? files->client : NULL, files->client_key);
         site_shake(s, c, 5000);
         cr_assert(!SSL_session_reused(c->ssl));
-        for (unsigned i = 0; i < 200; i++) { /* TLS 1.3 gives its ticket behind the handshake */
-            site_both(s, c, 5000);
-            site_take(c, 0);
-        }
-        tls_client_again(c);
-        sim_reset(s->network, s->client_id);
-        site_shake(s, c, 5000);
-        cr_assert(SSL_session_reused(c->ssl));
+        cr_assert(is_resumed_after(s, c, 0));
         tls_client_free(c);
         site_free(s);
     }
+    tls_files_free(files);
+}
+
+Test(transport_tls_handshake, keys_of_tickets_change)
+{
+    struct tls_files *files = tls_files_new();
+    for (unsigned v = 0; v < 2; v++) {
+        struct site *s = site_new(files, 14 + v, 9000, "none");
+        struct tls_client *c = tls_client_new(files->certificate, versions[v], NULL, NULL);
+        site_shake(s, c, 5000);
+        cr_assert(is_resumed_after(s, c, TLS_TICKET_S));
+        cr_assert(is_resumed_after(s, c, TLS_TICKET_S));
+        cr_assert(!is_resumed_after(s, c, 2 * TLS_TICKET_S));
+        cr_assert(!is_resumed_after(s, c, 1000 * TLS_TICKET_S));
+        cr_assert(is_resumed_after(s, c, 1));
+        tls_client_free(c);
+        site_free(s);
+    }
+    tls_files_free(files);
+}
+
+Test(transport_tls_handshake, keys_of_tickets_are_alike)
+{
+    struct tls_tickets a, b, c;
+    const uint64_t hour = UINT64_C(3600000000000);
+    uint8_t name[TLS_TICKET_NAME_BYTES], iv[16];
+    cr_assert(tls_tickets_init(&a, NULL, 5 * hour) && tls_tickets_init(&b, &a, 5 * hour) &&
+              tls_tickets_init(&c, NULL, 5 * hour));
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *mac_context = EVP_MAC_CTX_new(mac);
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    for (unsigned i = 5; i < 30; i += 1 + i % 7) {
+        struct tls_ticket_use use = {name, iv, cipher, mac_context, 1};
+        cr_assert_eq(tls_tickets_use(&a, i * hour, &use), 1);
+        use.encrypt = 0;
+        cr_assert_eq(tls_tickets_use(&b, i * hour, &use), 1);
+        cr_assert_eq(tls_tickets_use(&c, i * hour, &use), 0);
+    }
+    EVP_CIPHER_CTX_free(cipher);
+    EVP_MAC_CTX_free(mac_context);
+    EVP_MAC_free(mac);
+}
+
+Test(transport_tls_handshake, another_context_is_for_those_who_come_later)
+{
+    struct tls_files *files = tls_files_new();
+    struct site *s = site_new(files, 17, 9000, "none");
+    struct tls_client *old = tls_client_new(files->certificate, 0, NULL, NULL), *c;
+    char error[256];
+    static const char *const both[] = {"1.2", "1.3"};
+    site_shake(s, old, 5000);
+    take_ticket(s, old);
+    const struct tls_settings other = {.certificate = files->other,
+                                       .key = files->other_key,
+                                       .ca = "",
+                                       .verify = "none",
+                                       .versions = both,
+                                       .version_count = 2,
+                                       .ciphers = ""};
+    for (unsigned i = 0; i < 3; i++) /* two of them never come to anything */
+        transport_tls_offer(s->t, tls_context_new(&other, NULL, error, sizeof error));
+    size_t out = 0;
+    while (out < 300)
+        out = site_give(old, out, 300);
+    UNTIL(s, old, 5000, s->received == 300); /* over what was before */
+    sim_reset(s->network, s->client_id);
+    c = tls_client_new(files->other, 0, NULL, NULL);
+    site_shake(s, c, 5000);
+    transport_tls_offer(s->t, tls_context_new(&other, NULL, error, sizeof error)); /* not taken any more */
+    tls_client_free(old);
+    tls_client_free(c);
+    site_free(s);
     tls_files_free(files);
 }
 

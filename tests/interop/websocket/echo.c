@@ -112,7 +112,7 @@ static const char *const mqtt[] = {"mqtt", NULL}, *const stomp[] = {"v12.stomp",
 static const struct ws_speech speech[TAGS] = {
     [BINARY] = {.protocols = mqtt, .required = true, .binary = true}, [ANY] = {.protocols = stomp}};
 
-static struct transport *new_below(struct transport_user up, const struct tls_context *context)
+static struct transport *new_below(struct transport_user up, struct tls_context *context)
 {
     char error[256];
     const struct transport_uring_options sockets = {.agent = "echo", .streams_max = 1000};
@@ -128,7 +128,7 @@ static struct transport *new_below(struct transport_user up, const struct tls_co
     return tls;
 }
 
-static void start(struct server *server, const struct tls_context *context)
+static void start(struct server *server, struct tls_context *context)
 {
     static const char *const names[] = {[BINARY] = "binary", [ANY] = "any"};
     const struct transport_ws_options options = {.agent = "echo",

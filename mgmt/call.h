@@ -33,7 +33,10 @@ struct mgmtd {
     struct served {
         char address[64]; /* "": nowhere */
         uint16_t port;
-    } api, metrics; /* on TCP */
+        bool tls;
+    } api, metrics;                       /* on TCP */
+    const char *certificate;              /* the file of the certificate of those over TLS; NULL: none is */
+    int64_t (*certificate_expires)(void); /* in seconds since 1970 */
 };
 
 struct caller {

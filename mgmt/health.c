@@ -175,6 +175,13 @@ static json_t *certificate(const struct call *call, const char *file, time_t end
     return json_pack("{ss,ss,ss}", "node", call->mgmtd->node, "file", file, "expires", text);
 }
 
+static void add_if_ending(json_t *list, const struct call *call, const char *file, time_t end, time_t limit)
+{
+    if (end < limit)
+        json_array_append_new(list, certificate(call, file, end));
+}
+
+/* The broker's, and our own. */
 void answer_certificate_expiration(const struct call *call, struct reply *reply)
 {
     struct table files;
@@ -182,12 +189,13 @@ void answer_certificate_expiration(const struct call *call, struct reply *reply)
     if (!seconds || !ask(call, reply, &files, "certificates", NULL))
         return;
     json_t *expired = json_array();
-    for (size_t row = 1; row < files.rows; row++) {
-        time_t end = (time_t)strtoll(table_cell(&files, row, "expires"), NULL, 10);
-        if (end < limit)
-            json_array_append_new(expired, certificate(call, table_cell(&files, row, "file"), end));
-    }
+    for (size_t row = 1; row < files.rows; row++)
+        add_if_ending(expired, call, table_cell(&files, row, "file"),
+                      (time_t)strtoll(table_cell(&files, row, "expires"), NULL, 10), limit);
     table_free(&files);
+    if (call->mgmtd->certificate)
+        add_if_ending(expired, call, call->mgmtd->certificate, (time_t)call->mgmtd->certificate_expires(),
+                      limit);
     if (json_array_size(expired))
         say_failed(reply, "Certificates expiring", json_pack("{sO}", "expired", expired));
     else

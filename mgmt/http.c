@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certificate.h"
 #include "handlers.h"
 #include "login.h"
 #include "right.h"
@@ -265,19 +266,24 @@ static size_t leave_encoded(void *owner, struct MHD_Connection *connection, char
 
 /* ---- the server ---------------------------------------------------------------------------------------- */
 
-struct http *http_new(const struct mgmtd *mgmtd, enum http_door door, int listener, char *error,
+struct http *http_new(const struct mgmtd *mgmtd, enum http_door door, int listener, bool tls, char *error,
                       size_t error_size)
 {
+    const struct MHD_OptionItem secured[] = {
+        {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(uintptr_t)certificate_show},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+        {MHD_OPTION_END, 0, NULL}};
     struct http *http = calloc(1, sizeof *http);
     if (http) {
         http->mgmtd = mgmtd;
         http->door = door;
         http->daemon = MHD_start_daemon(
-            MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, http,
-            MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
-            MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-            (unsigned)IDLE_S, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL, MHD_OPTION_NOTIFY_COMPLETED,
-            forget, NULL, MHD_OPTION_END);
+            MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0), 0,
+            NULL, NULL, handle, http, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_THREAD_POOL_SIZE,
+            (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded,
+            NULL, MHD_OPTION_NOTIFY_COMPLETED, forget, NULL, MHD_OPTION_ARRAY, tls ? secured : secured + 2,
+            MHD_OPTION_END);
     }
     if (http && http->daemon)
         return http;

@@ -12,9 +12,9 @@ enum http_door {
     HTTP_DOORS
 };
 
-/* Serves what connects to a listening socket, which is taken over, on threads of its own. Returns NULL with
- * one sentence in error. mgmtd must outlive it. */
-struct http *http_new(const struct mgmtd *mgmtd, enum http_door door, int listener, char *error,
+/* Serves what connects to a listening socket, which is taken over, on threads of its own. tls: over TLS, with
+ * what certificate.h has. Returns NULL with one sentence in error. mgmtd must outlive it. */
+struct http *http_new(const struct mgmtd *mgmtd, enum http_door door, int listener, bool tls, char *error,
                       size_t error_size);
 /* Waits for the calls under way. NULL: does nothing. */
 void http_free(struct http *http);

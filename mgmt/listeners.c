@@ -38,8 +38,9 @@ json_t *listeners_json(const struct call *call, struct reply *reply)
             strtoll(table_cell(&table, row, "port"), NULL, 10));
     table_free(&table);
     const struct served *served[] = {&call->mgmtd->api, &call->mgmtd->metrics};
+    static const char *const protocols[2][2] = {{"http", "https"}, {"http/prometheus", "https/prometheus"}};
     for (unsigned i = 0; i < 2; i++)
         if (*served[i]->address)
-            add(list, call, i ? "http/prometheus" : "http", served[i]->address, served[i]->port);
+            add(list, call, protocols[i][served[i]->tls], served[i]->address, served[i]->port);
     return list;
 }

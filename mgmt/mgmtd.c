@@ -6,13 +6,16 @@
  * broker's users, by their tags. The metrics' port serves /metrics only.
  */
 #include <err.h>
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "certificate.h"
 #include "http.h"
 #include "listen.h"
 #include "login.h"
@@ -21,7 +24,7 @@ static const char usage[] =
     "gannet-mgmtd, the management plane of a gannetd\n"
     "\n"
     "usage: gannet-mgmtd [-D DATADIR] [--api ADDRESS:PORT] [--metrics ADDRESS:PORT] [--socket-mode MODE]\n"
-    "                    [--socket-group GROUP]\n"
+    "                    [--socket-group GROUP] [--certificate FILE --key FILE [--api-tls] [--metrics-tls]]\n"
     "\n"
     "  -D, --data DATADIR      the broker's data directory (/var/lib/gannet); the HTTP API is served at\n"
     "                          DATADIR/mgmtd.sock: who may open it is an administrator\n"
@@ -31,14 +34,21 @@ static const char usage[] =
     "      --metrics A:PORT    where /metrics is served, for Prometheus (127.0.0.1:15692); 0 and '' "
     "likewise\n"
     "      --socket-mode MODE  of mgmtd.sock, octal (0660)\n"
-    "      --socket-group G    a name or number (its own group)\n";
+    "      --socket-group G    a name or number (its own group)\n"
+    "      --api-tls           the API's port speaks HTTPS only, TLS 1.2 or 1.3\n"
+    "      --metrics-tls       the metrics' port likewise\n"
+    "      --certificate FILE  for both: PEM, with the chain of those who signed it behind it\n"
+    "      --key FILE          its private key, without a password; SIGHUP reads both files again\n";
 
 struct options {
-    const char *data_dir, *api, *metrics, *group;
+    const char *data_dir, *api, *metrics, *group, *certificate, *key;
+    bool api_tls, metrics_tls;
     mode_t mode;
 };
 
-enum { API = 256, METRICS, MODE, GROUP, HELP, VERSION };
+enum { API = 256, METRICS, MODE, GROUP, API_TLS, METRICS_TLS, CERTIFICATE, KEY, HELP, VERSION };
+
+enum { LOOK_S = 24 * 3600 };
 
 static void take_option(struct options *o, int option)
 {
@@ -61,6 +71,18 @@ static void take_option(struct options *o, int option)
     case GROUP:
         o->group = optarg;
         return;
+    case API_TLS:
+        o->api_tls = true;
+        return;
+    case METRICS_TLS:
+        o->metrics_tls = true;
+        return;
+    case CERTIFICATE:
+        o->certificate = optarg;
+        return;
+    case KEY:
+        o->key = optarg;
+        return;
     case HELP:
         fputs(usage, stdout);
         exit(0);
@@ -73,13 +95,35 @@ static void take_option(struct options *o, int option)
     }
 }
 
+/* What would be without a use is a slip. */
+static void check_tls(const struct options *o)
+{
+    bool tls = o->api_tls || o->metrics_tls;
+    if (tls && !(o->certificate && o->key))
+        errx(1, "--%s-tls needs --certificate and --key, the PEM files of a certificate and its private key",
+             o->api_tls ? "api" : "metrics");
+    if (!tls && (o->certificate || o->key))
+        errx(1, "--certificate and --key are for --api-tls and --metrics-tls: give one of these too");
+    if ((o->api_tls && !*o->api) || (o->metrics_tls && !*o->metrics))
+        errx(1, "--%s-tls is given, but --%s is empty: nothing is served there",
+             o->api_tls && !*o->api ? "api" : "metrics", o->api_tls && !*o->api ? "api" : "metrics");
+}
+
 static struct options read_line(int argc, char **argv)
 {
     static const struct option known[] = {
-        {"data", required_argument, NULL, 'D'},           {"api", required_argument, NULL, API},
-        {"metrics", required_argument, NULL, METRICS},    {"socket-mode", required_argument, NULL, MODE},
-        {"socket-group", required_argument, NULL, GROUP}, {"help", no_argument, NULL, HELP},
-        {"version", no_argument, NULL, VERSION},          {0},
+        {"data", required_argument, NULL, 'D'},
+        {"api", required_argument, NULL, API},
+        {"metrics", required_argument, NULL, METRICS},
+        {"socket-mode", required_argument, NULL, MODE},
+        {"socket-group", required_argument, NULL, GROUP},
+        {"api-tls", no_argument, NULL, API_TLS},
+        {"metrics-tls", no_argument, NULL, METRICS_TLS},
+        {"certificate", required_argument, NULL, CERTIFICATE},
+        {"key", required_argument, NULL, KEY},
+        {"help", no_argument, NULL, HELP},
+        {"version", no_argument, NULL, VERSION},
+        {0},
     };
     struct options o = {
         .data_dir = "/var/lib/gannet", .api = "127.0.0.1:15672", .metrics = "127.0.0.1:15692", .mode = 0660};
@@ -87,6 +131,7 @@ static struct options read_line(int argc, char **argv)
         take_option(&o, option);
     if (optind < argc)
         take_option(&o, '?');
+    check_tls(&o);
     return o;
 }
 
@@ -103,18 +148,18 @@ static void name_node(struct mgmtd *mgmtd)
     snprintf(mgmtd->node, sizeof mgmtd->node, "gannet@%s", host);
 }
 
-static struct http *serve(const struct mgmtd *mgmtd, enum http_door door, int listener)
+static struct http *serve(const struct mgmtd *mgmtd, enum http_door door, int listener, bool tls)
 {
     char error[1024];
-    struct http *http = http_new(mgmtd, door, listener, error, sizeof error);
+    struct http *http = http_new(mgmtd, door, listener, tls, error, sizeof error);
     if (!http)
         errx(1, "%s", error);
     return http;
 }
 
-static struct served served_at(const struct door *door)
+static struct served served_at(const struct door *door, bool tls)
 {
-    struct served served = {.port = door->port};
+    struct served served = {.port = door->port, .tls = tls};
     snprintf(served.address, sizeof served.address, "%s", door->host);
     return served;
 }
@@ -125,14 +170,52 @@ static void serve_all(const struct options *o, struct mgmtd *mgmtd, struct http 
     struct door api = {.listener = -1}, metrics = {.listener = -1};
     int own = listen_unix(o->data_dir, o->mode, o->group);
     if (*o->api)
-        api = listen_tcp(o->api, "API");
+        api = listen_tcp(o->api, o->api_tls ? "API over TLS" : "API");
     if (*o->metrics)
-        metrics = listen_tcp(o->metrics, "metrics");
-    mgmtd->api = served_at(&api);
-    mgmtd->metrics = served_at(&metrics);
-    http[HTTP_OWN] = serve(mgmtd, HTTP_OWN, own);
-    http[HTTP_API] = *o->api ? serve(mgmtd, HTTP_API, api.listener) : NULL;
-    http[HTTP_METRICS] = *o->metrics ? serve(mgmtd, HTTP_METRICS, metrics.listener) : NULL;
+        metrics = listen_tcp(o->metrics, o->metrics_tls ? "metrics over TLS" : "metrics");
+    mgmtd->api = served_at(&api, o->api_tls);
+    mgmtd->metrics = served_at(&metrics, o->metrics_tls);
+    http[HTTP_OWN] = serve(mgmtd, HTTP_OWN, own, false);
+    http[HTTP_API] = *o->api ? serve(mgmtd, HTTP_API, api.listener, o->api_tls) : NULL;
+    http[HTTP_METRICS] = *o->metrics ? serve(mgmtd, HTTP_METRICS, metrics.listener, o->metrics_tls) : NULL;
+}
+
+/* ---- the certificate ----------------------------------------------------------------------------------- */
+
+/* Returns false with what is wrong in error. */
+static bool read_certificate(const struct options *o, char *error, size_t error_size)
+{
+    if (!o->certificate)
+        return true;
+    if (!certificate_read(o->certificate, o->key, error, error_size))
+        return false;
+    certificate_warn(time(NULL));
+    return true;
+}
+
+static void reload(const struct options *o)
+{
+    char error[1024];
+    sd_notify(0, "RELOADING=1");
+    if (!read_certificate(o, error, sizeof error))
+        fprintf(stderr, "gannet-mgmtd: %s; the old certificate goes on\n", error);
+    else if (o->certificate)
+        fputs("gannet-mgmtd: the certificate has been read again; it counts for new connections\n", stderr);
+    sd_notify(0, "READY=1");
+}
+
+/* Returns when it is time to end. */
+static void wait_for_end(const struct options *o, const sigset_t *signals)
+{
+    for (;;) {
+        int got = sigtimedwait(signals, NULL, &(struct timespec){.tv_sec = LOOK_S});
+        if (got == SIGHUP)
+            reload(o);
+        else if (got > 0)
+            return;
+        else if (o->certificate && errno == EAGAIN)
+            certificate_warn(time(NULL));
+    }
 }
 
 int main(int argc, char **argv)
@@ -140,20 +223,25 @@ int main(int argc, char **argv)
     struct options o = read_line(argc, argv);
     struct mgmtd mgmtd = {.data_dir = o.data_dir, .logins = logins_new()};
     struct http *http[HTTP_DOORS];
-    sigset_t ends;
-    int got;
+    sigset_t signals;
+    char error[1024];
     if (!mgmtd.logins)
         errx(1, "no memory");
     snprintf(mgmtd.control, sizeof mgmtd.control, "%s/control.sock", o.data_dir);
     name_node(&mgmtd);
     signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    sigprocmask(SIG_BLOCK, &ends, NULL); /* before there are threads, which inherit it */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals, NULL); /* before there are threads, which inherit it */
+    if (!read_certificate(&o, error, sizeof error))
+        errx(1, "%s", error);
+    mgmtd.certificate = o.certificate;
+    mgmtd.certificate_expires = certificate_expires;
     serve_all(&o, &mgmtd, http);
     sd_notify(0, "READY=1");
-    sigwait(&ends, &got);
+    wait_for_end(&o, &signals);
     sd_notify(0, "STOPPING=1");
     for (unsigned i = 0; i < HTTP_DOORS; i++)
         http_free(http[i]);

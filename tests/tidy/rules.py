@@ -112,6 +112,7 @@ SYSTEM = [
     ("pcre2.h", [("router/pattern.c", "the patterns of policies and permissions")]),
     ("systemd/*", [("dataplane/gannetd.c", "tells systemd when it is ready"), ("mgmt/mgmtd.c", "the same")]),
     ("microhttpd.h", [("mgmt/http.c", "HTTP")]),
+    ("gnutls/*", [("mgmt/certificate.*", "libmicrohttpd's TLS")]),
     ("jansson.h", [("mgmt/*", "the management plane speaks JSON"), ("bench/*", "--json")]),
     ("pthread.h", [
         ("dataplane/worker.c", "threads are composition"),
@@ -121,6 +122,7 @@ SYSTEM = [
         ("dataplane/tls.c", "a reload changes what the control thread reads"),
         ("journal/keeper.c", "files are made where blocking is allowed"),
         ("mgmt/login.c", "HTTP's threads know the same users"),
+        ("mgmt/certificate.c", "a reload changes what HTTP's threads show"),
         ("bench/*", "a thread for each worker"),
         ("tests/*", "tries the above"),
     ]),

@@ -232,6 +232,7 @@ const struct protocol protocol_amqp = {
     .title = "AMQP 0-9-1",
     .scheme = "amqp",
     .port = "5672",
+    .tls_port = "5671",
     .state_size = sizeof(struct amqp),
     .login = amqp_login,
     .leave = amqp_leave,

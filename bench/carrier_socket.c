@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "conn.h"
 #include "options.h"
+#include "tls.h"
 
 #include <arpa/inet.h>
 #include <err.h>
@@ -38,6 +39,8 @@ static struct carrier_socket *of(struct carrier *carrier)
 /* ---- opening ---- */
 static bool wait_for(struct conn *c, bool to_send, int timeout_ms)
 {
+    if (!to_send && tls_holds(c))
+        return true;
     struct pollfd p = {.fd = c->fd, .events = to_send ? POLLOUT : POLLIN};
     int n;
     do
@@ -88,6 +91,7 @@ static int connect_one(struct conn *c, const struct addrinfo *a)
 
 static void socket_drop(struct conn *c)
 {
+    tls_end(c);
     if (c->fd >= 0)
         close(c->fd);
     c->fd = -1;
@@ -108,23 +112,30 @@ static int socket_connect(struct carrier *carrier, struct conn *c, const struct 
         socket_drop(c);
     }
     freeaddrinfo(list);
-    return error ? conn_refused(c, u, error) : 0;
+    if (error)
+        return conn_refused(c, u, error);
+    return u->tls ? tls_begin(c, u) : 0;
 }
 
 /* ---- during set-up ---- */
 static int64_t socket_send(struct conn *c, const uint8_t *bytes, size_t n, bool lasting)
 {
     (void)lasting;
-    ssize_t sent = send(c->fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t sent = c->tls ? tls_send(c, bytes, n) : send(c->fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent >= 0)
         return sent;
     return errno == EAGAIN || errno == EINTR ? 0 : conn_broke(c, errno);
 }
 
+static ssize_t receive_to(struct conn *c, uint8_t *to, size_t room)
+{
+    return c->tls ? tls_receive(c, to, room) : recv(c->fd, to, room, MSG_DONTWAIT);
+}
+
 static int socket_receive(struct conn *c)
 {
     buffer_reserve(&c->in, 65536);
-    ssize_t n = recv(c->fd, c->in.data + c->in.len, c->in.cap - c->in.len, MSG_DONTWAIT);
+    ssize_t n = receive_to(c, c->in.data + c->in.len, c->in.cap - c->in.len);
     if (n > 0)
         c->in.len += (size_t)n;
     return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)) ? 0 : -1;
@@ -174,7 +185,7 @@ static int64_t receive(struct conn *c)
     if (held)
         memcpy(scratch, c->in.data, held);
     /* No room is left only while -R holds back what is here already. */
-    ssize_t n = held < room ? recv(c->fd, scratch + held, room - held, MSG_DONTWAIT) : 0;
+    ssize_t n = held < room ? receive_to(c, scratch + held, room - held) : 0;
     if (n > 0)
         return (int64_t)held + n;
     if (held >= room || (n < 0 && (errno == EAGAIN || errno == EINTR)))
@@ -203,7 +214,9 @@ static void on_event(struct carrier *carrier, struct conn *c, uint32_t events, u
     if (c->is_open && events & EPOLLOUT && conn_flush(c))
         carrier->user.lost(carrier->user.owner, c);
     if (c->is_open && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-        socket_look(c, now);
+        do
+            socket_look(c, now);
+        while (c->is_open && !c->polled && tls_holds(c));
     socket_watch(c);
 }
 

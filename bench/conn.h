@@ -23,8 +23,10 @@ struct conn {
     const struct protocol *protocol;
     void *state; /* the protocol's, state_size bytes */
     struct carrier *carrier;
-    int fd;       /* the carrier's: of a socket; -1 for none */
-    void *stream; /* the carrier's: of our own TCP */
+    int fd;             /* the carrier's: of a socket; -1 for none */
+    void *stream;       /* the carrier's: of our own TCP */
+    struct ssl_st *tls; /* of a socket; NULL: it is plain */
+    bool tls_more;      /* it may have read more than was taken */
     bool is_open;
     uint32_t frame_max; /* bytes a frame with its overhead may have, where the protocol has frames */
     uint64_t window;    /* publishes under way that the broker allows; UINT64_MAX: any */

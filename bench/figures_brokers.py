@@ -127,7 +127,8 @@ class Mosquitto(Broker):
 class Rabbit(Broker):
     name = "RabbitMQ"
 
-    def __init__(self):
+    def __init__(self, tls=None):
+        """tls: the files of a certificate and its key, for AMQP over TLS too."""
         self.dir = tempfile.mkdtemp(prefix="rabbit-figures-")
         self.ports = {"amqp": free_port(), "mqtt": free_port(), "stomp": free_port()}
         os.chmod(self.dir, 0o777)
@@ -135,6 +136,10 @@ class Rabbit(Broker):
             f.write("[rabbitmq_mqtt,rabbitmq_stomp].\n")
         with open(f"{self.dir}/rabbitmq.conf", "w") as f:
             f.write("".join(f"{p}.listeners.tcp.1 = 127.0.0.1:{self.ports[p]}\n" for p in ("mqtt", "stomp")))
+            if tls:
+                self.ports["amqps"] = free_port()
+                f.write(f"listeners.ssl.1 = 127.0.0.1:{self.ports['amqps']}\nssl_options.certfile = {tls[0]}\nssl_options.keyfile = {tls[1]}\n"
+                        "ssl_options.versions.1 = tlsv1.3\n")
         port = self.ports["amqp"]
         env = dict(os.environ, RABBITMQ_NODENAME=f"figures{port}@localhost", RABBITMQ_NODE_PORT=str(port),
                    RABBITMQ_ENABLED_PLUGINS_FILE=f"{self.dir}/plugins", RABBITMQ_CONFIG_FILE=f"{self.dir}/rabbitmq.conf",

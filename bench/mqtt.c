@@ -365,6 +365,7 @@ const struct protocol protocol_mqtt = {
     .title = "MQTT",
     .scheme = "mqtt",
     .port = "1883",
+    .tls_port = "8883",
     .state_size = sizeof(struct mqtt),
     .tags_max = PACKET_IDS,
     .login = mqtt_login,

@@ -53,6 +53,16 @@ static void check_transport(const struct options *o)
         errx(2, "--transport dpdk works on one thread: leave --threads away");
 }
 
+static void check_tls(const struct options *o)
+{
+    if (!o->uri.tls)
+        return;
+    if (o->transport == TRANSPORT_DPDK)
+        errx(2, "%ss:// is for the kernel's sockets", o->protocol->scheme);
+    if (o->churn)
+        errx(2, "--churn is for connections without TLS");
+}
+
 static void check_extras(const struct options *o)
 {
     if (o->filters && !has_number(o->extra_key))
@@ -148,6 +158,7 @@ void options_check(struct options *o)
     if (o->protocol == &protocol_stomp)
         check_stomp(o);
     check_options(o);
+    check_tls(o);
     check_extras(o);
     check_transport(o);
     if (!o->binding_key)

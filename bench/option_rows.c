@@ -10,7 +10,7 @@
 /* One row is an option: parser and --help come from it. The letters are RabbitMQ PerfTest's. */
 const struct row option_rows[] = {
     {ALL, 'h', "uri", "URI", URI, AT(uri), 0, 0,
-     "broker; default amqp://guest:guest@127.0.0.1:5672/, mqtt://..., stomp://..."},
+     "broker; default amqp://guest:guest@127.0.0.1:5672/, mqtt://..., stomp://...; amqps:// and so on: TLS"},
     {ALL, 'd', "id", "TEXT", TEXT, AT(id), 0, 0, "name of the run in the live line"},
     {ALL, 'x', "producers", "N", COUNT, AT(producers), 0, BODY_PRODUCERS_MAX,
      "producers, a connection each (1)"},

@@ -110,7 +110,7 @@ static void parse_flag(struct options *o, const char *text)
 
 static void parse_uri(const struct options *o, struct uri *u, const char *text)
 {
-    const char *wrong = uri_parse(u, text, o->protocol->scheme, o->protocol->port);
+    const char *wrong = uri_parse(u, text, o->protocol->scheme, o->protocol->port, o->protocol->tls_port);
     if (wrong)
         errx(2, "--uri %s: %s", text, wrong);
 }
@@ -259,7 +259,7 @@ static void set_defaults(struct options *o, const struct protocol *protocol)
         err(2, "getrandom");
     o->run = run & ((1u << BODY_RUN_BITS) - 1);
     snprintf(address, sizeof address, "%s://", protocol->scheme);
-    uri_parse(&o->uri, address, protocol->scheme, protocol->port);
+    uri_parse(&o->uri, address, protocol->scheme, protocol->port, protocol->tls_port);
 }
 
 void options_parse(struct options *o, int argc, char **argv)

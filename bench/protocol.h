@@ -53,7 +53,7 @@ struct layout {
 
 struct protocol {
     const char *name, *title; /* on the command line; for people */
-    const char *scheme, *port;
+    const char *scheme, *port, *tls_port;
     size_t state_size; /* bytes of conn.state; zeroed once, lives on over reconnects */
     uint64_t tags_max; /* publishes under way at most, whose tags come back modulo this; 0: no limit */
 

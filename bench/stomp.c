@@ -267,6 +267,7 @@ const struct protocol protocol_stomp = {
     .title = "STOMP",
     .scheme = "stomp",
     .port = "61613",
+    .tls_port = "61614",
     .state_size = sizeof(struct stomp),
     .login = stomp_login,
     .leave = stomp_leave,

@@ -186,19 +186,27 @@ Test(routing, publishers_that_go_round)
 Test(uri, parts)
 {
     struct uri u;
-    cr_assert_null(uri_parse(&u, "amqp://a%40b:p%3Aw@[::1]:5673/my%2Fhost?heartbeat=5", "amqp", "5672"));
+    cr_assert_null(
+        uri_parse(&u, "amqp://a%40b:p%3Aw@[::1]:5673/my%2Fhost?heartbeat=5", "amqp", "5672", "5671"));
     cr_assert_str_eq(u.user, "a@b");
     cr_assert_str_eq(u.password, "p:w");
     cr_assert_str_eq(u.host, "::1");
     cr_assert_str_eq(u.port, "5673");
     cr_assert_str_eq(u.vhost, "my/host");
-    cr_assert_null(uri_parse(&u, "amqp://broker", "amqp", "5672"));
+    cr_assert_null(uri_parse(&u, "amqp://broker", "amqp", "5672", "5671"));
     cr_assert_str_eq(u.host, "broker");
     cr_assert_str_eq(u.port, "5672");
     cr_assert_str_eq(u.vhost, "/");
-    cr_assert_null(uri_parse(&u, "mqtt://a", "mqtt", "1883"));
+    cr_assert_null(uri_parse(&u, "mqtt://a", "mqtt", "1883", "8883"));
     cr_assert_str_eq(u.port, "1883");
-    cr_assert_not_null(uri_parse(&u, "amqp://a", "mqtt", "1883"));
+    cr_assert(!u.tls);
+    cr_assert_null(uri_parse(&u, "mqtts://a", "mqtt", "1883", "8883"));
+    cr_assert(u.tls);
+    cr_assert_str_eq(u.port, "8883");
+    cr_assert_null(uri_parse(&u, "amqps://u:p@h:1/v", "amqp", "5672", "5671"));
+    cr_assert_str_eq(u.port, "1");
+    cr_assert_not_null(uri_parse(&u, "amqpss://a", "amqp", "5672", "5671"));
+    cr_assert_not_null(uri_parse(&u, "amqp://a", "mqtt", "1883", "8883"));
 }
 
 Test(uri, mistakes)
@@ -207,5 +215,5 @@ Test(uri, mistakes)
                                         "amqp://[::1", "amqp://[::1]x", "amqp://%zz@x"};
     struct uri u;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        cr_assert_not_null(uri_parse(&u, wrong[i], "amqp", "5672"), "%s", wrong[i]);
+        cr_assert_not_null(uri_parse(&u, wrong[i], "amqp", "5672", "5671"), "%s", wrong[i]);
 }

@@ -69,13 +69,17 @@ static const char *parse_address(struct uri *u, const char *from, const char *en
     return NULL;
 }
 
-const char *uri_parse(struct uri *u, const char *text, const char *scheme, const char *port)
+const char *uri_parse(struct uri *u, const char *text, const char *scheme, const char *port,
+                      const char *tls_port)
 {
     size_t n = strlen(scheme);
-    *u = (struct uri){"guest", "guest", "127.0.0.1", "", "/"};
-    snprintf(u->port, sizeof u->port, "%s", port);
-    if (strncmp(text, scheme, n) != 0 || strncmp(text + n, "://", 3) != 0)
-        return "it does not begin with the protocol's name and :// (TLS is not spoken here)";
+    bool known = strncmp(text, scheme, n) == 0;
+    *u = (struct uri){.user = "guest", .password = "guest", .host = "127.0.0.1", .vhost = "/"};
+    u->tls = known && text[n] == 's';
+    n += u->tls;
+    snprintf(u->port, sizeof u->port, "%s", u->tls ? tls_port : port);
+    if (!known || strncmp(text + n, "://", 3) != 0)
+        return "it does not begin with the protocol's name, or that and an s for TLS, and ://";
     text += n + 3;
     const char *slash = text + strcspn(text, "/?"), *at = memchr(text, '@', (size_t)(slash - text));
     const char *wrong = at ? parse_login(u, text, at) : NULL;

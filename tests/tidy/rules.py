@@ -100,6 +100,7 @@ SYSTEM = [
         ("dataplane/transport/tls_expiry.c", "until when they are good"),
         ("dataplane/transport/tls_stream.c", "TLS itself, on buffers: OpenSSL does no I/O here"),
         ("dataplane/transport/ws_handshake.c", "SHA-1 and base 64 of WebSocket's handshake, which are nobody's to write again"),
+        ("bench/tls.c", "the load under TLS"),
         ("tests/unit/tls_client.*", "the other end of TLS, and its certificates"),
         ("tests/unit/test_transport_tls*.c", "asks that end what came of it"),
         ("tests/fuzz/fuzz_tls.c", "makes that end do what no client does"),

@@ -63,6 +63,8 @@ int conn_fail(struct conn *c, const char *format, ...)
 int conn_flush(struct conn *c)
 {
     int64_t n;
+    if (c->tls_unsent && c->carrier->ops->send(c, NULL, 0, false) < 0)
+        return -1;
     if (c->batch_sent < c->batch_len) {
         n = c->carrier->ops->send(c, c->batch + c->batch_sent, c->batch_len - c->batch_sent, true);
         if (n < 0)

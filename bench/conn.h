@@ -26,6 +26,8 @@ struct conn {
     int fd;             /* the carrier's: of a socket; -1 for none */
     void *stream;       /* the carrier's: of our own TCP */
     struct ssl_st *tls; /* of a socket; NULL: it is plain */
+    size_t tls_sent;    /* of what is encrypted */
+    size_t tls_unsent;  /* bytes taken by send() that the socket has no room for yet */
     bool tls_more;      /* it may have read more than was taken */
     bool is_open;
     uint32_t frame_max; /* bytes a frame with its overhead may have, where the protocol has frames */
@@ -81,7 +83,7 @@ static inline bool conn_has_batch(const struct conn *c)
 }
 static inline bool conn_has_output(const struct conn *c)
 {
-    return conn_has_batch(c) || c->out.len > 0;
+    return conn_has_batch(c) || c->out.len > 0 || c->tls_unsent;
 }
 
 /* Bytes of batches that must not be written to: they may have to be sent again. */

@@ -179,8 +179,7 @@ static bool set_up(struct tls_context *context, const struct tls_settings *setti
     SSL_CTX *ssl = context->ssl;
     SSL_CTX_set_options(ssl,
                         SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-    /* An idle stream keeps no record buffers. */
-    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+    SSL_CTX_set_mode(ssl, SSL_MODE_AUTO_RETRY);
     return load_certificate(ssl, settings, trouble) && set_verify(ssl, settings, trouble) &&
            set_versions(ssl, settings, trouble) && set_ciphers(ssl, settings, trouble) &&
            set_callbacks(context, like, settings->now_ns, trouble);

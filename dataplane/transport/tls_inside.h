@@ -89,6 +89,9 @@ void tls_stream_bury(struct tls_stream *s);
 /* Frees those that are buried. */
 void tls_reap(struct tls *t);
 
+/* It has nothing to do: its record buffers are given back, where nothing is in them. An idle stream
+ * has none, a busy one doesn't ask for them again at each record. */
+void tls_rest(struct tls_stream *s);
 /* The stream has something to be done for it in the next turn. */
 void tls_list(struct tls_stream *s);
 /* Lets the stream below be read from, or not, as things stand. */

@@ -147,6 +147,12 @@ void tls_list(struct tls_stream *s)
     s->listed = true;
 }
 
+void tls_rest(struct tls_stream *s)
+{
+    if (s->ssl && s->state != TLS_GONE)
+        SSL_free_buffers(s->ssl);
+}
+
 /* ---- errors --------------------------------------------------------------------------------------- */
 
 static const char *reason(const struct tls_stream *s)

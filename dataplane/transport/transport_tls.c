@@ -52,6 +52,7 @@ static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch
         tls_pump(s);
     tls_drain(s);
     tls_settle(s);
+    tls_rest(s);
     size_t left = s->state == TLS_OPEN || s->state == TLS_SHAKING ? s->in.len : 0;
     s->in = span_of(NULL, 0);
     return bytes.len - left;
@@ -171,6 +172,7 @@ static void send_unsent(struct tls *t)
         TAILQ_REMOVE(&t->unsent, s, unsent);
         s->dirty = false;
         tls_drain(s);
+        tls_rest(s);
         if (s->blocked && !s->lagging && s->out.unsent == 0) {
             s->lagging = true;
             TAILQ_INSERT_TAIL(&t->lagging, s, lag);

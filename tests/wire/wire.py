@@ -404,8 +404,9 @@ class Broker:
             return f.read().decode(errors="replace")
 
     def _wait(self):
+        """Its port, once gannetctl is answered too: that is later than the port listens."""
         for _ in range(200):
-            found = re.search(r"\b%s listen(?:s|ing) on \S*?:(\d+)\b" % self.scheme, self.text())
+            found = re.search(r"\b%s listens on \S*?:(\d+)\b.*\bready after\b" % self.scheme, self.text(), re.DOTALL)
             if found:
                 return int(found.group(1))
             if self.process.poll() is not None:

@@ -2,6 +2,7 @@
 that are resumed, and those that must not be; what the log says of certificates that end."""
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -165,7 +166,7 @@ class Reload(Site):
                     with open(path, "w", encoding="utf-8") as file:
                         file.write(text)
                 self.reload(broker, "the old one goes on")
-                self.assertTrue(broker.log.find("error main: " + said), said)
+                self.assertTrue(broker.log.wait("error main: " + re.escape(said)), said)
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
                 if kept is not None:
@@ -297,7 +298,7 @@ class Sessions(Site):
 
             self.assertTrue(let_in())
             until(lambda: not let_in(), "an end to the sessions of a certificate that has ended", 20)
-            self.assertTrue(broker.log.find("handshake failed: certificate has expired"))
+            self.assertTrue(broker.log.wait("handshake failed: certificate has expired"))
 
     def test_a_resumed_session_has_its_user(self):
         """What a certificate says is kept in the session: there is no second one to be asked for."""

@@ -175,6 +175,14 @@ class Health(Api):
             self.assertEqual(expired["file"], files[0])
         for within in "x/days", "0/days", "1/hours", "1x/days":
             self.check("certificate-expiration/" + within, 400)
+        more = os.path.join(self.broker.own, "more")  # for other names
+        os.mkdir(more)
+        for name, file in zip(("x.pem", "x.key"), files):
+            os.link(file, os.path.join(more, name))
+        self.broker.settings["tls.directory"] = more
+        self.broker.restart()
+        expired = self.check("certificate-expiration/2/weeks", 503)["expired"]
+        self.assertEqual([e["file"] for e in expired], [files[0], os.path.join(more, "x.pem")])
         self.check("protocol-listener/amqps")
         self.check("protocol-listener/amqp%2Fssl")
 

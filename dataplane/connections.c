@@ -7,13 +7,15 @@
 #include "control.h"
 #include "gannetd.h"
 #include "request.h"
+#include "router/access.h"
 #include "router/command.h"
 
 /* What is to be closed, and why. */
 struct closing {
     struct gannetd *gannetd;
-    const char *connection; /* NULL: all of the user */
+    const char *connection; /* NULL: all of the user; without one, all of the virtual host; 0: of every */
     struct name user;
+    uint32_t vhost;
     const char *reason;
     unsigned closed;
 };
@@ -39,6 +41,7 @@ static struct op *ask(const struct closing *closing, unsigned front, const struc
     op->flags = OP_CLOSES;
     op->place = *place;
     op->name = closing->user;
+    op->vhost = closing->vhost;
     if (closing->connection)
         op->arguments = span_str(strdup(closing->connection));
     snprintf(op->text, sizeof op->text, "%.*s", shown(closing->reason), closing->reason);
@@ -75,22 +78,39 @@ static void answer(struct closing *closing, FILE *out)
         request_missing(out, "there is no connection ", closing->connection);
 }
 
+/* Takes what is to be closed, by the verb. False: it isn't there, and that is said. */
+static bool take(struct closing *closing, const char *verb, char **rest, FILE *out)
+{
+    struct name vhost;
+    if (strcmp(verb, "close_connection") == 0) {
+        closing->connection = strsep(rest, "\t");
+    } else if (strcmp(verb, "close_all_connections") == 0) {
+        if (!request_name(rest, "the virtual host", &vhost, out))
+            return false;
+        closing->vhost = vhost.len ? access_vhost_id(name_span(&vhost)) : 0;
+    } else {
+        return request_name(rest, "the user", &closing->user, out);
+    }
+    return true;
+}
+
 bool connections_answer(struct gannetd *g, char *request, FILE *out)
 {
-    static const char one[] = "close_connection", all[] = "close_all_user_connections";
-    size_t len = strcspn(request, "\t");
+    static const char *const verbs[] = {"close_connection", "close_all_user_connections",
+                                        "close_all_connections"};
+    size_t len = strcspn(request, "\t"), i = 0;
     char *rest = request[len] ? request + len + 1 : NULL;
     struct closing closing = {.gannetd = g};
-    bool of_user = len == sizeof all - 1 && memcmp(request, all, len) == 0;
-    if (!of_user && (len != sizeof one - 1 || memcmp(request, one, len) != 0))
+    while (i < 3 && (strlen(verbs[i]) != len || memcmp(request, verbs[i], len) != 0))
+        i++;
+    if (i == 3)
         return false;
-    if (of_user && !request_name(&rest, "the user", &closing.user, out))
+    if (!take(&closing, verbs[i], &rest, out))
         return true;
-    if (!of_user)
-        closing.connection = strsep(&rest, "\t");
     closing.reason = rest;
-    if (!rest || (closing.connection ? !*closing.connection : !closing.user.len))
-        request_error(out, of_user ? all : one, " needs what is to be closed, and a reason");
+    bool named = i == 0 ? closing.connection && *closing.connection : i == 1 ? closing.user.len : true;
+    if (!rest || !named)
+        request_error(out, verbs[i], " needs what is to be closed, and a reason");
     else
         answer(&closing, out);
     return true;

@@ -26,6 +26,7 @@
 #include "status.h"
 #include "sys_topics.h"
 #include "tls.h"
+#include "upkeep.h"
 #include "users.h"
 
 enum {
@@ -66,21 +67,32 @@ struct op *control_ask(struct gannetd *g, struct op *op)
     return control_ask_front(g, 0, op);
 }
 
-static void answer(struct gannetd *g, char *request, FILE *out)
+/* Who answers, and how long it has run. */
+static void tell_version(const struct control *control, FILE *out)
 {
+    uint64_t now_ms = control->gannetd->wall_ns() / 1000000, from_ms = control->counters.head->started_ms;
+    fprintf(out, "ok\nversion\tpid#\tuptime_s#\n%s\t%d\t%llu\n", GANNET_VERSION, (int)getpid(),
+            (unsigned long long)(now_ms > from_ms ? (now_ms - from_ms) / 1000 : 0));
+}
+
+static void answer(const struct control *control, char *request, FILE *out)
+{
+    struct gannetd *g = control->gannetd;
     if (strcmp(request, "status") == 0)
         status_write(g->broker, out);
     else if (strcmp(request, "limits") == 0)
         fprintf(out, "ok\nname\tvalue#\nconnections\t%u\n", g->connections_max);
+    else if (strcmp(request, "version") == 0)
+        tell_version(control, out);
     else if (strcmp(request, "listeners") == 0)
         listeners_write(g, out);
     else if (strcmp(request, "certificates") == 0)
         tls_service_write(g->tls, out);
     else if (!lists_answer(g, request, out) && !users_answer(g, request, out) &&
-             !connections_answer(g, request, out) && !policies_answer(g, request, out))
-        fputs("error this broker knows users (add_user ...), virtual hosts, permissions, policies "
-              "(set_policy ...), exchanges, bindings, channels, consumers, "
-              "status, queues and connections\n",
+             !connections_answer(g, request, out) && !upkeep_answer(g, request, out) &&
+             !policies_answer(g, request, out))
+        fputs("error this broker does not know that: gannetctl --help has what it knows, if both are of one "
+              "version\n",
               out);
 }
 
@@ -179,7 +191,7 @@ static void serve(struct control *control, int fd)
     if (!out)
         return;
     setvbuf(out, piece, _IOFBF, sizeof piece);
-    answer(g, line, out);
+    answer(control, line, out);
     fclose(out);
 }
 

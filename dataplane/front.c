@@ -63,6 +63,10 @@ static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer
     const struct front_port *port = owner;
     struct front *front = port->front;
     const char *colon = strrchr(local, ':');
+    if (front->stats.drained) {
+        log_line(LOG_INFO, "front", "%s: refused: the broker is drained", peer);
+        return NULL;
+    }
     if (front->stopping || front->stats.connections >= front->options.connections_max) {
         log_line(LOG_WARNING, "front", "%s: refused: there are %u connections already (connections_max)",
                  peer, front->options.connections_max);
@@ -211,7 +215,7 @@ static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch
     port_next_epoch(port, epoch);
     if (host->closing)
         return bytes.len;
-    if (host->waits || host->op_paused)
+    if (host->waits || host->op_paused || host->draining)
         return 0;
     size_t used = host->codec->input(host->state, host, bytes);
     stat_add(&port->front->stats.bytes_in, used);
@@ -225,7 +229,7 @@ static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch
 void front_resume(struct host *host)
 {
     struct transport *t = host->transport;
-    if (!host->waits && !host->op_paused && !host->output_paused && !host->stream_closing)
+    if (!host->waits && !host->op_paused && !host->output_paused && !host->draining && !host->stream_closing)
         t->ops->resume(t, host->stream);
 }
 

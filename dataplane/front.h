@@ -83,7 +83,7 @@ void front_free_answer(struct op *op);
     "\targuments{"
 
 struct front_stats {
-    uint64_t connections, accepted, logins, refused, bytes_in, bytes_out, parked;
+    uint64_t connections, accepted, logins, refused, bytes_in, bytes_out, parked, drained;
     uint64_t tls_handshakes, tls_resumed, tls_failed;
 };
 const struct front_stats *front_stats(const struct front *front);

@@ -106,6 +106,7 @@ struct host {
     bool rated;         /* host->login has a rate: each publish asks first */
     bool rate_paid;     /* the next publish has asked, and waited as long as it had to */
     bool dirty, told_blocked, op_paused, output_paused, rest, closing, stream_closing;
+    bool draining; /* it isn't read from any more until what it has published is confirmed */
     uint16_t local_port;
     char peer[ADDRESS_TEXT];
     struct login *login; /* NULL before it */
@@ -185,6 +186,7 @@ bool ports_in_use(const struct front *front);
 void ports_release_all(struct front *front);
 unsigned ports_poll(struct front *front);
 void ports_flush(struct front *front);
+void ports_rest(struct front *front, bool rest);
 void ports_stop_listening(struct front *front);
 void ports_free(struct front *front);
 

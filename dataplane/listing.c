@@ -255,8 +255,11 @@ static void list(struct front *front, struct op *op)
 static bool is_meant(const struct op *op, const struct host *h)
 {
     char text[CONN_NAME_BYTES];
-    return op->arguments.len ? span_equal(conn_name(text, h, 0), op->arguments)
-                             : h->about && span_equal(user_of(h), name_span(&op->name));
+    if (op->arguments.len)
+        return span_equal(conn_name(text, h, 0), op->arguments);
+    if (op->name.len)
+        return h->about && span_equal(user_of(h), name_span(&op->name));
+    return !op->vhost || (h->login && h->login->vhost == op->vhost);
 }
 
 /* In slices, as lists are. */
@@ -273,6 +276,83 @@ static void expel(struct front *front, struct op *op)
     listing_answer(front, op);
 }
 
+/* ---- draining -------------------------------------------------------------------------------------- */
+
+enum { CHANNELS_LOOKED_AT = 2048 }; /* of a connection; with more, only `got` closes it */
+
+/* Whether something is under way that the client has not been told. */
+static bool is_owed(const struct host *h, unsigned *steps)
+{
+    struct channel_facts facts;
+    uint64_t at = 0;
+    unsigned left = CHANNELS_LOOKED_AT;
+    bool owed = h->ops;
+    while (!owed && h->codec->channel && h->codec->channel(h->state, &at, &left, &facts))
+        owed = facts.unconfirmed;
+    unsigned used = CHANNELS_LOOKED_AT - left;
+    *steps -= used < *steps ? used : *steps;
+    return owed || !left;
+}
+
+static void end_host(struct host *h, const char *why)
+{
+    h->draining = false;
+    if (!h->login) {
+        host_close(h); /* who hasn't said who he is hears nothing */
+        return;
+    }
+    h->codec->shutdown(h->state, h, why);
+    if (h->waits == WAIT_RATE) /* his answer stands behind the publish */
+        timer_set(&h->front->pauses, &h->pause, h->front->now_ns);
+    front_resume(h);
+    front_touch(h);
+}
+
+/* A connection is first read from no more: by the next time what had come is confirmed, or soon will be. In
+ * slices. */
+static void drain(struct front *front, struct op *op)
+{
+    unsigned steps = LIST_SLICE_STEPS;
+    struct host *h;
+    if (!front->stats.drained) {
+        stat_add(&front->stats.drained, 1);
+        ports_rest(front, true);
+    }
+    while (steps && op->number && (h = slots_walk(&front->conns, &op->place.at, &steps))) {
+        if (h->closing)
+            continue;
+        op->number--;
+        if (!h->login || op->got || (h->draining && !is_owed(h, &steps))) {
+            end_host(h, op->text);
+            op->messages++;
+            continue;
+        }
+        if (!h->draining)
+            h->transport->ops->pause(h->transport, h->stream);
+        h->draining = true;
+        op->consumers++;
+    }
+    op->place.end = !op->number || op->place.at >= front->conns.count;
+    listing_answer(front, op);
+}
+
+static void revive(struct front *front, struct op *op)
+{
+    unsigned steps = LIST_SLICE_STEPS;
+    struct host *h;
+    if (front->stats.drained) {
+        stat_add(&front->stats.drained, -1);
+        ports_rest(front, false);
+    }
+    while (steps && (h = slots_walk(&front->conns, &op->place.at, &steps)))
+        if (h->draining) {
+            h->draining = false;
+            front_resume(h);
+        }
+    op->place.end = op->place.at >= front->conns.count;
+    listing_answer(front, op);
+}
+
 /* ---- the turn ------------------------------------------------------------------------------------ */
 
 unsigned listing_poll(struct front *front)
@@ -283,6 +363,10 @@ unsigned listing_poll(struct front *front)
     op->front = front->options.index;
     if (op->flags & OP_CLOSES)
         expel(front, op);
+    else if (op->flags & OP_DRAINS)
+        drain(front, op);
+    else if (op->flags & OP_REVIVES)
+        revive(front, op);
     else if (op->kind == OP_LIST && op->place.of >= LIST_CONNECTIONS)
         list(front, op);
     else

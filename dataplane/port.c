@@ -70,6 +70,13 @@ void ports_flush(struct front *front)
             front->port[i].transport->ops->flush(front->port[i].transport);
 }
 
+void ports_rest(struct front *front, bool rest)
+{
+    for (unsigned i = 0; i < front->ports; i++)
+        if (front->port[i].transport->ops->rest)
+            front->port[i].transport->ops->rest(front->port[i].transport, rest);
+}
+
 void ports_stop_listening(struct front *front)
 {
     for (unsigned i = 0; i < front->ports; i++)

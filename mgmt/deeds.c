@@ -61,6 +61,50 @@ int add_vhost(const struct line *line)
     return status;
 }
 
+/* Its description stays. */
+int set_vhost_tags(const struct line *line)
+{
+    struct table vhosts;
+    size_t row = 1, len = 0;
+    char tags[1024] = "";
+    if (!ask_broker(line, "list_vhosts", &vhosts))
+        return 1;
+    while (row < vhosts.rows && strcmp(table_cell(&vhosts, row, "name"), line->argv[0]) != 0)
+        row++;
+    bool there = row < vhosts.rows;
+    char *description = strdup(there ? table_cell(&vhosts, row, "description") : "");
+    table_free(&vhosts);
+    for (int i = 1; i < line->argc && len < sizeof tags; i++)
+        len += (size_t)snprintf(tags + len, sizeof tags - len, "%s%s", i > 1 ? "," : "", line->argv[i]);
+    int status = !there ? complain("virtual host '%s' does not exist", line->argv[0])
+                 : len >= sizeof tags
+                     ? complain("these are too many tags")
+                     : ask_with(line, "add_vhost", (char *[]){line->argv[0], description, tags}, 3);
+    free(description);
+    return status;
+}
+
+/* rabbitmqctl's word for what the broker calls otherwise. */
+int close_all_connections(const struct line *line)
+{
+    const char *vhost = line->flag[FLAG_GLOBAL] ? "" : line_vhost(line);
+    return show_answer(line, request_of(line, (const char *[]){vhost, NULL}));
+}
+
+int delete_queue(const struct line *line)
+{
+    char *words[4] = {strdup(line_vhost(line)), line->argv[0]};
+    char if_empty[] = "if_empty", if_unused[] = "if_unused";
+    int count = 2;
+    if (line->flag[FLAG_IF_EMPTY])
+        words[count++] = if_empty;
+    if (line->flag[FLAG_IF_UNUSED])
+        words[count++] = if_unused;
+    int status = ask_with(line, line->verb->word, words, count);
+    free(words[0]);
+    return status;
+}
+
 int clear_user_limits(const struct line *line)
 {
     bool all = strcmp(line->argv[1], "all") == 0;
@@ -69,8 +113,7 @@ int clear_user_limits(const struct line *line)
 
 /* ---- passwords -------------------------------------------------------------------------------------- */
 
-/* A line of stdin; what is typed isn't shown. */
-static bool read_password(char password[PASSWORD_BYTES])
+bool password_read(char *password, size_t size)
 {
     struct termios before, silent;
     bool typed = tcgetattr(STDIN_FILENO, &before) == 0;
@@ -80,7 +123,7 @@ static bool read_password(char password[PASSWORD_BYTES])
         fputs("Password: ", stderr);
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
     }
-    bool ok = fgets(password, PASSWORD_BYTES, stdin);
+    bool ok = fgets(password, (int)size, stdin);
     if (typed) {
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
         fputc('\n', stderr);
@@ -93,7 +136,7 @@ int ask_with_password(const struct line *line)
 {
     const char *algorithm = line->flag[FLAG_ALGORITHM], *hashed = line->flag[FLAG_HASHED];
     char password[PASSWORD_BYTES], hash[HASH_BYTES], verb[64];
-    if (line->argc == 1 && !read_password(password))
+    if (line->argc == 1 && !password_read(password, sizeof password))
         return complain("there is no password: it is to be the second word, or a line of the standard input");
     char *given = line->argc == 2 ? line->argv[1] : password;
     if (snprintf(hash, sizeof hash, "%s:%s", algorithm ? algorithm : "rabbit_password_hashing_sha256",

@@ -1,11 +1,8 @@
 /* The functions that answer the rows of api.def. */
 #pragma once
 
+#include "protocol.h"
 #include "route.h"
-
-/* What tools compare with, to know what a RabbitMQ can do: 3.13 is the last whose API has all that is here
- * and nothing of the next one's. */
-#define RABBITMQ_VERSION "3.13.0"
 
 /* health.c */
 handler answer_alarms, answer_in_service, answer_virtual_hosts, answer_critical, answer_connection_limit,

@@ -6,6 +6,7 @@
 #include "counters.h"
 #include "handlers.h"
 #include "listeners.h"
+#include "protocol.h"
 
 static void say_ok(struct reply *reply)
 {
@@ -46,7 +47,10 @@ void answer_in_service(const struct call *call, struct reply *reply)
     struct shm shm;
     if (!counters_open(call, reply, &shm))
         return;
-    say_ok(reply);
+    if (counters_sum(&shm, "front.drained"))
+        say_failed(reply, "the broker is drained: it takes no connections until gannetctl undrain", NULL);
+    else
+        say_ok(reply);
     shm_close(&shm);
 }
 
@@ -122,7 +126,7 @@ void answer_port_listener(const struct call *call, struct reply *reply)
 
 void answer_protocol_listener(const struct call *call, struct reply *reply)
 {
-    const char *wanted = listeners_protocol(call->argument[0]);
+    const char *wanted = protocol_name(call->argument[0]);
     json_t *listeners = listeners_json(call, reply), *protocols = json_array(), *listener;
     size_t i, found = 0;
     if (listeners) {

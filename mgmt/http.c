@@ -1,6 +1,7 @@
 #include "http.h"
 
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,14 +151,18 @@ static bool read_body(const struct incoming *incoming, struct call *call, struct
 static bool log_in(const struct http *http, struct MHD_Connection *connection, struct call *call,
                    struct reply *reply)
 {
+    static const struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = 0x0100007F};
+    const char *header =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+    /* Who may open the socket is an administrator, but may also want to be a user: of AMQP, say. */
+    if (http->door == HTTP_OWN && header)
+        return login_caller(call, header, (const struct sockaddr *)&here, reply);
     if (http->door == HTTP_OWN)
         login_administrator(&call->caller);
     if (http->door != HTTP_API)
         return true;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const char *header =
-        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
     return login_caller(call, header, info->client_addr, reply);
 }
 

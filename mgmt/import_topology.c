@@ -124,8 +124,7 @@ static bool may_use(struct import *import, const struct item *item)
     if (!*import->call->caller.password)
         reply_error(
             import->reply, 400,
-            "queues, exchanges and bindings are made as a user: make this call where users log in, not "
-            "on the administrator's socket");
+            "queues, exchanges and bindings are made as a user: log in as one (gannetctl: --user USER)");
     else if (!json_object_get(import->known.vhosts, item->vhost))
         reply_error(import->reply, 400, "virtual host '%s' does not exist", item->vhost);
     else if (!(rights = rights_in(import, item->vhost)))

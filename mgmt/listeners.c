@@ -3,28 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *listeners_protocol(const char *name)
-{
-    static const char *const names[][2] = {{"amqps", "amqp/ssl"},
-                                           {"amqp091", "amqp"},
-                                           {"amqp0.9.1", "amqp"},
-                                           {"mqtts", "mqtt/ssl"},
-                                           {"stomps", "stomp/ssl"},
-                                           {"web_mqtt", "http/web-mqtt"},
-                                           {"web_mqtts", "https/web-mqtt"},
-                                           {"web_stomp", "http/web-stomp"},
-                                           {"web_stomps", "https/web-stomp"}};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(name, names[i][0]) == 0)
-            return names[i][1];
-    return name;
-}
+#include "protocol.h"
 
 static void add(json_t *list, const struct call *call, const char *protocol, const char *address,
                 json_int_t port)
 {
     json_array_append_new(list, json_pack("{ss,ss,ss,sI}", "node", call->mgmtd->node, "protocol",
-                                          listeners_protocol(protocol), "ip_address", address, "port", port));
+                                          protocol_name(protocol), "ip_address", address, "port", port));
 }
 
 json_t *listeners_json(const struct call *call, struct reply *reply)

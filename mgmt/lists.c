@@ -262,6 +262,14 @@ int list_things(const struct line *line)
     return status;
 }
 
+int list_table(const struct line *line, const char *title, struct table *table)
+{
+    struct list list = {.title = title};
+    for (unsigned i = 0; i < table->columns; i++)
+        list.columns[i] = table->cell[0][i];
+    return show_list(&list, line, table, NULL);
+}
+
 /* ---- limits ---------------------------------------------------------------------------------------- */
 
 /* Of one it is the JSON object alone, as rabbitmqctl has it; if there are none, what it says then. */

@@ -24,7 +24,7 @@ struct logins *logins_new(void);
 void logins_free(struct logins *logins);
 struct login_counts logins_counts(struct logins *logins);
 
-/* Who calls on TCP, by the header that says so (NULL: none), and where from. False: the reply says why: 401,
+/* Who calls, by the header that says so (NULL: none), and where from. False: the reply says why: 401,
  * 429 or 503. */
 bool login_caller(struct call *call, const char *header, const struct sockaddr *peer, struct reply *reply);
 /* Who opens mgmtd.sock is an administrator. */

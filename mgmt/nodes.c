@@ -71,10 +71,11 @@ static json_t *node_of(const struct call *call, const struct shm *shm)
         number_behind(pid, "limits", "Max open files"), "sockets_used",
         (json_int_t)counters_sum(shm, "front.connections"), "disk_free", disk_free(call->mgmtd->data_dir));
     /* Erlang's run queue and processes have no likeness here. */
-    json_t *more = json_pack("{sb,sb,sI,sI,sI,sb,s[],s[],s[],s[],s[]}", "mem_alarm", 0, "disk_free_alarm", 0,
-                             "disk_free_limit", (json_int_t)0, "run_queue", (json_int_t)0, "proc_total",
-                             (json_int_t)0, "being_drained", 0, "enabled_plugins", "partitions",
-                             "exchange_types", "auth_mechanisms", "contexts");
+    json_t *more =
+        json_pack("{sb,sb,sI,sI,sI,sb,s[],s[],s[],s[],s[]}", "mem_alarm", 0, "disk_free_alarm", 0,
+                  "disk_free_limit", (json_int_t)0, "run_queue", (json_int_t)0, "proc_total", (json_int_t)0,
+                  "being_drained", counters_sum(shm, "front.drained") > 0, "enabled_plugins", "partitions",
+                  "exchange_types", "auth_mechanisms", "contexts");
     json_object_update_missing(node, more);
     json_decref(more);
     return node;

@@ -119,8 +119,7 @@ bool session_open(struct session *session, const struct call *call, const char *
 {
     *session = (struct session){0};
     if (!*call->caller.password) {
-        reply_error(reply, 400,
-                    "this call is a user's: make it where users log in, not on the administrator's socket");
+        reply_error(reply, 400, "this call is a user's: log in as one, on the administrator's socket, too");
         return false;
     }
     session->connection = amqp_new_connection();

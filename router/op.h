@@ -61,8 +61,13 @@ enum {
     OP_OF_OWNER = 512,  /* QUEUE_DELETE: only if the queue is exclusive to conn (its connection is closing) */
     OP_OPERATOR = 2048, /* POLICY_*: an operator policy */
     OP_ALL = 1048576,   /* POLICY_LIST: of every virtual host, whose name stands first in each line */
-    OP_CLOSES = 4194304, /* LIST of connections: closes the one whose name is `arguments`, or else those of
-                            the user `name`; text: why. messages: how many */
+    OP_CLOSES = 4194304,   /* LIST of connections: closes the one whose name is `arguments`, or else those of
+                              the user `name`; text: why. messages: how many */
+    OP_DRAINS = 8388608,   /* LIST of connections: the front takes no new ones, and number of those that there
+                              are   are told at most that the broker ends, and closed; others are read from no
+                              more   until what they have published is confirmed, unless got, which closes them,
+                              too.   text: why. messages: how many were closed, consumers: how many wait */
+    OP_REVIVES = 16777216, /* LIST of connections: the front takes new ones again */
     OP_ONLY_CHECK = 2097152,  /* POLICY_SET: nothing is changed */
     OP_NO_PREFETCH = 4096,    /* CONSUME: the client has set no bound for the consumer, */
     OP_LIMITED = 8192,        /* but one for all of its channel */

@@ -104,6 +104,8 @@ uint64_t tcp_deadline(struct tcp *tcp);
  * (EADDRINUSE, EADDRNOTAVAIL). */
 int tcp_listen(struct tcp *tcp, const struct ip_address *address, uint16_t *port, int tag,
                struct tcp_upcalls user);
+/* The listeners of this owner refuse who comes (a reset) until they are told not to. */
+void tcp_rest(struct tcp *tcp, void *owner, bool rests);
 /* The listeners of this owner end; connections go on. */
 void tcp_stop_listening(struct tcp *tcp, void *owner);
 /* Begins a connection. Returns its id, or 0 with an errno in *error. */

@@ -55,6 +55,7 @@ enum {
 struct tcp_listener {
     struct ip_address address; /* all zero: every one of ours */
     uint16_t port;
+    bool rests; /* it refuses everybody */
     int tag;
     struct tcp_upcalls up;
 };

@@ -217,7 +217,7 @@ enum ip_taken open_passive(struct tcp *tcp, const struct flow *flow, const struc
 {
     const struct tcp_listener *l = open_listener(tcp, &flow->local, flow->local_port);
     uint32_t mss;
-    if (!l)
+    if (!l || l->rests)
         return IP_NOBODY;
     if (s->flags & SEG_RST)
         return IP_DONE;
@@ -257,8 +257,16 @@ int tcp_listen(struct tcp *tcp, const struct ip_address *address, uint16_t *port
     }
     if (*port == 0 || tcp->listeners == LISTENERS_MAX || open_listener(tcp, address, *port))
         return EADDRINUSE;
-    tcp->listener[tcp->listeners++] = (struct tcp_listener){*address, *port, tag, user};
+    tcp->listener[tcp->listeners++] =
+        (struct tcp_listener){.address = *address, .port = *port, .tag = tag, .up = user};
     return 0;
+}
+
+void tcp_rest(struct tcp *tcp, void *owner, bool rests)
+{
+    for (unsigned i = 0; i < tcp->listeners; i++)
+        if (tcp->listener[i].up.owner == owner)
+            tcp->listener[i].rests = rests;
 }
 
 void tcp_stop_listening(struct tcp *tcp, void *owner)

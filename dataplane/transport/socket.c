@@ -56,6 +56,11 @@ int socket_listen(const char *text, bool shared, uint16_t *port, char *error, si
     return fd;
 }
 
+bool socket_listen_again(int fd)
+{
+    return listen(fd, SOMAXCONN) == 0;
+}
+
 bool socket_in_use(const char *text)
 {
     struct address address;

@@ -11,6 +11,8 @@
  * shared: others may listen there too. Returns the descriptor, with the port in *port, or -1 with one
  * sentence in error. */
 int socket_listen(const char *address, bool shared, uint16_t *port, char *error, size_t error_size);
+/* After a shutdown of it. Returns whether it does. */
+bool socket_listen_again(int fd);
 /* Whether somebody listens on the address already: two processes may share a port in silence. At start only.
  */
 bool socket_in_use(const char *address);

@@ -50,6 +50,9 @@ struct transport_ops {
     /* Begins a stream to "10.0.0.2:5672"; connected() or closed() tells what came of it. user: the owner's
      * name for it. Returns the stream, or 0 with one sentence in error. NULL: this transport only listens. */
     uint64_t (*connect)(struct transport *t, const char *address, void *user, char *error, size_t error_size);
+    /* No new streams until it is called with false: peers that connect are refused as if nobody listened.
+     * NULL: the owner refuses them one by one. */
+    void (*rest)(struct transport *t, bool rests);
     /* No more new streams (a clean end begins). */
     void (*stop_listening)(struct transport *t);
     /* One turn: accepts, reads what is ready, makes the upcalls. Never blocks. Returns the work found. */

@@ -343,6 +343,11 @@ static uint64_t tcp_transport_connect(struct transport *base, const char *text, 
     return 0;
 }
 
+static void tcp_transport_rest(struct transport *base, bool rests)
+{
+    tcp_rest(of(base)->tcp, base, rests);
+}
+
 static void tcp_transport_stop(struct transport *base)
 {
     tcp_stop_listening(of(base)->tcp, base);
@@ -454,6 +459,7 @@ static void tcp_transport_free(struct transport *base)
 static const struct transport_ops tcp_ops = {
     .listen = tcp_transport_listen,
     .connect = tcp_transport_connect,
+    .rest = tcp_transport_rest,
     .stop_listening = tcp_transport_stop,
     .poll = tcp_transport_poll,
     .flush = tcp_transport_flush,

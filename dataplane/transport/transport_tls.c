@@ -217,6 +217,13 @@ static int tls_listen(struct transport *base, const char *address, int tag, uint
     return below->ops->listen(below, address, tag, port, error, error_size);
 }
 
+static void tls_listeners_rest(struct transport *base, bool rests)
+{
+    struct transport *below = of(base)->below;
+    if (below->ops->rest)
+        below->ops->rest(below, rests);
+}
+
 static void tls_stop_listening(struct transport *base)
 {
     struct tls *t = of(base);
@@ -382,6 +389,7 @@ static void tls_free(struct transport *base)
 
 static const struct transport_ops tls_ops = {
     .listen = tls_listen,
+    .rest = tls_listeners_rest,
     .stop_listening = tls_stop_listening,
     .poll = tls_poll,
     .flush = tls_flush,

@@ -110,9 +110,10 @@ static void on_accept(struct uring *t, struct listener *l, int result, bool more
         close(result);
     else if (result >= 0)
         welcome(t, l, result);
-    if (t->stopped || more)
+    if (t->stopped || t->rests || more)
         return;
-    if (result >= 0 || result == -ECONNABORTED || result == -EINTR || result == -EAGAIN) {
+    if (result >= 0 || result == -EINVAL || result == -ECONNABORTED || result == -EINTR ||
+        result == -EAGAIN) {
         accept_from(t, l);
         return;
     }
@@ -205,6 +206,24 @@ static int uring_listen(struct transport *base, const char *address, int tag, ui
         accept_from(t, l);
     uring_submit(t);
     return 0;
+}
+
+/* A listener that is shut down stays bound, and listens again when it is told to. */
+static void uring_rest(struct transport *base, bool rests)
+{
+    struct uring *t = uring_of(base);
+    if (t->stopped || t->rests == rests)
+        return;
+    t->rests = rests;
+    for (unsigned i = 0; i < t->listener_count; i++) {
+        struct listener *l = &t->listeners[i];
+        l->resting = false;
+        if (rests)
+            shutdown(l->fd, SHUT_RD); /* what is accepted from ends with EINVAL */
+        else if (socket_listen_again(l->fd) && !l->armed && t->started)
+            accept_from(t, l);
+    }
+    uring_submit(t);
 }
 
 static void uring_stop_listening(struct transport *base)
@@ -346,6 +365,7 @@ static void uring_free(struct transport *base)
 
 static const struct transport_ops uring_ops = {
     .listen = uring_listen,
+    .rest = uring_rest,
     .stop_listening = uring_stop_listening,
     .poll = uring_poll,
     .send = uring_send,

@@ -167,6 +167,13 @@ static int ws_listen(struct transport *base, const char *address, int tag, uint1
     return below->ops->listen(below, address, tag, port, error, error_size);
 }
 
+static void ws_rest(struct transport *base, bool rests)
+{
+    struct transport *below = of(base)->below;
+    if (below->ops->rest)
+        below->ops->rest(below, rests);
+}
+
 static void ws_stop_listening(struct transport *base)
 {
     struct ws *t = of(base);
@@ -300,6 +307,7 @@ static void ws_free(struct transport *base)
 
 static const struct transport_ops ws_ops = {
     .listen = ws_listen,
+    .rest = ws_rest,
     .stop_listening = ws_stop_listening,
     .poll = ws_poll,
     .flush = ws_flush,

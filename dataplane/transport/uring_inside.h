@@ -47,7 +47,7 @@ struct uring {
     uint64_t complain_at_ns;
     uint32_t ready_count;
     size_t share; /* bytes that a stream may read in this turn */
-    bool started, stopped, polling, ticking, kicked;
+    bool started, stopped, rests, polling, ticking, kicked;
     bool starved; /* every receive chunk is in use */
 };
 

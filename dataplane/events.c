@@ -31,7 +31,8 @@ static void undo_op(struct front *front, unsigned router, struct op *op)
     if (op->kind == OP_LIST || op->kind == OP_POLICY_SET || op->kind == OP_POLICY_CLEAR ||
         op->kind == OP_POLICY_LIST || op->kind == OP_ACCESS_CHANGE || op->kind == OP_ACCESS_LIST ||
         op->kind == OP_ANNOUNCE ||
-        (!op->conn && (op->kind == OP_QUEUE_PURGE || op->kind == OP_QUEUE_DELETE))) {
+        (!op->conn &&
+         (op->kind == OP_QUEUE_PURGE || op->kind == OP_QUEUE_DELETE || op->kind == OP_QUEUE_DECLARE))) {
         listing_answer(front, op);
         return;
     }

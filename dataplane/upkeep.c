@@ -49,30 +49,50 @@ static bool is_vhost(struct gannetd *g, const struct name *vhost, FILE *out)
     return there;
 }
 
+/* Asks the router of the queue. False: it refuses, or doesn't answer, and that is said. messages: of it. */
+static bool ask_queue(struct gannetd *g, struct op *op, const struct name *vhost, uint32_t *messages,
+                      FILE *out)
+{
+    op->vhost = access_vhost_id(name_span(vhost));
+    op->router = router_of_queue(op->vhost, name_span(&op->name), g->placement.routers);
+    op = control_ask(g, op);
+    bool done = op && op->error == ERR_NONE;
+    if (done)
+        *messages = op->messages;
+    else if (!op)
+        request_too_late(out);
+    else if (op->error != ERR_NOT_FOUND || is_vhost(g, vhost, out))
+        request_refused(out, op);
+    front_free_answer(op);
+    return done;
+}
+
+/* To a router it is all one whether the queue that is to be deleted was there. */
+static bool is_queue(struct gannetd *g, const struct name *name, const struct name *vhost, FILE *out)
+{
+    struct op *op = op_of(OP_QUEUE_DECLARE);
+    uint32_t messages;
+    op->flags = OP_PASSIVE;
+    op->name = *name;
+    return ask_queue(g, op, vhost, &messages, out);
+}
+
 static void answer_queue(struct gannetd *g, enum op_kind kind, char *rest, FILE *out)
 {
     struct op *op = op_of(kind);
     struct name vhost;
+    uint32_t messages;
     if (!request_name(&rest, "the virtual host", &vhost, out) ||
         !request_name(&rest, "the queue", &op->name, out)) {
         front_free_answer(op);
-        return;
-    }
-    if (!take_conditions(op, rest)) {
+    } else if (!take_conditions(op, rest)) {
         front_free_answer(op);
         request_error(out, "behind the queue there may be if_empty and if_unused, of delete_queue", "");
-        return;
+    } else if (kind == OP_QUEUE_DELETE && !is_queue(g, &op->name, &vhost, out)) {
+        front_free_answer(op);
+    } else if (ask_queue(g, op, &vhost, &messages, out)) {
+        fprintf(out, "ok\nmessages#\n%u\n", messages);
     }
-    op->vhost = access_vhost_id(name_span(&vhost));
-    op->router = router_of_queue(op->vhost, name_span(&op->name), g->placement.routers);
-    op = control_ask(g, op);
-    if (!op)
-        request_too_late(out);
-    else if (op->error == ERR_NONE)
-        fprintf(out, "ok\nmessages#\n%u\n", op->messages);
-    else if (op->error != ERR_NOT_FOUND || is_vhost(g, &vhost, out))
-        request_refused(out, op);
-    front_free_answer(op);
 }
 
 /* ---- all connections --------------------------------------------------------------------------------- */

@@ -15,7 +15,8 @@ enum { FILE_MAX = 1 << 30, PASSWORD_BYTES = 4096 };
 /* A call of the HTTP API. */
 struct call {
     const char *path, *user; /* user: or NULL */
-    char *body;              /* to be sent; NULL: GET */
+    char password[PASSWORD_BYTES];
+    char *body; /* to be sent; NULL: GET */
     size_t body_bytes;
     char *answer;
     size_t answer_bytes;
@@ -41,17 +42,13 @@ static int curl_setup(CURL *curl, const struct call *call, const char *socket, F
     return failed;
 }
 
-/* Names and passwords are put behind each other with a colon by curl. */
-static int curl_log_in(CURL *curl, const char *user)
+static int curl_log_in(CURL *curl, const struct call *call)
 {
-    char password[PASSWORD_BYTES];
-    if (!user)
+    if (!call->user)
         return 0;
-    if (!password_read(password, sizeof password))
-        return complain("there is no password for %s on the standard input", user);
     return curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC) |
-           curl_easy_setopt(curl, CURLOPT_USERNAME, user) |
-           curl_easy_setopt(curl, CURLOPT_PASSWORD, password);
+           curl_easy_setopt(curl, CURLOPT_USERNAME, call->user) |
+           curl_easy_setopt(curl, CURLOPT_PASSWORD, call->password);
 }
 
 /* False: there is nobody, and that has been said. */
@@ -62,7 +59,7 @@ static bool perform(struct call *call, const char *socket, const char *shown)
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
     FILE *out = open_memstream(&call->answer, &call->answer_bytes);
     CURLcode code = CURLE_FAILED_INIT;
-    if (curl && headers && out && curl_log_in(curl, call->user) == 0 &&
+    if (curl && headers && out && curl_log_in(curl, call) == 0 &&
         curl_setup(curl, call, socket, out, headers) == 0) {
         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, wrong);
         code = curl_easy_perform(curl);
@@ -164,6 +161,8 @@ int import_definitions(const struct line *line)
         return complain("with --user the password is read from the standard input, so that FILE is needed");
     if (!path_of(line, path, sizeof path))
         return complain("no memory");
+    if (call.user && !password_read(call.password, sizeof call.password))
+        return complain("there is no password for %s on the standard input", call.user);
     int status = read_file(name, &call) && ask_mgmtd(line, &call) ? 0 : 1;
     free(call.body);
     free(call.answer);

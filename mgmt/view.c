@@ -227,7 +227,7 @@ static void print_box(const struct view *view)
 {
     size_t width[TABLE_COLUMNS_MAX];
     for (unsigned i = 0; i < view->columns; i++) {
-        width[i] = width_of(view->column[i].name);
+        width[i] = view->headers ? width_of(view->column[i].name) : 0;
         for (size_t row = 1; row < view->table->rows; row++) {
             char *made;
             size_t one = width_of(text_of(view, row, &view->column[i], &made));

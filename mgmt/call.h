@@ -23,6 +23,7 @@ enum right {
 };
 
 struct logins;
+struct site;
 
 /* What all calls share; never changed while the server runs. */
 struct mgmtd {
@@ -30,6 +31,7 @@ struct mgmtd {
     char control[4400]; /* the path of the broker's control socket */
     char node[256];     /* the broker's name to RabbitMQ's tools */
     struct logins *logins;
+    const struct site *site; /* NULL: no page is served */
     struct served {
         char address[64]; /* "": nowhere */
         uint16_t port;

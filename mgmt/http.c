@@ -11,6 +11,7 @@
 #include "login.h"
 #include "right.h"
 #include "route.h"
+#include "site.h"
 
 enum {
     THREADS = 4, /* a call may wait for the broker for seconds */
@@ -29,7 +30,8 @@ struct http {
 /* A call that is coming in: who calls and what is known when its headers are there, the body afterwards. */
 struct incoming {
     struct call call;
-    const struct route *route; /* NULL: the reply has been made */
+    const struct route *route;    /* NULL: the reply has been made, or is a file */
+    const struct site_file *file; /* NULL: none is asked for */
     struct reply reply;
     unsigned known;   /* methods of the path, a bit each */
     char *body;       /* NULL: nothing has come */
@@ -58,6 +60,7 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
     if (type)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (reply->location)
         MHD_add_response_header(response, MHD_HTTP_HEADER_LOCATION, reply->location);
     if (reply->status == 405)
@@ -82,6 +85,39 @@ static enum MHD_Result respond(struct MHD_Connection *connection, struct reply *
     }
     add_headers(response, reply, known);
     enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* ---- the page ------------------------------------------------------------------------------------------ */
+
+/* What the page may do: talk to whom it is from, and be in nobody's frame. It asks how one logs in, too. */
+static void add_page_headers(struct MHD_Response *response, const struct site_file *file, enum http_door door)
+{
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, file->type);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, file->etag);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+    MHD_add_response_header(response, "Content-Security-Policy",
+                            "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "
+                            "frame-ancestors 'none'");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "X-Frame-Options", "DENY");
+    MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+    MHD_add_response_header(response, "Cross-Origin-Opener-Policy", "same-origin");
+    MHD_add_response_header(response, "X-Gannet-Login", door == HTTP_OWN ? "none" : "basic");
+}
+
+static enum MHD_Result respond_file(struct MHD_Connection *connection, const struct site_file *file,
+                                    enum http_door door)
+{
+    const char *has = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_IF_NONE_MATCH);
+    bool same = has && strstr(has, file->etag) && file->status == 200;
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(same ? 0 : file->len, file->bytes, MHD_RESPMEM_PERSISTENT);
+    if (!response)
+        return MHD_NO;
+    add_page_headers(response, file, door);
+    enum MHD_Result result = MHD_queue_response(connection, same ? 304 : file->status, response);
     MHD_destroy_response(response);
     return result;
 }
@@ -182,6 +218,14 @@ static bool find(const struct http *http, struct call *call, const char *path, c
     return *route;
 }
 
+/* A browser sends what it knows of its user along with what a page of anybody's asks for; and on the socket,
+ * to which a tunnel may lead, nothing need be known. */
+static bool is_of_other_site(struct MHD_Connection *connection)
+{
+    const char *from = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Sec-Fetch-Site");
+    return from && strcmp(from, "same-origin") != 0 && strcmp(from, "none") != 0;
+}
+
 /* Before any body is kept: who may not call fills no memory. */
 static void begin(const struct http *http, struct MHD_Connection *connection, struct incoming *incoming,
                   const char *path, const char *method)
@@ -191,10 +235,17 @@ static void begin(const struct http *http, struct MHD_Connection *connection, st
     call->mgmtd = http->mgmtd;
     call->method = method_of(method);
     call->reason = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "X-Reason");
-    if (log_in(http, connection, call, &incoming->reply) &&
-        find(http, call, path, &route, &incoming->known, &incoming->reply) &&
-        (http->door == HTTP_METRICS || right_check(route, call, &incoming->reply)) &&
-        read_query(connection, call, &incoming->reply))
+    incoming->file = http->door == HTTP_METRICS ? NULL : site_find(http->mgmtd->site, path);
+    if (incoming->file) { /* anybody's: there is nothing of the broker in it */
+        incoming->known = 1u << METHOD_GET;
+        if (call->method != METHOD_GET)
+            reply_error(&incoming->reply, 405, "the path has other methods: see Allow");
+    } else if (is_of_other_site(connection)) {
+        reply_word(&incoming->reply, 403, "forbidden", "a page of another site may not call this");
+    } else if (log_in(http, connection, call, &incoming->reply) &&
+               find(http, call, path, &route, &incoming->known, &incoming->reply) &&
+               (http->door == HTTP_METRICS || right_check(route, call, &incoming->reply)) &&
+               read_query(connection, call, &incoming->reply))
         incoming->route = route;
 }
 
@@ -235,6 +286,8 @@ static enum MHD_Result handle(void *owner, struct MHD_Connection *connection, co
         *len = 0;
         return result;
     }
+    if (incoming->file && incoming->call.method == METHOD_GET)
+        return respond_file(connection, incoming->file, http->door);
     if (incoming->route && read_body(incoming, &incoming->call, &incoming->reply))
         incoming->route->handler(&incoming->call, &incoming->reply);
     return respond(connection, &incoming->reply, incoming->known);

@@ -39,14 +39,17 @@ static const struct column queue_columns[] = {
 };
 static const struct list queues = LONG_LIST("queues", "vhost", queue_columns, LIST_BY_VHOST);
 
+/* ?type=stream: those of one type, which RabbitMQ can't be asked for. */
 void list_of_queues(const struct call *call, struct reply *reply)
 {
-    list_answer(call, &queues, NULL, reply);
+    const char *type = query_value(&call->query, "type");
+    list_answer(call, &queues, MATCH({type ? "type" : NULL, type}), reply);
 }
 
 void queues_of_vhost(const struct call *call, struct reply *reply)
 {
-    list_answer(call, &queues, MATCH({"vhost", call->argument[0]}), reply);
+    const char *type = query_value(&call->query, "type");
+    list_answer(call, &queues, MATCH({"vhost", call->argument[0]}, {type ? "type" : NULL, type}), reply);
 }
 
 void get_queue(const struct call *call, struct reply *reply)
@@ -369,7 +372,10 @@ void list_of_consumers(const struct call *call, struct reply *reply)
     list_answer(call, &consumers, NULL, reply);
 }
 
+/* ?queue=NAME: those of one queue, which RabbitMQ can't be asked for. */
 void consumers_of_vhost(const struct call *call, struct reply *reply)
 {
-    list_answer(call, &consumers, MATCH({"vhost", call->argument[0]}), reply);
+    const char *queue = query_value(&call->query, "queue");
+    list_answer(call, &consumers, MATCH({"vhost", call->argument[0]}, {queue ? "queue" : NULL, queue}),
+                reply);
 }

@@ -3,7 +3,7 @@
  * waits for it, and it may end and start at any time.
  *
  * DATADIR/mgmtd.sock serves the HTTP API, and who may open it is an administrator; on TCP it is for the
- * broker's users, by their tags. The metrics' port serves /metrics only.
+ * broker's users, by their tags. Both have the page (web/) at "/". The metrics' port serves /metrics only.
  */
 #include <err.h>
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,12 +20,14 @@
 #include "http.h"
 #include "listen.h"
 #include "login.h"
+#include "site.h"
 
 static const char usage[] =
     "gannet-mgmtd, the management plane of a gannetd\n"
     "\n"
     "usage: gannet-mgmtd [-D DATADIR] [--api ADDRESS:PORT] [--metrics ADDRESS:PORT] [--socket-mode MODE]\n"
     "                    [--socket-group GROUP] [--certificate FILE --key FILE [--api-tls] [--metrics-tls]]\n"
+    "                    [--web DIR]\n"
     "\n"
     "  -D, --data DATADIR      the broker's data directory (/var/lib/gannet); the HTTP API is served at\n"
     "                          DATADIR/mgmtd.sock: who may open it is an administrator\n"
@@ -38,15 +41,18 @@ static const char usage[] =
     "      --api-tls           the API's port speaks HTTPS only, TLS 1.2 or 1.3\n"
     "      --metrics-tls       the metrics' port likewise\n"
     "      --certificate FILE  for both: PEM, with the chain of those who signed it behind it\n"
-    "      --key FILE          its private key, without a password; SIGHUP reads both files again\n";
+    "      --key FILE          its private key, without a password; SIGHUP reads both files again\n"
+    "      --web DIR           the files of the page, which is served at / with the API (web or "
+    "../share/gannet/web,\n"
+    "                          from where this program is); '': no page\n";
 
 struct options {
-    const char *data_dir, *api, *metrics, *group, *certificate, *key;
+    const char *data_dir, *api, *metrics, *group, *certificate, *key, *web;
     bool api_tls, metrics_tls;
     mode_t mode;
 };
 
-enum { API = 256, METRICS, MODE, GROUP, API_TLS, METRICS_TLS, CERTIFICATE, KEY, HELP, VERSION };
+enum { API = 256, METRICS, MODE, GROUP, API_TLS, METRICS_TLS, CERTIFICATE, KEY, WEB, HELP, VERSION };
 
 enum { LOOK_S = 24 * 3600 };
 
@@ -82,6 +88,9 @@ static void take_option(struct options *o, int option)
         return;
     case KEY:
         o->key = optarg;
+        return;
+    case WEB:
+        o->web = optarg;
         return;
     case HELP:
         fputs(usage, stdout);
@@ -121,6 +130,7 @@ static struct options read_line(int argc, char **argv)
         {"metrics-tls", no_argument, NULL, METRICS_TLS},
         {"certificate", required_argument, NULL, CERTIFICATE},
         {"key", required_argument, NULL, KEY},
+        {"web", required_argument, NULL, WEB},
         {"help", no_argument, NULL, HELP},
         {"version", no_argument, NULL, VERSION},
         {0},
@@ -146,6 +156,31 @@ static void name_node(struct mgmtd *mgmtd)
         if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ')
             *c = '?';
     snprintf(mgmtd->node, sizeof mgmtd->node, "gannet@%s", host);
+}
+
+/* Beside the program in a build tree, and where an installation has such files, wherever that has been put.
+ */
+static const char *default_web(void)
+{
+    static char path[4200];
+    char own[4096];
+    ssize_t len = readlink("/proc/self/exe", own, sizeof own - 1);
+    own[len < 0 ? 0 : len] = '\0';
+    char *slash = strrchr(own, '/');
+    if (slash)
+        *slash = '\0';
+    snprintf(path, sizeof path, "%s/web", own);
+    if (access(path, F_OK) != 0)
+        snprintf(path, sizeof path, "%s/../share/gannet/web", own);
+    return path;
+}
+
+static struct site *page(const char *web)
+{
+    struct site *site = *web ? site_new(web) : NULL;
+    if (*web && !site)
+        errx(1, "no memory");
+    return site;
 }
 
 static struct http *serve(const struct mgmtd *mgmtd, enum http_door door, int listener, bool tls)
@@ -222,11 +257,13 @@ int main(int argc, char **argv)
 {
     struct options o = read_line(argc, argv);
     struct mgmtd mgmtd = {.data_dir = o.data_dir, .logins = logins_new()};
+    struct site *site = page(o.web ? o.web : default_web());
     struct http *http[HTTP_DOORS];
     sigset_t signals;
     char error[1024];
     if (!mgmtd.logins)
         errx(1, "no memory");
+    mgmtd.site = site;
     snprintf(mgmtd.control, sizeof mgmtd.control, "%s/control.sock", o.data_dir);
     name_node(&mgmtd);
     signal(SIGPIPE, SIG_IGN);
@@ -246,5 +283,6 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < HTTP_DOORS; i++)
         http_free(http[i]);
     logins_free(mgmtd.logins);
+    site_free(site);
     return 0;
 }

@@ -124,7 +124,7 @@ class Socket(unittest.TestCase):
 
     def test_bad_calls_are_answered(self):
         with Broker() as broker, Mgmtd(broker.data) as mgmtd:
-            for path in ("/", "/api", "/api/health/checks/none", "/api/vhosts/%2F/none"):
+            for path in ("/api", "/api/health/checks/none", "/api/vhosts/%2F/none"):
                 status, body = mgmtd.status(path)
                 self.assertEqual((status, sorted(body)), (404, ["error", "reason"]), path)
             for path in ("/%zz", "/%", "/%1", "/%00", "/%ff", "/api//whoami", "/" + 5000 * "x", 50 * "/x", "/metrics?sort=%00", "/metrics?a=%zz",

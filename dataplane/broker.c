@@ -85,6 +85,7 @@ static struct front *make_front(struct broker *broker, const struct broker_optio
         .buffer_bytes = options->memory_budget / 4 / broker->fronts,
         .seed = seed,
         .epoch_ns = options->epoch_ns,
+        .clock_ns = options->clock_ns,
         .to_login = w->to_login[index],
         .from_login = w->from_login[index],
     };

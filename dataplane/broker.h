@@ -26,8 +26,9 @@ struct broker_options {
     uint64_t disk_free_limit;  /* bytes */
     uint64_t checkpoint_bytes; /* 0 for the default */
     uint64_t producer_silence_ns;
-    uint64_t epoch_ns; /* the time since 1970 at which now_ns was 0 */
-    uint64_t seed;     /* of everything random, the id of a new data directory among it */
+    uint64_t epoch_ns;          /* the time since 1970 at which now_ns was 0 */
+    uint64_t (*clock_ns)(void); /* of now_ns, for front_options; or NULL */
+    uint64_t seed;              /* of everything random, the id of a new data directory among it */
 };
 
 enum agent_kind { AGENT_FRONT, AGENT_ROUTER, AGENT_JOURNAL, AGENT_LOGIN };

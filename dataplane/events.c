@@ -96,6 +96,8 @@ static void front_on_event(struct front *front, unsigned router, const union eve
         front->gates_changed = true;
         return;
     }
+    if (event->kind == EVENT_CONFIRM && !(event->confirm.flags & CONFIRM_REFUSED))
+        stat_add(&front->stats.confirmed, event->confirm.count);
     struct host *host = slots_get(&front->conns, conn_of(event));
     if (!host) {
         undo(front, router, event);
@@ -127,6 +129,7 @@ unsigned front_take_events(struct front *front)
             for (unsigned i = 0; i < n; i++)
                 front_on_event(front, r, &events[i]);
             ring_release(ring, n);
+            front->turn.events = true;
             work += n;
         }
     }

@@ -156,9 +156,12 @@ static void forget(struct host *host)
     leave_output(host);
     slots_remove(&front->conns, host->id);
     stat_add(&front->stats.connections, -1);
+    stat_add(&front->stats.closed, 1);
+    stat_add(&front->stats.publishers, -(int64_t)host->publishes);
     free(host->state);
     free(host->about);
     free(host->local);
+    limits_leave_channels(host);
     login_free(host->login);
     free(host);
 }
@@ -177,6 +180,7 @@ static void on_closed(void *owner, void *user, int error)
 void front_park(struct host *host)
 {
     struct front *front = host->front;
+    host->parked_ns = host->parked_ns ? host->parked_ns : front->now_ns;
     if (host->waits == WAIT_RATE) {
         host->transport->ops->pause(host->transport, host->stream);
         return;
@@ -221,6 +225,8 @@ static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch
     stat_add(&port->front->stats.bytes_in, used);
     host->bytes_in += used;
     host->rest = used < bytes.len;
+    if (host->parked_ns && used)
+        measure_waited(host);
     front_touch(host);
     hold(host);
     return used;
@@ -334,6 +340,8 @@ static unsigned flush(struct front *front)
         host->codec->flush(host->state, host); /* if it is closing: of what still came */
         if (host->waits && !waited)
             front_park(host);
+        if (host->parked_ns && !host->waits)
+            measure_waited(host);
         if (!host->stream_closing) {
             send_output(host);
             after_output(host);
@@ -342,6 +350,7 @@ static unsigned flush(struct front *front)
         n++;
     }
     ports_flush(front);
+    measure_turn(front);
     for (unsigned r = 0; r < front->options.routers; r++)
         n += link_flush(&front->router[r]);
     return n + link_flush(&front->login);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/histogram.h"
 #include "base/limits.h"
 #include "base/stats.h"
 #include "codec/codec.h"
@@ -29,6 +30,9 @@ struct front_options {
     uint64_t buffer_bytes; /* bound of host_buffer memory: bodies being put together and open transactions */
     uint64_t seed;         /* for host_random */
     uint64_t epoch_ns;     /* since 1970, when the clock of front_poll was 0 */
+    /* The clock of front_poll: to measure how long a turn takes, and for nothing else. NULL: none, turns take
+     * no time. */
+    uint64_t (*clock_ns)(void);
 };
 
 struct front *front_new(const struct front_options *options);
@@ -83,7 +87,10 @@ void front_free_answer(struct op *op);
     "\targuments{"
 
 struct front_stats {
-    uint64_t connections, accepted, logins, refused, bytes_in, bytes_out, parked, drained;
+    uint64_t connections, accepted, closed, logins, refused, bytes_in, bytes_out, parked;
+    uint64_t channels, channels_opened, channels_closed, publishers;
+    uint64_t received, received_confirm, confirmed, queues_declared, drained;
+    struct histogram message_bytes, receive, deliver; /* the latter two in ns: measure.c */
     uint64_t tls_handshakes, tls_resumed, tls_failed;
 };
 const struct front_stats *front_stats(const struct front *front);

@@ -113,6 +113,8 @@ struct host {
     struct about *about; /* NULL before login */
     char *local;         /* the address that it has come to; owned */
     uint64_t accepted_ns;
+    uint64_t parked_ns; /* since when its publish waits; 0: none does */
+    bool publishes;     /* it has sent a message */
 };
 
 /* listing.c: an op on its way from the control thread, and one on its way back. */
@@ -128,6 +130,15 @@ struct front_port {
     struct transport *transport;
     uint64_t epoch;          /* of the receive buffer in use */
     uint64_t epoch_released; /* given back though it was in use */
+};
+
+/* What a turn has done so far. */
+struct front_turn {
+    uint32_t len, run;            /* so many messages of this length, one after the other */
+    uint64_t published, confirms; /* messages before those; of all, those to be confirmed */
+    uint64_t waited;              /* those of them that were parked */
+    bool events;                  /* routers' have been taken */
+    uint32_t to[ROUTERS_MAX];     /* messages, by router */
 };
 
 struct front {
@@ -163,6 +174,7 @@ struct front {
     struct op *ops; /* free ones, linked by next */
     bool stopping;
     struct listing listing;
+    struct front_turn turn;
     struct front_stats stats;
 };
 
@@ -190,6 +202,24 @@ void ports_rest(struct front *front, bool rest);
 void ports_stop_listening(struct front *front);
 void ports_free(struct front *front);
 
+/* measure.c */
+void measure_run_end(struct front *front);
+/* A message of another length than the ones before ends their run. */
+static inline void measure_publish(struct front *front, const struct command_publish *publish)
+{
+    struct front_turn *turn = &front->turn;
+    if (publish->total_len != turn->len) {
+        measure_run_end(front);
+        turn->len = publish->total_len;
+    }
+    turn->run++;
+    turn->confirms += publish->flags / PUBLISH_CONFIRM & 1;
+}
+/* The publish that the connection has waited with has been sent. */
+void measure_waited(struct host *host);
+/* The turn is over, but for what it has for routers, which they can't see yet. */
+void measure_turn(struct front *front);
+
 /* events.c */
 unsigned front_take_events(struct front *front);
 /* Frees what is left in the rings at the end. */
@@ -200,6 +230,8 @@ void front_drain(struct front *front);
 bool limits_enter(struct host *host, struct login *login, enum host_entry *entry);
 /* It counts no more. */
 void limits_leave(struct login *login);
+/* The connection begins to close: so do its channels, for those who count. */
+void limits_leave_channels(struct host *host);
 /* What the limits say now. */
 void limits_look(struct host *host);
 /* Whether what can_send let through may go as far as rates are concerned; if not, the host waits. */

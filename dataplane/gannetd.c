@@ -119,6 +119,7 @@ static struct broker_options broker_options(const struct gannetd *g)
         .disk_free_limit = config->disk_free_limit,
         .producer_silence_ns = config->producers_silence * 1000000,
         .epoch_ns = g->wall_ns() - g->clock_ns(),
+        .clock_ns = g->clock_ns,
         .seed = g->seed,
     };
     memcpy(options.storage, g->storage, sizeof options.storage);

@@ -75,6 +75,7 @@ void host_log(struct host *host, const char *format, ...)
 void host_close(struct host *host)
 {
     host->closing = true;
+    limits_leave_channels(host);
     limits_leave(host->login);
     front_touch(host);
 }
@@ -207,10 +208,16 @@ unsigned host_publish(struct host *host, const struct exchange_row *exchange, st
     publish->exchange = exchange->id;
     publish->flags |= count > 1 ? PUBLISH_SHARED | PUBLISH_KEEPER : 0;
     for (uint64_t left = routers; left; left &= left - 1) {
+        front->turn.to[__builtin_ctzll(left)]++;
         front_command(front, (unsigned)__builtin_ctzll(left))->publish = *publish;
         publish->flags &= (uint8_t)~PUBLISH_KEEPER;
     }
     front->published_to = routers;
+    measure_publish(front, publish);
+    if (!host->publishes) {
+        host->publishes = true;
+        stat_add(&front->stats.publishers, 1);
+    }
     if (owned)
         lent_add(front, owned);
     return count;
@@ -283,6 +290,8 @@ struct op *host_op(struct host *host)
 void host_send_op_to(struct host *host, unsigned router, struct op *op)
 {
     host->ops++;
+    if (op->kind == OP_QUEUE_DECLARE)
+        stat_add(&host->front->stats.queues_declared, 1);
     front_command(host->front, router)->op = (struct command_op){.kind = COMMAND_OP, .op = op};
 }
 

@@ -69,6 +69,18 @@ void host_full(const struct host *host, enum host_entry entry, struct span user,
 /* ---- channels --------------------------------------------------------------------------------------------
  */
 
+static void channels_end(struct host *host, uint32_t count)
+{
+    stat_add(&host->front->stats.channels, -(int64_t)count);
+    stat_add(&host->front->stats.channels_closed, count);
+}
+
+void limits_leave_channels(struct host *host)
+{
+    if (host->login && host->login->counted)
+        channels_end(host, host->login->channels);
+}
+
 bool host_open_channel(struct host *host, char text[HOST_REFUSAL_BYTES])
 {
     struct login *login = host->login;
@@ -78,6 +90,8 @@ bool host_open_channel(struct host *host, char text[HOST_REFUSAL_BYTES])
         return true;
     if (tally_add(login->tally[HIS], TALLY_CHANNELS, limits ? limits->most[LIMIT_CHANNELS] : -1)) {
         login->channels++;
+        stat_add(&host->front->stats.channels, 1);
+        stat_add(&host->front->stats.channels_opened, 1);
         return true;
     }
     snprintf(text, HOST_REFUSAL_BYTES,
@@ -93,6 +107,7 @@ void host_close_channel(struct host *host)
         return;
     tally_subtract(login->tally[HIS], TALLY_CHANNELS, 1);
     login->channels--;
+    channels_end(host, 1);
 }
 
 /* ---- rates -----------------------------------------------------------------------------------------------

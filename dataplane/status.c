@@ -5,35 +5,65 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/ring.h"
 #include "base/shm.h"
 #include "base/stats.h"
 #include "broker.h"
 
-enum stat_agent { STAT_front, STAT_router };
+enum { AGENT_front = AGENT_FRONT, AGENT_router = AGENT_ROUTER, AGENT_journal = AGENT_JOURNAL };
 
 static const struct stat_row {
-    enum stat_agent agent;
+    enum agent_kind agent;
     enum shm_kind kind;
+    bool ring;          /* what waits in one */
+    enum agent_kind to; /* of a ring */
     size_t offset;
     const char *name, *unit, *help;
 } rows[] = {
 #define STAT(agent, field, unit, kind, help)                                                                 \
-    {STAT_##agent, SHM_##kind, offsetof(struct agent##_stats, field), #agent "." #field, unit, help},
+    {(enum agent_kind)AGENT_##agent,        SHM_##kind,        false, AGENT_FRONT,                           \
+     offsetof(struct agent##_stats, field), #agent "." #field, unit,  help},
+#define RING(agent, name, to, help)                                                                          \
+    {(enum agent_kind)AGENT_##agent, SHM_WORST, true, AGENT_##to, 0, #agent ".ring_" #name, "entries", help},
 #include "stats.def"
 #undef STAT
+#undef RING
 };
 
-/* Written by the agent's thread, read here. */
+static const void *stats_of(const struct stat_row *row, const struct broker *broker, unsigned i)
+{
+    const void *stats = row->agent == AGENT_FRONT    ? (const void *)front_stats(broker->front[i])
+                        : row->agent == AGENT_ROUTER ? (const void *)router_stats(broker->router[i])
+                                                     : (const void *)journal_stats(broker->journal[i]);
+    return (const char *)stats + row->offset;
+}
+
+static uint64_t fullest(const struct stat_row *row, const struct broker *broker, unsigned i)
+{
+    uint64_t most = 0;
+    for (unsigned n = 0; n < broker->ring_count; n++) {
+        const struct broker_ring *ring = &broker->rings[n];
+        if (ring->from.kind != row->agent || ring->from.index != i || ring->to.kind != row->to)
+            continue;
+        uint64_t waiting = ring_waiting(ring->ring);
+        most = waiting > most ? waiting : most;
+    }
+    return most;
+}
+
+/* Written by the agent's thread, read here. A histogram's is how many values it has. */
 static uint64_t read_stat(const struct stat_row *row, const struct broker *broker, unsigned i)
 {
-    const void *stats = row->agent == STAT_front ? (const void *)front_stats(broker->front[i])
-                                                 : (const void *)router_stats(broker->router[i]);
-    return stat_read((const uint64_t *)(const void *)((const char *)stats + row->offset));
+    if (row->ring)
+        return fullest(row, broker, i);
+    if (row->kind == SHM_HISTOGRAM)
+        return histogram_count(stats_of(row, broker, i));
+    return stat_read(stats_of(row, broker, i));
 }
 
 static unsigned agents(const struct stat_row *row, const struct broker *broker)
 {
-    return row->agent == STAT_front ? broker->fronts : broker->routers;
+    return row->agent == AGENT_FRONT ? broker->fronts : broker->routers;
 }
 
 static uint64_t over_all(const struct stat_row *row, const struct broker *broker)
@@ -74,11 +104,19 @@ bool status_share(struct shm *shm, const struct broker *broker, const char *dire
     return shm_make(shm, directory, shared, sizeof rows / sizeof *rows, now_ms, error, error_size);
 }
 
+static void tell(struct shm *shm, const struct broker *broker, uint32_t row, unsigned agent)
+{
+    if (rows[row].kind == SHM_HISTOGRAM)
+        shm_set_histogram(shm, row, agent, stats_of(&rows[row], broker, agent));
+    else
+        shm_set(shm, row, agent, read_stat(&rows[row], broker, agent));
+}
+
 void status_tell(struct shm *shm, const struct broker *broker, uint64_t now_ms)
 {
     for (uint32_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (unsigned a = 0; a < agents(&rows[i], broker); a++)
-            shm_set(shm, i, a, read_stat(&rows[i], broker, a));
+            tell(shm, broker, i, a);
     shm_written(shm, now_ms);
 }
 
@@ -89,5 +127,5 @@ void status_write(const struct broker *broker, FILE *out)
     fputs("ok\nname\tvalue#\tunit\tmeaning\n", out);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         fprintf(out, "%s\t%llu\t%s\t%s\n", rows[i].name, (unsigned long long)over_all(&rows[i], broker),
-                rows[i].unit, rows[i].help);
+                rows[i].kind == SHM_HISTOGRAM ? "values" : rows[i].unit, rows[i].help);
 }

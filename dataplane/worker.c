@@ -146,15 +146,22 @@ static void nap(struct worker *w, uint64_t now_ns)
 
 /* ---- the turn -------------------------------------------------------------------------------------- */
 
+/* Agents take turns, each at its own time: what one has taken isn't the next one's. */
 static unsigned turn(struct worker *w, uint64_t now_ns)
 {
     const struct broker *broker = w->all->options.broker;
     const struct plan *plan = w->plan;
-    unsigned work = 0;
-    for (unsigned i = 0; i < plan->front_count; i++)
-        work += front_poll(broker->front[plan->front[i]], now_ns);
-    for (unsigned i = 0; i < plan->router_count; i++)
-        work += router_poll(broker->router[plan->router[i]], now_ns);
+    unsigned work = 0, done;
+    for (unsigned i = 0; i < plan->front_count; i++) {
+        work += done = front_poll(broker->front[plan->front[i]], now_ns);
+        now_ns = done ? w->all->options.clock_ns() : now_ns;
+    }
+    for (unsigned i = 0; i < plan->router_count; i++) {
+        struct router *router = broker->router[plan->router[i]];
+        work += done = router_poll(router, now_ns);
+        if (done)
+            router_turned(router, now_ns = w->all->options.clock_ns());
+    }
     for (unsigned i = 0; i < plan->journal_count; i++)
         work += journal_poll(broker->journal[plan->journal[i]], now_ns);
     return w->login ? logins_poll(broker->logins) : work;

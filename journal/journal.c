@@ -32,6 +32,8 @@ struct flight {
     uint64_t end;        /* LSN behind it */
     uint64_t checkpoint; /* LSN that a header in it names */
     bool done;
+    uint64_t began_ns, sealed_ns; /* when it was started; when its first range was sealed, or 0 */
+    uint32_t ranges;
 };
 
 struct side {
@@ -59,6 +61,7 @@ struct journal {
     uint64_t broker;
     struct backlog writes, asides;
     struct reserve reserve;
+    struct journal_stats stats;
 };
 
 struct journal *journal_new(struct storage *storage, const struct journal_options *options,
@@ -95,9 +98,18 @@ static void fail(struct journal *journal, uint32_t error)
 
 /* ---- hear -------------------------------------------------------------------------------------- */
 
-static void write_done(struct journal *journal, unsigned slot, uint32_t error)
+static void measure(struct journal *journal, const struct flight *flight, uint64_t now_ns)
+{
+    histogram_add(&journal->stats.sync, elapsed_ns(flight->began_ns, now_ns), 1);
+    if (flight->sealed_ns)
+        histogram_add(&journal->stats.safe, elapsed_ns(flight->sealed_ns, now_ns), flight->ranges);
+}
+
+static void write_done(struct journal *journal, unsigned slot, uint32_t error, uint64_t now_ns)
 {
     journal->flights[slot].done = true;
+    if (!error)
+        measure(journal, &journal->flights[slot], now_ns);
     if (error)
         fail(journal, error);
     while (journal->flight_count && journal->flights[journal->flight_first].done) {
@@ -142,7 +154,7 @@ static unsigned hear(struct journal *journal, uint64_t now_ns)
         else if (done[i].token >= TOKEN_SIDE)
             side_done(journal, (unsigned)(done[i].token - TOKEN_SIDE), done[i].error);
         else
-            write_done(journal, (unsigned)(done[i].token - TOKEN_WRITE), done[i].error);
+            write_done(journal, (unsigned)(done[i].token - TOKEN_WRITE), done[i].error, now_ns);
     }
     return n;
 }
@@ -243,14 +255,16 @@ static bool add_piece(struct iovec *iov, unsigned *iovs, const struct journal_co
     return true;
 }
 
-/* Takes from the backlog what can go into one write. Returns the LSN behind it. */
-static uint64_t gather(struct journal *journal, struct iovec *iov, unsigned *iovs)
+/* Takes from the backlog what can go into one write. Returns the LSN behind it; *ranges: of how many
+ * commands. */
+static uint64_t gather(struct journal *journal, struct iovec *iov, unsigned *iovs, uint32_t *ranges)
 {
     const struct journal_command *command = backlog_first(&journal->writes);
     uint64_t start = command->lsn, end = start;
     while (command && command->lsn == end && command->lsn + command->len - start <= WRITE_BYTES &&
            segment_of(command->lsn) == segment_of(start) && add_piece(iov, iovs, command)) {
         end = command->lsn + command->len;
+        ++*ranges;
         backlog_drop_first(&journal->writes);
         command = backlog_first(&journal->writes);
     }
@@ -271,24 +285,26 @@ static uint64_t named_checkpoint(const struct journal_command *command)
     return command->lsn % SEGMENT_BYTES == 0 && header->checkpoint <= header->safe ? header->checkpoint : 0;
 }
 
-static void start_write(struct journal *journal)
+static void start_write(struct journal *journal, uint64_t now_ns)
 {
     struct iovec iov[STORAGE_IOVS];
+    uint32_t ranges = 0;
     unsigned iovs = 0;
     unsigned slot = (journal->flight_first + journal->flight_count++) % WRITES_IN_FLIGHT;
     const struct journal_command *first = backlog_first(&journal->writes);
-    uint64_t start = first->lsn, checkpoint = named_checkpoint(first);
-    uint64_t end = gather(journal, iov, &iovs);
-    journal->flights[slot] = (struct flight){.end = end, .checkpoint = checkpoint};
+    uint64_t start = first->lsn, checkpoint = named_checkpoint(first), sealed_ns = first->sealed_ns;
+    uint64_t end = gather(journal, iov, &iovs, &ranges);
+    journal->flights[slot] = (struct flight){
+        .end = end, .checkpoint = checkpoint, .began_ns = now_ns, .sealed_ns = sealed_ns, .ranges = ranges};
     journal->storage->table->write(journal->storage, segment_of(start), start % SEGMENT_BYTES, iov, iovs,
                                    STORAGE_STABLE, TOKEN_WRITE + slot);
 }
 
-static unsigned start_writes(struct journal *journal)
+static unsigned start_writes(struct journal *journal, uint64_t now_ns)
 {
     unsigned started = 0;
     for (; can_write(journal); started++)
-        start_write(journal);
+        start_write(journal, now_ns);
     return started;
 }
 
@@ -329,7 +345,7 @@ static unsigned start(struct journal *journal, uint64_t now_ns)
     if (journal->error) {
         journal->writes.count = 0;
     } else {
-        started += start_writes(journal);
+        started += start_writes(journal, now_ns);
         started += reserve_poll(&journal->reserve, journal->safe, journal->checkpoint, now_ns);
     }
     if (started)
@@ -372,6 +388,11 @@ unsigned journal_poll(struct journal *journal, uint64_t now_ns)
     work += start(journal, now_ns);
     work += tell(journal);
     return work;
+}
+
+const struct journal_stats *journal_stats(const struct journal *journal)
+{
+    return &journal->stats;
 }
 
 bool journal_idle(const struct journal *journal)

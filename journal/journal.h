@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/histogram.h"
 #include "base/limits.h"
 #include "base/ring.h"
 #include "base/span.h"
@@ -39,7 +40,8 @@ struct journal_command {
     uint64_t lsn;
     uint8_t *bytes; /* aligned to BLOCK_BYTES */
     uint64_t tag;
-    uint64_t unused2[4];
+    uint64_t sealed_ns; /* WRITE: when the router was done with it; 0: it isn't to be measured */
+    uint64_t unused2[3];
 };
 
 enum journal_event_kind {
@@ -135,3 +137,10 @@ unsigned journal_poll(struct journal *journal, uint64_t now_ns);
 
 /* Whether nothing is under way (for a clean end). */
 bool journal_idle(const struct journal *journal);
+
+/* Numbers for status: read from any thread. */
+struct journal_stats {
+    struct histogram safe; /* ns from a range's seal until it was on stable storage */
+    struct histogram sync; /* ns that a write, and what makes it stable, took */
+};
+const struct journal_stats *journal_stats(const struct journal *journal);

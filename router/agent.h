@@ -25,6 +25,7 @@
 #include "router/router.h"
 #include "router/sender.h"
 #include "router/store.h"
+#include "router/turn.h"
 
 /* Memory that is used again. */
 struct bytes {
@@ -83,6 +84,7 @@ struct router {
     bool awake;               /* has been polled: alarms are set */
     bool recovering, clean;   /* reading the journal back; its last record said that the end was clean */
     bool stopping, stopped, told_failed;
+    struct turn turn;
     struct router_stats stats;
 };
 

@@ -69,7 +69,8 @@ static void send(struct router *router, struct queue *queue, unsigned front, str
         shape_annotate(queue, head->seq, 0, &to);
     index_deliver(&queue->index, head->seq, head->entry);
     queue->delivered++;
-    stat_add(&router->stats.delivered, 1);
+    router->turn.redelivered += head->entry->redelivered;
+    router->turn.to[front]++;
     router_event(router, front)->deliver = to;
 }
 
@@ -81,8 +82,10 @@ static void deliver(struct router *router, struct queue *queue, struct consumer 
     uint32_t body = head->entry->body;
     send(router, queue, c->front, to, head);
     if (c->no_ack) {
+        router->turn.delivered[DELIVERY_AUTO]++;
         queue_kill(router, queue, head->seq, head->entry);
     } else {
+        router->turn.delivered[DELIVERY_MANUAL]++;
         c->credit--;
         if (c->lapse)
             lapse_begin(router, c, head->entry);
@@ -98,12 +101,19 @@ static void answer_get(struct router *router, struct queue *queue, struct op *op
     struct event_deliver to = {.flags = DELIVER_GET, .channel = op->channel, .conn = op->conn};
     to.ready = (uint32_t)(queue->index.ready - 1);
     send(router, queue, op->front, to, head);
+    router->turn.delivered[op->flags & OP_NO_ACK ? DELIVERY_GOT_AUTO : DELIVERY_GOT_MANUAL]++;
     if (op->flags & OP_NO_ACK)
         queue_kill(router, queue, head->seq, head->entry);
     if (queue->shape)
         shape_watch(router, queue);
     op->got = true;
     op->messages = to.ready;
+    router_answer_now(router, op);
+}
+
+static void answer_empty(struct router *router, struct op *op)
+{
+    stat_add(&router->stats.got_empty, 1);
     router_answer_now(router, op);
 }
 
@@ -122,7 +132,7 @@ bool queue_get(struct router *router, struct queue *queue, struct op *op)
     if (head.entry)
         answer_get(router, queue, op, &head);
     else
-        router_answer_now(router, op);
+        answer_empty(router, op);
     return true;
 }
 
@@ -182,7 +192,7 @@ unsigned queue_deliver(struct router *router, struct queue *queue, unsigned most
         else if (head.entry)
             answer_get(router, queue, take_getter(queue), &head);
         else
-            router_answer_now(router, take_getter(queue));
+            answer_empty(router, take_getter(queue));
         sent++;
     }
     return sent;

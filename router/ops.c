@@ -190,6 +190,7 @@ struct queue *router_make_queue(struct router *router, const struct op *op)
     if (queue->durable)
         queue->number = router->catalog.queue_next++;
     catalog_queue_add(&router->catalog, queue);
+    stat_add(&router->stats.queues_created, 1);
     if (queue->durable)
         persist_queue(router, queue);
     queue_reshape(router, queue);
@@ -266,6 +267,7 @@ void router_delete_queue(struct router *router, struct queue *queue)
     if (queue->number && !router->store.failed)
         persist_queue_gone(router, queue->number);
     bindings_end(router, queue);
+    stat_add(&router->stats.queues_deleted, 1);
     access_end_queue(router->access, queue->vhost);
     queue_delete(router, queue);
 }

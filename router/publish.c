@@ -430,7 +430,9 @@ void publish_end(struct router *router, struct publishing *p)
     bool again =
         publish_number(p) && (p->numbering->of_sender ? sender_has(router, p) : producer_has(router, p));
     bool routed = again || (p->shaped ? is_routed(p) : p->to.count != 0);
-    stat_add(&router->stats.published, 1);
+    router->turn.published++;
+    if (!routed && !(flags & (PUBLISH_MANDATORY | PUBLISH_SHARED)))
+        router->turn.dropped++;
     if (!again && !refused)
         take(router, p, routed);
     if (wants_answer(flags))

@@ -53,7 +53,7 @@ static void pushed(struct router *router, struct queue *queue, const struct entr
 {
     store_keep(&router->store, entry_position(entry), entry->share);
     queue->published++;
-    stat_add(&router->stats.messages, 1);
+    router->turn.queued++;
     queue_wake(router, queue);
 }
 
@@ -84,7 +84,7 @@ void queue_kill(struct router *router, struct queue *queue, uint64_t seq, struct
     if (gone.large)
         large_unref(&router->large, &router->store, large_find(&router->large, position));
     store_drop(&router->store, position, gone.share);
-    stat_add(&router->stats.messages, -1);
+    router->turn.removed++;
 }
 
 void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint32_t count, enum settle how)

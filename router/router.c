@@ -57,7 +57,9 @@ static void router_on_settle(struct router *router, const struct command_settle 
     struct queue *queue = slots_get(&router->queues, settle->queue);
     struct consumer *consumer = slots_get(&router->consumers, settle->consumer);
     if (settle->how == SETTLE_ACK || settle->how == SETTLE_DROP)
-        stat_add(&router->stats.acknowledged, settle->count);
+        router->turn.acknowledged += settle->count;
+    if (settle->how != SETTLE_RECEIVED)
+        router->turn.settled += settle->count;
     if (queue && consumer && consumer->lapse)
         lapse_end(consumer, queue, settle->seq, settle->count);
     if (queue)
@@ -261,7 +263,7 @@ static unsigned flush_links(struct router *router)
 
 unsigned router_poll(struct router *router, uint64_t now_ns)
 {
-    router->now_ns = now_ns;
+    router->now_ns = router->store.now_ns = now_ns;
     router->wall_ms = (router->options.epoch_ns + now_ns) / 1000000;
     if (!router->awake) {
         router->producers.since_ns = now_ns;
@@ -290,6 +292,9 @@ unsigned router_poll(struct router *router, uint64_t now_ns)
     tell_failure(router);
     stat_set(&router->stats.page_bytes, router->store.resident * PAGE_BYTES);
     stat_set(&router->stats.log_bytes, store_log_bytes(&router->store));
+    if (is_registrar(router))
+        stat_set(&router->stats.exchanges, router->catalog.exchanges.count);
+    turn_end(router);
     return work + flush_links(router);
 }
 

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/histogram.h"
 #include "base/ring.h"
 #include "base/stats.h"
 #include "journal/journal.h"
@@ -65,6 +66,9 @@ bool router_ready(const struct router *router);
 
 /* One turn; never blocks. Returns the work found. */
 unsigned router_poll(struct router *router, uint64_t now_ns);
+/* The turn that found work is over: what it took from fronts has been stored and queued by now. Only
+ * measures. */
+void router_turned(struct router *router, uint64_t now_ns);
 /* Begins a clean end: everything accepted is made safe, with a last checkpoint. */
 void router_stop(struct router *router);
 /* Whether that is done. */
@@ -75,9 +79,13 @@ size_t router_producer_bytes(void);
 uint64_t router_deadline(const struct router *router);
 /* Numbers for status: read from any thread. */
 struct router_stats {
-    uint64_t published, delivered, acknowledged, returned;
-    uint64_t messages, queues, consumers, bindings;
+    uint64_t published, routed, dropped, returned;
+    uint64_t delivered, delivered_manual, delivered_auto, got_manual, got_auto, got_empty, redelivered,
+        acknowledged;
+    uint64_t messages, unacked, queues, consumers, bindings, exchanges;
+    uint64_t queues_created, queues_deleted;
     uint64_t page_bytes, log_bytes;
-    uint64_t failed; /* the journal's errno, 0 while it is sound */
+    uint64_t failed;        /* the journal's errno, 0 while it is sound */
+    struct histogram route; /* ns */
 };
 const struct router_stats *router_stats(const struct router *router);

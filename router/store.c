@@ -210,6 +210,7 @@ static bool hand_over(struct store *store, struct page *page, uint64_t end)
         .lsn = store->handed,
         .len = (uint32_t)(end - store->handed),
         .bytes = page->bytes + store->handed % PAGE_BYTES,
+        .sealed_ns = store->now_ns,
     };
     if (ring_put(store->to_journal, &write, 1) == 0)
         return false;

@@ -71,6 +71,7 @@ struct store {
     uint8_t **spare;         /* page memory to use again, last used first */
     size_t spares, spares_max;
     struct ring *to_journal;
+    uint64_t now_ns; /* of the router's turn: when what is sealed in it was */
 
     /* Durable stream. */
     uint64_t begin;                   /* LSN that recovery ended at, rounded up to a block */

@@ -293,6 +293,8 @@ static void send(struct router *router, struct queue *queue, struct reader *read
         shape_annotate(queue, head->seq, since, &to);
     }
     router_event(router, c->front)->deliver = to;
+    router->turn.to[c->front]++;
+    router->turn.delivered[c->no_ack ? DELIVERY_AUTO : DELIVERY_MANUAL]++;
     c->credit -= !c->no_ack;
     c->window -= head->entry->body + 1; /* an empty message counts for something */
 }
@@ -467,6 +469,5 @@ unsigned stream_run(struct router *router, struct queue *queue, unsigned most)
     stream->behind = behind || left;
     stream->looked = queue->index.tail;
     queue->delivered += sent;
-    stat_add(&router->stats.delivered, sent);
     return live;
 }

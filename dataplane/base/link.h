@@ -41,6 +41,14 @@ static inline void *link_add(struct link *link)
     return link->used < link->reserved ? &link->places[link->used++] : link_add_more(link);
 }
 
+/* Stamps the entry added last (base/ring.h), if the other side can't see it yet and nothing waits for room.
+ */
+static inline void link_stamp(struct link *link, uint64_t ns, uint32_t count)
+{
+    if (link->used)
+        ring_stamp(link->ring, link->used, ns, count);
+}
+
 /* The entry added last, if it can still be changed; else NULL. */
 static inline void *link_last(struct link *link)
 {

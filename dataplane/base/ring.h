@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define RING_ENTRY_BYTES 64u
@@ -32,3 +33,17 @@ unsigned ring_peek(struct ring *ring, unsigned n, const void **entries);
 void ring_release(struct ring *ring, unsigned m);
 /* Either side: entries waiting to be taken, those being read among them (a snapshot). */
 unsigned ring_waiting(const struct ring *ring);
+
+/* How long entries stand in the ring is measured on some of them: the producer stamps one that it is about to
+ * make visible, the consumer learns when it has given that one's place back. One stamp is under way at a
+ * time; while it is, others are left out. */
+struct ring_stamp {
+    uint64_t ns;    /* the producer's time */
+    uint32_t count; /* for how many entries it stands: as the producer says */
+};
+
+/* Producer, between ring_reserve and ring_publish: stamps the last of the next `ahead` entries, at least 1.
+ */
+void ring_stamp(struct ring *ring, unsigned ahead, uint64_t ns, uint32_t count);
+/* Consumer. True: the stamped entry has been released; the stamp is taken off. */
+bool ring_stamped(struct ring *ring, struct ring_stamp *stamp);

@@ -8,6 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* All of a histogram are values: its buckets, then the sum. */
+#define HISTOGRAM_VALUES (uint32_t)(sizeof(struct histogram) / sizeof(uint64_t))
+
 static const char magic[8] = "gannetC\n";
 
 static void place(struct shm *shm, void *at, size_t bytes, uint32_t rows)
@@ -49,12 +52,17 @@ static void *make_file(const char *directory, size_t bytes)
     return at == MAP_FAILED ? NULL : at;
 }
 
+static uint32_t width_of(const struct shm_row *row)
+{
+    return row->kind == SHM_HISTOGRAM ? HISTOGRAM_VALUES : 1;
+}
+
 bool shm_make(struct shm *shm, const char *directory, const struct shm_row *rows, uint32_t n, uint64_t now_ms,
               char *error, size_t error_size)
 {
     uint32_t values = 0;
     for (uint32_t i = 0; i < n; i++)
-        values += rows[i].count;
+        values += rows[i].count * width_of(&rows[i]);
     size_t bytes = sizeof(struct shm_head) + n * sizeof *rows + values * sizeof(uint64_t);
     void *at = make_file(directory, bytes);
     if (!at)
@@ -67,8 +75,10 @@ bool shm_make(struct shm *shm, const char *directory, const struct shm_row *rows
                                    .started_ms = now_ms,
                                    .written_ms = now_ms};
     memcpy(shm->row, rows, n * sizeof *rows);
-    for (uint32_t i = 0, first = 0; i < n; first += rows[i++].count)
+    for (uint32_t i = 0, first = 0; i < n; first += rows[i].count * shm->row[i].width, i++) {
         shm->row[i].first = first;
+        shm->row[i].width = width_of(&rows[i]);
+    }
     memcpy(shm->head->magic, magic, sizeof magic);
     return true;
 }
@@ -76,6 +86,14 @@ bool shm_make(struct shm *shm, const char *directory, const struct shm_row *rows
 void shm_set(struct shm *shm, uint32_t row, uint32_t agent, uint64_t value)
 {
     __atomic_store_n(&shm->value[shm->row[row].first + agent], value, __ATOMIC_RELAXED);
+}
+
+void shm_set_histogram(struct shm *shm, uint32_t row, uint32_t agent, const struct histogram *from)
+{
+    uint64_t *to = &shm->value[shm->row[row].first + agent * HISTOGRAM_VALUES];
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        stat_set(&to[i], stat_read(&from->bucket[i]));
+    stat_set(&to[HISTOGRAM_BUCKETS], stat_read(&from->sum));
 }
 
 void shm_written(struct shm *shm, uint64_t now_ms)
@@ -94,8 +112,8 @@ static bool ends(const char *text, size_t size)
 static bool is_row(const struct shm_row *row, uint64_t values)
 {
     return ends(row->name, sizeof row->name) && ends(row->unit, sizeof row->unit) &&
-           ends(row->help, sizeof row->help) && row->kind <= SHM_WORST &&
-           row->first + (uint64_t)row->count <= values;
+           ends(row->help, sizeof row->help) && row->kind <= SHM_HISTOGRAM && row->width == width_of(row) &&
+           row->first + (uint64_t)row->count * row->width <= values;
 }
 
 /* It comes from another process, perhaps of another version. */
@@ -166,6 +184,17 @@ uint64_t shm_read(const struct shm *shm, const struct shm_row *row)
             all = one;
     }
     return all;
+}
+
+void shm_read_histogram(const struct shm *shm, const struct shm_row *row, struct histogram *sum)
+{
+    *sum = (struct histogram){0};
+    for (uint32_t agent = 0; agent < row->count; agent++) {
+        const uint64_t *from = &shm->value[row->first + agent * HISTOGRAM_VALUES];
+        for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+            sum->bucket[i] += stat_read(&from[i]);
+        sum->sum += stat_read(&from[HISTOGRAM_BUCKETS]);
+    }
 }
 
 const struct shm_row *shm_find(const struct shm *shm, const char *name)

@@ -79,6 +79,7 @@ struct journal *journal_new(struct storage *storage, const struct journal_option
     journal->taken = journal->safe = journal->safe_told = end->lsn;
     journal->claim = end->safe;
     journal->checkpoint = end->checkpoint;
+    journal->stats.disk_free_limit = options->disk_free_limit;
     reserve_init(&journal->reserve, storage, TOKEN_RESERVE, end->lsn, options->disk_free_limit);
     return journal;
 }

@@ -140,7 +140,8 @@ bool journal_idle(const struct journal *journal);
 
 /* Numbers for status: read from any thread. */
 struct journal_stats {
-    struct histogram safe; /* ns from a range's seal until it was on stable storage */
-    struct histogram sync; /* ns that a write, and what makes it stable, took */
+    struct histogram safe;    /* ns from a range's seal until it was on stable storage */
+    struct histogram sync;    /* ns that a write, and what makes it stable, took */
+    uint64_t disk_free_limit; /* as in the options */
 };
 const struct journal_stats *journal_stats(const struct journal *journal);

@@ -35,3 +35,17 @@ uint64_t counters_sum(const struct shm *shm, const char *name)
     const struct shm_row *row = shm_find(shm, name);
     return row ? shm_read(shm, row) : 0;
 }
+
+void counters_histogram(const struct shm *shm, const char *name, struct histogram *sum)
+{
+    const struct shm_row *row = shm_find(shm, name);
+    *sum = (struct histogram){0};
+    if (row && row->kind == SHM_HISTOGRAM)
+        shm_read_histogram(shm, row, sum);
+}
+
+uint64_t counters_ready(const struct shm *shm)
+{
+    uint64_t all = counters_sum(shm, "router.messages"), out = counters_sum(shm, "router.unacked");
+    return all > out ? all - out : 0;
+}

@@ -11,3 +11,7 @@ enum { COUNTERS_STALE_MS = 5000 };
 bool counters_open(const struct call *call, struct reply *reply, struct shm *shm);
 /* Over all agents; 0 of a counter that this broker hasn't got. */
 uint64_t counters_sum(const struct shm *shm, const char *name);
+/* The same of a histogram; an empty one. */
+void counters_histogram(const struct shm *shm, const char *name, struct histogram *sum);
+/* Messages in queues that nobody has been given. A stream's may have been given to several. */
+uint64_t counters_ready(const struct shm *shm);

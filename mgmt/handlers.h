@@ -7,6 +7,8 @@
 /* health.c */
 handler answer_alarms, answer_in_service, answer_virtual_hosts, answer_critical, answer_connection_limit,
     answer_port_listener, answer_protocol_listener, answer_certificate_expiration;
+/* latency.c */
+handler answer_latency;
 /* metrics.c */
 handler answer_metrics;
 /* whoami.c */

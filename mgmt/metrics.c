@@ -1,41 +1,57 @@
-/* The exposition format of Prometheus, version 0.0.4. */
+/* The broker as a whole, for Prometheus: all its counters by their own names, and those that RabbitMQ has by
+ * its. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "counters.h"
+#include "exposition.h"
 #include "handlers.h"
+#include "process.h"
 
 static const struct metric {
     const char *name, *type, *counter, *help;
 } metrics[] = {
 #define METRIC(name, type, counter, help) {name, type, counter, help},
+#define PROCESS(name, value, help)
+#define HISTOGRAM(name, label, counter, first, last, scale, help)
 #include "metrics.def"
 #undef METRIC
+#undef HISTOGRAM
 };
 
-/* RabbitMQ's dashboards join every panel on these two. */
-static void put_identity(const struct call *call, FILE *out)
-{
-    const char *node = call->mgmtd->node;
-    fprintf(
-        out,
-        "# HELP rabbitmq_identity_info Node & cluster identity info\n# TYPE rabbitmq_identity_info untyped\n"
-        "rabbitmq_identity_info{rabbitmq_node=\"%s\",rabbitmq_cluster=\"%s\",rabbitmq_endpoint="
-        "\"aggregated\"} 1\n",
-        node, node);
-    fprintf(out, "# HELP rabbitmq_build_info Version of the broker\n# TYPE rabbitmq_build_info untyped\n"
-                 "rabbitmq_build_info{rabbitmq_version=\"" GANNET_VERSION "\",product_name=\"Gannet\","
-                 "product_version=\"" GANNET_VERSION "\"} 1\n");
-}
+static const struct distribution {
+    const char *name, *label, *counter, *help;
+    unsigned first, last;
+    double scale;
+} distributions[] = {
+#define METRIC(name, type, counter, help)
+#define HISTOGRAM(name, label, counter, first, last, scale, help)                                            \
+    {name, label, counter, help, first, last, scale},
+#include "metrics.def"
+#undef METRIC
+#undef PROCESS
+#undef HISTOGRAM
+};
 
 /* Who watches sees restarts by it. */
 static void put_start(const struct shm *shm, FILE *out)
 {
-    fprintf(out,
-            "# HELP gannet_start_time_seconds When the broker started, since 1970\n"
-            "# TYPE gannet_start_time_seconds gauge\ngannet_start_time_seconds %.3f\n",
-            (double)shm->head->started_ms / 1000);
+    exposition_head(out, "gannet_start_time_seconds", "gauge", "When the broker started, since 1970");
+    fprintf(out, "gannet_start_time_seconds %.3f\n", (double)shm->head->started_ms / 1000);
+}
+
+static void put_process(const struct call *call, const struct shm *shm, FILE *out)
+{
+    pid_t pid = (pid_t)shm->head->pid;
+    const char *directory = call->mgmtd->data_dir;
+#define METRIC(name, type, counter, help)
+#define PROCESS(name, value, help) exposition_value(out, name, "gauge", help, value);
+#define HISTOGRAM(name, label, counter, first, last, scale, help)
+#include "metrics.def"
+#undef METRIC
+#undef PROCESS
+#undef HISTOGRAM
 }
 
 static void put_rabbitmq(const struct shm *shm, FILE *out)
@@ -44,24 +60,51 @@ static void put_rabbitmq(const struct shm *shm, FILE *out)
         const struct metric *m = &metrics[i];
         const struct shm_row *row = shm_find(shm, m->counter);
         if (row)
-            fprintf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", m->name, m->help, m->name, m->type, m->name,
-                    (unsigned long long)shm_read(shm, row));
+            exposition_value(out, m->name, m->type, m->help, shm_read(shm, row));
+    }
+    exposition_value(out, "rabbitmq_queue_messages_ready", "gauge",
+                     "Messages ready to be delivered to consumers", counters_ready(shm));
+}
+
+static void put_distributions(const struct shm *shm, FILE *out)
+{
+    const char *before = "";
+    for (size_t i = 0; i < sizeof distributions / sizeof *distributions; i++) {
+        const struct distribution *d = &distributions[i];
+        struct histogram h;
+        counters_histogram(shm, d->counter, &h);
+        if (strcmp(before, d->name) != 0)
+            exposition_head(out, d->name, "histogram", d->help);
+        exposition_histogram(out, d->name, d->label, &h, d->first, d->last, d->scale);
+        before = d->name;
     }
 }
 
 /* One for each agent, so that a core that has more to do than the others is seen. */
 static void put_own(const struct shm *shm, const struct shm_row *row, FILE *out)
 {
-    char name[96];
+    char name[96], help[200];
     bool grows = row->kind == SHM_TOTAL;
     int dot = (int)strcspn(row->name, ".");
     snprintf(name, sizeof name, "gannet_%.*s_%s%s", dot, row->name, row->name[dot] ? row->name + dot + 1 : "",
              grows ? "_total" : "");
-    fprintf(out, "# HELP %s %s: %s\n# TYPE %s %s\n", name, row->unit, row->help, name,
-            grows ? "counter" : "gauge");
+    snprintf(help, sizeof help, "%s: %s", row->unit, row->help);
+    exposition_head(out, name, grows ? "counter" : "gauge", help);
     for (uint32_t i = 0; i < row->count; i++)
         fprintf(out, "%s{%.*s=\"%u\"} %llu\n", name, dot, row->name, i,
                 (unsigned long long)shm_one(shm, row, i));
+}
+
+static void put_all(const struct call *call, const struct shm *shm, FILE *out)
+{
+    exposition_identity(out, call->mgmtd->node, "aggregated");
+    put_start(shm, out);
+    put_process(call, shm, out);
+    put_rabbitmq(shm, out);
+    put_distributions(shm, out);
+    for (uint32_t i = 0; i < shm->head->rows; i++)
+        if (shm->row[i].kind != SHM_HISTOGRAM)
+            put_own(shm, &shm->row[i], out);
 }
 
 void answer_metrics(const struct call *call, struct reply *reply)
@@ -72,17 +115,11 @@ void answer_metrics(const struct call *call, struct reply *reply)
     if (!counters_open(call, reply, &shm))
         return;
     FILE *out = open_memstream(&text, &size);
-    if (out) {
-        put_identity(call, out);
-        put_start(&shm, out);
-        put_rabbitmq(&shm, out);
-        for (uint32_t i = 0; i < shm.head->rows; i++)
-            put_own(&shm, &shm.row[i], out);
-    }
+    if (out)
+        put_all(call, &shm, out);
     shm_close(&shm);
     if (out && fclose(out) == 0)
-        *reply =
-            (struct reply){.status = 200, .text = text, .type = "text/plain; version=0.0.4; charset=utf-8"};
+        *reply = (struct reply){.status = 200, .text = text, .type = EXPOSITION_TYPE};
     else
         reply_error(reply, 503, "no memory");
 }

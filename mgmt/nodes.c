@@ -1,12 +1,12 @@
 /* The broker as a whole. RabbitMQ's is a cluster of nodes; this is one. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "counters.h"
 #include "handlers.h"
 #include "listeners.h"
+#include "process.h"
 
 bool node_is_here(const struct call *call, struct reply *reply)
 {
@@ -27,32 +27,6 @@ void answer_nothing(const struct call *call, struct reply *reply)
     reply_json(reply, json_array());
 }
 
-/* ---- /proc ----------------------------------------------------------------------------------------------
- */
-
-/* The first number behind a word in a file of the broker's; 0: it can't be read, or isn't there. */
-static json_int_t number_behind(pid_t pid, const char *file, const char *word)
-{
-    char path[64], line[256];
-    long long number = 0;
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
-    FILE *in = fopen(path, "re");
-    while (in && fgets(line, sizeof line, in))
-        if (strncmp(line, word, strlen(word)) == 0) {
-            sscanf(line + strlen(word), " %lld", &number);
-            break;
-        }
-    if (in)
-        fclose(in);
-    return number;
-}
-
-static json_int_t disk_free(const char *directory)
-{
-    struct statvfs disk;
-    return statvfs(directory, &disk) == 0 ? (json_int_t)(disk.f_bavail * disk.f_frsize) : 0;
-}
-
 /* ---- the node -------------------------------------------------------------------------------------------
  */
 
@@ -62,20 +36,20 @@ static json_t *node_of(const struct call *call, const struct shm *shm)
     pid_t pid = (pid_t)head->pid;
     char text[32];
     snprintf(text, sizeof text, "%d", (int)pid);
-    json_t *node = json_pack(
-        "{ss,ss,sb,ss,sI,sI,ss,sI,sI,sI,sI,sI}", "name", call->mgmtd->node, "type", "disc", "running", 1,
-        "os_pid", text, "uptime", (json_int_t)(head->written_ms - head->started_ms), "processors",
-        (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "rates_mode", "none", "mem_used",
-        number_behind(pid, "status", "VmRSS:") * 1024, "mem_limit",
-        (json_int_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE), "fd_total",
-        number_behind(pid, "limits", "Max open files"), "sockets_used",
-        (json_int_t)counters_sum(shm, "front.connections"), "disk_free", disk_free(call->mgmtd->data_dir));
+    json_t *node =
+        json_pack("{ss,ss,sb,ss,sI,sI,ss,sI,sI,sI,sI,sI,sI,sI}", "name", call->mgmtd->node, "type", "disc",
+                  "running", 1, "os_pid", text, "uptime", (json_int_t)(head->written_ms - head->started_ms),
+                  "processors", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "rates_mode", "none", "mem_used",
+                  (json_int_t)process_memory(pid), "mem_limit", (json_int_t)machine_memory_bytes(), "fd_used",
+                  (json_int_t)process_descriptors(pid), "fd_total", (json_int_t)process_descriptors_most(pid),
+                  "sockets_used", (json_int_t)counters_sum(shm, "front.connections"), "disk_free",
+                  (json_int_t)disk_free_bytes(call->mgmtd->data_dir), "disk_free_limit",
+                  (json_int_t)counters_sum(shm, "journal.disk_free_limit"));
     /* Erlang's run queue and processes have no likeness here. */
-    json_t *more =
-        json_pack("{sb,sb,sI,sI,sI,sb,s[],s[],s[],s[],s[]}", "mem_alarm", 0, "disk_free_alarm", 0,
-                  "disk_free_limit", (json_int_t)0, "run_queue", (json_int_t)0, "proc_total", (json_int_t)0,
-                  "being_drained", counters_sum(shm, "front.drained") > 0, "enabled_plugins", "partitions",
-                  "exchange_types", "auth_mechanisms", "contexts");
+    json_t *more = json_pack("{sb,sb,sI,sI,sb,s[],s[],s[],s[],s[]}", "mem_alarm", 0, "disk_free_alarm", 0,
+                             "run_queue", (json_int_t)0, "proc_total", (json_int_t)0, "being_drained",
+                             counters_sum(shm, "front.drained") > 0, "enabled_plugins", "partitions",
+                             "exchange_types", "auth_mechanisms", "contexts");
     json_object_update_missing(node, more);
     json_decref(more);
     return node;
@@ -111,38 +85,34 @@ static json_t *totals(const struct shm *shm, const struct total *total, size_t c
 {
     json_t *object = json_object();
     for (size_t i = 0; i < count; i++)
-        json_object_set_new(
-            object, total[i].name,
-            json_integer(total[i].counter ? (json_int_t)counters_sum(shm, total[i].counter) : 0));
+        json_object_set_new(object, total[i].name,
+                            json_integer((json_int_t)counters_sum(shm, total[i].counter)));
     return object;
 }
 
-/* NULL: what the broker doesn't count, and tools can't read an overview without. */
 static const struct total objects[] = {{"connections", "front.connections"},
-                                       {"channels", NULL},
+                                       {"channels", "front.channels"},
                                        {"queues", "router.queues"},
-                                       {"exchanges", NULL},
+                                       {"exchanges", "router.exchanges"},
                                        {"consumers", "router.consumers"}};
-static const struct total churn[] = {{"connection_created", "front.accepted"},
-                                     {"channel_created", NULL},
-                                     {"channel_closed", NULL},
-                                     {"queue_declared", NULL},
-                                     {"queue_created", NULL},
-                                     {"queue_deleted", NULL}};
-static const struct total messages[] = {{"publish", "router.published"},
+static const struct total churn[] = {
+    {"connection_created", "front.accepted"},     {"connection_closed", "front.closed"},
+    {"channel_created", "front.channels_opened"}, {"channel_closed", "front.channels_closed"},
+    {"queue_declared", "front.queues_declared"},  {"queue_created", "router.queues_created"},
+    {"queue_deleted", "router.queues_deleted"}};
+static const struct total messages[] = {{"publish", "front.received"},
+                                        {"confirm", "front.confirmed"},
+                                        {"return_unroutable", "router.returned"},
+                                        {"drop_unroutable", "router.dropped"},
+                                        {"deliver", "router.delivered_manual"},
+                                        {"deliver_no_ack", "router.delivered_auto"},
+                                        {"get", "router.got_manual"},
+                                        {"get_no_ack", "router.got_auto"},
+                                        {"get_empty", "router.got_empty"},
                                         {"deliver_get", "router.delivered"},
-                                        {"ack", "router.acknowledged"},
-                                        {"return_unroutable", "router.returned"}};
+                                        {"redeliver", "router.redelivered"},
+                                        {"ack", "router.acknowledged"}};
 #define TOTALS(shm, table) totals(shm, table, sizeof(table) / sizeof *(table))
-
-static json_t *churn_of(const struct shm *shm)
-{
-    json_t *object = TOTALS(shm, churn);
-    uint64_t made = counters_sum(shm, "front.accepted"), open = counters_sum(shm, "front.connections");
-    json_object_set_new(object, "connection_closed",
-                        json_integer((json_int_t)(made > open ? made - open : 0)));
-    return object;
-}
 
 /* Takes the listeners over. */
 static json_t *overview(const struct call *call, const struct shm *shm, json_t *listeners)
@@ -153,11 +123,13 @@ static json_t *overview(const struct call *call, const struct shm *shm, json_t *
                                "product_version", GANNET_VERSION, "cluster_name", node, "node", node,
                                "rates_mode", "none", "erlang_version", "none", "erlang_full_version",
                                "none: it is written in C", "statistics_db_event_queue", (json_int_t)0);
-    json_t *more =
-        json_pack("{so,so,so,so,s{sI,s{sf}},s[],s[]}", "listeners", listeners, "object_totals",
-                  TOTALS(shm, objects), "message_stats", TOTALS(shm, messages), "churn_rates", churn_of(shm),
-                  "queue_totals", "messages", (json_int_t)counters_sum(shm, "router.messages"),
-                  "messages_details", "rate", 0.0, "exchange_types", "contexts");
+    json_t *more = json_pack("{so,so,so,so,s{sI,sI,sI,s{sf}},s[],s[]}", "listeners", listeners,
+                             "object_totals", TOTALS(shm, objects), "message_stats", TOTALS(shm, messages),
+                             "churn_rates", TOTALS(shm, churn), "queue_totals", "messages",
+                             (json_int_t)counters_sum(shm, "router.messages"), "messages_ready",
+                             (json_int_t)counters_ready(shm), "messages_unacknowledged",
+                             (json_int_t)counters_sum(shm, "router.unacked"), "messages_details", "rate", 0.0,
+                             "exchange_types", "contexts");
     json_object_update_missing(answer, more);
     json_decref(more);
     return answer;

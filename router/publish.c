@@ -397,10 +397,19 @@ void publish_read_numbering(struct publishing *p, struct numbering *numbering)
         read_own(p, numbering);
 }
 
+/* It went to no queue here. */
+static void leave(struct router *router, const struct publishing *p)
+{
+    uint8_t flags = p->publish->flags;
+    if ((flags & PUBLISH_MANDATORY) && (!(flags & PUBLISH_SHARED) || (flags & PUBLISH_KEEPER)))
+        give_back(router, p);
+    else if (!(flags & PUBLISH_SHARED))
+        router->turn.dropped++;
+}
+
 /* Keeps it where it is to be kept, or gives it back. */
 static void take(struct router *router, struct publishing *p, bool routed)
 {
-    uint8_t flags = p->publish->flags;
     struct marks marks;
     if (p->shaped && p->to.count)
         shape_publish(router, p, &marks);
@@ -408,8 +417,8 @@ static void take(struct router *router, struct publishing *p, bool routed)
         take_number(router, p);
     if (p->to.count)
         keep_all(router, p);
-    if (!routed && (flags & PUBLISH_MANDATORY) && (!(flags & PUBLISH_SHARED) || (flags & PUBLISH_KEEPER)))
-        give_back(router, p);
+    if (!routed)
+        leave(router, p);
 }
 
 /* What an exchange remembers for itself has not found a queue. */
@@ -431,8 +440,6 @@ void publish_end(struct router *router, struct publishing *p)
         publish_number(p) && (p->numbering->of_sender ? sender_has(router, p) : producer_has(router, p));
     bool routed = again || (p->shaped ? is_routed(p) : p->to.count != 0);
     router->turn.published++;
-    if (!routed && !(flags & (PUBLISH_MANDATORY | PUBLISH_SHARED)))
-        router->turn.dropped++;
     if (!again && !refused)
         take(router, p, routed);
     if (wants_answer(flags))

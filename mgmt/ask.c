@@ -46,10 +46,10 @@ static bool runs(const struct call *call, struct reply *reply)
     return true;
 }
 
+static const unsigned status[] = {[CONTROL_REFUSED] = 400, [CONTROL_MISSING] = 404, [CONTROL_FAILED] = 503};
+
 bool ask_line(const struct call *call, struct reply *reply, struct table *table, const char *line)
 {
-    static const unsigned status[] = {
-        [CONTROL_REFUSED] = 400, [CONTROL_MISSING] = 404, [CONTROL_FAILED] = 503};
     char error[4096];
     enum control_trouble trouble;
     if (!runs(call, reply))
@@ -90,4 +90,19 @@ bool ask(const struct call *call, struct reply *reply, struct table *table, cons
         words[count++] = next;
     va_end(args);
     return ask_words(call, reply, table, words, count);
+}
+
+bool ask_into(const struct call *call, struct reply *reply, FILE *to, const char *request, const char *vhost)
+{
+    char error[4096];
+    enum control_trouble trouble;
+    const char *words[] = {request, vhost};
+    char *line = line_of(reply, words, vhost ? 2 : 1);
+    bool ok = line && runs(call, reply);
+    if (ok && !control_client_copy(call->mgmtd->control, line, to, &trouble, error, sizeof error)) {
+        reply_error(reply, status[trouble], "%s", error);
+        ok = false;
+    }
+    free(line);
+    return ok;
 }

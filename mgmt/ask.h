@@ -1,6 +1,8 @@
 /* What a call asks of the broker. */
 #pragma once
 
+#include <stdio.h>
+
 #include "call.h"
 #include "table.h"
 
@@ -14,3 +16,6 @@ bool ask_words(const struct call *call, struct reply *reply, struct table *table
                size_t count);
 /* The same, of a line that is put together already, without its end. */
 bool ask_line(const struct call *call, struct reply *reply, struct table *table, const char *line);
+/* The same, of a request for a long list (dataplane/lists.h), of one virtual host if that isn't NULL: the
+ * answer goes into a file, all of it. */
+bool ask_into(const struct call *call, struct reply *reply, FILE *to, const char *request, const char *vhost);

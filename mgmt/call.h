@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "path.h"
 #include "query.h"
@@ -58,11 +59,19 @@ struct call {
     const char *reason; /* the header X-Reason; NULL: there is none */
 };
 
+enum { STREAM_END = -1, STREAM_BROKEN = -2 };
+
 struct reply {
     unsigned status;  /* of HTTP */
     json_t *json;     /* NULL: text, or nothing */
     char *text;       /* malloc'd */
     const char *type; /* of the text */
+    struct stream { /* instead of text, what is read piece by piece while it goes out; state NULL: nothing */
+        void *state;
+        /* Up to room bytes into `to`: how many, or one of below. May block. */
+        ssize_t (*read)(void *state, char *to, size_t room);
+        void (*free)(void *state);
+    } stream;
     char *location;   /* malloc'd: where what is new is; NULL: nowhere */
     unsigned retry_s; /* not 0: when a 429 may be asked again */
 };

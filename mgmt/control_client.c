@@ -71,13 +71,8 @@ static enum control_trouble refusal(const char *text, const char *path, char *er
     return CONTROL_FAILED;
 }
 
-static char *exchange(int fd, const char *line, size_t len, const char *path, enum control_trouble *trouble,
-                      char *error, size_t error_size)
+static char *hear(int fd, const char *path, enum control_trouble *trouble, char *error, size_t error_size)
 {
-    if (send(fd, line, len, MSG_NOSIGNAL) != (ssize_t)len) {
-        snprintf(error, error_size, "the broker at %s does not listen", path);
-        return NULL;
-    }
     char *text = read_all(fd);
     if (!text) {
         snprintf(error, error_size, "the broker's answer broke off: %s", strerror(errno));
@@ -93,18 +88,17 @@ static char *exchange(int fd, const char *line, size_t len, const char *path, en
     return NULL;
 }
 
-char *control_client_ask(const char *path, const char *request, enum control_trouble *trouble, char *error,
-                         size_t error_size)
+/* Connects and asks. Returns the descriptor to read the answer from, -1 with the reason in error. */
+static int ask(const char *path, const char *request, enum control_trouble *trouble, char *error,
+               size_t error_size)
 {
-    enum control_trouble unwanted;
-    trouble = trouble ? trouble : &unwanted;
     *trouble = CONTROL_REFUSED;
     char line[CONTROL_REQUEST_BYTES];
     int n = snprintf(line, sizeof line, "%s\n", request);
     if (n >= (int)sizeof line) {
         snprintf(error, error_size, "this is too long: a broker takes requests of at most %d bytes",
                  CONTROL_REQUEST_BYTES);
-        return NULL;
+        return -1;
     }
     *trouble = CONTROL_FAILED;
     int fd = connect_to(path);
@@ -112,9 +106,59 @@ char *control_client_ask(const char *path, const char *request, enum control_tro
         snprintf(error, error_size,
                  "no broker answers at %s: %s (does gannetd run? name its data directory with -D)", path,
                  strerror(errno));
-        return NULL;
+        return -1;
     }
-    char *text = exchange(fd, line, (size_t)n, path, trouble, error, error_size);
+    if (send(fd, line, (size_t)n, MSG_NOSIGNAL) == n)
+        return fd;
+    snprintf(error, error_size, "the broker at %s does not listen", path);
+    close(fd);
+    return -1;
+}
+
+char *control_client_ask(const char *path, const char *request, enum control_trouble *trouble, char *error,
+                         size_t error_size)
+{
+    enum control_trouble unwanted;
+    trouble = trouble ? trouble : &unwanted;
+    int fd = ask(path, request, trouble, error, error_size);
+    if (fd < 0)
+        return NULL;
+    char *text = hear(fd, path, trouble, error, error_size);
     close(fd);
     return text;
+}
+
+/* What has come, until its end or a failure: tail is what the last two bytes were. */
+static bool copy(int fd, FILE *to, char tail[2])
+{
+    char part[65536];
+    ssize_t n;
+    while ((n = recv(fd, part, sizeof part, 0)) > 0) {
+        if (fwrite(part, 1, (size_t)n, to) != (size_t)n)
+            return false;
+        tail[0] = n > 1 ? part[n - 2] : tail[1];
+        tail[1] = part[n - 1];
+    }
+    return n == 0 && fflush(to) == 0;
+}
+
+bool control_client_copy(const char *path, const char *request, FILE *to, enum control_trouble *trouble,
+                         char *error, size_t error_size)
+{
+    char head[3], tail[2] = "";
+    int fd = ask(path, request, trouble, error, error_size);
+    if (fd < 0)
+        return false;
+    if (recv(fd, head, sizeof head, MSG_PEEK | MSG_WAITALL) != sizeof head || memcmp(head, "ok\n", 3) != 0) {
+        char *text = hear(fd, path, trouble, error, error_size);
+        free(text);
+        close(fd);
+        return false;
+    }
+    bool ok =
+        recv(fd, head, sizeof head, 0) == sizeof head && copy(fd, to, tail) && memcmp(tail, "\n\n", 2) == 0;
+    if (!ok)
+        snprintf(error, error_size, "the broker's answer broke off, or there is no room for it");
+    close(fd);
+    return ok;
 }

@@ -2,7 +2,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* What one line of a request may have: the socket's own bound. */
 enum { CONTROL_REQUEST_BYTES = 16384 };
@@ -19,3 +21,7 @@ enum control_trouble {
  * NULL. */
 char *control_client_ask(const char *path, const char *request, enum control_trouble *trouble, char *error,
                          size_t error_size);
+/* The same of a list that may be long (dataplane/lists.h): what follows "ok" is written to a file as it
+ * comes, up to the empty line with which it is complete. */
+bool control_client_copy(const char *path, const char *request, FILE *to, enum control_trouble *trouble,
+                         char *error, size_t error_size);

@@ -11,6 +11,8 @@ handler answer_alarms, answer_in_service, answer_virtual_hosts, answer_critical,
 handler answer_latency;
 /* metrics.c */
 handler answer_metrics;
+/* objects.c */
+handler answer_objects, answer_detailed;
 /* whoami.c */
 handler answer_whoami, answer_auth, answer_attempts;
 /* vhosts.c */

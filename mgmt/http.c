@@ -18,6 +18,7 @@ enum {
     CONNECTIONS_MAX = 256,
     IDLE_S = 30,
     BODY_BYTES = 64 * 1024,
+    STREAM_BYTES = 32 * 1024,           /* read at once of what goes out piece by piece */
     LONG_BODY_BYTES = 24 * 1024 * 1024, /* a message of 16 MiB as base 64 and more, or definitions */
 };
 
@@ -73,16 +74,55 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
         MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
 }
 
-static enum MHD_Result respond(struct MHD_Connection *connection, struct reply *reply, unsigned known)
+static ssize_t read_stream(void *owner, uint64_t position, char *to, size_t room)
+{
+    const struct stream *stream = owner;
+    (void)position;
+    ssize_t n = stream->read(stream->state, to, room);
+    return n >= 0            ? n
+           : n == STREAM_END ? MHD_CONTENT_READER_END_OF_STREAM
+                             : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void free_stream(void *owner)
+{
+    struct stream *stream = owner;
+    stream->free(stream->state);
+    free(stream);
+}
+
+/* The stream becomes the response's. */
+static struct MHD_Response *streamed(struct reply *reply)
+{
+    struct stream *stream = malloc(sizeof *stream);
+    if (!stream)
+        return NULL;
+    *stream = reply->stream;
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BYTES, read_stream, stream, free_stream);
+    if (response)
+        reply->stream.state = NULL;
+    else
+        free(stream);
+    return response;
+}
+
+static struct MHD_Response *whole(struct reply *reply)
 {
     char *text = reply->json ? json_dumps(reply->json, JSON_COMPACT) : reply->text;
     size_t len = text ? strlen(text) : 0;
     struct MHD_Response *response = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
     reply->text = reply->json ? reply->text : NULL; /* it is the response's */
-    if (!response) {
+    if (!response)
         free(text);
+    return response;
+}
+
+static enum MHD_Result respond(struct MHD_Connection *connection, struct reply *reply, unsigned known)
+{
+    struct MHD_Response *response = reply->stream.state ? streamed(reply) : whole(reply);
+    if (!response)
         return MHD_NO;
-    }
     add_headers(response, reply, known);
     enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
     MHD_destroy_response(response);
@@ -202,17 +242,24 @@ static bool log_in(const struct http *http, struct MHD_Connection *connection, s
     return login_caller(call, header, info->client_addr, reply);
 }
 
+static bool is_of_metrics(const char *path)
+{
+    return strcmp(path, "/metrics") == 0 || strcmp(path, "/metrics/per-object") == 0 ||
+           strcmp(path, "/metrics/detailed") == 0;
+}
+
 static bool find(const struct http *http, struct call *call, const char *path, const struct route **route,
                  unsigned *known, struct reply *reply)
 {
     const char *wrong = path_split(&call->path, path);
-    bool open = http->door != HTTP_METRICS || strcmp(path, "/metrics") == 0;
+    bool open = http->door != HTTP_METRICS || is_of_metrics(path);
     if (open && !wrong)
         *route = route_find(call->method, &call->path, call->argument, known);
     if (open && wrong)
         reply_error(reply, 400, "%s", wrong);
     else if (!open || (!*route && !*known))
-        reply_error(reply, 404, "there is no %s", open ? "such path" : "path here but /metrics");
+        reply_error(reply, 404, "there is no %s",
+                    open ? "such path" : "path here but /metrics, /metrics/per-object and /metrics/detailed");
     else if (!*route)
         reply_error(reply, 405, "the path has other methods: see Allow");
     return *route;
@@ -308,6 +355,8 @@ static void forget(void *owner, struct MHD_Connection *connection, void **state,
     json_decref((json_t *)incoming->call.body);
     json_decref(incoming->reply.json);
     free(incoming->reply.text);
+    if (incoming->reply.stream.state)
+        incoming->reply.stream.free(incoming->reply.stream.state);
     free(incoming->reply.location);
     explicit_bzero(&incoming->call, sizeof incoming->call);
     free(incoming);

@@ -8,7 +8,7 @@ struct http;
 enum http_door {
     HTTP_OWN,     /* mgmtd.sock: all of api.def; who opens it is an administrator */
     HTTP_API,     /* TCP: the same, for users of the broker who log in with each call */
-    HTTP_METRICS, /* TCP: /metrics, for anybody */
+    HTTP_METRICS, /* TCP: /metrics and what is below it, for anybody */
     HTTP_DOORS
 };
 

@@ -7,6 +7,7 @@
 #include "counters.h"
 #include "exposition.h"
 #include "handlers.h"
+#include "metrics.h"
 #include "process.h"
 
 static const struct metric {
@@ -54,16 +55,24 @@ static void put_process(const struct call *call, const struct shm *shm, FILE *ou
 #undef HISTOGRAM
 }
 
-static void put_rabbitmq(const struct shm *shm, FILE *out)
+/* rabbitmq_queue_messages, but not rabbitmq_queues */
+static bool is_sum(const char *name)
+{
+    static const char queue[] = "rabbitmq_queue_";
+    return strncmp(name, queue, sizeof queue - 1) == 0;
+}
+
+static void put_rabbitmq(const struct shm *shm, bool sums, FILE *out)
 {
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
         const struct metric *m = &metrics[i];
         const struct shm_row *row = shm_find(shm, m->counter);
-        if (row)
+        if (row && (sums || !is_sum(m->name)))
             exposition_value(out, m->name, m->type, m->help, shm_read(shm, row));
     }
-    exposition_value(out, "rabbitmq_queue_messages_ready", "gauge",
-                     "Messages ready to be delivered to consumers", counters_ready(shm));
+    if (sums)
+        exposition_value(out, "rabbitmq_queue_messages_ready", "gauge",
+                         "Messages ready to be delivered to consumers", counters_ready(shm));
 }
 
 static void put_distributions(const struct shm *shm, FILE *out)
@@ -95,12 +104,12 @@ static void put_own(const struct shm *shm, const struct shm_row *row, FILE *out)
                 (unsigned long long)shm_one(shm, row, i));
 }
 
-static void put_all(const struct call *call, const struct shm *shm, FILE *out)
+void metrics_write(const struct call *call, const struct shm *shm, bool sums, FILE *out)
 {
-    exposition_identity(out, call->mgmtd->node, "aggregated");
+    exposition_identity(out, call->mgmtd->node, sums ? "aggregated" : "per-object");
     put_start(shm, out);
     put_process(call, shm, out);
-    put_rabbitmq(shm, out);
+    put_rabbitmq(shm, sums, out);
     put_distributions(shm, out);
     for (uint32_t i = 0; i < shm->head->rows; i++)
         if (shm->row[i].kind != SHM_HISTOGRAM)
@@ -116,7 +125,7 @@ void answer_metrics(const struct call *call, struct reply *reply)
         return;
     FILE *out = open_memstream(&text, &size);
     if (out)
-        put_all(call, &shm, out);
+        metrics_write(call, &shm, true, out);
     shm_close(&shm);
     if (out && fclose(out) == 0)
         *reply = (struct reply){.status = 200, .text = text, .type = EXPOSITION_TYPE};

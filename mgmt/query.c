@@ -9,8 +9,8 @@ const char *query_add(struct query *query, const char *name, const char *value)
 {
     char decoded[QUERY_VALUE_BYTES + 1];
     value = value ? value : "";
-    if (strlen(name) >= QUERY_NAME_BYTES || query_value(query, name))
-        return NULL; /* nothing has such a name; or the first counts */
+    if (strlen(name) >= QUERY_NAME_BYTES)
+        return NULL; /* nothing has such a name */
     if (query->count == QUERY_MAX)
         return "there are too many words in the query";
     if (strlen(value) > QUERY_VALUE_BYTES)

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-enum { QUERY_MAX = 16, QUERY_NAME_BYTES = 32, QUERY_VALUE_BYTES = 2048 };
+enum { QUERY_MAX = 32, QUERY_NAME_BYTES = 32, QUERY_VALUE_BYTES = 2048 };
 
 struct query {
     unsigned count;
@@ -13,9 +13,9 @@ struct query {
     } item[QUERY_MAX];
 };
 
-/* Adds one, still encoded; of a name that is there already the first counts. value may be NULL. Returns NULL,
+/* Adds one, still encoded. A name may be there several times. value may be NULL. Returns NULL,
  * or one sentence that says what is wrong with it. */
 const char *query_add(struct query *query, const char *name, const char *value);
 void query_clear(struct query *query);
-/* NULL: it isn't there. */
+/* The first of that name. NULL: it isn't there. */
 const char *query_value(const struct query *query, const char *name);

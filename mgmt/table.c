@@ -53,7 +53,7 @@ void table_free(struct table *table)
 }
 
 /* A NUL, which a name may have, is no text. */
-static void unescape(char *text)
+void table_unescape_text(char *text)
 {
     char *to = text;
     for (const char *at = text; *at; to++)
@@ -75,7 +75,7 @@ void table_unescape(struct table *table)
     for (unsigned i = 0; i < table->columns; i++)
         for (size_t row = 1; row < table->rows && table->kind[i] == TABLE_TEXT; row++)
             if (strchr(table->cell[row][i], '\\'))
-                unescape(table->cell[row][i]);
+                table_unescape_text(table->cell[row][i]);
 }
 
 unsigned table_column(const struct table *table, const char *name)

@@ -26,6 +26,8 @@ void table_free(struct table *table);
 const char *table_cell(const struct table *table, size_t row, const char *name);
 /* In the answers of dataplane/lists.h text is written so that every name fits: makes it what it is. */
 void table_unescape(struct table *table);
+/* The same of one cell. */
+void table_unescape_text(char *text);
 /* The number of the column of that name; table->columns if there is none. */
 unsigned table_column(const struct table *table, const char *name);
 /* What stands in a row (from 1 up), as JSON. What isn't UTF-8 is null. */

@@ -56,7 +56,7 @@ INCLUDES = [
         ("journal/journal.h", "an agent"), ("journal/storage.h", "it picks one"), ("journal/storage_uring.h", "the one it picks"),
     ]),
     ("mgmt", ["mgmt/*"], [
-        ("dataplane/base/shm.h", "the contract with the other process"), ("mgmt/*", "itself"),
+        ("dataplane/base/shm.h", "the contract with the other process"), ("dataplane/base/histogram.h", "what is in it"), ("mgmt/*", "itself"),
         ("dataplane/attempts.h", "failed logins slow their address down here, too"),
         ("router/pattern.h", "what operators search names for costs no more than a policy's pattern may"),
         ("router/password.h", "whether a hash can be imported"), ("router/limits.h", "whether limits can be"),
@@ -253,6 +253,6 @@ TABLES = [
         (r"[.>]{0}\b|struct config, {0}\)", ["dataplane/*.c", "dataplane/*.h"], "nothing depends on it"),
     ]),
     ("dataplane/stats.def", r"\A", r"\Z", r"(?m)^STAT\((\w+), (\w+),", [
-        (r"\bstats\.{1}\b", ["dataplane/*.c", "router/*.c"], "nobody counts it"),
+        (r"\bstats(\.|->){1}\b", ["dataplane/*.c", "router/*.c", "journal/*.c"], "nobody counts it"),
     ]),
 ]

@@ -183,3 +183,42 @@ Test(link, the_last_entry_can_be_changed_until_it_is_visible)
     cr_assert_null(link_last(&wire.link));
     wire_free(&wire);
 }
+
+static void flush_and_take(struct wire *wire, unsigned n)
+{
+    struct link_entry entries[40];
+    for (unsigned i = 0; i < n; i++)
+        add(wire);
+    link_flush(&wire->link);
+    cr_assert_eq(ring_take(wire->ring, entries, n), n);
+    wire->seen += n;
+}
+
+Test(link, a_stamp_comes_off_with_the_entry_that_it_stands_on)
+{
+    struct wire wire;
+    struct ring_stamp stamp;
+    struct link_entry entry;
+    wire_init(&wire);
+    for (unsigned round = 0; round < 3 * RING_SLOTS; round++) {
+        flush_and_take(&wire, 1);
+        link_stamp(&wire.link, 5, 1);
+        cr_assert_not(ring_stamped(wire.ring, &stamp), "nothing was there to be stamped");
+        add(&wire);
+        add(&wire);
+        link_stamp(&wire.link, 100 + round, 7);
+        link_flush(&wire.link);
+        add(&wire);
+        link_stamp(&wire.link, 9, 9); /* one is under way already */
+        link_flush(&wire.link);
+        cr_assert_eq(ring_take(wire.ring, &entry, 1), 1);
+        cr_assert_not(ring_stamped(wire.ring, &stamp), "the first of two was not it");
+        cr_assert_eq(ring_take(wire.ring, &entry, 1), 1);
+        cr_assert(ring_stamped(wire.ring, &stamp));
+        cr_assert(stamp.ns == 100 + round && stamp.count == 7);
+        cr_assert_not(ring_stamped(wire.ring, &stamp), "it is taken off once");
+        cr_assert_eq(ring_take(wire.ring, &entry, 1), 1);
+        cr_assert_not(ring_stamped(wire.ring, &stamp));
+    }
+    wire_free(&wire);
+}

@@ -14,12 +14,14 @@ static struct shm ours;
 static const struct shm_row rows[] = {
     {.name = "front.bytes", .unit = "bytes", .help = "received", .kind = SHM_TOTAL, .count = 3},
     {.name = "router.failed", .unit = "errno", .help = "of a journal", .kind = SHM_WORST, .count = 2},
+    {.name = "router.ns", .unit = "ns", .help = "of a stage", .kind = SHM_HISTOGRAM, .count = 2},
 };
+#define ROWS (sizeof rows / sizeof *rows)
 
 static void make(void)
 {
     cr_assert(mkdtemp(directory));
-    cr_assert(shm_make(&ours, directory, rows, 2, 1000, error, sizeof error), "%s", error);
+    cr_assert(shm_make(&ours, directory, rows, ROWS, 1000, error, sizeof error), "%s", error);
 }
 
 static void path_of(char path[128])
@@ -57,6 +59,25 @@ Test(shm, what_is_written_is_read)
     shm_close(&theirs);
 }
 
+Test(shm, a_histogram_is_summed_bucket_by_bucket)
+{
+    struct shm theirs;
+    struct histogram one = {0}, sum;
+    histogram_add(&one, 1000, 3);
+    shm_set_histogram(&ours, 2, 0, &one);
+    histogram_add(&one, 100000, 2);
+    shm_set_histogram(&ours, 2, 1, &one);
+    shm_set(&ours, 1, 1, 3);
+    cr_assert(shm_open_in(&theirs, directory, error, sizeof error), "%s", error);
+    shm_read_histogram(&theirs, shm_find(&theirs, "router.ns"), &sum);
+    cr_assert_eq(sum.bucket[10], 6);
+    cr_assert_eq(sum.bucket[17], 2);
+    cr_assert_eq(sum.sum, 6 * 1000 + 2 * 100000);
+    cr_assert_eq(histogram_count(&sum), 8);
+    cr_assert_eq(shm_read(&theirs, shm_find(&theirs, "router.failed")), 3, "its neighbour is as it was");
+    shm_close(&theirs);
+}
+
 Test(shm, a_new_start_makes_a_new_file)
 {
     struct shm theirs, again;
@@ -80,7 +101,7 @@ Test(shm, what_is_no_such_file_is_refused)
     path_of(path);
     int fd = open(path, O_RDWR);
     ssize_t n = read(fd, good, sizeof good);
-    cr_assert_eq(n, 64 + 2 * 256 + 5 * 8);
+    cr_assert_eq(n, 64 + 3 * 256 + (5 + 2 * 41) * 8);
     for (off_t i = 0; i < 64 + 2 * 256; i++) {
         uint8_t bad = good[i] ^ 0xff;
         cr_assert(pwrite(fd, &bad, 1, i) == 1);

@@ -102,7 +102,7 @@ Test(shm, what_is_no_such_file_is_refused)
     int fd = open(path, O_RDWR);
     ssize_t n = read(fd, good, sizeof good);
     cr_assert_eq(n, 64 + 3 * 256 + (5 + 2 * 41) * 8);
-    for (off_t i = 0; i < 64 + 2 * 256; i++) {
+    for (off_t i = 0; i < 64 + 3 * 256; i++) {
         uint8_t bad = good[i] ^ 0xff;
         cr_assert(pwrite(fd, &bad, 1, i) == 1);
         bool read = shm_open_in(&theirs, directory, error, sizeof error);

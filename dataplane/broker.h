@@ -14,6 +14,7 @@
 #include "router/router.h"
 
 struct storage;
+struct tcp_stats;
 
 struct broker_options {
     unsigned fronts, routers; /* a journal for each router */
@@ -55,6 +56,8 @@ struct broker {
     struct broker_ring
         rings[2 * FRONTS_MAX * ROUTERS_MAX + ROUTERS_MAX * ROUTERS_MAX + 2 * ROUTERS_MAX + 2 * FRONTS_MAX];
     unsigned ring_count;
+    /* What our own TCP counts, by front; main.c's to set; NULL: connections are the kernel's. */
+    const struct tcp_stats *tcp[FRONTS_MAX];
 };
 
 /*

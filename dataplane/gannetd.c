@@ -143,6 +143,8 @@ static bool make_broker(struct gannetd *g, char *error, size_t error_size)
         return false;
     const struct broker_options options = broker_options(g);
     g->broker = broker_new(&options, error, error_size);
+    for (unsigned i = 0; g->broker && g->network && i < g->broker->fronts; i++)
+        g->broker->tcp[i] = network_tcp_stats(g->network, i);
     return g->broker;
 }
 

@@ -15,6 +15,7 @@
 #include "tcp/device_pcap.h"
 #include "tcp/device_steer.h"
 #include "tcp/stack.h"
+#include "tcp/tcp.h"
 #include "transport/address.h"
 #include "transport/transport.h"
 #include "value.h"
@@ -351,4 +352,9 @@ void network_end(struct network *network)
         dpdk_port_close(network->kernel);
     dpdk_port_close(network->port);
     free(network);
+}
+
+const struct tcp_stats *network_tcp_stats(const struct network *network, unsigned front)
+{
+    return tcp_stats(stack_tcp(network->stack[front]));
 }

@@ -16,6 +16,7 @@
 
 struct network;
 struct stack;
+struct tcp_stats;
 
 /* What carries a listener, and its address without the word that says so. */
 enum net_transport network_of(const struct config *config, const char *item, const char **address);
@@ -37,6 +38,8 @@ struct network_options {
 /* Starts DPDK. Returns NULL with one sentence in error. */
 struct network *network_start(const struct network_options *options, char *error, size_t error_size);
 struct stack *network_stack(const struct network *network, unsigned front);
+/* What its TCP counts: for any thread, value by value. */
+const struct tcp_stats *network_tcp_stats(const struct network *network, unsigned front);
 /* Bytes of the buffers for received frames of one front. */
 uint64_t network_buffer_bytes(const struct config *config);
 /* No front is polled any more, no transport is left. */

@@ -9,11 +9,18 @@
 #include "base/shm.h"
 #include "base/stats.h"
 #include "broker.h"
+#include "tcp/tcp.h"
 
-enum { AGENT_front = AGENT_FRONT, AGENT_router = AGENT_ROUTER, AGENT_journal = AGENT_JOURNAL };
+/* Our own TCP is no agent, but counts: one for each front. */
+enum {
+    AGENT_front = AGENT_FRONT,
+    AGENT_router = AGENT_ROUTER,
+    AGENT_journal = AGENT_JOURNAL,
+    AGENT_tcp = AGENT_LOGIN + 1
+};
 
 static const struct stat_row {
-    enum agent_kind agent;
+    unsigned agent; /* enum agent_kind, AGENT_tcp */
     enum shm_kind kind;
     bool ring;          /* what waits in one */
     enum agent_kind to; /* of a ring */
@@ -21,10 +28,10 @@ static const struct stat_row {
     const char *name, *unit, *help;
 } rows[] = {
 #define STAT(agent, field, unit, kind, help)                                                                 \
-    {(enum agent_kind)AGENT_##agent,        SHM_##kind,        false, AGENT_FRONT,                           \
-     offsetof(struct agent##_stats, field), #agent "." #field, unit,  help},
+    {AGENT_##agent,     SHM_##kind, false, AGENT_FRONT, offsetof(struct agent##_stats, field),               \
+     #agent "." #field, unit,       help},
 #define RING(agent, name, to, help)                                                                          \
-    {(enum agent_kind)AGENT_##agent, SHM_WORST, true, AGENT_##to, 0, #agent ".ring_" #name, "entries", help},
+    {AGENT_##agent, SHM_WORST, true, AGENT_##to, 0, #agent ".ring_" #name, "entries", help},
 #include "stats.def"
 #undef STAT
 #undef RING
@@ -34,6 +41,7 @@ static const void *stats_of(const struct stat_row *row, const struct broker *bro
 {
     const void *stats = row->agent == AGENT_FRONT    ? (const void *)front_stats(broker->front[i])
                         : row->agent == AGENT_ROUTER ? (const void *)router_stats(broker->router[i])
+                        : row->agent == AGENT_tcp    ? (const void *)broker->tcp[i]
                                                      : (const void *)journal_stats(broker->journal[i]);
     return (const char *)stats + row->offset;
 }
@@ -63,6 +71,8 @@ static uint64_t read_stat(const struct stat_row *row, const struct broker *broke
 
 static unsigned agents(const struct stat_row *row, const struct broker *broker)
 {
+    if (row->agent == AGENT_tcp)
+        return broker->tcp[0] ? broker->fronts : 0;
     return row->agent == AGENT_FRONT ? broker->fronts : broker->routers;
 }
 

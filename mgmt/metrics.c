@@ -112,7 +112,7 @@ void metrics_write(const struct call *call, const struct shm *shm, bool sums, FI
     put_rabbitmq(shm, sums, out);
     put_distributions(shm, out);
     for (uint32_t i = 0; i < shm->head->rows; i++)
-        if (shm->row[i].kind != SHM_HISTOGRAM)
+        if (shm->row[i].kind != SHM_HISTOGRAM && shm->row[i].count)
             put_own(shm, &shm->row[i], out);
 }
 

@@ -387,19 +387,6 @@ uint64_t front_deadline(const struct front *front)
     return pause < first ? pause : first;
 }
 
-/* ---- status --------------------------------------------------------------------------------------- */
-
-const struct front_stats *front_stats(const struct front *front)
-{
-    return &front->stats;
-}
-
-struct front_tls_counters front_tls_counters(struct front *front)
-{
-    return (struct front_tls_counters){&front->stats.tls_handshakes, &front->stats.tls_resumed,
-                                       &front->stats.tls_failed};
-}
-
 /* ---- the turn ------------------------------------------------------------------------------------- */
 
 unsigned front_poll(struct front *front, uint64_t now_ns)

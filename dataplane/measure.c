@@ -67,3 +67,14 @@ void measure_turn(struct front *front)
             histogram_add(&front->stats.deliver, elapsed_ns(stamp.ns, now_ns), stamp.count);
         }
 }
+
+const struct front_stats *front_stats(const struct front *front)
+{
+    return &front->stats;
+}
+
+struct front_tls_counters front_tls_counters(struct front *front)
+{
+    return (struct front_tls_counters){&front->stats.tls_handshakes, &front->stats.tls_resumed,
+                                       &front->stats.tls_failed};
+}

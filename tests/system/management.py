@@ -62,7 +62,7 @@ class Mgmtd:
         return response.status, json.loads(body)
 
     def call(self, method, path, body=None, user="guest:guest", headers=None):
-        """A call over TCP: the status, the headers, and what the answer's JSON says, None if there is none."""
+        """A call over TCP: the status, the headers, and what the answer's JSON says (metrics are no JSON), None if there is none."""
         headers = dict(headers or {})
         if user is not None:
             headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
@@ -73,7 +73,8 @@ class Mgmtd:
         response = connection.getresponse()
         text = response.read().decode()
         connection.close()
-        return response.status, response.headers, json.loads(text) if text else None
+        is_json = response.headers["Content-Type"] == "application/json"
+        return response.status, response.headers, json.loads(text) if is_json else text or None
 
     def metrics(self):
         with urllib.request.urlopen("http://%s/metrics" % self.metrics_at, timeout=PATIENCE_S) as response:

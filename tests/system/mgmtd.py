@@ -128,7 +128,7 @@ class Socket(unittest.TestCase):
                 status, body = mgmtd.status(path)
                 self.assertEqual((status, sorted(body)), (404, ["error", "reason"]), path)
             for path in ("/%zz", "/%", "/%1", "/%00", "/%ff", "/api//whoami", "/" + 5000 * "x", 50 * "/x", "/metrics?sort=%00", "/metrics?a=%zz",
-                         "/metrics?sort=" + 3000 * "x", "/metrics?" + "&".join("k%d=" % n for n in range(20))):
+                         "/metrics?sort=" + 3000 * "x", "/metrics?" + "&".join("k%d=" % n for n in range(40))):
                 status, body = mgmtd.status(path)
                 self.assertEqual((status, sorted(body), body["error"]), (400, ["error", "reason"], "bad_request"), path)
             for method in ("POST", "PUT", "DELETE", "BREW"):

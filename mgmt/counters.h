@@ -13,5 +13,5 @@ bool counters_open(const struct call *call, struct reply *reply, struct shm *shm
 uint64_t counters_sum(const struct shm *shm, const char *name);
 /* The same of a histogram; an empty one. */
 void counters_histogram(const struct shm *shm, const char *name, struct histogram *sum);
-/* Messages in queues that nobody has been given. A stream's may have been given to several. */
+/* Messages in queues that nobody has been given; a stream's all count. */
 uint64_t counters_ready(const struct shm *shm);

@@ -24,8 +24,10 @@ void deliver_damaged(struct router *router, struct queue *queue, const struct he
 {
     uint64_t position = entry_position(head->entry), seq = head->seq;
     deliver_reset(router, queue);
-    if (head->entry->state == ENTRY_READY)
+    if (head->entry->state == ENTRY_READY) {
         index_deliver(&queue->index, seq, head->entry);
+        router->turn.unacked++;
+    }
     queue->damaged++;
     log_line(LOG_ERROR, "router",
              "message %llu of queue '%.*s' is damaged in segment %llu at offset %llu of router %u's journal; "
@@ -68,6 +70,7 @@ static void send(struct router *router, struct queue *queue, unsigned front, str
     if (queue->shape && queue->shape->tells)
         shape_annotate(queue, head->seq, 0, &to);
     index_deliver(&queue->index, head->seq, head->entry);
+    router->turn.unacked++;
     queue->delivered++;
     router->turn.redelivered += head->entry->redelivered;
     router->turn.to[front]++;

@@ -85,6 +85,7 @@ void queue_kill(struct router *router, struct queue *queue, uint64_t seq, struct
         large_unref(&router->large, &router->store, large_find(&router->large, position));
     store_drop(&router->store, position, gone.share);
     router->turn.removed++;
+    router->turn.unacked -= gone.state == ENTRY_OUT;
 }
 
 void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint32_t count, enum settle how)
@@ -115,6 +116,7 @@ void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint
         if (how == SETTLE_REQUEUE && queue->shape && !shape_returned(router, queue, seq, entry))
             continue;
         index_requeue(&queue->index, seq, entry);
+        router->turn.unacked--;
         back = true;
     }
     if (back && queue->shape)

@@ -58,8 +58,6 @@ static void router_on_settle(struct router *router, const struct command_settle 
     struct consumer *consumer = slots_get(&router->consumers, settle->consumer);
     if (settle->how == SETTLE_ACK || settle->how == SETTLE_DROP)
         router->turn.acknowledged += settle->count;
-    if (settle->how != SETTLE_RECEIVED)
-        router->turn.settled += settle->count;
     if (queue && consumer && consumer->lapse)
         lapse_end(consumer, queue, settle->seq, settle->count);
     if (queue)

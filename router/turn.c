@@ -2,14 +2,6 @@
 
 #include "router/agent.h"
 
-/* Of streams, any number of readers have the same message, which is in the queue all the same. */
-static void tell_unacked(struct router_stats *stats, const struct turn *turn)
-{
-    uint64_t out = turn->delivered[DELIVERY_MANUAL] + turn->delivered[DELIVERY_GOT_MANUAL];
-    if (out != turn->settled)
-        stat_add(&stats->unacked, (int64_t)(out - turn->settled));
-}
-
 static void tell_deliveries(struct router *router, const struct turn *turn)
 {
     struct router_stats *stats = &router->stats;
@@ -33,16 +25,17 @@ void turn_end(struct router *router)
     uint64_t delivered = 0;
     for (unsigned i = 0; i < DELIVERY_KINDS; i++)
         delivered += turn->delivered[i];
-    if (!(turn->published | turn->queued | turn->removed | turn->settled | delivered))
+    if (!(turn->published | turn->queued | turn->removed | turn->acknowledged | (uint64_t)turn->unacked |
+          delivered))
         return;
     stat_add(&stats->published, (int64_t)turn->published);
     stat_add(&stats->routed, (int64_t)turn->queued);
     stat_add(&stats->dropped, (int64_t)turn->dropped);
     stat_add(&stats->messages, (int64_t)(turn->queued - turn->removed));
     stat_add(&stats->acknowledged, (int64_t)turn->acknowledged);
+    stat_add(&stats->unacked, turn->unacked);
     if (delivered)
         tell_deliveries(router, turn);
-    tell_unacked(stats, turn);
     *turn = (struct turn){0};
 }
 

@@ -22,7 +22,7 @@ struct turn {
     uint64_t delivered[DELIVERY_KINDS];
     uint64_t redelivered; /* of those */
     uint64_t acknowledged;
-    uint64_t settled;        /* deliveries that the client has no more, one way or another */
+    int64_t unacked;         /* entries that are out (ENTRY_OUT): more than before */
     uint32_t to[FRONTS_MAX]; /* delivered, by the front that gets them */
 };
 

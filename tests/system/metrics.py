@@ -112,6 +112,32 @@ class Counters(unittest.TestCase):
         node = self.get("/api/nodes")[0]
         self.assertTrue(0 < node["fd_used"] < node["fd_total"] and 0 < node["disk_free_limit"] and 0 < node["mem_used"] < node["mem_limit"], node)
 
+    def test_what_is_out_comes_back_to_nothing(self):
+        """However deliveries end: with their channel, connection, queue, by dead letters, or on their way to nobody."""
+        arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead", "x-delivery-limit": 1, "x-queue-type": "quorum"}
+        with self.broker.channel() as channel:
+            channel.queue_declare("dead")
+            channel.queue_declare("q", durable=True, arguments=arguments)
+            for _ in range(40):
+                channel.basic_publish("", "q", b"x")
+            got = []
+            for auto_ack, prefetch in ((True, 0), (False, 30)):
+                with self.broker.connect() as connection:  # it ends with deliveries on their way to it
+                    reader = connection.channel()
+                    reader.basic_qos(prefetch_count=prefetch)
+                    reader.basic_consume("q", lambda *delivery: got.append(delivery), auto_ack=auto_ack)
+                    connection.process_data_events(0)
+                for _ in range(40):
+                    channel.basic_publish("", "q", b"x")
+            for _ in range(5):
+                channel.basic_nack(channel.basic_get("q")[0].delivery_tag, requeue=False)
+                channel.basic_nack(channel.basic_get("q")[0].delivery_tag, requeue=True)
+                channel.basic_get("q")
+            until(lambda: self.mgmtd.metric("rabbitmq_queue_messages_unacked") == 5, "five that are out")
+            until(lambda: self.mgmtd.metric("rabbitmq_queue_messages_ready") + 5 == self.mgmtd.metric("rabbitmq_queue_messages"), "the others")
+            channel.queue_delete("q")
+            until(lambda: self.mgmtd.metric("rabbitmq_queue_messages_unacked") == 0, "none is out")
+
     def stages(self):
         stages = self.get("/api/gannet/latency")["stages"]
         self.assertEqual([s["stage"] for s in stages], STAGES)

@@ -27,6 +27,7 @@
 #include "sys_topics.h"
 #include "tls.h"
 #include "upkeep.h"
+#include "transport/socket.h"
 #include "users.h"
 
 enum {
@@ -215,28 +216,6 @@ static void *run(void *arg)
 
 /* ---- the socket ------------------------------------------------------------------------------------- */
 
-/* Socket names hold 107 bytes and paths more: the directory is named by a descriptor. */
-static int listen_in(const char *directory)
-{
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    int dir = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
-        return -1;
-    snprintf(name.sun_path, sizeof name.sun_path, "/proc/self/fd/%d/control.sock", dir);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    /* The lock is ours: a socket that is there is a dead broker's. */
-    unlinkat(dir, "control.sock", 0);
-    if (fd >= 0 && (bind(fd, (struct sockaddr *)&name, sizeof name) < 0 ||
-                    fchmodat(dir, "control.sock", 0660, 0) < 0 || listen(fd, 16) < 0)) {
-        int failed = errno;
-        close(fd);
-        errno = failed;
-        fd = -1;
-    }
-    close(dir);
-    return fd;
-}
-
 struct control *control_new(struct gannetd *gannetd, char *error, size_t error_size)
 {
     const char *directory = gannetd->config->data_dir;
@@ -248,12 +227,13 @@ struct control *control_new(struct gannetd *gannetd, char *error, size_t error_s
         free(control);
         return NULL;
     }
-    snprintf(control->path, sizeof control->path, "%s/control.sock", directory);
-    control->listener = listen_in(directory);
+    snprintf(control->path, sizeof control->path, "unix:%s/control.sock", directory);
+    control->listener = socket_listen_unix(control->path, error, error_size);
     control->end = eventfd(0, EFD_CLOEXEC);
     if (control->listener < 0 || control->end < 0 ||
         pthread_create(&control->thread, NULL, run, control) != 0) {
-        snprintf(error, error_size, "cannot serve %s: %s", control->path, strerror(errno));
+        if (control->listener >= 0)
+            snprintf(error, error_size, "cannot serve %s: %s", control->path, strerror(errno));
         shm_close(&control->counters);
         free(control);
         return NULL;
@@ -267,7 +247,7 @@ void control_free(struct control *control)
     pthread_join(control->thread, NULL);
     close(control->listener);
     close(control->end);
-    unlink(control->path);
+    unlink(control->path + strlen("unix:"));
     shm_written(&control->counters, 0);
     shm_close(&control->counters);
     free(control);

@@ -72,7 +72,7 @@ static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer
                  peer, front->options.connections_max);
         return NULL;
     }
-    const struct codec *codec = codecs[tag];
+    const struct codec *codec = codecs[tag & ~FRONT_TRUSTED];
     struct host *host = calloc(1, sizeof *host);
     CHECK(host);
     host->state = calloc(1, codec->state_bytes);
@@ -81,6 +81,7 @@ static void *on_accepted(void *owner, uint64_t stream, int tag, const char *peer
     host->transport = port->transport;
     host->stream = stream;
     host->codec = codec;
+    host->trusted = tag & FRONT_TRUSTED;
     host->id = slots_add(&front->conns, host);
     snprintf(host->peer, sizeof host->peer, "%s", peer);
     host->local = strdup(local);

@@ -45,6 +45,10 @@ void front_free(struct front *front);
 /* A front may have several transports, each a port of its own: sockets, our own TCP, TLS over either. */
 enum { FRONT_PORTS_MAX = 8 };
 
+/* With the codec in the tag of a listener: who may connect there may log in as any user, without a password.
+ */
+enum { FRONT_TRUSTED = 0x100 };
+
 /* What the next transport calls up into; the transport is made with it and then given to the front, which
  * frees it. Before the first poll; a transport is attached before the upcalls for the next are asked for. The
  * tag of a listener is the index of its codec in `codecs` (codec/codecs.h). */

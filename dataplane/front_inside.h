@@ -105,6 +105,7 @@ struct host {
     uint8_t waits;      /* enum wait: input has stopped at a publish that can't be sent yet */
     bool rated;         /* host->login has a rate: each publish asks first */
     bool rate_paid;     /* the next publish has asked, and waited as long as it had to */
+    bool trusted;       /* he is whoever he says (FRONT_TRUSTED) */
     bool dirty, told_blocked, op_paused, output_paused, rest, closing, stream_closing;
     bool draining; /* it isn't read from any more until what it has published is confirmed */
     uint16_t local_port;

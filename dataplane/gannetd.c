@@ -263,6 +263,7 @@ bool gannetd_stop(struct gannetd *g, bool (*hurry)(void))
     control_free(g->control);
     if (!step(g, STEP_FRONTS, STOP_CLIENTS_MS, hurry))
         log_line(LOG_WARNING, "main", "some clients did not close in time");
+    listeners_forget(g);
     bool clean = step(g, STEP_ROUTERS, STOP_STEP_MS, hurry) && step(g, STEP_JOURNALS, STOP_STEP_MS, hurry);
     if (!clean)
         log_line(LOG_ERROR, "main", "the journals did not come to rest; what was not confirmed may be lost");

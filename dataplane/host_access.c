@@ -174,6 +174,21 @@ bool host_login_certified(struct host *host)
     return may;
 }
 
+bool host_is_trusted(const struct host *host)
+{
+    return host->trusted;
+}
+
+bool host_login_trusted(struct host *host, struct span user)
+{
+    struct front *front = host->front;
+    bool may = host->trusted && access_user(front->access, user);
+    stat_add(may ? &front->stats.logins : &front->stats.refused, 1);
+    if (!may)
+        host_log(host, "login refused: there is no user '%.*s'", (int)user.len, (const char *)user.at);
+    return may;
+}
+
 static struct login *login_new(const struct access *access, struct span user, uint32_t vhost)
 {
     struct login *login = malloc(sizeof *login + user.len);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -18,7 +19,8 @@
 #include "web.h"
 
 enum {
-    ADDRESS_MS = 2000,     /* a broker just killed lets go of its address within */
+    ADDRESS_MS = 2000, /* a broker just killed lets go of its address within */
+    LISTENERS_PATH_BYTES = 4400,
     HANDSHAKES_MAX = 1024, /* of TLS, and of WebSocket, under way at once on a front */
 };
 
@@ -125,7 +127,8 @@ static bool attach(struct gannetd *g, unsigned i, enum net_transport kind, unsig
                    size_t error_size)
 {
     struct front *front = g->broker->front[i];
-    if (!network_wants(g->config, kind, layers))
+    bool own = i == 0 && kind == NET_SOCKETS && !layers;
+    if (!network_wants(g->config, kind, layers) && !own)
         return true;
     struct transport_user up = front_transport_user(front);
     struct transport *transport = layers & LAYER_WEB ? new_web(g, i, kind, layers, up, error, error_size)
@@ -215,8 +218,31 @@ static bool listen_all(struct gannetd *g, const struct listener_kind *kind, char
     return true;
 }
 
+static void own_path(const struct gannetd *g, char *path, size_t size)
+{
+    snprintf(path, size, "unix:%s/amqp.sock", g->config->data_dir);
+}
+
+static bool listen_own(const struct gannetd *g, char *error, size_t error_size)
+{
+    struct transport *transport = g->transport[NET_SOCKETS][0][0];
+    char path[LISTENERS_PATH_BYTES];
+    uint16_t port;
+    own_path(g, path, sizeof path);
+    return transport->ops->listen(transport, path, CODEC_AMQP | FRONT_TRUSTED, &port, error, error_size) == 0;
+}
+
+void listeners_forget(const struct gannetd *g)
+{
+    char path[LISTENERS_PATH_BYTES];
+    own_path(g, path, sizeof path);
+    unlink(path + strlen("unix:"));
+}
+
 bool listeners_open(struct gannetd *g, char *error, size_t error_size)
 {
+    if (!listen_own(g, error, error_size))
+        return false;
     for (unsigned k = 0; k < LISTENER_KINDS; k++)
         if (!listen_all(g, &listener_kinds[k], error, error_size))
             return false;

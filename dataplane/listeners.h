@@ -16,7 +16,10 @@ bool listeners_free(const struct gannetd *g, char *error, size_t error_size);
 bool listeners_attach(struct gannetd *g, char *error, size_t error_size);
 /* Gives the fronts' TLS the contexts that there are now. While workers run. */
 void listeners_offer_tls(const struct gannetd *g);
-/* They listen: from here on clients come. */
+/* They listen: from here on clients come. So they do on DATADIR/amqp.sock, for AMQP as any user: who may open
+ * it may open the control socket, and say who there is. It is the first front's. */
 bool listeners_open(struct gannetd *g, char *error, size_t error_size);
+/* At a clean end: DATADIR/amqp.sock is gone. */
+void listeners_forget(const struct gannetd *g);
 /* Answers the control socket's request for them. Control thread. */
 void listeners_write(const struct gannetd *g, FILE *out);

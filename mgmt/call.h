@@ -45,7 +45,7 @@ struct mgmtd {
 struct caller {
     char name[PATH_NAME_BYTES + 1], tags[PATH_NAME_BYTES + 1]; /* with commas between */
     unsigned rights;                                           /* enum right */
-    char password[CALLER_PASSWORD_BYTES + 1]; /* "": he has come by the administrator's socket */
+    bool own; /* he has come by the administrator's socket, and is no user of the broker's */
 };
 
 struct call {

@@ -14,7 +14,7 @@
 enum { PATIENCE_S = 30 };
 
 /* Socket names hold 107 bytes and paths more: the directory is named by a descriptor. */
-static int connect_to(const char *path)
+int control_connect(const char *path)
 {
     char for_dir[4400], for_base[4400];
     struct sockaddr_un name = {.sun_family = AF_UNIX};
@@ -101,7 +101,7 @@ static int ask(const char *path, const char *request, enum control_trouble *trou
         return -1;
     }
     *trouble = CONTROL_FAILED;
-    int fd = connect_to(path);
+    int fd = control_connect(path);
     if (fd < 0) {
         snprintf(error, error_size,
                  "no broker answers at %s: %s (does gannetd run? name its data directory with -D)", path,

@@ -16,6 +16,8 @@ enum control_trouble {
     CONTROL_FAILED,  /* the broker can't, or doesn't answer */
 };
 
+/* A connection to a Unix socket of the broker's. Returns the descriptor, or -1 with errno. */
+int control_connect(const char *path);
 /* Sends the request, a line without its end, to the socket at path. Returns what follows "ok", malloc'd: the
  * columns' names and rows; NULL with one sentence in error, and which kind it is in *trouble, if that isn't
  * NULL. */

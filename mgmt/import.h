@@ -24,6 +24,7 @@ struct import {
     } known;
     struct caller_rights *rights; /* NULL: not looked at yet */
     struct session session;
+    char user[PATH_NAME_BYTES + 1];          /* as whom it is made; "": not known yet */
     char session_vhost[PATH_NAME_BYTES + 1]; /* with a connection: where it is */
 };
 

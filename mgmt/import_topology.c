@@ -90,7 +90,7 @@ static struct caller_rights *rights_in(struct import *import, const char *vhost)
         return NULL;
     }
     const json_t *permission =
-        json_object_get(import->known.permissions, import_key(key, vhost, import->call->caller.name));
+        json_object_get(import->known.permissions, import_key(key, vhost, import->user));
     clear(rights);
     snprintf(rights->vhost, sizeof rights->vhost, "%s", vhost);
     rights->any = permission;
@@ -113,7 +113,7 @@ static bool may(struct import *import, const char *vhost, const char *right, con
         return true;
     reply_error(import->reply, 400,
                 "%s access to %s '%s' in vhost '%s' refused for user '%s', as whom it is made", right, kind,
-                name, vhost, import->call->caller.name);
+                name, vhost, import->user);
     return false;
 }
 
@@ -121,17 +121,15 @@ static bool may(struct import *import, const char *vhost, const char *right, con
 static bool may_use(struct import *import, const struct item *item)
 {
     struct caller_rights *rights;
-    if (!*import->call->caller.password)
-        reply_error(
-            import->reply, 400,
-            "queues, exchanges and bindings are made as a user: log in as one (gannetctl: --user USER)");
-    else if (!json_object_get(import->known.vhosts, item->vhost))
+    if (!*import->user && !session_user(import->call, import->user, import->reply))
+        return false;
+    if (!json_object_get(import->known.vhosts, item->vhost))
         reply_error(import->reply, 400, "virtual host '%s' does not exist", item->vhost);
     else if (!(rights = rights_in(import, item->vhost)))
         return false;
     else if (!rights->any)
         reply_error(import->reply, 400, "user '%s', as whom it is made, may not use virtual host '%s'",
-                    import->call->caller.name, item->vhost);
+                    import->user, item->vhost);
     else
         return true;
     return false;

@@ -185,7 +185,7 @@ static void refuse(struct reply *reply)
 
 /* ---- the login ----------------------------------------------------------------------------------------- */
 
-static unsigned rights_of(const char *tags)
+unsigned login_rights(const char *tags)
 {
     static const struct {
         const char *tag;
@@ -247,7 +247,7 @@ static void fill_in(struct caller *caller, const char *user, const char *tags)
 {
     snprintf(caller->name, sizeof caller->name, "%s", user);
     snprintf(caller->tags, sizeof caller->tags, "%s", tags);
-    caller->rights = rights_of(tags);
+    caller->rights = login_rights(tags);
 }
 
 bool login_caller(struct call *call, const char *header, const struct sockaddr *peer, struct reply *reply)
@@ -265,7 +265,6 @@ bool login_caller(struct call *call, const char *header, const struct sockaddr *
     if (ok) {
         bool elsewhere = *table_cell(&table, 1, "local_only") == 't' && !is_local(peer);
         fill_in(&call->caller, basic.user, table_cell(&table, 1, "tags"));
-        memcpy(call->caller.password, basic.password, sizeof basic.password);
         table_free(&table);
         ok = !elsewhere && call->caller.rights;
         if (!ok)
@@ -278,4 +277,5 @@ bool login_caller(struct call *call, const char *header, const struct sockaddr *
 void login_administrator(struct caller *caller)
 {
     fill_in(caller, "administrator", "administrator");
+    caller->own = true;
 }

@@ -27,5 +27,7 @@ struct login_counts logins_counts(struct logins *logins);
 /* Who calls, by the header that says so (NULL: none), and where from. False: the reply says why: 401,
  * 429 or 503. */
 bool login_caller(struct call *call, const char *header, const struct sockaddr *peer, struct reply *reply);
+/* What a user with these tags may do here: of enum right. */
+unsigned login_rights(const char *tags);
 /* Who opens mgmtd.sock is an administrator. */
 void login_administrator(struct caller *caller);

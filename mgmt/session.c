@@ -1,10 +1,15 @@
 #include "session.h"
 
 #include <amqp_tcp_socket.h>
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
+#include <unistd.h>
 
-#include "listeners.h"
+#include "ask.h"
+#include "control_client.h"
+#include "login.h"
 
 /* ---- what the broker says ------------------------------------------------------------------------------ */
 
@@ -61,40 +66,20 @@ bool session_done(struct session *session, struct reply *reply)
 
 /* ---- the connection ------------------------------------------------------------------------------------ */
 
-/* An address to connect to, of one that is listened on. */
-static const char *reached_by(const char *address)
-{
-    return strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1" : strcmp(address, "::") == 0 ? "::1" : address;
-}
-
-static bool connect_to(struct session *session, const json_t *listener)
-{
-    struct timeval limit = {.tv_sec = SESSION_S};
-    amqp_socket_t *socket = amqp_tcp_socket_new(session->connection);
-    const char *address = reached_by(json_string_value(json_object_get(listener, "ip_address")));
-    int port = (int)json_integer_value(json_object_get(listener, "port"));
-    return socket && amqp_socket_open_noblock(socket, address, port, &limit) == AMQP_STATUS_OK;
-}
-
-/* At the first of its listeners that are plain AMQP's. */
+/* AMQP on a socket of the broker's that only an administrator may open: there we are any user. */
 static bool connect_to_broker(struct session *session, const struct call *call, struct reply *reply)
 {
-    json_t *listeners = listeners_json(call, reply), *listener;
-    size_t i;
-    bool ok = false;
-    if (!listeners)
-        return false;
-    json_array_foreach(listeners, i, listener)
-    {
-        if (strcmp(json_string_value(json_object_get(listener, "protocol")), "amqp") == 0) {
-            ok = connect_to(session, listener);
-            break;
-        }
-    }
-    json_decref(listeners);
-    if (!ok)
-        reply_error(reply, 503, "the broker can't be reached by AMQP without TLS, which this call needs");
-    return ok;
+    char path[4400];
+    snprintf(path, sizeof path, "%s/amqp.sock", call->mgmtd->data_dir);
+    int fd = control_connect(path);
+    amqp_socket_t *socket = fd < 0 ? NULL : amqp_tcp_socket_new(session->connection);
+    if (socket)
+        amqp_tcp_socket_set_sockfd(socket, fd); /* it is the library's now */
+    else if (fd >= 0)
+        close(fd);
+    if (!socket)
+        reply_error(reply, 503, "the broker can't be reached by AMQP at %s: %s", path, strerror(errno));
+    return socket;
 }
 
 bool session_channel(struct session *session, struct reply *reply)
@@ -103,29 +88,59 @@ bool session_channel(struct session *session, struct reply *reply)
     return session_done(session, reply);
 }
 
-static bool log_in(struct session *session, const struct call *call, const char *vhost, struct reply *reply)
+/* The first by name of those who may do everything. */
+static bool first_administrator(const struct call *call, char user[PATH_NAME_BYTES + 1], struct reply *reply)
+{
+    struct table table;
+    *user = '\0';
+    if (!ask(call, reply, &table, "list_users", NULL))
+        return false;
+    for (size_t i = 1; i < table.rows; i++) {
+        const char *name = table_cell(&table, i, "user");
+        if ((login_rights(table_cell(&table, i, "tags")) & MAY_ADMINISTER) &&
+            (!*user || strcmp(name, user) < 0))
+            snprintf(user, PATH_NAME_BYTES + 1, "%s", name);
+    }
+    table_free(&table);
+    if (!*user)
+        reply_error(reply, 400,
+                    "this call is made as a user, and there is no administrator: name one with ?as=USER");
+    return *user;
+}
+
+bool session_user(const struct call *call, char user[PATH_NAME_BYTES + 1], struct reply *reply)
+{
+    const char *wanted = call->caller.own ? query_value(&call->query, "as") : call->caller.name;
+    if (!wanted)
+        return first_administrator(call, user, reply);
+    if (!ask(call, reply, NULL, "stamp", wanted, NULL)) /* which knows how long a name may be */
+        return false;
+    snprintf(user, PATH_NAME_BYTES + 1, "%s", wanted);
+    return true;
+}
+
+static bool log_in(struct session *session, const char *user, const char *vhost, struct reply *reply)
 {
     struct timeval limit = {.tv_sec = SESSION_S};
     amqp_set_handshake_timeout(session->connection, &limit);
     amqp_set_rpc_timeout(session->connection, &limit);
     return session_answered(session,
                             amqp_login(session->connection, vhost, 0, AMQP_DEFAULT_FRAME_SIZE, 0,
-                                       AMQP_SASL_METHOD_PLAIN, call->caller.name, call->caller.password),
+                                       AMQP_SASL_METHOD_EXTERNAL, user),
                             reply) &&
            session_channel(session, reply);
 }
 
 bool session_open(struct session *session, const struct call *call, const char *vhost, struct reply *reply)
 {
+    char user[PATH_NAME_BYTES + 1];
     *session = (struct session){0};
-    if (!*call->caller.password) {
-        reply_error(reply, 400, "this call is a user's: log in as one, on the administrator's socket, too");
+    if (!session_user(call, user, reply))
         return false;
-    }
     session->connection = amqp_new_connection();
     if (!session->connection)
         reply_error(reply, 503, "no memory");
-    else if (connect_to_broker(session, call, reply) && log_in(session, call, vhost, reply))
+    else if (connect_to_broker(session, call, reply) && log_in(session, user, vhost, reply))
         return true;
     if (session->connection)
         amqp_destroy_connection(session->connection);

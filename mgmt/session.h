@@ -1,6 +1,7 @@
 /*
- * Calls that do what clients do: gannet-mgmtd is an AMQP client of the broker then, logged in as the very
- * user whose call it is, so that what he may do, and what he is told, is the broker's to say.
+ * Calls that do what clients do: gannet-mgmtd is an AMQP client of the broker then, as the very user whose
+ * call it is, so that what he may do, and what he is told, is the broker's to say. It comes by
+ * DATADIR/amqp.sock, where nobody needs a password.
  */
 #pragma once
 
@@ -17,6 +18,9 @@ struct session {
     amqp_channel_t channel;
 };
 
+/* As which user such a call is made: the one who has logged in; on the administrator's socket the one behind
+ * ?as=, or else the first administrator by his name. False: the reply says that there is none. */
+bool session_user(const struct call *call, char user[PATH_NAME_BYTES + 1], struct reply *reply);
 /* Logs in and opens a channel. False: the reply says why not; there is nothing to close. */
 bool session_open(struct session *session, const struct call *call, const char *vhost, struct reply *reply);
 /* Waits until the broker has taken all that was sent. */

@@ -72,6 +72,10 @@ bool host_login_guest(struct host *host, struct span *user);
 struct span host_certified(struct host *host);
 /* Whether that one may log in from this peer. */
 bool host_login_certified(struct host *host);
+/* Whether the peer may be any user: he has come by a socket that only an administrator can open. */
+bool host_is_trusted(const struct host *host);
+/* Whether such a peer may log in as that user: whether there is one. */
+bool host_login_trusted(struct host *host, struct span user);
 enum host_entry {
     ENTRY_GRANTED,
     ENTRY_NO_VHOST,

@@ -1,17 +1,23 @@
 #include "transport/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "transport/address.h"
+#include "transport/transport.h"
 
 /* linux/limits.h has no IOV_MAX; the kernel's UIO_MAXIOV is part of its ABI. */
 enum { IOVECS_MAX = 1024 };
+
+#define UNIX_PREFIX "unix:"
 
 static void set(int fd, int level, int name, int value)
 {
@@ -59,6 +65,48 @@ int socket_listen(const char *text, bool shared, uint16_t *port, char *error, si
 bool socket_listen_again(int fd)
 {
     return listen(fd, SOMAXCONN) == 0;
+}
+
+bool socket_is_unix(const char *text)
+{
+    return strncmp(text, UNIX_PREFIX, sizeof UNIX_PREFIX - 1) == 0;
+}
+
+/* Socket names hold 107 bytes and paths more: the directory is named by a descriptor. */
+static int listen_in(int directory, const char *name)
+{
+    struct sockaddr_un own = {.sun_family = AF_UNIX};
+    int len = snprintf(own.sun_path, sizeof own.sun_path, "/proc/self/fd/%d/%s", directory, name);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (len >= (int)sizeof own.sun_path)
+        errno = ENAMETOOLONG;
+    else if (fd >= 0 && (unlinkat(directory, name, 0) == 0 || errno == ENOENT) &&
+             bind(fd, (struct sockaddr *)&own, sizeof own) == 0 && fchmodat(directory, name, 0660, 0) == 0 &&
+             listen(fd, SOMAXCONN) == 0)
+        return fd;
+    int failed = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = failed;
+    return -1;
+}
+
+int socket_listen_unix(const char *text, char *error, size_t error_size)
+{
+    char directory[PATH_MAX];
+    const char *path = text + sizeof UNIX_PREFIX - 1, *name = strrchr(path, '/');
+    int fd = -1, dir = -1;
+    if (name && (size_t)(name - path) < sizeof directory) {
+        snprintf(directory, sizeof directory, "%.*s", (int)(name - path), path);
+        dir = open(*directory ? directory : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    }
+    if (dir >= 0)
+        fd = listen_in(dir, name + 1);
+    if (fd < 0)
+        snprintf(error, error_size, "cannot serve %s: %s", path, strerror(errno));
+    if (dir >= 0)
+        close(dir);
+    return fd;
 }
 
 bool socket_in_use(const char *text)
@@ -139,6 +187,12 @@ int socket_error(int fd)
 void socket_names(int fd, char *peer, char *local)
 {
     struct address address = {.len = sizeof address.v6};
+    if (getsockname(fd, &address.any, &address.len) == 0 && address.any.sa_family == AF_UNIX) {
+        snprintf(peer, ADDRESS_TEXT, "local:%d", fd); /* another one for each that is open */
+        snprintf(local, ADDRESS_TEXT, "local:0");
+        return;
+    }
+    address.len = sizeof address.v6;
     if (getpeername(fd, &address.any, &address.len) < 0)
         address.any.sa_family = AF_UNSPEC;
     address_text(&address, peer);

@@ -13,6 +13,10 @@
 int socket_listen(const char *address, bool shared, uint16_t *port, char *error, size_t error_size);
 /* After a shutdown of it. Returns whether it does. */
 bool socket_listen_again(int fd);
+/* The same on "unix:DIRECTORY/NAME", which may be opened by owner and group; one that is there is a dead
+ * process's, and is replaced. Returns as socket_listen. */
+int socket_listen_unix(const char *address, char *error, size_t error_size);
+bool socket_is_unix(const char *address);
 /* Whether somebody listens on the address already: two processes may share a port in silence. At start only.
  */
 bool socket_in_use(const char *address);
@@ -25,7 +29,8 @@ ssize_t socket_receive(int fd, void *at, size_t room);
 ssize_t socket_discard(int fd, size_t most);
 /* The error that ended the connection (an errno), taken from the socket; ECONNRESET if it tells none. */
 int socket_error(int fd);
-/* The addresses of both ends as text, each of ADDRESS_TEXT bytes. */
+/* The addresses of both ends as text, each of ADDRESS_TEXT bytes; a Unix socket's are "local" with a number.
+ */
 void socket_names(int fd, char *peer, char *local);
 /* Closes. reset: what was not sent yet is forgotten and the peer gets a reset. */
 void socket_close(int fd, bool reset);

@@ -197,7 +197,8 @@ static int uring_listen(struct transport *base, const char *address, int tag, ui
         snprintf(error, error_size, "%d listeners are the most", LISTENERS_MAX);
         return -1;
     }
-    int fd = socket_listen(address, t->shared, port, error, error_size);
+    int fd = socket_is_unix(address) ? socket_listen_unix(address, error, error_size)
+                                     : socket_listen(address, t->shared, port, error, error_size);
     if (fd < 0)
         return -1;
     struct listener *l = &t->listeners[t->listener_count++];

@@ -1,8 +1,8 @@
 /*
- * Kernel TCP sockets for one front. The io_uring is the event loop: it accepts (multishot) and says which
- * sockets can be read or written (multishot poll); the bytes themselves go through plain non-blocking recv
- * and sendmsg calls of up to RX_READ_MAX bytes, which at these sizes cost no more than the ring's own
- * (measured; README.md).
+ * Kernel TCP sockets for one front, and Unix sockets ("unix:DIRECTORY/NAME"). The io_uring is the event loop:
+ * it accepts (multishot) and says which sockets can be read or written (multishot poll); the bytes themselves
+ * go through plain non-blocking recv and sendmsg calls of up to RX_READ_MAX bytes, which at these sizes cost
+ * no more than the ring's own (measured; README.md).
  */
 #pragma once
 

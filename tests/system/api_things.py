@@ -291,10 +291,6 @@ class Deeds(Api):
         self.done(201, "PUT", "queues/%2F/y", {})
         self.refused(401, "POST", "queues/%2F/y/get", good, "m:pw")
 
-    def test_where_nobody_has_logged_in(self):
-        response, body = self.mgmtd.ask("/api/queues/%2F/q", "PUT")
-        self.assertEqual(response.status, 400, body)
-
 
 class Inventory(Api):
     def setUp(self):

@@ -49,9 +49,9 @@ class Mgmtd:
         self.process.wait()
         self.log.thread.join()
 
-    def ask(self, path, method="GET"):
+    def ask(self, path, method="GET", body=None):
         connection = OnSocket(os.path.join(self.data, "mgmtd.sock"))
-        connection.request(method, path)
+        connection.request(method, path, body if body is None else json.dumps(body))
         response = connection.getresponse()
         body = response.read().decode()
         connection.close()

@@ -166,6 +166,16 @@ bool host_login_certified(struct host *host)
     return span_is(host_certified(host), "guest");
 }
 
+bool host_is_trusted(const struct host *host)
+{
+    return host->trusted;
+}
+
+bool host_login_trusted(struct host *host, struct span user)
+{
+    return host->trusted && span_is(user, "guest");
+}
+
 uint64_t host_random(struct host *host)
 {
     return hash_id(++host->random);

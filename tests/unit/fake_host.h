@@ -67,6 +67,7 @@ struct host {
     unsigned exchanges;
     uint64_t exchange_version;
     bool login_waits, entered;
+    bool trusted;
     const char *certified;           /* the name in the certificate; or NULL */
     enum host_entry full;            /* why nobody enters the virtual host */
     unsigned channels, channels_max; /* open; 0: any number */

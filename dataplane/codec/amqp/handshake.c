@@ -55,6 +55,12 @@ static uint8_t *put_capabilities(uint8_t *p)
     return p;
 }
 
+/* Who the peer is needs no password: a certificate says it, or he may be whom he wants. */
+static bool may_be_external(struct amqp *c)
+{
+    return host_is_trusted(c->host) || host_certified(c->host).len;
+}
+
 static void send_start(struct amqp *c)
 {
     uint8_t table[1024], *p = table;
@@ -63,8 +69,8 @@ static void send_start(struct amqp *c)
     p = put_capabilities(p);
     CHECK((size_t)(p - table) <= sizeof table);
     char mechanisms[64];
-    snprintf(mechanisms, sizeof mechanisms, "PLAIN AMQPLAIN%s%s",
-             host_certified(c->host).len ? " EXTERNAL" : "", c->options->amqp_anonymous ? " ANONYMOUS" : "");
+    snprintf(mechanisms, sizeof mechanisms, "PLAIN AMQPLAIN%s%s", may_be_external(c) ? " EXTERNAL" : "",
+             c->options->amqp_anonymous ? " ANONYMOUS" : "");
     SEND(c, 0, CONNECTION_START, .version_major = num(0), .version_minor = num(9),
          .server_properties = str(span_of(table, (size_t)(p - table))),
          .mechanisms = str(span_str(mechanisms)), .locales = str(span_str("en_US")));
@@ -154,7 +160,19 @@ static bool is_anonymous(const struct amqp *c, struct span mechanism)
 
 static bool is_external(struct amqp *c, struct span mechanism)
 {
-    return span_is(mechanism, "EXTERNAL") && host_certified(c->host).len;
+    return span_is(mechanism, "EXTERNAL") && may_be_external(c);
+}
+
+/* The response names whom he wants to be (RFC 4422, appendix A), which only a trusted peer chooses. */
+static enum host_login by_peer(struct amqp *c, struct span wanted, struct span *user)
+{
+    bool trusted = host_is_trusted(c->host);
+    *user = trusted ? wanted : host_certified(c->host);
+    if (user->len > NAME_MAX_BYTES)
+        return HOST_LOGIN_REFUSED;
+    return (trusted ? host_login_trusted(c->host, *user) : host_login_certified(c->host))
+               ? HOST_LOGIN_GRANTED
+               : HOST_LOGIN_REFUSED;
 }
 
 /* What comes with ANONYMOUS is for the log at best (RFC 4505), and nothing can be made of it. */
@@ -162,10 +180,9 @@ static enum host_login login(struct amqp *c, const struct args_CONNECTION_START_
 {
     struct span user;
     enum host_login login = HOST_LOGIN_REFUSED;
-    if (is_external(c, m->mechanism.s)) {
-        user = host_certified(c->host);
-        login = host_login_certified(c->host) ? HOST_LOGIN_GRANTED : HOST_LOGIN_REFUSED;
-    } else if (!is_anonymous(c, m->mechanism.s))
+    if (is_external(c, m->mechanism.s))
+        login = by_peer(c, m->response.s, &user);
+    else if (!is_anonymous(c, m->mechanism.s))
         login = by_password(c, m, &user);
     else if (host_login_guest(c->host, &user))
         login = HOST_LOGIN_GRANTED;

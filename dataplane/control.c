@@ -22,12 +22,14 @@
 #include "listener_kinds.h"
 #include "listeners.h"
 #include "lists.h"
+#include "parameters.h"
 #include "policies.h"
+#include "request.h"
 #include "status.h"
 #include "sys_topics.h"
 #include "tls.h"
-#include "upkeep.h"
 #include "transport/socket.h"
+#include "upkeep.h"
 #include "users.h"
 
 enum {
@@ -69,6 +71,19 @@ struct op *control_ask(struct gannetd *g, struct op *op)
 }
 
 /* Who answers, and how long it has run. */
+struct op *control_ask_saying(struct gannetd *g, struct op *op, FILE *out)
+{
+    op = control_ask(g, op);
+    if (op && op->error == ERR_NONE)
+        return op;
+    if (op)
+        request_refused(out, op);
+    else
+        request_too_late(out);
+    front_free_answer(op);
+    return NULL;
+}
+
 static void tell_version(const struct control *control, FILE *out)
 {
     uint64_t now_ms = control->gannetd->wall_ns() / 1000000, from_ms = control->counters.head->started_ms;
@@ -91,7 +106,7 @@ static void answer(const struct control *control, char *request, FILE *out)
         tls_service_write(g->tls, out);
     else if (!lists_answer(g, request, out) && !users_answer(g, request, out) &&
              !connections_answer(g, request, out) && !upkeep_answer(g, request, out) &&
-             !policies_answer(g, request, out))
+             !parameters_answer(g, request, out) && !policies_answer(g, request, out))
         fputs("error this broker does not know that: gannetctl --help has what it knows, if both are of one "
               "version\n",
               out);

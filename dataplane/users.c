@@ -47,6 +47,8 @@ static const struct change_verb {
     {"clear_user_limits", ACCESS_USER_LIMITS_GONE, 1, MUST_BE, {TEXT_USER, TEXT_LIMITS, NO_TEXT}},
     {"set_vhost_limits", ACCESS_VHOST_LIMITS, 2, MUST_BE, {TEXT_VHOST, TEXT_LIMITS, NO_TEXT}},
     {"clear_vhost_limits", ACCESS_VHOST_LIMITS_GONE, 1, MUST_BE, {TEXT_VHOST, NO_TEXT}},
+    {"set_global_parameter", ACCESS_GLOBAL, 2, MUST_BE, {TEXT_NAME, TEXT_VALUE, NO_TEXT}},
+    {"clear_global_parameter", ACCESS_GLOBAL_GONE, 1, MUST_BE, {TEXT_NAME, NO_TEXT}},
     {"clear_topic_permissions",
      ACCESS_TOPIC_GONE,
      2,
@@ -71,25 +73,12 @@ static const struct list_verb {
     {"list_all_permissions", "all_permissions", "vhost\tuser\tconfigure\twrite\tread", OF_ALL, NULL},
     {"list_all_topic_permissions", "all_topic_permissions", "vhost\tuser\texchange\twrite\tread", OF_ALL,
      NULL},
+    {"list_global_parameters", "globals", "name\tvalue{", OF_ALL, NULL},
     {"list_user_limits", "one_user_limits", "user\tlimits", OF_USER, "user_limits"},
     {"list_vhost_limits", "one_vhost_limits", "vhost\tlimits", OF_VHOST, "vhost_limits"},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-
-/* Asks the registrar and says what is wrong; NULL: that has been said. */
-static struct op *ask(struct gannetd *g, struct op *op, FILE *out)
-{
-    op = control_ask(g, op);
-    if (op && op->error == ERR_NONE)
-        return op;
-    if (op)
-        request_refused(out, op);
-    else
-        request_too_late(out);
-    front_free_answer(op);
-    return NULL;
-}
 
 static struct op *op_of(enum op_kind kind)
 {
@@ -164,7 +153,7 @@ static void send_change(struct gannetd *g, const struct change_verb *verb, const
     struct op *op = op_of(OP_ACCESS_CHANGE);
     op->flags = is_new ? OP_NEW : 0;
     op->arguments = access_pack(change);
-    op = ask(g, op, out);
+    op = control_ask_saying(g, op, out);
     if (op)
         fputs(verb->user != EITHER ? "ok\n" : is_new ? "ok\nnew?\ntrue\n" : "ok\nnew?\nfalse\n", out);
     front_free_answer(op);
@@ -223,7 +212,7 @@ static void answer_list(struct gannetd *g, const struct list_verb *verb, char *r
         front_free_answer(op);
         return;
     }
-    op = ask(g, op, out);
+    op = control_ask_saying(g, op, out);
     if (op) {
         bool hashes = strcmp(verb->type, "hashes") == 0;
         fprintf(out, "ok\n%s\n%s", verb->columns, op->list && !hashes ? op->list : "");

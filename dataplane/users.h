@@ -20,6 +20,9 @@
  * list_topic_permissions VHOST, list_user_topic_permissions USER, list_all_permissions,
  * list_all_topic_permissions
  *
+ *   set_global_parameter NAME VALUE           clear_global_parameter NAME
+ *   list_global_parameters
+ *
  *   stamp USER, login USER PASSWORD
  *
  * A HASH is an algorithm's name, a colon, and what RabbitMQ exports as password_hash (router/password.h).

@@ -6,6 +6,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "component.h"
 #include "policy.h"
 #include "verb.h"
 
@@ -40,6 +41,13 @@ int ask_of_policy(const struct line *line)
                                            flag[FLAG_APPLY_TO] ? flag[FLAG_APPLY_TO] : "all"};
     char error[512];
     char *request = policy_request(line->argc + 1, line->argv - 1, &options, error, sizeof error);
+    return request ? show_answer(line, request) : complain("%s", error);
+}
+
+int ask_of_parameter(const struct line *line)
+{
+    char error[1024];
+    char *request = component_request(line->argv - 1, line_vhost(line), error, sizeof error);
     return request ? show_answer(line, request) : complain("%s", error);
 }
 

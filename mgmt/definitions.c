@@ -18,21 +18,6 @@ static const struct column vhost_columns[] = {
     {"metadata.description", COLUMN_SAME, "description"},
     {"metadata.tags", COLUMN_WORDS, "tags"},
 };
-static const struct column operator_columns[] = {
-    {"vhost"},
-    {"component", COLUMN_FIXED, "\"operator_policy\""},
-    {"name"},
-    {"value.pattern", COLUMN_SAME, "pattern"},
-    {"value.apply-to", COLUMN_SAME, "apply-to"},
-    {"value.definition", COLUMN_SAME, "definition"},
-    {"value.priority", COLUMN_SAME, "priority"},
-};
-static const struct column limit_columns[] = {
-    {"vhost"},
-    {"component", COLUMN_FIXED, "\"vhost-limits\""},
-    {"name", COLUMN_FIXED, "\"limits\""},
-    {"value", COLUMN_PARSED, "limits"},
-};
 static const struct column user_limit_columns[] = {{"user"}, {"value", COLUMN_PARSED, "limits"}};
 static const struct column queue_columns[] = {
     {"vhost"}, {"name"}, {"durable"}, {"auto_delete"}, {"arguments"}};
@@ -44,8 +29,8 @@ static const struct list user_limits = LIST("list_user_limits", NULL, user_limit
 static const struct list vhosts = LIST("list_vhosts", NULL, vhost_columns);
 static const struct list permissions = {"list_all_permissions", NULL, NULL, 0, LIST_SHORT};
 static const struct list topic_permissions = {"list_all_topic_permissions", NULL, NULL, 0, LIST_SHORT};
-static const struct list vhost_limits = LIST("list_vhost_limits", NULL, limit_columns);
-static const struct list operator_policies = LIST("list_all_operator_policies", NULL, operator_columns);
+static const struct list parameters = {"list_all_parameters", NULL, NULL, 0, LIST_SHORT};
+static const struct list globals = {"list_global_parameters", NULL, NULL, 0, LIST_SHORT};
 static const struct list policies = {"list_all_policies", NULL, NULL, 0, LIST_SHORT};
 static const struct list queues = LONG_LIST("queues", NULL, queue_columns, LIST_BY_VHOST);
 static const struct list exchanges = {"exchanges", NULL, NULL, 0, LIST_BY_VHOST};
@@ -164,13 +149,12 @@ static bool put_whole(struct export *export)
     return put_users(export) && put(export, "vhosts", &vhosts, NULL) &&
            put(export, "permissions", &permissions, NULL) &&
            put(export, "topic_permissions", &topic_permissions, NULL) &&
-           json_object_set_new(export->all, "global_parameters", json_array()) == 0;
+           put(export, "global_parameters", &globals, NULL);
 }
 
 static bool put_vhosts(struct export *export)
 {
-    if (!put(export, "parameters", &vhost_limits, NULL) ||
-        !put(export, "parameters", &operator_policies, NULL) || !put(export, "policies", &policies, NULL) ||
+    if (!put(export, "parameters", &parameters, NULL) || !put(export, "policies", &policies, NULL) ||
         !put(export, "queues", &queues, keep_queue))
         return false;
     remember_queues(export);

@@ -67,6 +67,9 @@ static const char *take(const json_t *value, enum field_kind kind, void *to)
     case FIELD_LIST:
         if (!all_texts(value))
             return "a list of strings";
+        break;
+    case FIELD_ANY:
+        break;
     }
     *(const json_t **)to = value;
     return NULL;

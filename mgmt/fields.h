@@ -10,6 +10,7 @@ enum field_kind {
     FIELD_TRUTH,  /* bool; the same */
     FIELD_OBJECT, /* const json_t * */
     FIELD_LIST,   /* const json_t *, of texts */
+    FIELD_ANY,    /* const json_t * */
 };
 
 struct field {

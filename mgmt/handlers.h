@@ -29,7 +29,12 @@ handler list_of_policies, policies_of_vhost, get_policy, put_policy, delete_poli
 handler list_of_operator_policies, operator_policies_of_vhost, get_operator_policy, put_operator_policy,
     delete_operator_policy;
 /* nodes.c */
-handler list_of_nodes, get_node, answer_overview, answer_cluster_name, answer_nothing;
+handler list_of_nodes, get_node, answer_overview, answer_nothing;
+/* parameters.c */
+handler list_of_parameters, parameters_of_component, parameters_of_vhost, get_parameter, put_parameter,
+    delete_parameter;
+handler list_of_global_parameters, get_global_parameter, put_global_parameter, delete_global_parameter;
+handler get_cluster_name, put_cluster_name;
 
 /* inventory.c */
 handler list_of_queues, queues_of_vhost, get_queue, bindings_of_queue;

@@ -53,7 +53,8 @@ static const struct field parameter_fields[] = {
     TEXT_FIELD(name, "name", true),
     FIELD(struct item, value, "value", OBJECT, true),
 };
-static const struct field global_fields[] = {TEXT_FIELD(name, "name", true)};
+static const struct field global_fields[] = {TEXT_FIELD(name, "name", true),
+                                             FIELD(struct item, value, "value", ANY, true)};
 static const struct field policy_fields[] = {
     TEXT_FIELD(vhost, "vhost", false),
     TEXT_FIELD(name, "name", true),
@@ -99,7 +100,7 @@ static const struct import_kind kinds[] = {
     KIND("permissions", true, false, permission_fields, check_permission, make_permission),
     KIND("topic_permissions", true, false, topic_fields, check_topic_permission, make_topic_permission),
     KIND("parameters", false, false, parameter_fields, check_parameter, make_parameter),
-    KIND("global_parameters", true, false, global_fields, check_global_parameter, make_nothing),
+    KIND("global_parameters", true, false, global_fields, check_global_parameter, make_global_parameter),
     KIND("policies", false, false, policy_fields, check_policy, make_policy),
     KIND("queues", false, true, queue_fields, check_queue, make_queue),
     KIND("exchanges", false, true, exchange_fields, check_exchange, make_exchange),

@@ -72,7 +72,7 @@ import_step check_user, check_vhost, check_permission, check_topic_permission, c
 import_step check_queue, check_exchange, check_binding;
 void import_rights_free(struct caller_rights *rights);
 /* import_deeds.c */
-import_step make_user, make_vhost, make_permission, make_topic_permission, make_parameter, make_nothing,
-    make_policy, make_queue, make_exchange, make_binding;
+import_step make_user, make_vhost, make_permission, make_topic_permission, make_parameter,
+    make_global_parameter, make_policy, make_queue, make_exchange, make_binding;
 /* Ends the AMQP connection, if there is one. */
 void import_deeds_end(struct import *import);

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "ask.h"
+#include "component.h"
 #include "fields.h"
 #include "import.h"
 #include "policy.h"
+#include "router/access_change.h"
 #include "router/limits.h"
 #include "router/password.h"
 #include "router/pattern.h"
@@ -233,6 +235,7 @@ bool import_operator_policy(struct import *import, const struct item *parameter,
 bool check_parameter(struct import *import, const struct item *parameter)
 {
     struct item policy;
+    char error[512];
     if (!has_vhost(import, parameter->vhost))
         return false;
     if (strcmp(parameter->component, "vhost-limits") == 0)
@@ -240,17 +243,19 @@ bool check_parameter(struct import *import, const struct item *parameter)
     if (strcmp(parameter->component, "operator_policy") == 0)
         return import_operator_policy(import, parameter, &policy) &&
                check_rule(import, &policy, "set_operator_policy");
-    reply_error(import->reply, 400, "there are no parameters of component '%s'", parameter->component);
+    component_unknown(parameter->component, error, sizeof error);
+    reply_error(import->reply, 400, "%s", error);
     return false;
 }
 
-/* What only names the cluster that a file is of says nothing here. */
 bool check_global_parameter(struct import *import, const struct item *parameter)
 {
-    static const char *const names[] = {"cluster_name", "internal_cluster_id", "cluster_tags"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(parameter->name, names[i]) == 0)
-            return true;
-    reply_error(import->reply, 400, "there is no global parameter of that name");
-    return false;
+    char *text = json_dumps(parameter->value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    bool ok = text && strlen(text) <= ACCESS_VALUE_BYTES && *parameter->name;
+    if (!*parameter->name)
+        reply_error(import->reply, 400, "the global parameter has no name");
+    else if (!ok)
+        reply_error(import->reply, 400, "the value is longer than %u bytes", ACCESS_VALUE_BYTES);
+    free(text);
+    return ok;
 }

@@ -4,6 +4,7 @@
 
 #include "amqp_json.h"
 #include "ask.h"
+#include "component.h"
 #include "import.h"
 
 /* ---- by the control socket ------------------------------------------------------------------------------
@@ -92,10 +93,15 @@ bool make_parameter(struct import *import, const struct item *parameter)
            make_rule(import, &policy, "set_operator_policy");
 }
 
-bool make_nothing(struct import *import, const struct item *item)
+bool make_global_parameter(struct import *import, const struct item *parameter)
 {
-    (void)import, (void)item;
-    return true;
+    char error[1024];
+    char *line = component_set_global(parameter->name, parameter->value, error, sizeof error);
+    bool ok = line && ask_line(import->call, import->reply, NULL, line);
+    if (!line)
+        reply_error(import->reply, 400, "%s", error);
+    free(line);
+    return ok;
 }
 
 /* ---- by AMQP --------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 #include "handlers.h"
 #include "listeners.h"
 #include "process.h"
+#include "nodes.h"
 
 bool node_is_here(const struct call *call, struct reply *reply)
 {
@@ -14,11 +15,6 @@ bool node_is_here(const struct call *call, struct reply *reply)
         return true;
     reply_error(reply, 404, "there is no node but %s", call->mgmtd->node);
     return false;
-}
-
-void answer_cluster_name(const struct call *call, struct reply *reply)
-{
-    reply_json(reply, json_pack("{ss}", "name", call->mgmtd->node));
 }
 
 void answer_nothing(const struct call *call, struct reply *reply)
@@ -114,13 +110,13 @@ static const struct total messages[] = {{"publish", "front.received"},
                                         {"ack", "router.acknowledged"}};
 #define TOTALS(shm, table) totals(shm, table, sizeof(table) / sizeof *(table))
 
-/* Takes the listeners over. */
-static json_t *overview(const struct call *call, const struct shm *shm, json_t *listeners)
+/* Takes listeners and name over. */
+static json_t *overview(const struct call *call, const struct shm *shm, json_t *listeners, json_t *name)
 {
     const char *node = call->mgmtd->node;
-    json_t *answer = json_pack("{ss,ss,ss,ss,ss,ss,ss,ss,ss,sI}", "management_version", RABBITMQ_VERSION,
+    json_t *answer = json_pack("{ss,ss,ss,ss,so,ss,ss,ss,ss,sI}", "management_version", RABBITMQ_VERSION,
                                "rabbitmq_version", RABBITMQ_VERSION, "product_name", "Gannet",
-                               "product_version", GANNET_VERSION, "cluster_name", node, "node", node,
+                               "product_version", GANNET_VERSION, "cluster_name", name, "node", node,
                                "rates_mode", "none", "erlang_version", "none", "erlang_full_version",
                                "none: it is written in C", "statistics_db_event_queue", (json_int_t)0);
     json_t *more = json_pack("{so,so,so,so,s{sI,sI,sI,s{sf}},s[],s[]}", "listeners", listeners,
@@ -138,13 +134,12 @@ static json_t *overview(const struct call *call, const struct shm *shm, json_t *
 void answer_overview(const struct call *call, struct reply *reply)
 {
     struct shm shm;
-    json_t *listeners = listeners_json(call, reply);
-    if (!listeners)
-        return;
-    if (!counters_open(call, reply, &shm)) {
+    json_t *listeners = listeners_json(call, reply), *name = listeners ? cluster_name(call, reply) : NULL;
+    if (!name || !counters_open(call, reply, &shm)) {
         json_decref(listeners);
+        json_decref(name);
         return;
     }
-    reply_json(reply, overview(call, &shm, listeners));
+    reply_json(reply, overview(call, &shm, listeners, name));
     shm_close(&shm);
 }

@@ -97,7 +97,7 @@ json_t *table_value(const struct table *table, size_t row, unsigned column)
     const char *cell = table->cell[row][column];
     json_t *value = table->kind[column] == TABLE_NUMBER ? json_integer(strtoll(cell, NULL, 10))
                     : table->kind[column] == TABLE_FLAG ? json_boolean(strcmp(cell, "true") == 0)
-                    : table->kind[column] == TABLE_JSON ? json_loads(cell, 0, NULL)
+                    : table->kind[column] == TABLE_JSON ? json_loads(cell, JSON_DECODE_ANY, NULL)
                                                         : json_string(cell);
     return value ? value : json_null();
 }

@@ -341,6 +341,10 @@ void access_apply(struct access *access, const struct access_change *change)
     case ACCESS_VHOST_LIMITS_GONE:
         access_limits_apply(access, change);
         return;
+    case ACCESS_GLOBAL:
+    case ACCESS_GLOBAL_GONE:
+        access_global_apply(access, change);
+        return;
     case ACCESS_KINDS:
         return;
     }
@@ -425,6 +429,10 @@ void access_each(const struct access *access, void (*visit)(const struct access_
     struct visit v = {access, visit, owner};
     map_each((struct map *)(uintptr_t)&access->vhosts, visit_vhost, &v);
     map_each((struct map *)(uintptr_t)&access->users, visit_user, &v);
+    for (const struct access_global *global = access->globals; global; global = global->next)
+        visit(&(struct access_change){.kind = ACCESS_GLOBAL,
+                                      .text = {[TEXT_NAME] = global->name, [TEXT_VALUE] = global->value}},
+              owner);
 }
 
 /* ---- making one ------------------------------------------------------------------------------------- */
@@ -448,6 +456,7 @@ void access_free(struct access *access)
     map_each(&access->vhosts, free_vhost, NULL);
     map_free(&access->users);
     map_free(&access->vhosts);
+    access_globals_free(access);
     pattern_scratch_free(&access->scratch);
     free(access);
 }

@@ -15,9 +15,10 @@
 #include "router/limits.h"
 
 /* Of a broker; each virtual host has exchanges at every router and front, and each replica has all of it. */
-#define ACCESS_VHOSTS_MAX 1024u
-#define ACCESS_USERS_MAX  16384u
-#define ACCESS_TOPICS_MAX 1024u /* topic permissions of a user */
+#define ACCESS_VHOSTS_MAX  1024u
+#define ACCESS_USERS_MAX   16384u
+#define ACCESS_GLOBALS_MAX 256u  /* global parameters */
+#define ACCESS_TOPICS_MAX  1024u /* topic permissions of a user */
 
 struct access;
 struct access_user;

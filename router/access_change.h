@@ -25,6 +25,8 @@ enum access_kind {
     ACCESS_USER_LIMITS_GONE,  /* user; limits: the name of one, or all of them */
     ACCESS_VHOST_LIMITS,      /* vhost, limits: all that it has */
     ACCESS_VHOST_LIMITS_GONE, /* vhost */
+    ACCESS_GLOBAL,            /* name, value: a global parameter, which only tools read */
+    ACCESS_GLOBAL_GONE,       /* name */
     ACCESS_KINDS
 };
 
@@ -40,13 +42,16 @@ enum access_text {
     TEXT_TAGS,     /* with commas between */
     TEXT_DESCRIPTION,
     TEXT_LIMITS, /* as limits.h has them */
+    TEXT_NAME,
+    TEXT_VALUE, /* JSON, as it was given */
     ACCESS_TEXTS
 };
 
-#define ACCESS_PATTERN_BYTES 2048u /* of a pattern; every other text is a name */
+#define ACCESS_PATTERN_BYTES 2048u /* of a pattern; */
+#define ACCESS_VALUE_BYTES   8192u /* of a value; every other text is a name */
 
 #define ACCESS_PACKED_BYTES_MAX                                                                              \
-    (1u + ACCESS_TEXTS * 3u + 3u * ACCESS_PATTERN_BYTES + (ACCESS_TEXTS - 3u) * 255u)
+    (1u + ACCESS_TEXTS * 3u + 3u * ACCESS_PATTERN_BYTES + ACCESS_VALUE_BYTES + (ACCESS_TEXTS - 4u) * 255u)
 
 /* A text that isn't given has no address; an empty one has. */
 struct access_change {

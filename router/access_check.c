@@ -24,6 +24,7 @@ static const char *const text_names[ACCESS_TEXTS] = {
     [TEXT_WRITE] = "the pattern of write", [TEXT_READ] = "the pattern of read",
     [TEXT_PASSWORD] = "a password",        [TEXT_TAGS] = "tags",
     [TEXT_DESCRIPTION] = "a description",  [TEXT_LIMITS] = "limits",
+    [TEXT_NAME] = "a parameter's name",    [TEXT_VALUE] = "a parameter's value",
 };
 
 /* What must be given; the rest may, where the kind has it. */
@@ -41,6 +42,8 @@ static const uint16_t needed[ACCESS_KINDS] = {
     [ACCESS_USER_LIMITS_GONE] = 1 << TEXT_USER,
     [ACCESS_VHOST_LIMITS] = 1 << TEXT_VHOST | 1 << TEXT_LIMITS,
     [ACCESS_VHOST_LIMITS_GONE] = 1 << TEXT_VHOST,
+    [ACCESS_GLOBAL] = 1 << TEXT_NAME | 1 << TEXT_VALUE,
+    [ACCESS_GLOBAL_GONE] = 1 << TEXT_NAME,
 };
 
 static enum error check_pattern(const struct answer *a, enum access_text which)
@@ -63,10 +66,10 @@ static enum error check_text(const struct answer *a, enum access_text which)
                    : ERR_NONE;
     if (which >= TEXT_CONFIGURE && which <= TEXT_READ)
         return check_pattern(a, which);
-    if (text.len > NAME_MAX_BYTES)
-        return SAY(a, ERR_PRECONDITION_FAILED, "%s is longer than %u bytes", text_names[which],
-                   NAME_MAX_BYTES);
-    if (!text.len && (which == TEXT_USER || which == TEXT_VHOST))
+    unsigned most = which == TEXT_VALUE ? ACCESS_VALUE_BYTES : NAME_MAX_BYTES;
+    if (text.len > most)
+        return SAY(a, ERR_PRECONDITION_FAILED, "%s is longer than %u bytes", text_names[which], most);
+    if (!text.len && (which == TEXT_USER || which == TEXT_VHOST || which == TEXT_NAME))
         return SAY(a, ERR_PRECONDITION_FAILED, "%s can't be empty", text_names[which]);
     if (which == TEXT_PASSWORD && !password_valid(text))
         return SAY(a, ERR_PRECONDITION_FAILED, "this is no password's hash");
@@ -160,6 +163,18 @@ static enum error check_vhost_limits(const struct answer *a)
     return check_limits(a);
 }
 
+static enum error check_global(const struct answer *a)
+{
+    const struct span name = a->change->text[TEXT_NAME];
+    bool there = access_global_of(a->access, name);
+    if (a->change->kind == ACCESS_GLOBAL_GONE)
+        return there ? ERR_NONE
+                     : SAY(a, ERR_NOT_FOUND, "global parameter '%.*s' does not exist", TEXT_OF(name));
+    if (!there && a->access->global_count >= ACCESS_GLOBALS_MAX)
+        return SAY(a, ERR_PRECONDITION_FAILED, "there are as many global parameters as there may be");
+    return ERR_NONE;
+}
+
 enum error access_check(const struct access *access, const struct access_change *change, bool is_new,
                         char *text, size_t text_size)
 {
@@ -184,6 +199,9 @@ enum error access_check(const struct access *access, const struct access_change 
     case ACCESS_VHOST_LIMITS:
     case ACCESS_VHOST_LIMITS_GONE:
         return check_vhost_limits(&a);
+    case ACCESS_GLOBAL:
+    case ACCESS_GLOBAL_GONE:
+        return check_global(&a);
     default:
         return check_permission(&a);
     }

@@ -47,8 +47,16 @@ struct access_vhost {
     int64_t queues; /* of this router, of those in the tally */
 };
 
+/* A global parameter: few, so that a list will do. */
+struct access_global {
+    struct access_global *next;
+    struct span name, value;
+};
+
 struct access {
     struct map users, vhosts;
+    struct access_global *globals;
+    unsigned global_count;
     struct tallies *tallies;
     uint64_t generation;
     struct pattern_scratch scratch;
@@ -64,6 +72,14 @@ void access_drop(struct span s);
 
 /* Of a change of that kind. */
 void access_limits_apply(struct access *access, const struct access_change *change);
+
+/* ---- access_global.c ------------------------------------------------------------------------------- */
+
+/* NULL: there is none of that name. */
+const struct access_global *access_global_of(const struct access *access, struct span name);
+/* Of a change of that kind. */
+void access_global_apply(struct access *access, const struct access_change *change);
+void access_globals_free(struct access *access);
 
 /* ---- access_topic.c -------------------------------------------------------------------------------- */
 

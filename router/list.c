@@ -86,6 +86,7 @@ static const struct access_listing {
     {"user_limits", ACCESS_USER_LIMITS, 0, {TEXT_USER, TEXT_LIMITS, -1}},
     {"one_user_limits", ACCESS_USER_LIMITS, ONE_USER, {TEXT_USER, TEXT_LIMITS, -1}},
     {"vhost_limits", ACCESS_VHOST_LIMITS, 0, {TEXT_VHOST, TEXT_LIMITS, -1}},
+    {"globals", ACCESS_GLOBAL, 0, {TEXT_NAME, TEXT_VALUE, -1}},
     {"one_vhost_limits", ACCESS_VHOST_LIMITS, ONE_VHOST, {TEXT_VHOST, TEXT_LIMITS, -1}},
 };
 

@@ -121,7 +121,7 @@ class Refused(Definitions):
                 ("parameters", 0, {"component": "shovel"}, "shovel"), ("parameters", 0, {"value": {"pattern": "", "definition": {"overflow": "x"}}}, "overflow"),
                 ("parameters", 0, {"value": {"pattern": "", "definition": [["a"]]}}, "'definition'"),
                 ("parameters", 1, {"value": {"max-connections": "x"}}, ""), ("parameters", 1, {"vhost": "none"}, "none"),
-                ("global_parameters", 0, {"name": "other"}, "global parameter"),
+                ("global_parameters", 0, {"name": ""}, "no name"), ("global_parameters", 0, {"value": None}, "'value'"),
                 ("policies", 0, {"definition": {"nope": 1}}, "nope"), ("policies", 0, {"pattern": "*"}, ""), ("policies", 0, {"apply-to": "x"}, "apply-to"),
                 ("policies", 0, {"priority": "x"}, "'priority'"), ("policies", 0, {"vhost": None}, "'vhost'"),
                 ("queues", 1, {"arguments": {"x-message-ttl": -1}}, "x-message-ttl"), ("queues", 1, {"arguments": {"a": None}}, "null"),
@@ -185,7 +185,7 @@ class Export(Definitions):
         channel.queue_declare("mine", exclusive=True)
         channel.queue_bind("mine", "prices", "x")
         definitions, file = self.get("definitions"), of_rabbitmq()
-        self.assertEqual((definitions["rabbit_version"], definitions["product_name"], definitions["global_parameters"]), ("3.13.0", "Gannet", []))
+        self.assertEqual((definitions["rabbit_version"], definitions["product_name"], definitions["global_parameters"]), ("3.13.0", "Gannet", file["global_parameters"]))
         for user in file["users"]:
             user["tags"] = user["tags"].split(",") if isinstance(user["tags"], str) else user["tags"]
             if not user["password_hash"]:

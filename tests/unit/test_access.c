@@ -1,5 +1,6 @@
 /* The table of users, virtual hosts and permissions, and changes of it. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,12 @@ static void make(struct access_change c)
 {
     cr_assert_eq(check(c, false), ERR_NONE, "%s", text);
     access_apply(access, &c);
+}
+
+static void refuses(struct access_change c, const char *why)
+{
+    cr_assert_neq(check(c, false), ERR_NONE);
+    cr_assert_str_eq(text, why);
 }
 
 static struct access_change user(const char *name)
@@ -283,6 +290,44 @@ static void count(const struct access_change *change, void *owner)
     ((size_t *)owner)[change->kind]++;
 }
 
+static struct access_change global(const char *name, const char *value)
+{
+    return (struct access_change){.kind = ACCESS_GLOBAL,
+                                  .text = {[TEXT_NAME] = T(name), [TEXT_VALUE] = T(value)}};
+}
+
+static void see_global(const struct access_change *change, void *owner)
+{
+    if (change->kind == ACCESS_GLOBAL)
+        ((struct access_change *)owner)[span_is(change->text[TEXT_NAME], "b")] = *change;
+}
+
+Test(access, global_parameters_are_kept_as_they_are)
+{
+    struct access_change seen[2] = {{0}}, gone = {.kind = ACCESS_GLOBAL_GONE, .text[TEXT_NAME] = T("a")};
+    static char long_value[ACCESS_VALUE_BYTES + 2];
+    memset(long_value, '1', ACCESS_VALUE_BYTES + 1);
+    refuses(gone, "global parameter 'a' does not exist");
+    refuses(global("", "1"), "a parameter's name can't be empty");
+    refuses(global("a", long_value), "a parameter's value is longer than 8192 bytes");
+    make(global("a", "1"));
+    make(global("b", "2"));
+    make(global("a", "[3]"));
+    access_each(access, see_global, seen);
+    cr_assert(span_is(seen[0].text[TEXT_VALUE], "[3]") && span_is(seen[1].text[TEXT_VALUE], "2"));
+    make(gone);
+    access_apply(access, &gone); /* of one that isn't there, as in a journal */
+    seen[0] = seen[1] = (struct access_change){0};
+    access_each(access, see_global, seen);
+    cr_assert(!seen[0].kind && span_is(seen[1].text[TEXT_VALUE], "2"));
+    char name[16];
+    for (unsigned i = 1; i < ACCESS_GLOBALS_MAX; i++) {
+        snprintf(name, sizeof name, "%u", i);
+        make(global(name, "0"));
+    }
+    refuses(global("more", "1"), "there are as many global parameters as there may be");
+}
+
 Test(access, all_of_it_makes_a_replica)
 {
     size_t counts[ACCESS_KINDS] = {0};
@@ -300,6 +345,9 @@ Test(access, all_of_it_makes_a_replica)
                                            [TEXT_READ] = T("^b")}};
     make(topic);
     make(topic); /* the same one again */
+    make(global("a", "1"));
+    make(global("b", "{}"));
+    make(global("a", "[2]"));
     struct access *replica = access_new(tallies), *first = access;
     access_each(access, replay, replica);
     access_each(replica, count, counts);
@@ -307,6 +355,7 @@ Test(access, all_of_it_makes_a_replica)
     cr_assert_eq(counts[ACCESS_USER], 2);
     cr_assert_eq(counts[ACCESS_PERMISSION], 2);
     cr_assert_eq(counts[ACCESS_TOPIC], 1);
+    cr_assert_eq(counts[ACCESS_GLOBAL], 2);
     access = replica;
     cr_assert(may("u", "/", RIGHT_WRITE, "w") && !may("u", "/", RIGHT_WRITE, "r"));
     access = first;
@@ -395,12 +444,6 @@ Test(access, limits_of_a_user_are_added_those_of_a_virtual_host_replaced)
     cr_assert(!limits_said(access_user_limits(access, T("u"))));
     make((struct access_change){.kind = ACCESS_VHOST_LIMITS_GONE, .text[TEXT_VHOST] = T("/")});
     cr_assert(!limits_said(access_vhost_limits(access, access_vhost_id(T("/")))));
-}
-
-static void refuses(struct access_change c, const char *why)
-{
-    cr_assert_neq(check(c, false), ERR_NONE);
-    cr_assert_str_eq(text, why);
 }
 
 Test(access, limits_that_can_not_be)

@@ -163,6 +163,8 @@ static bool put_channel(struct slice *s, const struct host *h)
     struct channel_facts facts;
     if (!h->codec->channel || !h->codec->channel(h->state, &s->place.within, &s->steps, &facts))
         return false;
+    if (s->op->prefetch && s->op->prefetch != facts.number)
+        return true;
     put_conn_name(rows, h, facts.number);
     put_conn_name(rows, h, 0);
     rows_number(rows, facts.number);
@@ -203,8 +205,20 @@ static bool goes_on(const struct slice *s)
     return s->steps && s->rows.len < LIST_SLICE_BYTES;
 }
 
+/* Without putting its name together: there may be many. */
+static bool is_named(const struct host *h, struct span name)
+{
+    static const char arrow[] = " -> ";
+    size_t peer = strlen(h->peer), local = strlen(h->local), between = sizeof arrow - 1;
+    return name.len == peer + between + local && memcmp(name.at, h->peer, peer) == 0 &&
+           memcmp(name.at + peer, arrow, between) == 0 &&
+           memcmp(name.at + peer + between, h->local, local) == 0;
+}
+
 static bool is_wanted(const struct slice *s, const struct host *h)
 {
+    if (s->op->flags & OP_ONE)
+        return is_named(h, s->op->arguments);
     return !s->op->vhost || (h->login && h->login->vhost == s->op->vhost);
 }
 
@@ -212,7 +226,8 @@ static void put_connections(struct slice *s)
 {
     const struct host *h;
     while (goes_on(s) && (h = slots_walk(&s->front->conns, &s->place.at, &s->steps)))
-        put_connection(s, h);
+        if (is_wanted(s, h))
+            put_connection(s, h);
 }
 
 static void put_parts(struct slice *s, bool (*put_one)(struct slice *s, const struct host *h))
@@ -254,9 +269,8 @@ static void list(struct front *front, struct op *op)
 
 static bool is_meant(const struct op *op, const struct host *h)
 {
-    char text[CONN_NAME_BYTES];
     if (op->arguments.len)
-        return span_equal(conn_name(text, h, 0), op->arguments);
+        return is_named(h, op->arguments);
     if (op->name.len)
         return h->about && span_equal(user_of(h), name_span(&op->name));
     return !op->vhost || (h->login && h->login->vhost == op->vhost);

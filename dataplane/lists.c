@@ -28,13 +28,32 @@ static const struct list {
     [LIST_CONSUMERS] = {"consumers", EACH_FRONT, true, CONSUMER_COLUMNS},
 };
 
+/* What is asked for by its name. */
+static const struct one {
+    const char *word;
+    enum list_of of;
+    bool in_vhost;
+} ones[] = {
+    {"queue", LIST_QUEUES, true},
+    {"exchange", LIST_EXCHANGES, true},
+    {"connection", LIST_CONNECTIONS, false},
+    {"channel", LIST_CHANNELS, false},
+    {"channels_of_connection", LIST_CHANNELS, false},
+};
+
+enum { ONES = sizeof ones / sizeof *ones };
+
 /* A list that is being made. */
 struct listed {
     struct gannetd *gannetd;
     const struct list *list;
     struct name vhost; /* with by_vhost: the only one */
     bool of_one;
-    bool begun; /* its columns are written */
+    const struct one *one;  /* NULL: all of them */
+    struct name name;       /* in a virtual host */
+    struct span connection; /* the name of one, and */
+    uint32_t channel;       /* the number of one of its channels; 0: any */
+    bool begun;             /* its columns are written */
     FILE *out;
 };
 
@@ -46,6 +65,12 @@ static struct op *slice_op(const struct listed *listed, unsigned agent, const st
     op->router = listed->list->lister == EACH_ROUTER ? agent : 0;
     op->place = *place;
     op->other = listed->vhost;
+    op->flags = listed->one ? OP_ONE : 0;
+    op->name = listed->name;
+    op->prefetch = listed->channel;
+    if (listed->connection.len)
+        op->arguments = span_of(strndup((const char *)listed->connection.at, listed->connection.len),
+                                listed->connection.len);
     op->vhost = listed->of_one ? access_vhost_id(name_span(&listed->vhost)) : 0;
     return op;
 }
@@ -98,31 +123,88 @@ static void answer(struct listed *listed)
     unsigned agents = lister == EACH_ROUTER  ? g->placement.routers
                       : lister == EACH_FRONT ? g->placement.fronts
                                              : 1;
-    for (unsigned i = 0; i < agents; i++)
+    unsigned from = 0;
+    if (listed->one && lister == EACH_ROUTER) {
+        from = router_of_queue(access_vhost_id(name_span(&listed->vhost)), name_span(&listed->name), agents);
+        agents = from + 1;
+    }
+    for (unsigned i = from; i < agents; i++)
         if (!put_part(listed, i))
             return;
     fputc('\n', listed->out);
 }
 
+/* "10.0.0.1:4711 -> 10.0.0.2:5672 (3)": a channel's name has its number behind its connection's. */
+static void take_number(struct listed *listed)
+{
+    struct span *name = &listed->connection;
+    const uint8_t *end = name->at + name->len, *open = memrchr(name->at, '(', name->len);
+    if (!open || open == name->at || open[-1] != ' ' || end[-1] != ')')
+        return; /* so no channel is called */
+    listed->channel = (uint32_t)strtoul((const char *)open + 1, NULL, 10);
+    name->len = (size_t)(open - 1 - name->at);
+}
+
+/* Takes the words behind. False: they aren't what they must be, and that is said. */
+static bool take_one(struct listed *listed, const char *rest)
+{
+    const struct one *one = listed->one;
+    size_t len = strcspn(rest, "\t");
+    struct span vhost = span_of(rest, len), name = span_str(rest + len + (rest[len] != 0));
+    if (one->in_vhost && (vhost.len > NAME_MAX_BYTES || name.len > NAME_MAX_BYTES || !rest[len])) {
+        request_error(listed->out, one->word, " needs a virtual host and a name, of at most 255 bytes each");
+        return false;
+    }
+    if (!one->in_vhost && !*rest) {
+        request_error(listed->out, one->word, " needs a name");
+        return false;
+    }
+    if (one->in_vhost) {
+        name_set(&listed->vhost, vhost);
+        name_set(&listed->name, name);
+    } else {
+        listed->connection = span_str(rest);
+        if (strcmp(one->word, "channel") == 0)
+            take_number(listed);
+    }
+    listed->of_one = one->in_vhost;
+    return true;
+}
+
+static bool take_vhost(struct listed *listed, const char *rest)
+{
+    struct span vhost = span_str(rest ? rest : "");
+    listed->of_one = rest;
+    if (rest && !listed->list->by_vhost)
+        request_error(listed->out, "this list is of all virtual hosts: ", listed->list->word);
+    else if (vhost.len > NAME_MAX_BYTES)
+        request_error(listed->out, "the virtual host is longer than 255 bytes", "");
+    else
+        name_set(&listed->vhost, vhost);
+    return listed->vhost.len == vhost.len;
+}
+
+static bool is_word(const char *word, const char *request, size_t len)
+{
+    return strlen(word) == len && memcmp(request, word, len) == 0;
+}
+
 bool lists_answer(struct gannetd *g, const char *request, FILE *out)
 {
     size_t len = strcspn(request, "\t");
-    const struct list *list = lists;
-    while (list < lists + LISTS && !(strlen(list->word) == len && memcmp(request, list->word, len) == 0))
-        list++;
-    if (list == lists + LISTS)
+    const char *rest = request[len] ? request + len + 1 : NULL;
+    struct listed listed = {.gannetd = g, .out = out};
+    for (unsigned i = 0; i < LISTS; i++)
+        if (is_word(lists[i].word, request, len))
+            listed.list = &lists[i];
+    for (unsigned i = 0; i < ONES; i++)
+        if (is_word(ones[i].word, request, len)) {
+            listed.one = &ones[i];
+            listed.list = &lists[ones[i].of];
+        }
+    if (!listed.list)
         return false;
-    struct listed listed = {.gannetd = g, .list = list, .out = out, .of_one = request[len]};
-    struct span vhost = span_str(request[len] ? request + len + 1 : "");
-    if (listed.of_one && !list->by_vhost) {
-        request_error(out, "this list is of all virtual hosts: ", list->word);
-        return true;
-    }
-    if (vhost.len > NAME_MAX_BYTES) {
-        request_error(out, "the virtual host is longer than 255 bytes", "");
-        return true;
-    }
-    name_set(&listed.vhost, vhost);
-    answer(&listed);
+    if (listed.one ? take_one(&listed, rest ? rest : "") : take_vhost(&listed, rest))
+        answer(&listed);
     return true;
 }

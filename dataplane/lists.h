@@ -5,6 +5,9 @@
  *   queues [VHOST], exchanges [VHOST], bindings [VHOST]     columns: router/listing.h
  *   connections, channels, consumers [VHOST]                columns: front.h
  *
+ *   queue VHOST NAME, exchange VHOST NAME                   the one, found by its name
+ *   connection NAME, channel NAME, channels_of_connection NAME
+ *
  * Behind the last row there is an empty line, with which the answer is complete; one that had to be broken
  * off has "error TEXT" behind that. In cells of text a backslash is \\ and what is below a blank \xHH
  * (router/rows.h).

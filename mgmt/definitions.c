@@ -32,9 +32,9 @@ static const struct list topic_permissions = {"list_all_topic_permissions", NULL
 static const struct list parameters = {"list_all_parameters", NULL, NULL, 0, LIST_SHORT};
 static const struct list globals = {"list_global_parameters", NULL, NULL, 0, LIST_SHORT};
 static const struct list policies = {"list_all_policies", NULL, NULL, 0, LIST_SHORT};
-static const struct list queues = LONG_LIST("queues", NULL, queue_columns, LIST_BY_VHOST);
+static const struct list queues = LONG_LIST("queues", NULL, queue_columns, LIST_BY_VHOST, NULL);
 static const struct list exchanges = {"exchanges", NULL, NULL, 0, LIST_BY_VHOST};
-static const struct list bindings = LONG_LIST("bindings", NULL, binding_columns, LIST_BY_VHOST);
+static const struct list bindings = LONG_LIST("bindings", NULL, binding_columns, LIST_BY_VHOST, NULL);
 
 struct export
 {

@@ -37,7 +37,8 @@ static const struct column queue_columns[] = {
     {"message_stats.deliver_get", COLUMN_SAME, "deliver_get"},
     {"message_stats.ack", COLUMN_SAME, "ack"},
 };
-static const struct list queues = LONG_LIST("queues", "vhost", queue_columns, LIST_BY_VHOST);
+static const struct list_named one_queue[] = {{"queue", "name", true}, {NULL}};
+static const struct list queues = LONG_LIST("queues", "vhost", queue_columns, LIST_BY_VHOST, one_queue);
 
 /* ?type=stream: those of one type, which RabbitMQ can't be asked for. */
 void list_of_queues(const struct call *call, struct reply *reply)
@@ -59,7 +60,8 @@ void get_queue(const struct call *call, struct reply *reply)
 
 /* ---- exchanges ----------------------------------------------------------------------------------------- */
 
-static const struct list exchanges = {"exchanges", "vhost", NULL, 0, LIST_BY_VHOST};
+static const struct list_named one_exchange[] = {{"exchange", "name", true}, {NULL}};
+static const struct list exchanges = {"exchanges", "vhost", NULL, 0, LIST_BY_VHOST, one_exchange};
 
 void list_of_exchanges(const struct call *call, struct reply *reply)
 {
@@ -254,8 +256,12 @@ static const struct column channel_columns[] = {
     {"messages_unacknowledged"},
     {"messages_unconfirmed"},
 };
-static const struct list connections = LONG_LIST("connections", NULL, connection_columns, LIST_LONG);
-static const struct list channels = LONG_LIST("channels", NULL, channel_columns, LIST_LONG);
+static const struct list_named one_connection[] = {{"connection", "name", false}, {NULL}};
+static const struct list_named one_channel[] = {
+    {"channel", "name", false}, {"channels_of_connection", "connection", false}, {NULL}};
+static const struct list connections =
+    LONG_LIST("connections", NULL, connection_columns, LIST_LONG, one_connection);
+static const struct list channels = LONG_LIST("channels", NULL, channel_columns, LIST_LONG, one_channel);
 
 /* Who may not monitor sees his own only. column NULL: all that he sees. */
 static void answer_own(const struct call *call, const struct list *list, const char *column,
@@ -365,7 +371,7 @@ static const struct column consumer_columns[] = {
     {"active", COLUMN_FIXED, "true"},
     {"activity_status", COLUMN_FIXED, "\"up\""},
 };
-static const struct list consumers = LONG_LIST("consumers", "vhost", consumer_columns, LIST_BY_VHOST);
+static const struct list consumers = LONG_LIST("consumers", "vhost", consumer_columns, LIST_BY_VHOST, NULL);
 
 void list_of_consumers(const struct call *call, struct reply *reply)
 {

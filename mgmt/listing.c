@@ -24,18 +24,48 @@ static void keep(struct listing *listing, const struct list *list, const struct 
             listing->row[listing->count++] = row;
 }
 
-static const char *vhost_of(const struct list *list, const struct match *matches)
+/* What the column must be; NULL: anything. */
+static const char *wanted(const struct match *matches, const char *column)
 {
-    for (; list->length == LIST_BY_VHOST && matches && matches->column; matches++)
-        if (strcmp(matches->column, "vhost") == 0)
+    for (; matches && matches->column; matches++)
+        if (strcmp(matches->column, column) == 0)
             return matches->value;
+    return NULL;
+}
+
+static bool ask_by_name(const struct call *call, const struct list_named *named, const struct match *matches,
+                        struct table *table, struct reply *reply)
+{
+    const char *name = wanted(matches, named->column);
+    return named->in_vhost ? ask(call, reply, table, named->request, wanted(matches, "vhost"), name, NULL)
+                           : ask(call, reply, table, named->request, name, NULL);
+}
+
+/* Other names can't be said to the broker. */
+static bool can_be_said(const char *name)
+{
+    while (*name && (unsigned char)*name >= ' ' && *name != 127)
+        name++;
+    return !*name;
+}
+
+static const struct list_named *named_by(const struct list *list, const struct match *matches)
+{
+    for (const struct list_named *named = list->named; named && named->request; named++) {
+        const char *name = wanted(matches, named->column);
+        if (name && can_be_said(name) && (!named->in_vhost || wanted(matches, "vhost")))
+            return named;
+    }
     return NULL;
 }
 
 static bool ask_for(const struct call *call, const struct list *list, const struct match *matches,
                     struct table *table, struct reply *reply)
 {
-    if (!ask(call, reply, table, list->request, vhost_of(list, matches), NULL))
+    const struct list_named *named = named_by(list, matches);
+    const char *vhost = list->length == LIST_BY_VHOST ? wanted(matches, "vhost") : NULL;
+    if (!(named ? ask_by_name(call, named, matches, table, reply)
+                : ask(call, reply, table, list->request, vhost, NULL)))
         return false;
     if (list->length == LIST_SHORT || table->complete)
         return true;

@@ -15,13 +15,21 @@ struct list {
         LIST_LONG,    /* its end is marked (dataplane/lists.h), */
         LIST_BY_VHOST /* and it can be asked for of the one virtual host that a match names */
     } length;
+    const struct list_named *named; /* NULL: it is always asked for whole */
 };
 
-#define LONG_LIST(request, vhost, columns, length)                                                           \
+/* What the broker finds by its name: asked for if a match names that column (and the virtual host). A request
+ * that is NULL ends them. */
+struct list_named {
+    const char *request, *column;
+    bool in_vhost;
+};
+
+#define LONG_LIST(request, vhost, columns, length, named)                                                    \
     {                                                                                                        \
-        request, vhost, columns, sizeof(columns) / sizeof *(columns), length                                 \
+        request, vhost, columns, sizeof(columns) / sizeof *(columns), length, named                          \
     }
-#define LIST(request, vhost, columns) LONG_LIST(request, vhost, columns, LIST_SHORT)
+#define LIST(request, vhost, columns) LONG_LIST(request, vhost, columns, LIST_SHORT, NULL)
 
 /* Rows that have this value in that column of the table. */
 struct match {

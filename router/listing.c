@@ -219,6 +219,23 @@ static bool bindings(struct slice *s)
     return bindings_of_others(s);
 }
 
+/* ---- one of them ----------------------------------------------------------------------------------- */
+
+static void put_named(struct slice *s)
+{
+    struct catalog *catalog = &s->router->catalog;
+    struct span name = name_span(&s->op->name);
+    if (s->op->place.of == LIST_QUEUES) {
+        const struct queue *q = catalog_queue(catalog, s->op->vhost, name);
+        if (q)
+            put_queue(s, q);
+        return;
+    }
+    struct catalog_exchange *e = catalog_exchange(catalog, s->op->vhost, name);
+    if (e)
+        put_exchange(&e->exchange.by_id, s);
+}
+
 /* ---- the op ---------------------------------------------------------------------------------------- */
 
 void listing_on_op(struct router *router, struct op *op)
@@ -229,7 +246,10 @@ void listing_on_op(struct router *router, struct op *op)
                       op->other.bytes);
         return;
     }
-    if (op->place.of == LIST_QUEUES)
+    if (op->flags & OP_ONE) {
+        put_named(&s);
+        s.place.end = true;
+    } else if (op->place.of == LIST_QUEUES)
         s.place.end = each_queue(&s, put_queue);
     else if (op->place.of == LIST_EXCHANGES)
         s.place.end = exchanges(&s);

@@ -64,10 +64,13 @@ enum {
     OP_CLOSES = 4194304,   /* LIST of connections: closes the one whose name is `arguments`, or else those of
                               the user `name`; text: why. messages: how many */
     OP_DRAINS = 8388608,   /* LIST of connections: the front takes no new ones, and number of those that there
-                              are   are told at most that the broker ends, and closed; others are read from no
-                              more   until what they have published is confirmed, unless got, which closes them,
-                              too.   text: why. messages: how many were closed, consumers: how many wait */
+                              are are told at most that the broker ends, and closed; others are read from no
+                              more until what they have published is confirmed, unless got, which closes them,
+                              too. text: why. messages: how many were closed, consumers: how many wait */
     OP_REVIVES = 16777216, /* LIST of connections: the front takes new ones again */
+    OP_ONE = 33554432, /* LIST of queues or exchanges: only the one `name`; of connections or channels: only
+                            those of the connection whose name is `arguments`, and of its channels only the
+                          one of number `prefetch`, if that isn't 0 */
     OP_ONLY_CHECK = 2097152,  /* POLICY_SET: nothing is changed */
     OP_NO_PREFETCH = 4096,    /* CONSUME: the client has set no bound for the consumer, */
     OP_LIMITED = 8192,        /* but one for all of its channel */

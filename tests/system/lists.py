@@ -252,6 +252,53 @@ class Work:
                 n += 100
 
 
+class One(Ctl):
+    """What is asked for by its name."""
+
+    def ask(self, broker, *words):
+        """The rows' first cells that tell them apart, or what is wrong."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(os.path.join(broker.data, "control.sock"))
+            s.sendall("\t".join(words).encode() + b"\n")
+            said = s.makefile("rb").read().decode()
+        if not said.startswith("ok\n"):
+            return said.split("\n")[0]
+        self.assertTrue(said.endswith("\n\n"), said)
+        return [line.split("\t") for line in said.split("\n")[2:-2]]
+
+    def test_by_name(self):
+        with Broker(routers=3, fronts=2) as broker, contextlib.ExitStack() as stack:
+            channels = [stack.enter_context(broker.channel()) for _ in range(6)]
+            declare_all(channels[0], ["q%d" % n for n in range(30)] + ["odd name\\"])
+            channels[0].exchange_declare("e", "topic")
+            for n in range(30):
+                self.assertEqual([row[:2] for row in self.ask(broker, "queue", "/", "q%d" % n)], [["/", "q%d" % n]])
+            self.assertEqual(self.ask(broker, "queue", "/", "odd name\\")[0][1], "odd name\\\\")
+            self.assertEqual([row[:3] for row in self.ask(broker, "exchange", "/", "e")], [["/", "e", "topic"]])
+            self.assertEqual([row[:2] for row in self.ask(broker, "exchange", "/", "")], [["/", ""]])
+            for kind in "queue", "exchange":
+                self.assertEqual(self.ask(broker, kind, "/", "none"), [])
+                self.assertIn("does not exist", self.ask(broker, kind, "none", "q1"))
+                for words in (), ("/",), ("/", 256 * "x"), (256 * "x", "q"):
+                    self.assertTrue(self.ask(broker, kind, *words).startswith("error "), words)
+            second = channels[3].connection.channel()
+            names = [row["name"] for row in self.rows(broker, "list_connections", "name")]
+            self.assertEqual(len(set(names)), 6)
+            for name in names:
+                self.assertEqual([row[0] for row in self.ask(broker, "connection", name)], [name])
+                self.assertEqual([row[:2] for row in self.ask(broker, "channel", name + " (1)")], [[name + " (1)", name]])
+                self.assertEqual(self.ask(broker, "channel", name + " (77)"), [])
+            per_connection = [len(self.ask(broker, "channels_of_connection", name)) for name in names]
+            self.assertEqual(sorted(per_connection), [1, 1, 1, 1, 1, 2])
+            second.close()
+            for name in names[0][:-1], names[0] + "x", "x", " -> ", names[0] + " (0)", "(1)", " (1)":
+                self.assertEqual(self.ask(broker, "connection", name), [], name)
+            for name in "(1)", " (1)", "x (1)", names[0], names[0] + "(1)":
+                self.assertEqual([row for row in self.ask(broker, "channel", name) if row[1] != names[0]], [], name)
+            for word in "connection", "channel", "channels_of_connection":
+                self.assertTrue(self.ask(broker, word).startswith("error "))
+
+
 class Many(Ctl):
     def test_complete_while_everything_changes(self):
         with Broker(routers=2, fronts=2) as broker, contextlib.ExitStack() as stack:

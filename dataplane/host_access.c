@@ -374,6 +374,7 @@ static enum concern concern_of(const struct access_change *change, const struct 
         return his ? LIMITS_HIM : NO_CONCERN;
     case ACCESS_VHOST_LIMITS:
     case ACCESS_VHOST_LIMITS_GONE:
+    case ACCESS_VHOST_LIMIT:
         return there ? LIMITS_HIM : NO_CONCERN;
     default:
         return NO_CONCERN;

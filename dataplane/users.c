@@ -46,7 +46,8 @@ static const struct change_verb {
     {"set_user_limits", ACCESS_USER_LIMITS, 2, MUST_BE, {TEXT_USER, TEXT_LIMITS, NO_TEXT}},
     {"clear_user_limits", ACCESS_USER_LIMITS_GONE, 1, MUST_BE, {TEXT_USER, TEXT_LIMITS, NO_TEXT}},
     {"set_vhost_limits", ACCESS_VHOST_LIMITS, 2, MUST_BE, {TEXT_VHOST, TEXT_LIMITS, NO_TEXT}},
-    {"clear_vhost_limits", ACCESS_VHOST_LIMITS_GONE, 1, MUST_BE, {TEXT_VHOST, NO_TEXT}},
+    {"add_vhost_limits", ACCESS_VHOST_LIMIT, 2, MUST_BE, {TEXT_VHOST, TEXT_LIMITS, NO_TEXT}},
+    {"clear_vhost_limits", ACCESS_VHOST_LIMITS_GONE, 1, MUST_BE, {TEXT_VHOST, TEXT_LIMITS, NO_TEXT}},
     {"set_global_parameter", ACCESS_GLOBAL, 2, MUST_BE, {TEXT_NAME, TEXT_VALUE, NO_TEXT}},
     {"clear_global_parameter", ACCESS_GLOBAL_GONE, 1, MUST_BE, {TEXT_NAME, NO_TEXT}},
     {"clear_topic_permissions",
@@ -269,6 +270,52 @@ static void tell_login(const struct gannetd *g, enum login_word word, const char
         fputs("ok\n", out);
 }
 
+/* Whether that user is there. If not, that is said. */
+static bool must_be(struct gannetd *g, struct span user, FILE *out)
+{
+    struct op *op = login_of(g, user);
+    bool there = op && op->error == ERR_NONE;
+    if (op && !there)
+        request_refused(out, op);
+    else if (!op)
+        request_too_late(out);
+    front_free_answer(op);
+    return there;
+}
+
+/* One that is named twice is gone by then. */
+static bool must_go(struct gannetd *g, struct span user, FILE *out)
+{
+    struct access_change gone = {.kind = ACCESS_USER_GONE, .text[TEXT_USER] = user};
+    struct op *op = op_of(OP_ACCESS_CHANGE);
+    op->arguments = access_pack(&gone);
+    op = control_ask(g, op);
+    bool ok = op && (op->error == ERR_NONE || op->error == ERR_NOT_FOUND);
+    if (op && !ok)
+        request_refused(out, op);
+    else if (!op)
+        request_too_late(out);
+    front_free_answer(op);
+    return ok;
+}
+
+/* All must be there before any goes; nobody else deletes one meanwhile. */
+static void delete_users(struct gannetd *g, const char *names, FILE *out)
+{
+    bool (*const steps[])(struct gannetd *, struct span, FILE *) = {must_be, must_go};
+    for (unsigned i = 0; i < COUNT(steps); i++)
+        for (const char *name = names; name; name = strchr(name, '\t') ? strchr(name, '\t') + 1 : NULL) {
+            struct span user = span_of(name, strcspn(name, "\t"));
+            if (user.len > NAME_MAX_BYTES) {
+                request_error(out, "a user's name is longer than 255 bytes", "");
+                return;
+            }
+            if (!steps[i](g, user, out))
+                return;
+        }
+    fputs("ok\n", out);
+}
+
 static bool answer_login(struct gannetd *g, const char *verb, size_t len, char *rest, FILE *out)
 {
     static const char *const words[] = {"authenticate_user", "stamp", "login"};
@@ -292,6 +339,7 @@ static bool answer_login(struct gannetd *g, const char *verb, size_t len, char *
 
 bool users_answer(struct gannetd *g, char *request, FILE *out)
 {
+    static const char all_of[] = "delete_users";
     size_t len = strcspn(request, "\t");
     char *rest = request[len] ? request + len + 1 : NULL;
     for (size_t i = 0; i < COUNT(change_verbs); i++)
@@ -304,5 +352,9 @@ bool users_answer(struct gannetd *g, char *request, FILE *out)
             answer_list(g, &list_verbs[i], rest, out);
             return true;
         }
+    if (strlen(all_of) == len && memcmp(request, all_of, len) == 0) {
+        delete_users(g, rest, out);
+        return true;
+    }
     return answer_login(g, request, len, rest, out);
 }

@@ -14,7 +14,8 @@
  *   set_topic_permissions VHOST USER EXCHANGE WRITE READ
  *   clear_topic_permissions VHOST USER [EXCHANGE]
  *   set_user_limits USER LIMITS               clear_user_limits USER [LIMIT]
- *   set_vhost_limits VHOST LIMITS             clear_vhost_limits VHOST
+ *   set_vhost_limits VHOST LIMITS             clear_vhost_limits VHOST [LIMIT]
+ *   add_vhost_limits VHOST LIMITS             delete_users USER ...
  *   list_user_limits [USER], list_vhost_limits [VHOST]
  *   list_users, list_user_hashes, list_vhosts, list_permissions VHOST, list_user_permissions USER,
  * list_topic_permissions VHOST, list_user_topic_permissions USER, list_all_permissions,
@@ -29,6 +30,9 @@
  * list_user_hashes tells what is kept of each password in the form that put_user_hash takes again: who may
  * open the socket could read it from the journal. Changes are answered with "ok" when they are safe and in
  * force at every router and front; put_user says whether the user is new.
+ *
+ * add_vhost_limits leaves those as they are that LIMITS doesn't name; set_vhost_limits ends them. Of users
+ * who aren't all there delete_users deletes none.
  *
  * stamp says what his password is as long as it stays the same, and nothing of it; his tags; whether he may
  * only come from this machine. login does too, if the password is right; else, and whether there is such a

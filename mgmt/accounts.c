@@ -134,39 +134,24 @@ struct bulk {
 
 static const struct field bulk_fields[] = {FIELD(struct bulk, users, "users", LIST, true)};
 
-static bool all_there(const struct call *call, const json_t *names, struct reply *reply)
-{
-    struct listing all;
-    if (!listing_read(&all, call, &users, NULL, reply))
-        return false;
-    for (size_t i = 0; i < json_array_size(names); i++) {
-        const char *name = json_string_value(json_array_get(names, i));
-        size_t at = 0;
-        while (at < all.count && strcmp(table_cell(&all.table, all.row[at], "user"), name) != 0)
-            at++;
-        if (at < all.count)
-            continue;
-        reply_error(reply, 400, "user '%s' does not exist", name);
-        listing_free(&all);
-        return false;
-    }
-    listing_free(&all);
-    return true;
-}
-
-/* All must be there before any goes; one that somebody else deletes meanwhile is gone as well. */
+/* All must be there before any goes. */
 void delete_users(const struct call *call, struct reply *reply)
 {
     struct bulk bulk = {0};
-    if (!fields_read(call->body, bulk_fields, 1, &bulk, reply) || !all_there(call, bulk.users, reply))
+    if (!fields_read(call->body, bulk_fields, 1, &bulk, reply))
         return;
-    for (size_t i = 0; i < json_array_size(bulk.users); i++) {
-        const char *name = json_string_value(json_array_get(bulk.users, i));
-        if (ask(call, reply, NULL, "delete_user", name, NULL))
-            continue;
-        if (reply->status != 404)
-            return;
-        json_decref(reply->json);
+    size_t count = json_array_size(bulk.users);
+    const char **words = calloc(count + 1, sizeof *words);
+    if (!words) {
+        reply_error(reply, 503, "no memory");
+        return;
     }
-    reply_done(reply, false);
+    words[0] = "delete_users";
+    for (size_t i = 0; i < count; i++)
+        words[i + 1] = json_string_value(json_array_get(bulk.users, i));
+    if (!count || ask_words(call, reply, NULL, words, count + 1))
+        reply_done(reply, false);
+    else if (reply->status == 404) /* as RabbitMQ says it */
+        reply_status(reply, 400);
+    free(words);
 }

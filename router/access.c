@@ -339,6 +339,7 @@ void access_apply(struct access *access, const struct access_change *change)
     case ACCESS_USER_LIMITS_GONE:
     case ACCESS_VHOST_LIMITS:
     case ACCESS_VHOST_LIMITS_GONE:
+    case ACCESS_VHOST_LIMIT:
         access_limits_apply(access, change);
         return;
     case ACCESS_GLOBAL:

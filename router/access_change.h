@@ -24,9 +24,10 @@ enum access_kind {
     ACCESS_USER_LIMITS,       /* user, limits: those that it doesn't name stay as they are */
     ACCESS_USER_LIMITS_GONE,  /* user; limits: the name of one, or all of them */
     ACCESS_VHOST_LIMITS,      /* vhost, limits: all that it has */
-    ACCESS_VHOST_LIMITS_GONE, /* vhost */
+    ACCESS_VHOST_LIMITS_GONE, /* vhost; limits: the name of one, or all of them */
     ACCESS_GLOBAL,            /* name, value: a global parameter, which only tools read */
     ACCESS_GLOBAL_GONE,       /* name */
+    ACCESS_VHOST_LIMIT,       /* vhost, limits: those that it doesn't name stay as they are */
     ACCESS_KINDS
 };
 

@@ -44,6 +44,7 @@ static const uint16_t needed[ACCESS_KINDS] = {
     [ACCESS_VHOST_LIMITS_GONE] = 1 << TEXT_VHOST,
     [ACCESS_GLOBAL] = 1 << TEXT_NAME | 1 << TEXT_VALUE,
     [ACCESS_GLOBAL_GONE] = 1 << TEXT_NAME,
+    [ACCESS_VHOST_LIMIT] = 1 << TEXT_VHOST | 1 << TEXT_LIMITS,
 };
 
 static enum error check_pattern(const struct answer *a, enum access_text which)
@@ -137,7 +138,8 @@ static enum error check_limits(const struct answer *a)
     struct limits limits;
     const struct span text = a->change->text[TEXT_LIMITS];
     limits_init(&limits);
-    if (a->change->kind == ACCESS_USER_LIMITS || a->change->kind == ACCESS_VHOST_LIMITS)
+    if (a->change->kind == ACCESS_USER_LIMITS || a->change->kind == ACCESS_VHOST_LIMITS ||
+        a->change->kind == ACCESS_VHOST_LIMIT)
         return limits_read(&limits, text, a->change->kind == ACCESS_USER_LIMITS, a->text, a->size)
                    ? ERR_NONE
                    : ERR_PRECONDITION_FAILED;
@@ -160,7 +162,13 @@ static enum error check_vhost_limits(const struct answer *a)
     if (a->change->kind == ACCESS_VHOST_LIMITS_GONE && !limits_said(access_vhost_limits(a->access, id)))
         return SAY(a, ERR_NOT_FOUND, "virtual host '%.*s' has no limits",
                    TEXT_OF(a->change->text[TEXT_VHOST]));
-    return check_limits(a);
+    enum error error = check_limits(a);
+    bool one = a->change->kind == ACCESS_VHOST_LIMITS_GONE && access_has(a->change, TEXT_LIMITS);
+    if (error == ERR_NONE && one &&
+        access_vhost_limits(a->access, id)->most[limit_named(a->change->text[TEXT_LIMITS])] == LIMIT_UNSAID)
+        return SAY(a, ERR_NOT_FOUND, "virtual host '%.*s' has no limit '%.*s'",
+                   TEXT_OF(a->change->text[TEXT_VHOST]), TEXT_OF(a->change->text[TEXT_LIMITS]));
+    return error;
 }
 
 static enum error check_global(const struct answer *a)
@@ -198,6 +206,7 @@ enum error access_check(const struct access *access, const struct access_change 
         return check_user_limits(&a);
     case ACCESS_VHOST_LIMITS:
     case ACCESS_VHOST_LIMITS_GONE:
+    case ACCESS_VHOST_LIMIT:
         return check_vhost_limits(&a);
     case ACCESS_GLOBAL:
     case ACCESS_GLOBAL_GONE:

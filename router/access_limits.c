@@ -13,6 +13,12 @@ static void put(struct limits *limits, struct span text, bool of_user)
         *limits = read;
 }
 
+static void end_one(struct limits *limits, struct span name)
+{
+    if (limit_named(name) != LIMITS)
+        limits->most[limit_named(name)] = LIMIT_UNSAID;
+}
+
 static void change_user(struct access_user *user, const struct access_change *change)
 {
     const struct span text = change->text[TEXT_LIMITS];
@@ -20,15 +26,19 @@ static void change_user(struct access_user *user, const struct access_change *ch
         put(&user->limits, text, true);
     else if (!access_has(change, TEXT_LIMITS))
         limits_init(&user->limits);
-    else if (limit_named(text) != LIMITS)
-        user->limits.most[limit_named(text)] = LIMIT_UNSAID;
+    else
+        end_one(&user->limits, text);
     tally_forget_use(user->tally);
 }
 
 static void change_vhost(struct access_vhost *vhost, const struct access_change *change)
 {
-    limits_init(&vhost->limits);
-    if (change->kind == ACCESS_VHOST_LIMITS)
+    bool one = change->kind == ACCESS_VHOST_LIMITS_GONE && access_has(change, TEXT_LIMITS);
+    if (change->kind != ACCESS_VHOST_LIMIT && !one)
+        limits_init(&vhost->limits);
+    if (one)
+        end_one(&vhost->limits, change->text[TEXT_LIMITS]);
+    else if (change->kind != ACCESS_VHOST_LIMITS_GONE)
         put(&vhost->limits, change->text[TEXT_LIMITS], false);
     tally_forget_use(vhost->tally);
 }

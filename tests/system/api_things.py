@@ -33,6 +33,10 @@ class Things(Api):
         self.refused(404, "DELETE", "users/none")
         self.assertIn("none", self.refused(400, "POST", "users/bulk-delete", {"users": ["silent", "none"]}))
         self.get("users/silent")
+        self.assertIn("longer", self.refused(400, "POST", "users/bulk-delete", {"users": [256 * "x"]}))
+        self.assertIn("too long", self.refused(400, "POST", "users/bulk-delete", {"users": 3000 * ["silent"]}))
+        self.get("users/silent")
+        self.done(204, "POST", "users/bulk-delete", {"users": []})
         self.done(204, "POST", "users/bulk-delete", {"users": ["silent", "silent", "a b/ü"]})
         self.assertEqual([user["name"] for user in self.get("users")], ["guest"])
 

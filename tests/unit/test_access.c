@@ -446,6 +446,25 @@ Test(access, limits_of_a_user_are_added_those_of_a_virtual_host_replaced)
     cr_assert(!limits_said(access_vhost_limits(access, access_vhost_id(T("/")))));
 }
 
+Test(access, one_limit_of_a_virtual_host)
+{
+    struct access_change gone = {.kind = ACCESS_VHOST_LIMITS_GONE, .text[TEXT_VHOST] = T("/")};
+    struct access_change one = vhost_limits("/", "{\"max-queues\":5}");
+    one.kind = ACCESS_VHOST_LIMIT;
+    make(vhost("/"));
+    make(vhost_limits("/", "{\"max-connections\":1,\"max-queues\":2}"));
+    const struct limits *limits = access_vhost_limits(access, access_vhost(access, T("/")));
+    make(one);
+    cr_assert(limits->most[LIMIT_CONNECTIONS] == 1 && limits->most[LIMIT_QUEUES] == 5);
+    gone.text[TEXT_LIMITS] = T("max-publish-rate");
+    refuses(gone, "virtual host '/' has no limit 'max-publish-rate'");
+    gone.text[TEXT_LIMITS] = T("max-connections");
+    make(gone);
+    cr_assert(limits->most[LIMIT_CONNECTIONS] == LIMIT_UNSAID && limits->most[LIMIT_QUEUES] == 5);
+    one.text[TEXT_LIMITS] = T("{\"none\":1}");
+    cr_assert_neq(check(one, false), ERR_NONE);
+}
+
 Test(access, limits_that_can_not_be)
 {
     struct access_change gone = {.kind = ACCESS_USER_LIMITS_GONE, .text[TEXT_USER] = T("u")};

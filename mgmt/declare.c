@@ -264,3 +264,23 @@ void delete_exchange_binding(const struct call *call, struct reply *reply)
 {
     delete_binding(call, false, reply);
 }
+
+/* ---- actions --------------------------------------------------------------------------------------------
+ */
+
+struct action {
+    const char *action;
+};
+
+static const struct field action_fields[] = {FIELD(struct action, action, "action", TEXT, true)};
+
+void act_on_queue(const struct call *call, struct reply *reply)
+{
+    struct action action = {0};
+    if (!fields_read(call->body, action_fields, 1, &action, reply))
+        return;
+    if (strcmp(action.action, "sync") == 0 || strcmp(action.action, "cancel_sync") == 0)
+        reply_error(reply, 400, "'%s': a queue has no mirrors here", action.action);
+    else
+        reply_error(reply, 400, "Unknown action: %.100s", action.action);
+}

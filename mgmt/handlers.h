@@ -14,9 +14,9 @@ handler answer_metrics;
 /* objects.c */
 handler answer_objects, answer_detailed;
 /* whoami.c */
-handler answer_whoami, answer_auth, answer_attempts;
+handler answer_whoami, answer_auth, answer_attempts, hash_password;
 /* vhosts.c */
-handler list_of_vhosts, get_vhost, put_vhost, delete_vhost;
+handler list_of_vhosts, get_vhost, put_vhost, delete_vhost, start_vhost;
 /* accounts.c */
 handler list_of_users, list_of_users_without_permissions, get_user, put_user, delete_user, delete_users;
 /* grants.c */
@@ -29,7 +29,7 @@ handler list_of_policies, policies_of_vhost, get_policy, put_policy, delete_poli
 handler list_of_operator_policies, operator_policies_of_vhost, get_operator_policy, put_operator_policy,
     delete_operator_policy;
 /* nodes.c */
-handler list_of_nodes, get_node, answer_overview, answer_nothing;
+handler list_of_nodes, get_node, answer_overview, answer_nothing, get_memory, rebalance_queues;
 /* parameters.c */
 handler list_of_parameters, parameters_of_component, parameters_of_vhost, get_parameter, put_parameter,
     delete_parameter;
@@ -46,7 +46,7 @@ handler list_of_connections, connections_of_vhost, connections_of_user, get_conn
 handler list_of_channels, channels_of_vhost, channels_of_connection, get_channel;
 handler list_of_consumers, consumers_of_vhost;
 /* declare.c */
-handler put_queue, delete_queue, purge_queue, put_exchange, delete_exchange, post_queue_binding,
+handler put_queue, delete_queue, purge_queue, act_on_queue, put_exchange, delete_exchange, post_queue_binding,
     post_exchange_binding, delete_queue_binding, delete_exchange_binding;
 /* definitions.c */
 handler get_definitions, get_definitions_of_vhost;
@@ -54,6 +54,8 @@ handler get_definitions, get_definitions_of_vhost;
 handler post_definitions, post_definitions_of_vhost;
 /* messages.c */
 handler publish_message, get_messages;
+/* aliveness.c */
+handler test_aliveness;
 /* limits.c */
 handler list_of_user_limits, limits_of_user, put_user_limit, delete_user_limit;
 handler list_of_vhost_limits, limits_of_vhost, put_vhost_limit, delete_vhost_limit;

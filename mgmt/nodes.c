@@ -6,8 +6,8 @@
 #include "counters.h"
 #include "handlers.h"
 #include "listeners.h"
-#include "process.h"
 #include "nodes.h"
+#include "process.h"
 
 bool node_is_here(const struct call *call, struct reply *reply)
 {
@@ -67,6 +67,24 @@ void get_node(const struct call *call, struct reply *reply)
         return;
     reply_json(reply, node_of(call, &shm));
     shm_close(&shm);
+}
+
+/* RabbitMQ says what of it is whose; here there is the process. */
+void get_memory(const struct call *call, struct reply *reply)
+{
+    struct shm shm;
+    if (!node_is_here(call, reply) || !counters_open(call, reply, &shm))
+        return;
+    json_int_t bytes = (json_int_t)process_memory((pid_t)shm.head->pid);
+    reply_json(reply, json_pack("{s{ss,s{sI,sI,sI}}}", "memory", "strategy", "rss", "total", "rss", bytes,
+                                "allocated", bytes, "erlang", (json_int_t)0));
+    shm_close(&shm);
+}
+
+void rebalance_queues(const struct call *call, struct reply *reply)
+{
+    (void)call;
+    reply_done(reply, false);
 }
 
 /* ---- the overview ---------------------------------------------------------------------------------------

@@ -84,3 +84,18 @@ void delete_vhost(const struct call *call, struct reply *reply)
     if (ask(call, reply, NULL, "delete_vhost", call->argument[0], NULL))
         reply_done(reply, false);
 }
+
+void start_vhost(const struct call *call, struct reply *reply)
+{
+    static const struct list all = {"list_vhosts", NULL, NULL, 0, LIST_SHORT, NULL};
+    bool there = false;
+    struct call of_node = *call;
+    of_node.argument[0] = call->argument[1];
+    if (!node_is_here(&of_node, reply) ||
+        !list_has(call, &all, (struct match[]){{"name", call->argument[0]}, {NULL}}, &there, reply))
+        return;
+    if (there)
+        reply_done(reply, false);
+    else
+        reply_error(reply, 404, "virtual host '%s' does not exist", call->argument[0]);
+}

@@ -1,8 +1,11 @@
 /* Who calls, and how logins went. */
+#include <sodium.h>
+
 #include "counters.h"
 #include "handlers.h"
 #include "listing.h"
 #include "login.h"
+#include "router/password.h"
 
 void answer_whoami(const struct call *call, struct reply *reply)
 {
@@ -38,4 +41,16 @@ void answer_attempts(const struct call *call, struct reply *reply)
                                 attempts_of("amqp, mqtt, stomp", counters_sum(&shm, "front.logins"),
                                             counters_sum(&shm, "front.refused"))));
     shm_close(&shm);
+}
+
+/* As RabbitMQ hashes them: a file with it can go there, too. */
+void hash_password(const struct call *call, struct reply *reply)
+{
+    char text[PASSWORD_TEXT_BYTES];
+    uint8_t salt[PASSWORD_QUICK_SALT_BYTES];
+    struct span algorithm, hash;
+    randombytes_buf(salt, sizeof salt);
+    password_make_quick(text, span_str(call->argument[0]), salt);
+    password_export(span_str(text), &algorithm, &hash);
+    reply_json(reply, json_pack("{ss%}", "ok", hash.at, hash.len));
 }

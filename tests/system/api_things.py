@@ -296,6 +296,40 @@ class Deeds(Api):
         self.refused(401, "POST", "queues/%2F/y/get", good, "m:pw")
 
 
+class Rest(Api):
+    """What RabbitMQ's API has besides."""
+
+    def test_a_probe(self):
+        for _ in range(3):
+            self.assertEqual(self.get("aliveness-test/%2F"), {"status": "ok"})
+        self.assertEqual(self.get("queues/%2F/aliveness-test")["messages"], 0)
+        self.refused(404, "GET", "aliveness-test/none")
+        self.user("m", "management", "%2F")
+        self.done(204, "PUT", "permissions/%2F/m", dict(ANY, write="^x"))
+        self.refused(401, "GET", "aliveness-test/%2F", None, "m:pw")
+
+    def test_a_hash(self):
+        hashed = self.get("auth/hash_password/s%20%2Fü".replace("ü", "%C3%BC"))["ok"]
+        raw = base64.b64decode(hashed)
+        self.assertEqual(raw[4:], hashlib.sha256(raw[:4] + "s /ü".encode()).digest())
+        self.done(201, "PUT", "users/h", {"password_hash": hashed, "tags": "management"})
+        self.get("whoami", "h:s /ü")
+
+    def test_what_a_cluster_would_do(self):
+        node = self.get("nodes")[0]["name"]
+        self.assertGreater(self.get("nodes/%s/memory" % node)["memory"]["total"]["rss"], 1 << 20)
+        self.refused(404, "GET", "nodes/other/memory")
+        self.done(204, "POST", "rebalance/queues", {})
+        self.done(204, "POST", "vhosts/%%2F/start/%s" % node, {})
+        self.refused(404, "POST", "vhosts/none/start/" + node, {})
+        self.refused(404, "POST", "vhosts/%2F/start/other", {})
+        self.assertEqual(self.get("deprecated-features/used"), [])
+        self.done(201, "PUT", "queues/%2F/q", {})
+        for action, said in ("sync", "mirrors"), ("cancel_sync", "mirrors"), ("x", "Unknown"):
+            self.assertIn(said, self.refused(400, "POST", "queues/%2F/q/actions", {"action": action}))
+        self.refused(400, "POST", "queues/%2F/q/actions", {})
+
+
 class Inventory(Api):
     def setUp(self):
         super().setUp()

@@ -9,6 +9,7 @@
 #include "amqp_json.h"
 #include "import.h"
 #include "router/arguments.h"
+#include "router/exchange_type.h"
 #include "router/pattern.h"
 #include "router/settings.h"
 
@@ -177,24 +178,14 @@ static bool queue_fits(const struct item *queue, struct span arguments, const js
                        same_arguments(arguments, there, true, what, text)));
 }
 
-static bool is_type(const char *type)
-{
-    static const char *const types[] = {"direct",         "fanout",         "topic",
-                                        "headers",        "x-random",       "x-consistent-hash",
-                                        "x-modulus-hash", "x-local-random", "x-recent-history"};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (strcmp(type, types[i]) == 0)
-            return true;
-    return false;
-}
-
 static bool exchange_fits(const struct item *exchange, struct span arguments, const json_t *there,
                           const char *what, char *text)
 {
     const char *delayed = json_string_value(json_object_get(exchange->arguments, "x-delayed-type"));
     const char *type = json_string_value(json_object_get(there, "type"));
     bool delays = strcmp(exchange->type, "x-delayed-message") == 0;
-    if (!is_type(delays ? delayed ? delayed : "" : exchange->type))
+    const char *routes = !delays ? exchange->type : delayed ? delayed : "";
+    if (exchange_type_of(span_str(routes)) == EXCHANGE_TYPES)
         snprintf(text, TEXT_BYTES, "unknown exchange type '%s'", exchange->type);
     else if (!there && strncmp(exchange->name, "amq.", 4) == 0)
         snprintf(text, TEXT_BYTES, "exchange name '%s' contains reserved prefix 'amq.*'", exchange->name);

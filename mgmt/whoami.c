@@ -1,5 +1,5 @@
 /* Who calls, and how logins went. */
-#include <sodium.h>
+#include <sys/random.h>
 
 #include "counters.h"
 #include "handlers.h"
@@ -49,7 +49,10 @@ void hash_password(const struct call *call, struct reply *reply)
     char text[PASSWORD_TEXT_BYTES];
     uint8_t salt[PASSWORD_QUICK_SALT_BYTES];
     struct span algorithm, hash;
-    randombytes_buf(salt, sizeof salt);
+    if (getrandom(salt, sizeof salt, 0) != sizeof salt) {
+        reply_error(reply, 503, "there is no salt to be had");
+        return;
+    }
     password_make_quick(text, span_str(call->argument[0]), salt);
     password_export(span_str(text), &algorithm, &hash);
     reply_json(reply, json_pack("{ss%}", "ok", hash.at, hash.len));

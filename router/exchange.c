@@ -200,7 +200,6 @@ static bool local_takes(const struct destination *destination, struct span key, 
 /* An index of zero bytes is empty; begin, if there is one, prepares it further. takes, valid: of clients'
  * bindings and declarations; NULL: anything. */
 static const struct type {
-    const char *name;
     bool by_key;
     bool picks;
     size_t index_bytes;
@@ -213,41 +212,25 @@ static const struct type {
                   size_t size);
     bool (*valid)(struct span arguments, char *text, size_t size);
 } types[EXCHANGE_TYPES] = {
-    [EXCHANGE_DIRECT] = {"direct", true, false, sizeof(struct keys), direct_add, direct_remove, direct_match,
+    [EXCHANGE_DIRECT] = {true, false, sizeof(struct keys), direct_add, direct_remove, direct_match,
                          direct_free, NULL, NULL, NULL},
-    [EXCHANGE_FANOUT] = {"fanout", false, false, sizeof(struct spot), fanout_add, fanout_remove, fanout_match,
+    [EXCHANGE_FANOUT] = {false, false, sizeof(struct spot), fanout_add, fanout_remove, fanout_match,
                          fanout_free, NULL, NULL, NULL},
-    [EXCHANGE_TOPIC] = {"topic", true, false, sizeof(struct topic), topic_add, topic_remove, topic_match,
-                        topic_free, NULL, NULL, NULL},
-    [EXCHANGE_HEADERS] = {"headers", false, false, sizeof(struct headers), by_headers_add, by_headers_remove,
+    [EXCHANGE_TOPIC] = {true, false, sizeof(struct topic), topic_add, topic_remove, topic_match, topic_free,
+                        NULL, NULL, NULL},
+    [EXCHANGE_HEADERS] = {false, false, sizeof(struct headers), by_headers_add, by_headers_remove,
                           by_headers_match, by_headers_free, NULL, by_headers_takes, NULL},
-    [EXCHANGE_CONSISTENT_HASH] = {"x-consistent-hash", false, true, sizeof(struct hash_ring), hash_add,
-                                  hash_remove, hash_match, nothing_free, hash_begin, hash_takes,
-                                  hash_arguments_valid},
-    [EXCHANGE_MODULUS_HASH] = {"x-modulus-hash", false, true, sizeof(struct pick), one_add, one_remove,
-                               modulus_match, nothing_free, one_begin, NULL, NULL},
-    [EXCHANGE_RANDOM] = {"x-random", false, true, sizeof(struct pick), one_add, one_remove, random_match,
-                         nothing_free, one_begin, NULL, NULL},
-    [EXCHANGE_LOCAL_RANDOM] = {"x-local-random", false, true, sizeof(struct pick), one_add, one_remove,
-                               random_match, nothing_free, one_begin, local_takes, NULL},
-    [EXCHANGE_RECENT_HISTORY] = {"x-recent-history", false, false, sizeof(struct spot), fanout_add,
-                                 fanout_remove, fanout_match, fanout_free, NULL, NULL,
-                                 history_arguments_valid},
+    [EXCHANGE_CONSISTENT_HASH] = {false, true, sizeof(struct hash_ring), hash_add, hash_remove, hash_match,
+                                  nothing_free, hash_begin, hash_takes, hash_arguments_valid},
+    [EXCHANGE_MODULUS_HASH] = {false, true, sizeof(struct pick), one_add, one_remove, modulus_match,
+                               nothing_free, one_begin, NULL, NULL},
+    [EXCHANGE_RANDOM] = {false, true, sizeof(struct pick), one_add, one_remove, random_match, nothing_free,
+                         one_begin, NULL, NULL},
+    [EXCHANGE_LOCAL_RANDOM] = {false, true, sizeof(struct pick), one_add, one_remove, random_match,
+                               nothing_free, one_begin, local_takes, NULL},
+    [EXCHANGE_RECENT_HISTORY] = {false, false, sizeof(struct spot), fanout_add, fanout_remove, fanout_match,
+                                 fanout_free, NULL, NULL, history_arguments_valid},
 };
-
-enum exchange_type exchange_type_of(struct span name)
-{
-    enum exchange_type type = 0;
-    while (type < EXCHANGE_TYPES && !span_is(name, types[type].name))
-        type++;
-    return type;
-}
-
-const char *exchange_type_name(enum exchange_type type)
-{
-    CHECK(type < EXCHANGE_TYPES);
-    return types[type].name;
-}
 
 bool exchange_type_picks(enum exchange_type type)
 {

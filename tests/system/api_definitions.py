@@ -16,8 +16,8 @@ RABBITMQADMIN = "/usr/bin/rabbitmqadmin"
 KINDS = "users", "vhosts", "permissions", "topic_permissions", "parameters", "policies", "queues", "exchanges", "bindings"
 
 
-def of_rabbitmq():
-    with open(os.path.join(HERE, "definitions.json"), encoding="utf-8") as file:
+def of_rabbitmq(name="definitions.json"):
+    with open(os.path.join(HERE, name), encoding="utf-8") as file:
         return json.load(file)
 
 
@@ -73,6 +73,19 @@ class Import(Definitions):
         once = in_order(self.get("definitions"))
         self.done(204, "POST", "definitions", of_rabbitmq())
         self.assertEqual(in_order(self.get("definitions")), once)
+
+    def test_a_file_of_rabbitmq_4(self):
+        for _ in range(2):
+            self.done(204, "POST", "definitions", of_rabbitmq("definitions_4.json"))
+        self.assertEqual(self.get("overview")["cluster_name"], "hall 3")
+        self.assertEqual(self.get("vhosts/shop")["metadata"], {"description": "orders", "tags": ["eu"]})
+        self.assertEqual({q["name"]: q["type"] for q in self.get("queues/shop")},
+                         {"shop.orders": "quorum", "shop.dead": "classic", "shop.events": "stream"})
+        self.assertEqual(self.get("queues/shop/shop.orders")["policy"], "dead")
+        self.assertEqual(self.get("queues/shop/shop.orders")["operator_policy"], "bounds")
+        self.assertEqual(self.get("exchanges/shop/any")["type"], "x-local-random")
+        self.assertEqual(self.get("parameters/vhost-limits/shop/limits")["value"]["max-queues"], 100)
+        self.assertTrue(self.logs_in("shop", "guest", "shop"))
 
     def test_what_the_caller_stands_on_comes_last(self):
         definitions = of_rabbitmq()

@@ -458,6 +458,18 @@ class Rabbitmqadmin(Api):
         self.admin("delete", "binding", "source=e", "destination=q2", "destination_type=queue", "properties_key=a.%23")
         self.admin("delete", "exchange", "name=e")
         self.admin("delete", "queue", "name=q2")
+        self.admin("declare", "vhost_limit", "vhost=v", "name=max-queues", "value=7")
+        self.assertEqual(self.admin("list", "vhost_limits"), [["v", '{"max-queues": 7}']])
+        self.assertEqual(self.admin("list", "parameters", "component", "name"), [["operator_policy", "o"], ["vhost-limits", "limits"]])
+        self.admin("declare", "parameter", "component=operator_policy", "name=o2", 'value={"pattern":"","definition":{"max-length":1}}')
+        self.admin("delete", "parameter", "component=operator_policy", "name=o2")
+        self.admin("delete", "vhost_limit", "vhost=v", "name=max-queues")
+        connection = self.broker.connect()
+        names = self.admin("list", "connections", "name")
+        self.admin("close", "connection", "name=" + names[0][0])
+        with self.assertRaises(pika.exceptions.ConnectionClosedByBroker):
+            while True:
+                connection.process_data_events(1)
         for words in ("policy", "name=p"), ("operator_policy", "name=o"), ("permission", "vhost=v", "user=u"), ("user", "name=u"), ("vhost", "name=v"):
             self.admin("delete", *words)
         self.assertEqual((len(self.get("users")), len(self.get("vhosts")), self.get("policies")), (1, 1, []))

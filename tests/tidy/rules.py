@@ -62,6 +62,7 @@ INCLUDES = [
         ("router/password.h", "whether a hash can be imported"), ("router/limits.h", "whether limits can be"),
         ("router/access_change.h", "how long patterns of permissions may be"),
         ("router/settings.h", "whether a queue's arguments can be"), ("router/arguments.h", "whether they are another declaration's"),
+        ("router/exchange_type.h", "whether there is such a type"),
     ]),
     ("bench", ["bench/*"], [
         ("bench/*", "itself: it must be able to judge any broker"), BASE,

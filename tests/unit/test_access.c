@@ -461,8 +461,6 @@ Test(access, one_limit_of_a_virtual_host)
     gone.text[TEXT_LIMITS] = T("max-connections");
     make(gone);
     cr_assert(limits->most[LIMIT_CONNECTIONS] == LIMIT_UNSAID && limits->most[LIMIT_QUEUES] == 5);
-    one.text[TEXT_LIMITS] = T("{\"none\":1}");
-    cr_assert_neq(check(one, false), ERR_NONE);
 }
 
 Test(access, limits_that_can_not_be)

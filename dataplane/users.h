@@ -9,6 +9,7 @@
  *   put_user USER PASSWORD [TAG ...]          put_user_hash USER HASH [TAG ...]
  *   put_user_without_password USER [TAG ...]
  *   add_vhost VHOST [DESCRIPTION [TAGS]]      delete_vhost VHOST
+ *   put_vhost VHOST [DESCRIPTION [TYPE [TAG ...]]]
  *   set_permissions VHOST USER CONFIGURE WRITE READ
  *   clear_permissions VHOST USER
  *   set_topic_permissions VHOST USER EXCHANGE WRITE READ

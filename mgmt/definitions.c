@@ -17,6 +17,7 @@ static const struct column vhost_columns[] = {
     {"limits", COLUMN_FIXED, "[]"},
     {"metadata.description", COLUMN_SAME, "description"},
     {"metadata.tags", COLUMN_WORDS, "tags"},
+    {"metadata.default_queue_type", COLUMN_IF_ANY, "default_queue_type"},
 };
 static const struct column user_limit_columns[] = {{"user"}, {"value", COLUMN_PARSED, "limits"}};
 static const struct column queue_columns[] = {

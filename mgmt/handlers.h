@@ -17,6 +17,8 @@ handler answer_objects, answer_detailed;
 handler answer_whoami, answer_auth, answer_attempts, hash_password;
 /* vhosts.c */
 handler list_of_vhosts, get_vhost, put_vhost, delete_vhost, start_vhost;
+/* What the broker calls the type that a body says: "undefined" is none. */
+const char *vhost_queue_type(const char *said);
 /* accounts.c */
 handler list_of_users, list_of_users_without_permissions, get_user, put_user, delete_user, delete_users;
 /* grants.c */

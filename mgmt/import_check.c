@@ -6,12 +6,14 @@
 #include "ask.h"
 #include "component.h"
 #include "fields.h"
+#include "handlers.h"
 #include "import.h"
 #include "policy.h"
 #include "router/access_change.h"
 #include "router/limits.h"
 #include "router/password.h"
 #include "router/pattern.h"
+#include "router/settings.h"
 
 /* ---- users ----------------------------------------------------------------------------------------------
  */
@@ -75,9 +77,11 @@ bool import_metadata(struct import *import, const struct item *vhost, struct ite
     static const struct field fields[] = {
         FIELD(struct item, description, "description", TEXT, false),
         FIELD(struct item, tags, "tags", WORDS, false),
+        FIELD(struct item, queue_type, "default_queue_type", TEXT, false),
     };
-    *said =
-        (struct item){.description = vhost->description, .tags = vhost->tags ? strdup(vhost->tags) : NULL};
+    *said = (struct item){.description = vhost->description,
+                          .tags = vhost->tags ? strdup(vhost->tags) : NULL,
+                          .queue_type = *vhost->queue_type ? vhost->queue_type : NULL};
     return fields_read(vhost->metadata, fields, sizeof fields / sizeof *fields, said, import->reply) &&
            (!said->description ||
             import_is_text(import, "description", said->description, PATH_NAME_BYTES)) &&
@@ -87,20 +91,20 @@ bool import_metadata(struct import *import, const struct item *vhost, struct ite
 static bool check_metadata(struct import *import, const struct item *vhost)
 {
     struct item said;
+    enum queue_type type;
     bool ok = import_metadata(import, vhost, &said);
+    const char *name = ok && said.queue_type ? vhost_queue_type(said.queue_type) : "";
     free(said.tags);
-    return ok;
+    if (!*name || settings_type_named(span_str(name), &type))
+        return ok;
+    reply_error(import->reply, 400, "default_queue_type: unknown queue type '%.100s'", name);
+    return false;
 }
 
 bool check_vhost(struct import *import, const struct item *vhost)
 {
-    const json_t *metadata = json_object_get(vhost->metadata, "default_queue_type");
-    const char *type = json_is_string(metadata) ? json_string_value(metadata) : vhost->queue_type;
     if (!*vhost->name)
         reply_error(import->reply, 400, "the virtual host has no name");
-    else if (*type && strcmp(type, "undefined") != 0 && strcmp(type, "classic") != 0)
-        reply_error(import->reply, 400, "default_queue_type can't be '%s': say the type with each queue",
-                    type);
     else if (vhost->tracing)
         reply_error(import->reply, 400, "tracing is not something that a virtual host can be");
     else if (json_is_true(json_object_get(vhost->metadata, "protected_from_deletion")))

@@ -5,6 +5,7 @@
 #include "amqp_json.h"
 #include "ask.h"
 #include "component.h"
+#include "handlers.h"
 #include "import.h"
 
 /* ---- by the control socket ------------------------------------------------------------------------------
@@ -41,20 +42,23 @@ bool make_user(struct import *import, const struct item *user)
 }
 
 /* What isn't said of one that is there stays as it was. */
+/* What it is now, if it is there. */
+static const char *now(const json_t *vhost, const char *what)
+{
+    const char *text = json_string_value(json_object_get(vhost, what));
+    return text ? text : "";
+}
+
+/* What the file doesn't say stays as it is. */
 bool make_vhost(struct import *import, const struct item *vhost)
 {
     struct item said;
     const json_t *there = json_object_get(import->known.vhosts, vhost->name);
-    const char *old_description = json_string_value(json_object_get(there, "description"));
-    const char *old_tags = json_string_value(json_object_get(there, "tags"));
-    bool ok = import_metadata(import, vhost, &said);
-    if (!said.description)
-        said.description = old_description ? old_description : "";
-    ok = ok && ask(import->call, import->reply, NULL, "add_vhost", vhost->name, said.description,
-                   said.tags  ? said.tags
-                   : old_tags ? old_tags
-                              : "",
-                   NULL);
+    bool ok = import_metadata(import, vhost, &said) &&
+              ask(import->call, import->reply, NULL, "put_vhost", vhost->name,
+                  said.description ? said.description : now(there, "description"),
+                  said.queue_type ? vhost_queue_type(said.queue_type) : now(there, "default_queue_type"),
+                  said.tags ? said.tags : now(there, "tags"), NULL);
     free(said.tags);
     return ok;
 }

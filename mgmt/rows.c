@@ -28,6 +28,10 @@ static json_t *from_table(const struct table *table, enum column_kind kind, size
     switch (kind) {
     case COLUMN_WORDS:
         return words(cell);
+    case COLUMN_IF_ANY:
+        return *cell ? table_value(table, row, column) : NULL;
+    case COLUMN_OR_UNDEFINED:
+        return *cell ? table_value(table, row, column) : json_string("undefined");
     case COLUMN_OR_NULL:
         return *cell ? table_value(table, row, column) : json_null();
     case COLUMN_PARSED:

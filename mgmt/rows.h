@@ -5,13 +5,15 @@
 #include "table.h"
 
 enum column_kind {
-    COLUMN_SAME,    /* as the table has it */
-    COLUMN_WORDS,   /* a text with commas, as a list */
-    COLUMN_OR_NULL, /* as the table has it, null if that is empty */
-    COLUMN_PARSED,  /* a text that is JSON */
-    COLUMN_FIXED,   /* `from` is JSON, the same in every row */
-    COLUMN_NODE,    /* the broker's name */
-    COLUMN_CLUSTER, /* {NAME: "running"} */
+    COLUMN_SAME,         /* as the table has it */
+    COLUMN_WORDS,        /* a text with commas, as a list */
+    COLUMN_IF_ANY,       /* as the table has it, not at all if that is empty */
+    COLUMN_OR_UNDEFINED, /* "undefined", if it is */
+    COLUMN_OR_NULL,      /* as the table has it, null if that is empty */
+    COLUMN_PARSED,       /* a text that is JSON */
+    COLUMN_FIXED,        /* `from` is JSON, the same in every row */
+    COLUMN_NODE,         /* the broker's name */
+    COLUMN_CLUSTER,      /* {NAME: "running"} */
 };
 
 struct column {

@@ -10,9 +10,10 @@ static const struct column columns[] = {
     {"name"},
     {"description"},
     {"tags", COLUMN_WORDS},
-    {"default_queue_type", COLUMN_FIXED, "\"undefined\""},
+    {"default_queue_type", COLUMN_OR_UNDEFINED},
     {"metadata.description", COLUMN_SAME, "description"},
     {"metadata.tags", COLUMN_WORDS, "tags"},
+    {"metadata.default_queue_type", COLUMN_IF_ANY, "default_queue_type"},
     {"tracing", COLUMN_FIXED, "false"},
     {"cluster_state", COLUMN_CLUSTER},
 };
@@ -44,14 +45,15 @@ static const struct field fields[] = {
 
 static bool is_plain(const struct body *body, struct reply *reply)
 {
-    const char *type = body->queue_type ? body->queue_type : "undefined";
-    bool classic = strcmp(type, "undefined") == 0 || strcmp(type, "classic") == 0;
-    if (!classic)
-        reply_error(reply, 400, "default_queue_type can't be '%s': say the type with each queue", type);
-    else if (body->tracing || body->protected)
+    if (body->tracing || body->protected)
         reply_error(reply, 400, "%s is not something that a virtual host can be",
                     body->tracing ? "tracing" : "protected_from_deletion");
-    return classic && !body->tracing && !body->protected;
+    return !body->tracing && !body->protected;
+}
+
+const char *vhost_queue_type(const char *said)
+{
+    return strcmp(said, "undefined") == 0 ? "" : said;
 }
 
 /* What isn't said stays as it was. */
@@ -65,7 +67,10 @@ static void put(const struct call *call, struct body *body, struct reply *reply)
                               : old.count       ? table_cell(&old.table, old.row[0], "description")
                                                 : "";
     const char *tags = body->tags ? body->tags : old.count ? table_cell(&old.table, old.row[0], "tags") : "";
-    if (ask(call, reply, NULL, "add_vhost", name, description, tags, NULL))
+    const char *type = body->queue_type ? vhost_queue_type(body->queue_type)
+                       : old.count      ? table_cell(&old.table, old.row[0], "default_queue_type")
+                                        : "";
+    if (ask(call, reply, NULL, "put_vhost", name, description, type, tags, NULL))
         reply_done(reply, !old.count);
     listing_free(&old);
 }

@@ -85,6 +85,12 @@ bool access_has_vhost(const struct access *access, uint32_t id)
     return access_vhost_of(access, id);
 }
 
+struct span access_queue_type(const struct access *access, uint32_t id)
+{
+    const struct access_vhost *vhost = access_vhost_of(access, id);
+    return vhost ? vhost->queue_type : span_of("", 0);
+}
+
 size_t access_users(const struct access *access)
 {
     return access->users.count;
@@ -253,6 +259,7 @@ static void put_vhost(struct access *access, const struct access_change *change)
         vhost->name = access_copy(name);
         vhost->description = access_copy(span_of("", 0));
         vhost->tags = access_copy(span_of("", 0));
+        vhost->queue_type = access_copy(span_of("", 0));
         limits_init(&vhost->limits);
         vhost->tally = tally_take(access->tallies, TALLY_OF_VHOST, name);
         map_add(&access->vhosts, &vhost->node, hash_id(id));
@@ -261,6 +268,8 @@ static void put_vhost(struct access *access, const struct access_change *change)
         replace(&vhost->description, change->text[TEXT_DESCRIPTION]);
     if (access_has(change, TEXT_TAGS))
         replace(&vhost->tags, change->text[TEXT_TAGS]);
+    if (access_has(change, TEXT_QUEUE_TYPE))
+        replace(&vhost->queue_type, change->text[TEXT_QUEUE_TYPE]);
 }
 
 static void free_vhost(struct map_node *node, void *owner)
@@ -270,6 +279,7 @@ static void free_vhost(struct map_node *node, void *owner)
     access_drop(vhost->name);
     access_drop(vhost->description);
     access_drop(vhost->tags);
+    access_drop(vhost->queue_type);
     tally_subtract(vhost->tally, TALLY_QUEUES, vhost->queues);
     tally_give_back(vhost->tally);
     free(vhost);
@@ -379,7 +389,8 @@ static void visit_vhost(struct map_node *node, void *owner)
     v->visit(&(struct access_change){.kind = ACCESS_VHOST,
                                      .text = {[TEXT_VHOST] = vhost->name,
                                               [TEXT_DESCRIPTION] = vhost->description,
-                                              [TEXT_TAGS] = vhost->tags}},
+                                              [TEXT_TAGS] = vhost->tags,
+                                              [TEXT_QUEUE_TYPE] = vhost->queue_type}},
              v->owner);
     visit_limits(v, &vhost->limits, ACCESS_VHOST_LIMITS, TEXT_VHOST, vhost->name);
 }

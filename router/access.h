@@ -55,6 +55,9 @@ uint32_t access_vhost(const struct access *access, struct span name);
 const char *access_vhost_name(const struct access *access, uint32_t id);
 bool access_has_vhost(const struct access *access, uint32_t id);
 
+/* The type of queues that are declared there without one; nothing: classic. */
+struct span access_queue_type(const struct access *access, uint32_t vhost);
+
 /* ---- users ------------------------------------------------------------------------------------------- */
 
 size_t access_users(const struct access *access);

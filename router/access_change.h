@@ -15,7 +15,7 @@ enum access_kind {
     ACCESS_USER =
         1, /* a user is made or changed: user; password and tags are as they were if they aren't given */
     ACCESS_USER_GONE,         /* user */
-    ACCESS_VHOST,             /* vhost; description, tags */
+    ACCESS_VHOST,             /* vhost; description, tags, queue type; what isn't given stays */
     ACCESS_VHOST_GONE,        /* vhost */
     ACCESS_PERMISSION,        /* user, vhost, configure, write, read */
     ACCESS_PERMISSION_GONE,   /* user, vhost */
@@ -45,6 +45,7 @@ enum access_text {
     TEXT_LIMITS, /* as limits.h has them */
     TEXT_NAME,
     TEXT_VALUE, /* JSON, as it was given */
+    TEXT_QUEUE_TYPE,
     ACCESS_TEXTS
 };
 

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "router/access_inside.h"
 #include "router/password.h"
+#include "router/settings.h"
 
 #define TEXT_OF(s) (int)(s).len, (const char *)(s).at
 
@@ -25,6 +26,7 @@ static const char *const text_names[ACCESS_TEXTS] = {
     [TEXT_PASSWORD] = "a password",        [TEXT_TAGS] = "tags",
     [TEXT_DESCRIPTION] = "a description",  [TEXT_LIMITS] = "limits",
     [TEXT_NAME] = "a parameter's name",    [TEXT_VALUE] = "a parameter's value",
+    [TEXT_QUEUE_TYPE] = "a queue type",
 };
 
 /* What must be given; the rest may, where the kind has it. */
@@ -72,6 +74,9 @@ static enum error check_text(const struct answer *a, enum access_text which)
         return SAY(a, ERR_PRECONDITION_FAILED, "%s is longer than %u bytes", text_names[which], most);
     if (!text.len && (which == TEXT_USER || which == TEXT_VHOST || which == TEXT_NAME))
         return SAY(a, ERR_PRECONDITION_FAILED, "%s can't be empty", text_names[which]);
+    if (which == TEXT_QUEUE_TYPE && text.len && !settings_type_named(text, &(enum queue_type){0}))
+        return SAY(a, ERR_PRECONDITION_FAILED, "unknown queue type '%.*s': it is classic, quorum or stream",
+                   TEXT_OF(text));
     if (which == TEXT_PASSWORD && !password_valid(text))
         return SAY(a, ERR_PRECONDITION_FAILED, "this is no password's hash");
     return ERR_NONE;

@@ -41,7 +41,7 @@ struct access_user {
 struct access_vhost {
     struct map_node node;
     uint32_t id;
-    struct span name, description, tags;
+    struct span name, description, tags, queue_type;
     struct limits limits;
     struct tally *tally;
     int64_t queues; /* of this router, of those in the tally */

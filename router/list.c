@@ -70,7 +70,7 @@ static const struct access_listing {
     {"users", ACCESS_USER, 0, {TEXT_USER, TEXT_TAGS, -1}},
     {"login", ACCESS_USER, ONE_USER, {TEXT_PASSWORD, TEXT_TAGS, -1}},
     {"hashes", ACCESS_USER, 0, {TEXT_USER, TEXT_PASSWORD, TEXT_TAGS, -1}},
-    {"vhosts", ACCESS_VHOST, 0, {TEXT_VHOST, TEXT_DESCRIPTION, TEXT_TAGS, -1}},
+    {"vhosts", ACCESS_VHOST, 0, {TEXT_VHOST, TEXT_DESCRIPTION, TEXT_TAGS, TEXT_QUEUE_TYPE, -1}},
     {"permissions", ACCESS_PERMISSION, ONE_VHOST, {TEXT_USER, TEXT_CONFIGURE, TEXT_WRITE, TEXT_READ, -1}},
     {"user_permissions",
      ACCESS_PERMISSION,

@@ -40,9 +40,7 @@ static void put_policy(struct slice *s, const struct policy *policy)
 
 static const char *type_of(const struct queue *q)
 {
-    static const char *const names[] = {
-        [TYPE_CLASSIC] = "classic", [TYPE_QUORUM] = "quorum", [TYPE_STREAM] = "stream"};
-    return names[q->shape ? settings_type(&q->shape->settings) : TYPE_CLASSIC];
+    return settings_type_name(q->shape ? settings_type(&q->shape->settings) : TYPE_CLASSIC);
 }
 
 static void put_queue(struct slice *s, const struct queue *q)

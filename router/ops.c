@@ -12,6 +12,7 @@
 #include "router/agent.h"
 #include "router/arguments.h"
 #include "router/consumer.h"
+#include "router/default_type.h"
 #include "router/hidden.h"
 #include "router/history.h"
 #include "router/image.h"
@@ -238,6 +239,7 @@ static void declare(struct router *router, struct op *op)
         }
         return;
     }
+    default_type_complete(router, op, queue);
     bool durable = (op->flags & OP_DURABLE) && !(op->flags & OP_EXCLUSIVE);
     if (queue && (is_locked(queue, op) || queue->exclusive != !!(op->flags & OP_EXCLUSIVE)))
         refuse_locked(router, op);

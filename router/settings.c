@@ -283,6 +283,21 @@ static bool read_type(struct settings *s, struct span arguments, const struct de
     return true;
 }
 
+bool settings_type_named(struct span name, enum queue_type *type)
+{
+    for (unsigned i = 0; types[i]; i++)
+        if (span_is(name, types[i])) {
+            *type = (enum queue_type)i;
+            return true;
+        }
+    return false;
+}
+
+const char *settings_type_name(enum queue_type type)
+{
+    return types[type];
+}
+
 bool settings_read(struct settings *s, struct span arguments, const struct declared *d, char *text,
                    size_t text_size)
 {

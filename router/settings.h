@@ -66,6 +66,9 @@ void settings_merge(struct settings *s, struct span definition);
 #define AGE_MAX UINT64_C(12614400000000) /* 400 years: added to any time of a clock it still fits in ns */
 bool settings_age(struct span text, uint64_t *ms);
 
+/* The type of that name. False: there is none. */
+bool settings_type_named(struct span name, enum queue_type *type);
+const char *settings_type_name(enum queue_type type);
 /* What implements the type, as RabbitMQ's texts name it. */
 const char *settings_type_text(enum queue_type type);
 

@@ -56,7 +56,7 @@ class Import(Definitions):
         self.assertEqual(self.get("users/maker")["tags"], ["monitoring", "management"])
         self.assertEqual(self.get("user-limits/maker")[0]["value"], {"max-connections": 9, "max-channels": 50})
         self.assertEqual(self.get("vhost-limits/floor%2F1")[0]["value"], {"max-connections": 100, "max-queues": 3})
-        self.assertEqual(self.get("vhosts/floor%2F1")["metadata"], {"description": "of the floor", "tags": ["a", "b"]})
+        self.assertEqual(self.get("vhosts/floor%2F1")["metadata"], {"description": "of the floor", "tags": ["a", "b"], "default_queue_type": "classic"})
         self.assertEqual(self.get("permissions/floor%2F1/maker")["configure"], "^m\\.")
         self.assertEqual(self.get("topic-permissions/floor%2F1/maker")[0]["write"], "^eu\\.")
         self.assertEqual(self.get("policies/floor%2F1/short")["definition"], {"max-length": 10, "overflow": "drop-head"})
@@ -78,7 +78,7 @@ class Import(Definitions):
         for _ in range(2):
             self.done(204, "POST", "definitions", of_rabbitmq("definitions_4.json"))
         self.assertEqual(self.get("overview")["cluster_name"], "hall 3")
-        self.assertEqual(self.get("vhosts/shop")["metadata"], {"description": "orders", "tags": ["eu"]})
+        self.assertEqual(self.get("vhosts/shop")["metadata"], {"description": "orders", "tags": ["eu"], "default_queue_type": "quorum"})
         self.assertEqual({q["name"]: q["type"] for q in self.get("queues/shop")},
                          {"shop.orders": "quorum", "shop.dead": "classic", "shop.events": "stream"})
         self.assertEqual(self.get("queues/shop/shop.orders")["policy"], "dead")
@@ -124,7 +124,7 @@ class Refused(Definitions):
                 ("users", 2, {"name": ""}, "no name"), ("users", 2, {"name": "x" * 256}, "longer than"), ("users", 2, {"tags": [1]}, "'tags'"),
                 ("users", 2, {"limits": {"none": 1}}, "none"), ("users", 2, {"password": "a\tb", "password_hash": None}, "control"),
                 ("users", 2, {"password": "a"}, "both_password"),
-                ("vhosts", 1, {"metadata": {"default_queue_type": "quorum"}}, "quorum"), ("vhosts", 1, {"tracing": True}, "tracing"),
+                ("vhosts", 1, {"metadata": {"default_queue_type": "x"}}, "'x'"), ("vhosts", 1, {"tracing": True}, "tracing"),
                 ("vhosts", 1, {"name": "a\nb"}, "control"), ("vhosts", 1, {"metadata": []}, "'metadata'"),
                 ("vhosts", 1, {"metadata": {"description": "a\tb"}}, "control"), ("vhosts", 1, {"metadata": {"tags": 5}}, "'tags'"),
                 ("vhosts", 1, {"metadata": {"protected_from_deletion": True}}, "protected"),
@@ -208,7 +208,6 @@ class Export(Definitions):
         self.assertTrue(argon["password_hash"].startswith("$argon2id$"))
         file["users"].append(argon)
         file["permissions"].append(dict(ANY, user="argon", vhost="/"))
-        del file["vhosts"][1]["metadata"]["default_queue_type"]
         del file["parameters"][1]["value"]["max-queues"]
         rule = file["parameters"][0]["value"]
         rule["definition"] = dict(rule["definition"])

@@ -1,9 +1,8 @@
-"""What calls of gannet-mgmtd's HTTP API do and tell: users, virtual hosts, permissions, policies, limits, health, what there is; and rabbitmqadmin."""
+"""What calls of gannet-mgmtd's HTTP API do and tell: users, virtual hosts, permissions, policies, limits, health, what there is."""
 import base64
 import hashlib
 import os
 import subprocess
-import unittest
 import urllib.parse
 
 import pika
@@ -11,7 +10,6 @@ import pika
 from management import ANY, Api
 from runner import main
 
-RABBITMQADMIN = "/usr/bin/rabbitmqadmin"
 HASH_OF_PW = base64.b64encode(b"salt" + hashlib.sha256(b"saltpw").digest()).decode()
 
 
@@ -45,14 +43,49 @@ class Things(Api):
         self.done(204, "PUT", "vhosts/a%2Fb", {"tags": ["z"], "tracing": False, "default_queue_type": "classic"})
         vhost = self.get("vhosts/a%2Fb")
         self.assertEqual((vhost["name"], vhost["description"], vhost["tags"]), ("a/b", "of tests", ["z"]))
-        self.assertEqual(vhost["metadata"], {"description": "of tests", "tags": ["z"]})
+        self.assertEqual(vhost["metadata"], {"description": "of tests", "tags": ["z"], "default_queue_type": "classic"})
         self.assertEqual(list(vhost["cluster_state"].values()), ["running"])
         self.assertEqual([vhost["name"] for vhost in self.get("vhosts")], ["/", "a/b"])
-        self.assertIn("quorum", self.refused(400, "PUT", "vhosts/c", {"default_queue_type": "quorum"}))
+        self.assertIn("'x'", self.refused(400, "PUT", "vhosts/c", {"default_queue_type": "x"}))
         self.refused(400, "PUT", "vhosts/c", {"tracing": True})
         self.done(204, "DELETE", "vhosts/a%2Fb")
         self.refused(404, "DELETE", "vhosts/a%2Fb")
         self.refused(404, "GET", "vhosts/a%2Fb")
+
+    def test_the_type_of_queues_there(self):
+        def types():
+            return {q["name"]: (q["type"], q["arguments"].get("x-queue-type")) for q in self.get("queues/v")}
+
+        self.done(201, "PUT", "vhosts/v", {"default_queue_type": "quorum", "tags": "t"})
+        self.done(201, "PUT", "permissions/v/guest", ANY)
+        self.broker.kill9()
+        self.broker.start()
+        with self.broker.channel(virtual_host="v") as channel:
+            for _ in range(2):
+                channel.queue_declare("a", durable=True)
+                channel.queue_declare("b", durable=True, arguments={"x-queue-type": "classic"})
+                channel.queue_declare("c", durable=True, arguments={"x-delivery-limit": 3})
+                channel.queue_declare("d", durable=False)
+                channel.queue_declare("e", durable=True, auto_delete=True)
+                channel.queue_declare("f", durable=True, exclusive=True)
+            self.assertEqual(types(), {"a": ("quorum", "quorum"), "b": ("classic", "classic"), "c": ("quorum", "quorum"), "d": ("classic", None),
+                                       "e": ("classic", None), "f": ("classic", None)})
+            # Whoever declares again what is there means what is there.
+            self.done(204, "PUT", "vhosts/v", {"default_queue_type": "stream"})
+            for name in "ab":
+                channel.queue_declare(name, durable=True)
+            channel.queue_declare("s", durable=True)
+            self.assertEqual((types()["s"], self.get("queues/v/c")["arguments"]), (("stream", "stream"), {"x-delivery-limit": 3, "x-queue-type": "quorum"}))
+        self.broker.restart()
+        self.assertEqual(self.get("vhosts/v")["default_queue_type"], "stream")
+        self.assertEqual(self.get("vhosts/v")["tags"], ["t"])
+        self.done(204, "PUT", "vhosts/v", {"default_queue_type": "undefined"})
+        self.done(204, "PUT", "vhosts/v", {"description": "x"})
+        self.assertEqual((self.get("vhosts/v")["default_queue_type"], self.get("vhosts/v")["metadata"]), ("undefined", {"description": "x", "tags": ["t"]}))
+        with self.broker.channel(virtual_host="v") as channel:
+            channel.queue_declare("g", durable=True)
+            channel.queue_declare("c", durable=True, arguments={"x-queue-type": "quorum", "x-delivery-limit": 3})
+        self.assertEqual((types()["g"], types()["a"]), (("classic", None), ("quorum", "quorum")))
 
     def test_permissions(self):
         self.done(201, "PUT", "vhosts/v")
@@ -417,62 +450,6 @@ class Inventory(Api):
         consumer, = self.get("consumers/a", "m:pw")
         self.assertEqual((consumer["queue"], consumer["consumer_tag"], consumer["arguments"]), ({"name": "q", "vhost": "a"}, tag, {"x-priority": 3}))
         self.assertEqual(self.get("consumers/b"), [])
-
-
-@unittest.skipUnless(os.path.exists(RABBITMQADMIN), "there is no rabbitmqadmin")
-class Rabbitmqadmin(Api):
-    def admin(self, *words):
-        host, port = self.mgmtd.api_at.split(":")
-        done = subprocess.run([RABBITMQADMIN, "-H", host, "-P", port, "-f", "tsv", "-q", *words], capture_output=True, text=True, timeout=60, check=False)
-        self.assertEqual((done.returncode, done.stderr), (0, ""), (words, done.stdout))
-        return [line.split("\t") for line in done.stdout.splitlines()]
-
-    def test_it_works_unchanged(self):
-        self.admin("declare", "vhost", "name=v")
-        self.admin("declare", "user", "name=u", "password=pw", "tags=management,x")
-        self.admin("declare", "permission", "vhost=v", "user=u", "configure=a", "write=b", "read=c")
-        self.admin("declare", "policy", "name=p", "pattern=^q", 'definition={"max-length":5}', "apply-to=queues", "priority=2")
-        self.admin("declare", "operator_policy", "name=o", "pattern=^q", 'definition={"max-length":5}')
-        self.assertEqual(self.admin("list", "vhosts", "name"), [["/"], ["v"]])
-        self.assertEqual([row[0] for row in self.admin("list", "users", "name")], ["guest", "u"])
-        self.assertIn(["a", "b", "c", "u", "v"], [sorted(row) for row in self.admin("list", "permissions")])
-        self.assertEqual(self.admin("list", "policies", "name", "vhost"), [["p", "/"]])
-        self.assertEqual(self.admin("list", "operator_policies", "name"), [["o"]])
-        self.assertEqual(len(self.admin("list", "nodes", "name")), 1)
-        self.assertEqual(len(self.admin("show", "overview")), 1)
-        with self.broker.channel() as channel:
-            channel.queue_declare("q")
-            channel.basic_consume("q", lambda *_: None)
-            self.assertEqual(self.admin("list", "queues", "name", "messages"), [["q", "0"]])
-            self.assertIn(["amq.topic", "topic"], self.admin("list", "exchanges", "name", "type"))
-            self.assertEqual(self.admin("list", "bindings", "destination", "routing_key"), [["q", "q"]])
-            self.assertEqual(self.admin("list", "connections", "user", "vhost"), [["guest", "/"]])
-            self.assertEqual(self.admin("list", "channels", "number", "consumer_count"), [["1", "1"]])
-            self.assertEqual(self.admin("list", "consumers", "queue.name"), [["q"]])
-        self.admin("declare", "queue", "name=q2", "durable=true", 'arguments={"x-max-length":5}')
-        self.admin("declare", "exchange", "name=e", "type=topic")
-        self.admin("declare", "binding", "source=e", "destination=q2", "routing_key=a.#")
-        self.admin("publish", "exchange=e", "routing_key=a.b", "payload=hello", 'properties={"delivery_mode":2}')
-        self.assertEqual([row[3] for row in self.admin("get", "queue=q2", "ackmode=ack_requeue_false", "count=1")], ["hello"])
-        self.admin("purge", "queue", "name=q2")
-        self.admin("delete", "binding", "source=e", "destination=q2", "destination_type=queue", "properties_key=a.%23")
-        self.admin("delete", "exchange", "name=e")
-        self.admin("delete", "queue", "name=q2")
-        self.admin("declare", "vhost_limit", "vhost=v", "name=max-queues", "value=7")
-        self.assertEqual(self.admin("list", "vhost_limits"), [["v", '{"max-queues": 7}']])
-        self.assertEqual(self.admin("list", "parameters", "component", "name"), [["operator_policy", "o"], ["vhost-limits", "limits"]])
-        self.admin("declare", "parameter", "component=operator_policy", "name=o2", 'value={"pattern":"","definition":{"max-length":1}}')
-        self.admin("delete", "parameter", "component=operator_policy", "name=o2")
-        self.admin("delete", "vhost_limit", "vhost=v", "name=max-queues")
-        connection = self.broker.connect()
-        names = self.admin("list", "connections", "name")
-        self.admin("close", "connection", "name=" + names[0][0])
-        with self.assertRaises(pika.exceptions.ConnectionClosedByBroker):
-            while True:
-                connection.process_data_events(1)
-        for words in ("policy", "name=p"), ("operator_policy", "name=o"), ("permission", "vhost=v", "user=u"), ("user", "name=u"), ("vhost", "name=v"):
-            self.admin("delete", *words)
-        self.assertEqual((len(self.get("users")), len(self.get("vhosts")), self.get("policies")), (1, 1, []))
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class Users(unittest.TestCase):
 
     def test_it_begins_with_one_user(self):
         self.assertEqual(self.rows("list_users"), [["guest", "administrator"]])
-        self.assertEqual(self.rows("list_vhosts"), [["/", "", ""]])
+        self.assertEqual(self.rows("list_vhosts"), [["/", "", "", ""]])
         self.assertEqual(self.rows("list_permissions"), [["guest", ".*", ".*", ".*"]])
         self.assertEqual(self.rows("list_topic_permissions"), [])
 
@@ -79,7 +79,7 @@ class Users(unittest.TestCase):
         for again in self.crash, self.broker.restart, self.crash:
             again()
             self.assertEqual(self.rows("list_users"), [["guest", "administrator"], ["u", "administrator,monitoring"]])
-            self.assertEqual(self.rows("list_vhosts"), [["/", "", ""], ["b", "the second one", "x,y"]])
+            self.assertEqual(self.rows("list_vhosts"), [["/", "", "", ""], ["b", "the second one", "x,y", ""]])
             self.assertEqual(self.rows("list_user_permissions", "u"), [["/", "^a", "", ".*"], ["b", "c", "w", "r"]])
             self.assertEqual(self.rows("list_permissions", "-p", "b"), [["u", "c", "w", "r"]])
             self.assertEqual(self.rows("list_topic_permissions"), [["u", "amq.topic", "^w", "^r"]])
@@ -92,7 +92,7 @@ class Users(unittest.TestCase):
         self.broker.settings.update({"default_pass": "other", "vhosts": "/,b"})
         self.broker.restart()
         self.assertEqual(self.rows("list_users"), [["boss", ""]])
-        self.assertEqual(self.rows("list_vhosts"), [["/", "", ""]])
+        self.assertEqual(self.rows("list_vhosts"), [["/", "", "", ""]])
 
     # ---- logging in ----
 

@@ -17,6 +17,7 @@ enum {
     THREADS = 4, /* a call may wait for the broker for seconds */
     CONNECTIONS_MAX = 256,
     IDLE_S = 30,
+    FORM_BYTES = 16 * 1024, /* of a form in memory, beside its parts */
     BODY_BYTES = 64 * 1024,
     STREAM_BYTES = 32 * 1024,           /* read at once of what goes out piece by piece */
     LONG_BODY_BYTES = 24 * 1024 * 1024, /* a message of 16 MiB as base 64 and more, or definitions */
@@ -34,9 +35,10 @@ struct incoming {
     const struct route *route;    /* NULL: the reply has been made, or is a file */
     const struct site_file *file; /* NULL: none is asked for */
     struct reply reply;
-    unsigned known;   /* methods of the path, a bit each */
-    char *body;       /* NULL: nothing has come */
-    size_t kept, len; /* len: with what was thrown away */
+    unsigned known;                 /* methods of the path, a bit each */
+    struct MHD_PostProcessor *form; /* NULL: the body is what is sent; else it is its part "file" */
+    char *body;                     /* NULL: nothing has come */
+    size_t kept, len;               /* len: with what was thrown away */
 };
 
 static const char *const methods[METHODS] = {"GET", "PUT", "POST", "DELETE"};
@@ -195,11 +197,15 @@ static bool read_query(struct MHD_Connection *connection, struct call *call, str
     return !reading.wrong;
 }
 
+static bool takes_definitions(const struct route *route)
+{
+    return route && (route->handler == post_definitions || route->handler == post_definitions_of_vhost);
+}
+
 static size_t body_most(const struct incoming *incoming)
 {
     return !incoming->route ? 0
-           : incoming->route->handler == publish_message || incoming->route->handler == post_definitions ||
-                   incoming->route->handler == post_definitions_of_vhost
+           : incoming->route->handler == publish_message || takes_definitions(incoming->route)
                ? LONG_BODY_BYTES
                : BODY_BYTES;
 }
@@ -207,6 +213,10 @@ static size_t body_most(const struct incoming *incoming)
 static bool read_body(const struct incoming *incoming, struct call *call, struct reply *reply)
 {
     json_error_t error;
+    if (incoming->form && !incoming->len) {
+        reply_error(reply, 400, "the form has no part 'file' with something in it");
+        return false;
+    }
     if (incoming->len > body_most(incoming)) {
         reply_error(reply, 413, "the body is longer than %zu bytes", body_most(incoming));
         return false;
@@ -273,6 +283,30 @@ static bool is_of_other_site(struct MHD_Connection *connection)
     return from && strcmp(from, "same-origin") != 0 && strcmp(from, "none") != 0;
 }
 
+static enum MHD_Result take_more(struct incoming *incoming, const char *data, size_t len);
+
+static enum MHD_Result take_part(void *owner, enum MHD_ValueKind kind, const char *name, const char *filename,
+                                 const char *type, const char *coding, const char *data, uint64_t offset,
+                                 size_t len)
+{
+    (void)kind, (void)filename, (void)type, (void)coding, (void)offset;
+    return strcmp(name, "file") == 0 ? take_more(owner, data, len) : MHD_YES;
+}
+
+/* A file of definitions may come as browsers send one. */
+static void begin_form(struct MHD_Connection *connection, struct incoming *incoming)
+{
+    static const char form[] = "multipart/form-data";
+    const char *type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+    if (!takes_definitions(incoming->route) || !type || strncasecmp(type, form, sizeof form - 1) != 0)
+        return;
+    incoming->form = MHD_create_post_processor(connection, FORM_BYTES, take_part, incoming);
+    if (incoming->form)
+        return;
+    incoming->route = NULL;
+    reply_error(&incoming->reply, 400, "the form can't be read: its Content-Type has no boundary");
+}
+
 /* Before any body is kept: who may not call fills no memory. */
 static void begin(const struct http *http, struct MHD_Connection *connection, struct incoming *incoming,
                   const char *path, const char *method)
@@ -294,6 +328,7 @@ static void begin(const struct http *http, struct MHD_Connection *connection, st
                (http->door == HTTP_METRICS || right_check(route, call, &incoming->reply)) &&
                read_query(connection, call, &incoming->reply))
         incoming->route = route;
+    begin_form(connection, incoming);
 }
 
 /* ---- calls --------------------------------------------------------------------------------------------- */
@@ -329,7 +364,9 @@ static enum MHD_Result handle(void *owner, struct MHD_Connection *connection, co
         return incoming ? MHD_YES : MHD_NO;
     }
     if (*len) {
-        enum MHD_Result result = take_more(incoming, data, *len);
+        /* What a form says wrong is that there is no file in it. */
+        enum MHD_Result result = incoming->form ? (MHD_post_process(incoming->form, data, *len), MHD_YES)
+                                                : take_more(incoming, data, *len);
         *len = 0;
         return result;
     }
@@ -348,6 +385,8 @@ static void forget(void *owner, struct MHD_Connection *connection, void **state,
     (void)owner, (void)connection, (void)code;
     if (!incoming)
         return;
+    if (incoming->form)
+        MHD_destroy_post_processor(incoming->form);
     if (incoming->body)
         explicit_bzero(incoming->body, incoming->kept);
     free(incoming->body);

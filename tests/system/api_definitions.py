@@ -87,6 +87,25 @@ class Import(Definitions):
         self.assertEqual(self.get("parameters/vhost-limits/shop/limits")["value"]["max-queues"], 100)
         self.assertTrue(self.logs_in("shop", "guest", "shop"))
 
+    def test_as_a_form(self):
+        def send(parts, type_of="multipart/form-data; boundary=xyz"):
+            body = "".join("--xyz\r\nContent-Disposition: form-data; name=\"%s\"; filename=\"d.json\"\r\nContent-Type: application/json\r\n\r\n%s\r\n" % part
+                           for part in parts) + "--xyz--\r\n"
+            status, _, answer = self.mgmtd.call("POST", "/api/definitions", body.encode(), headers={"Content-Type": type_of})
+            return status, (answer or {}).get("reason")
+
+        whole = json.dumps(of_rabbitmq(), indent=40)  # more than one piece
+        self.assertEqual(send([("other", "x"), ("file", whole)]), (204, None))
+        self.assertEqual(len(self.get("queues/floor%2F1")), 3)
+        for parts, said in ([("file", "{")], "not JSON"), ([("other", "{}")], "'file'"), ([], "'file'"), ([("file", "")], "'file'"), ([("file", "[]")], "object"):
+            status, reason = send(parts)
+            self.assertEqual(status, 400, parts)
+            self.assertIn(said, reason)
+        self.assertIn("boundary", send([("file", "{}")], "multipart/form-data")[1])
+        self.assertEqual(send([("file", "x" * (25 << 20))])[0], 413)
+        # Nowhere else is a form anything.
+        self.assertEqual(self.mgmtd.call("PUT", "/api/vhosts/v", b"--xyz--", headers={"Content-Type": "multipart/form-data; boundary=xyz"})[0], 400)
+
     def test_what_the_caller_stands_on_comes_last(self):
         definitions = of_rabbitmq()
         definitions["users"][0].update(password_hash="", tags=[])

@@ -107,10 +107,11 @@ Test(amqp_handshake, other_protocols)
     wrong_start("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11);
 }
 
-static bool login_works(const char *mechanism, const void *response, size_t len)
+static bool login_as(bool trusted, const char *mechanism, const void *response, size_t len)
 {
     struct client *c = client_new();
     struct reply reply;
+    c->host->trusted = trusted;
     header(c);
     login(c, mechanism, response, len);
     client_run(c);
@@ -119,6 +120,24 @@ static bool login_works(const char *mechanism, const void *response, size_t len)
     cr_assert_eq(works, !c->host->closed);
     client_free(c);
     return works;
+}
+
+static bool login_works(const char *mechanism, const void *response, size_t len)
+{
+    return login_as(false, mechanism, response, len);
+}
+
+Test(amqp_handshake, who_is_trusted_says_who_he_is)
+{
+    char long_name[300];
+    memset(long_name, 'u', sizeof long_name);
+    cr_assert(login_as(true, "EXTERNAL", "guest", 5));
+    cr_assert(login_as(true, "PLAIN", "\0guest\0guest", 12));
+    cr_assert(!login_as(false, "EXTERNAL", "guest", 5));
+    cr_assert(!login_as(true, "EXTERNAL", "nobody", 6));
+    cr_assert(!login_as(true, "EXTERNAL", "", 0));
+    cr_assert(!login_as(true, "EXTERNAL", long_name, sizeof long_name));
+    cr_assert(!login_as(true, "PLAIN", "\0guest\0wrong", 12));
 }
 
 Test(amqp_handshake, logins)

@@ -14,7 +14,7 @@ handler answer_metrics;
 /* objects.c */
 handler answer_objects, answer_detailed;
 /* whoami.c */
-handler answer_whoami, answer_auth, answer_attempts, hash_password;
+handler answer_whoami, answer_auth, answer_attempts, forget_attempts, hash_password;
 /* vhosts.c */
 handler list_of_vhosts, get_vhost, put_vhost, delete_vhost, start_vhost;
 /* What the broker calls the type that a body says: "undefined" is none. */

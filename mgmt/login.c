@@ -33,7 +33,7 @@ struct logins {
     pthread_mutex_t lock;
     uint8_t secret[DIGEST_BYTES];
     struct attempts *attempts;
-    struct login_counts counts;
+    struct login_counts counts, forgotten; /* forgotten: of the broker's, those that aren't told any more */
     uint64_t calls;
     struct known known[KNOWN_MAX];
 };
@@ -59,12 +59,24 @@ void logins_free(struct logins *logins)
     free(logins);
 }
 
-struct login_counts logins_counts(struct logins *logins)
+struct login_counts logins_counts(struct logins *logins, struct login_counts *broker)
 {
     pthread_mutex_lock(&logins->lock);
-    struct login_counts counts = logins->counts;
+    struct login_counts counts = logins->counts, *from = &logins->forgotten;
+    if (broker->right < from->right || broker->wrong < from->wrong)
+        *from = (struct login_counts){0}; /* it has begun anew since */
+    broker->right -= from->right;
+    broker->wrong -= from->wrong;
     pthread_mutex_unlock(&logins->lock);
     return counts;
+}
+
+void logins_forget_counts(struct logins *logins, struct login_counts broker)
+{
+    pthread_mutex_lock(&logins->lock);
+    logins->counts = (struct login_counts){0};
+    logins->forgotten = broker;
+    pthread_mutex_unlock(&logins->lock);
 }
 
 /* ---- who is known -------------------------------------------------------------------------------------- */

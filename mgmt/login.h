@@ -22,7 +22,10 @@ struct login_counts {
 /* NULL: there is no memory. */
 struct logins *logins_new(void);
 void logins_free(struct logins *logins);
-struct login_counts logins_counts(struct logins *logins);
+/* What was counted here since it was forgotten last; of what the broker has counted, what has come since. */
+struct login_counts logins_counts(struct logins *logins, struct login_counts *broker);
+/* broker: what it has counted until now. */
+void logins_forget_counts(struct logins *logins, struct login_counts broker);
 
 /* Who calls, by the header that says so (NULL: none), and where from. False: the reply says why: 401,
  * 429 or 503. */

@@ -30,17 +30,34 @@ static json_t *attempts_of(const char *protocol, uint64_t right, uint64_t wrong)
                      "auth_attempts_failed", (json_int_t)wrong, "auth_attempts_succeeded", (json_int_t)right);
 }
 
-/* The broker counts those of all its protocols together. */
-void answer_attempts(const struct call *call, struct reply *reply)
+/* The broker counts those of all its protocols together, since it has begun. */
+static bool broker_counts(const struct call *call, struct login_counts *counts, struct reply *reply)
 {
-    struct login_counts http = logins_counts(call->mgmtd->logins);
     struct shm shm;
     if (!node_is_here(call, reply) || !counters_open(call, reply, &shm))
-        return;
-    reply_json(reply, json_pack("[o,o]", attempts_of("http", http.right, http.wrong),
-                                attempts_of("amqp, mqtt, stomp", counters_sum(&shm, "front.logins"),
-                                            counters_sum(&shm, "front.refused"))));
+        return false;
+    *counts = (struct login_counts){counters_sum(&shm, "front.logins"), counters_sum(&shm, "front.refused")};
     shm_close(&shm);
+    return true;
+}
+
+void answer_attempts(const struct call *call, struct reply *reply)
+{
+    struct login_counts http, broker;
+    if (!broker_counts(call, &broker, reply))
+        return;
+    http = logins_counts(call->mgmtd->logins, &broker);
+    reply_json(reply, json_pack("[o,o]", attempts_of("http", http.right, http.wrong),
+                                attempts_of("amqp, mqtt, stomp", broker.right, broker.wrong)));
+}
+
+void forget_attempts(const struct call *call, struct reply *reply)
+{
+    struct login_counts broker;
+    if (!broker_counts(call, &broker, reply))
+        return;
+    logins_forget_counts(call->mgmtd->logins, broker);
+    reply_done(reply, false);
 }
 
 /* As RabbitMQ hashes them: a file with it can go there, too. */

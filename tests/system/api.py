@@ -88,6 +88,15 @@ class Login(Api):
         self.assertEqual(before[0]["auth_attempts_failed"], 1)
         self.assertGreater(self.get("auth/attempts/" + node)[0]["auth_attempts_succeeded"], before[0]["auth_attempts_succeeded"])
         self.refused(404, "GET", "auth/attempts/other")
+        self.refused(404, "DELETE", "auth/attempts/other")
+        until(lambda: self.get("auth/attempts/" + node)[1]["auth_attempts_succeeded"] == 1, "the broker's counters")
+        self.done(204, "DELETE", "auth/attempts/" + node)
+        http, broker = self.get("auth/attempts/" + node)
+        self.assertEqual((http["auth_attempts"], http["auth_attempts_failed"], broker["auth_attempts"]), (1, 0, 0))
+        self.broker.connect().close()
+        until(lambda: self.get("auth/attempts/" + node)[1]["auth_attempts"] == 1, "one more")
+        self.broker.restart()
+        until(lambda: self.get("auth/attempts/" + node)[1]["auth_attempts"] == 0, "a broker that counts anew")
 
     def test_who_may_only_come_from_here(self):
         self.broker.settings["loopback_users"] = "guest"

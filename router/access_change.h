@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,10 +51,12 @@ enum access_text {
 };
 
 #define ACCESS_PATTERN_BYTES 2048u /* of a pattern; */
-#define ACCESS_VALUE_BYTES   8192u /* of a value; every other text is a name */
+#define ACCESS_VALUE_BYTES   6144u /* of a value; every other text is a name */
 
-#define ACCESS_PACKED_BYTES_MAX                                                                              \
-    (1u + ACCESS_TEXTS * 3u + 3u * ACCESS_PATTERN_BYTES + ACCESS_VALUE_BYTES + (ACCESS_TEXTS - 4u) * 255u)
+/* No kind has more than a permission: two names, three patterns. */
+#define ACCESS_PACKED_BYTES_MAX (1u + 5u * 3u + 2u * 255u + 3u * ACCESS_PATTERN_BYTES)
+
+static_assert(ACCESS_VALUE_BYTES <= 3 * ACCESS_PATTERN_BYTES, "nor has a global parameter");
 
 /* A text that isn't given has no address; an empty one has. */
 struct access_change {

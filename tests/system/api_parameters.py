@@ -89,8 +89,8 @@ class Global(Api):
 
     def test_bounds(self):
         self.assertIn("'value'", self.refused(400, "PUT", "global-parameters/x", {}))
-        self.done(201, "PUT", "global-parameters/x", {"value": "y" * 8190})
-        self.assertIn("longer", self.refused(400, "PUT", "global-parameters/x", {"value": "y" * 8191}))
+        self.done(201, "PUT", "global-parameters/x", {"value": "y" * 6142})
+        self.assertIn("longer", self.refused(400, "PUT", "global-parameters/x", {"value": "y" * 6143}))
         self.refused(400, "PUT", "global-parameters/" + 256 * "x", {"value": 1})
         for i in range(255):
             self.done(201, "PUT", "global-parameters/%d" % i, {"value": i})

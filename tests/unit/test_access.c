@@ -309,7 +309,7 @@ Test(access, global_parameters_are_kept_as_they_are)
     memset(long_value, '1', ACCESS_VALUE_BYTES + 1);
     refuses(gone, "global parameter 'a' does not exist");
     refuses(global("", "1"), "a parameter's name can't be empty");
-    refuses(global("a", long_value), "a parameter's value is longer than 8192 bytes");
+    refuses(global("a", long_value), "a parameter's value is longer than 6144 bytes");
     make(global("a", "1"));
     make(global("b", "2"));
     make(global("a", "[3]"));

@@ -27,7 +27,7 @@ void dead_letter_add(struct router *router, struct queue *queue, uint64_t seq, s
     deliver_reset(router, queue);
     if (entry->state == ENTRY_READY) {
         index_deliver(&queue->index, seq, entry);
-        router->turn.unacked++;
+        router->turn.out++;
     }
     *fifo_add(&queue->shape->dead.line) = (struct dying){.seq = seq, .reason = (uint8_t)reason};
     queue_wake(router, queue);

@@ -26,7 +26,7 @@ void deliver_damaged(struct router *router, struct queue *queue, const struct he
     deliver_reset(router, queue);
     if (head->entry->state == ENTRY_READY) {
         index_deliver(&queue->index, seq, head->entry);
-        router->turn.unacked++;
+        router->turn.out++;
     }
     queue->damaged++;
     log_line(LOG_ERROR, "router",
@@ -70,7 +70,6 @@ static void send(struct router *router, struct queue *queue, unsigned front, str
     if (queue->shape && queue->shape->tells)
         shape_annotate(queue, head->seq, 0, &to);
     index_deliver(&queue->index, head->seq, head->entry);
-    router->turn.unacked++;
     queue->delivered++;
     router->turn.redelivered += head->entry->redelivered;
     router->turn.to[front]++;

@@ -85,7 +85,8 @@ void queue_kill(struct router *router, struct queue *queue, uint64_t seq, struct
         large_unref(&router->large, &router->store, large_find(&router->large, position));
     store_drop(&router->store, position, gone.share);
     router->turn.removed++;
-    router->turn.unacked -= gone.state == ENTRY_OUT;
+    if (gone.state != ENTRY_OUT)
+        router->turn.out++;
 }
 
 void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint32_t count, enum settle how)
@@ -116,7 +117,7 @@ void queue_settle(struct router *router, struct queue *queue, uint64_t seq, uint
         if (how == SETTLE_REQUEUE && queue->shape && !shape_returned(router, queue, seq, entry))
             continue;
         index_requeue(&queue->index, seq, entry);
-        router->turn.unacked--;
+        router->turn.out--;
         back = true;
     }
     if (back && queue->shape)

@@ -295,6 +295,7 @@ static void send(struct router *router, struct queue *queue, struct reader *read
     router_event(router, c->front)->deliver = to;
     router->turn.to[c->front]++;
     router->turn.delivered[c->no_ack ? DELIVERY_AUTO : DELIVERY_MANUAL]++;
+    router->turn.out--;
     c->credit -= !c->no_ack;
     c->window -= head->entry->body + 1; /* an empty message counts for something */
 }

@@ -25,7 +25,7 @@ void turn_end(struct router *router)
     uint64_t delivered = 0;
     for (unsigned i = 0; i < DELIVERY_KINDS; i++)
         delivered += turn->delivered[i];
-    if (!(turn->published | turn->queued | turn->removed | turn->acknowledged | (uint64_t)turn->unacked |
+    if (!(turn->published | turn->queued | turn->removed | turn->acknowledged | (uint64_t)turn->out |
           delivered))
         return;
     stat_add(&stats->published, (int64_t)turn->published);
@@ -33,7 +33,7 @@ void turn_end(struct router *router)
     stat_add(&stats->dropped, (int64_t)turn->dropped);
     stat_add(&stats->messages, (int64_t)(turn->queued - turn->removed));
     stat_add(&stats->acknowledged, (int64_t)turn->acknowledged);
-    stat_add(&stats->unacked, turn->unacked);
+    stat_add(&stats->unacked, (int64_t)(delivered - turn->removed) + turn->out);
     if (delivered)
         tell_deliveries(router, turn);
     *turn = (struct turn){0};

@@ -22,7 +22,9 @@ struct turn {
     uint64_t delivered[DELIVERY_KINDS];
     uint64_t redelivered; /* of those */
     uint64_t acknowledged;
-    int64_t unacked;         /* entries that are out (ENTRY_OUT): more than before */
+    /* Entries that became OUT, less those that ceased to be, beyond what delivered and removed say: as a rule
+     * one is delivered, and then removed. */
+    int64_t out;
     uint32_t to[FRONTS_MAX]; /* delivered, by the front that gets them */
 };
 

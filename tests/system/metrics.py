@@ -136,7 +136,21 @@ class Counters(unittest.TestCase):
             until(lambda: self.mgmtd.metric("rabbitmq_queue_messages_unacked") == 5, "five that are out")
             until(lambda: self.mgmtd.metric("rabbitmq_queue_messages_ready") + 5 == self.mgmtd.metric("rabbitmq_queue_messages"), "the others")
             channel.queue_delete("q")
+            self.read_stream(channel)
             until(lambda: self.mgmtd.metric("rabbitmq_queue_messages_unacked") == 0, "none is out")
+
+    @staticmethod
+    def read_stream(channel):
+        """Of a stream nothing is ever out."""
+        seen = []
+        channel.queue_declare("s", durable=True, arguments={"x-queue-type": "stream"})
+        for _ in range(10):
+            channel.basic_publish("", "s", b"x")
+        channel.basic_qos(prefetch_count=20)
+        channel.basic_consume("s", lambda *delivery: seen.append(delivery), arguments={"x-stream-offset": "first"})
+        while len(seen) < 10:
+            channel.connection.process_data_events(0.1)
+        channel.basic_ack(seen[3][1].delivery_tag, multiple=True)
 
     def stages(self):
         stages = self.get("/api/gannet/latency")["stages"]

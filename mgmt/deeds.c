@@ -121,7 +121,8 @@ int clear_user_limits(const struct line *line)
 
 /* ---- passwords -------------------------------------------------------------------------------------- */
 
-bool password_read(char *password, size_t size)
+/* A line of the standard input; what is typed isn't shown. False: there is none. */
+static bool password_read(char *password, size_t size)
 {
     struct termios before, silent;
     bool typed = tcgetattr(STDIN_FILENO, &before) == 0;

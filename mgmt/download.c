@@ -10,12 +10,11 @@
 
 #include "verb.h"
 
-enum { FILE_MAX = 1 << 30, PASSWORD_BYTES = 4096 };
+enum { FILE_MAX = 1 << 30 };
 
 /* A call of the HTTP API. */
 struct call {
-    const char *path, *user; /* user: or NULL */
-    char password[PASSWORD_BYTES];
+    const char *path;
     char *body; /* to be sent; NULL: GET */
     size_t body_bytes;
     char *answer;
@@ -42,15 +41,6 @@ static int curl_setup(CURL *curl, const struct call *call, const char *socket, F
     return failed;
 }
 
-static int curl_log_in(CURL *curl, const struct call *call)
-{
-    if (!call->user)
-        return 0;
-    return curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC) |
-           curl_easy_setopt(curl, CURLOPT_USERNAME, call->user) |
-           curl_easy_setopt(curl, CURLOPT_PASSWORD, call->password);
-}
-
 /* False: there is nobody, and that has been said. */
 static bool perform(struct call *call, const char *socket, const char *shown)
 {
@@ -59,8 +49,7 @@ static bool perform(struct call *call, const char *socket, const char *shown)
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
     FILE *out = open_memstream(&call->answer, &call->answer_bytes);
     CURLcode code = CURLE_FAILED_INIT;
-    if (curl && headers && out && curl_log_in(curl, call) == 0 &&
-        curl_setup(curl, call, socket, out, headers) == 0) {
+    if (curl && headers && out && curl_setup(curl, call, socket, out, headers) == 0) {
         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, wrong);
         code = curl_easy_perform(curl);
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &call->status);
@@ -130,14 +119,20 @@ static bool read_file(const char *name, struct call *call)
     return ok;
 }
 
-/* Of all, or of the virtual host that is given. False: that has been said. */
+/* Definitions of all, or of the virtual host that is given; made as the user who is named, or else as the
+ * first administrator. False: that has been said. */
 static bool path_of(const struct line *line, char *path, size_t size)
 {
-    const char *vhost = line->flag[FLAG_VHOST];
-    char *escaped = vhost ? curl_easy_escape(NULL, vhost, 0) : NULL;
-    bool ok = !vhost || escaped;
-    snprintf(path, size, "/api/definitions%s%s", escaped ? "/" : "", escaped ? escaped : "");
-    curl_free(escaped);
+    const char *vhost = line->flag[FLAG_VHOST], *user = line->flag[FLAG_USER];
+    char *in = vhost ? curl_easy_escape(NULL, vhost, 0) : NULL,
+         *as = user ? curl_easy_escape(NULL, user, 0) : NULL;
+    int len = snprintf(path, size, "/api/definitions%s%s%s%s", in ? "/" : "", in ? in : "", as ? "?as=" : "",
+                       as ? as : "");
+    bool ok = (in || !vhost) && (as || !user) && len < (int)size;
+    curl_free(in);
+    curl_free(as);
+    if (!ok)
+        complain("the names are too long");
     return ok;
 }
 
@@ -146,7 +141,7 @@ int export_definitions(const struct line *line)
     char path[2000];
     struct call call = {.path = path};
     if (!path_of(line, path, sizeof path))
-        return complain("no memory");
+        return 1;
     int status = ask_mgmtd(line, &call) ? write_file(line->argc ? line->argv[0] : "-", &call) : 1;
     free(call.answer);
     return status;
@@ -155,14 +150,10 @@ int export_definitions(const struct line *line)
 int import_definitions(const struct line *line)
 {
     char path[2000];
-    struct call call = {.path = path, .user = line->flag[FLAG_USER]};
+    struct call call = {.path = path};
     const char *name = line->argc ? line->argv[0] : "-";
-    if (call.user && strcmp(name, "-") == 0)
-        return complain("with --user the password is read from the standard input, so that FILE is needed");
     if (!path_of(line, path, sizeof path))
-        return complain("no memory");
-    if (call.user && !password_read(call.password, sizeof call.password))
-        return complain("there is no password for %s on the standard input", call.user);
+        return 1;
     int status = read_file(name, &call) && ask_mgmtd(line, &call) ? 0 : 1;
     free(call.body);
     free(call.answer);

@@ -1,7 +1,6 @@
 #include "http.h"
 
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,12 +236,8 @@ static bool read_body(const struct incoming *incoming, struct call *call, struct
 static bool log_in(const struct http *http, struct MHD_Connection *connection, struct call *call,
                    struct reply *reply)
 {
-    static const struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = 0x0100007F};
     const char *header =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
-    /* Who may open the socket is an administrator, but may also want to be a user: of AMQP, say. */
-    if (http->door == HTTP_OWN && header)
-        return login_caller(call, header, (const struct sockaddr *)&here, reply);
     if (http->door == HTTP_OWN)
         login_administrator(&call->caller);
     if (http->door != HTTP_API)

@@ -69,8 +69,6 @@ char *request_of(const struct line *line, const char *const *given);
 
 /* Shows a table with rabbitmqctl's forms: all its columns, or those of the line. Returns the exit status. */
 int list_table(const struct line *line, const char *title, struct table *table);
-/* A line of the standard input; what is typed isn't shown. False: there is none. */
-bool password_read(char *password, size_t size);
 
 /* What the rows of verbs.def name. */
 #define GROUP(title)

@@ -62,8 +62,19 @@ int socket_listen(const char *text, bool shared, uint16_t *port, char *error, si
     return fd;
 }
 
-bool socket_listen_again(int fd)
+void socket_rest(int fd, struct address *bound)
 {
+    *bound = (struct address){.len = sizeof bound->v6};
+    if (getsockname(fd, &bound->any, &bound->len) < 0)
+        bound->len = 0;
+    shutdown(fd, SHUT_RD);
+}
+
+/* A port that was the kernel's choice was given back; one that wasn't is still bound. */
+bool socket_listen_again(int fd, const struct address *bound)
+{
+    if (bind(fd, &bound->any, bound->len) < 0 && errno != EINVAL)
+        return false;
     return listen(fd, SOMAXCONN) == 0;
 }
 

@@ -11,8 +11,11 @@
  * shared: others may listen there too. Returns the descriptor, with the port in *port, or -1 with one
  * sentence in error. */
 int socket_listen(const char *address, bool shared, uint16_t *port, char *error, size_t error_size);
-/* After a shutdown of it. Returns whether it does. */
-bool socket_listen_again(int fd);
+/* The listener refuses who comes, until it listens again: where, is kept in *bound. */
+struct address;
+void socket_rest(int fd, struct address *bound);
+/* False, with errno: it doesn't. */
+bool socket_listen_again(int fd, const struct address *bound);
 /* The same on "unix:DIRECTORY/NAME", which may be opened by owner and group; one that is there is a dead
  * process's, and is replaced. Returns as socket_listen. */
 int socket_listen_unix(const char *address, char *error, size_t error_size);

@@ -112,22 +112,40 @@ static void on_accept(struct uring *t, struct listener *l, int result, bool more
         welcome(t, l, result);
     if (t->stopped || t->rests || more)
         return;
-    if (result >= 0 || result == -EINVAL || result == -ECONNABORTED || result == -EINTR ||
+    if (result >= 0 || (result == -EINVAL && !l->deaf) || result == -ECONNABORTED || result == -EINTR ||
         result == -EAGAIN) {
         accept_from(t, l);
         return;
     }
     l->resting = true;
-    if (may_complain(t))
+    if (!l->deaf && may_complain(t))
         log_line(LOG_ERROR, t->agent, "connections cannot be accepted: %s; trying again every %d ms",
                  strerror(-result), TICK_MS);
+}
+
+/* After a rest. What was accepted from before it may not have ended yet: then it is seen to when it has. */
+static void listen_again(struct uring *t, struct listener *l)
+{
+    l->deaf = !socket_listen_again(l->fd, &l->bound);
+    l->resting = l->deaf;
+    if (!l->deaf && !l->armed && t->started)
+        accept_from(t, l);
+    if (!l->deaf || !may_complain(t))
+        return;
+    int failed = errno;
+    char address[ADDRESS_TEXT];
+    address_text(&l->bound, address);
+    log_line(LOG_ERROR, t->agent, "cannot listen on %s again: %s; trying again every %d ms", address,
+             strerror(failed), TICK_MS);
 }
 
 static void on_tick(struct uring *t)
 {
     t->ticking = false;
-    for (unsigned i = 0; i < t->listener_count; i++)
-        if (t->listeners[i].resting && !t->stopped)
+    for (unsigned i = 0; i < t->listener_count && !t->stopped; i++)
+        if (t->listeners[i].deaf && !t->rests)
+            listen_again(t, &t->listeners[i]);
+        else if (t->listeners[i].resting)
             accept_from(t, &t->listeners[i]);
 }
 
@@ -209,7 +227,6 @@ static int uring_listen(struct transport *base, const char *address, int tag, ui
     return 0;
 }
 
-/* A listener that is shut down stays bound, and listens again when it is told to. */
 static void uring_rest(struct transport *base, bool rests)
 {
     struct uring *t = uring_of(base);
@@ -218,11 +235,13 @@ static void uring_rest(struct transport *base, bool rests)
     t->rests = rests;
     for (unsigned i = 0; i < t->listener_count; i++) {
         struct listener *l = &t->listeners[i];
+        if (!rests) {
+            listen_again(t, l);
+            continue;
+        }
         l->resting = false;
-        if (rests)
-            shutdown(l->fd, SHUT_RD); /* what is accepted from ends with EINVAL */
-        else if (socket_listen_again(l->fd) && !l->armed && t->started)
-            accept_from(t, l);
+        if (!l->deaf)
+            socket_rest(l->fd, &l->bound); /* what is accepted from ends with EINVAL */
     }
     uring_submit(t);
 }

@@ -2,6 +2,7 @@
  * table of calls) and uring_stream.c (reading, ending). Included by nobody else. */
 #pragma once
 
+#include "transport/address.h"
 #include "transport/loop_uring.h"
 #include "transport/rx.h"
 #include "transport/streams.h"
@@ -26,7 +27,9 @@ struct listener {
     int fd;
     int tag; /* the front's */
     bool armed;
-    bool resting; /* the last accept failed; tried again at the next tick */
+    bool resting;         /* the last accept failed; tried again at the next tick */
+    bool deaf;            /* nor does it listen, */
+    struct address bound; /* where it is to, after a rest */
 };
 
 /* Owner: the front, on its thread; freed by its transport's free(). */

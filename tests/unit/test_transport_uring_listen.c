@@ -109,6 +109,64 @@ Test(transport_uring, running_out_of_descriptors_neither_spins_nor_lasts)
     fake_free(f);
 }
 
+/* Whether somebody who connects is let in. */
+static bool is_open(struct fake *f, uint16_t port)
+{
+    unsigned before = f->accepted;
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    bool connected = connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+    if (connected)
+        UNTIL(f, f->accepted == before + 1);
+    else
+        cr_assert_eq(errno, ECONNREFUSED);
+    close(fd);
+    return connected;
+}
+
+Test(transport_uring, a_listener_that_rests_refuses_and_listens_again)
+{
+    struct fake *f = fake_new(10);
+    f->t->ops->rest(f->t, true); /* there is none yet */
+    f->t->ops->rest(f->t, false);
+    uint16_t port = listen_on(f, "127.0.0.1:0", 0);
+    for (unsigned turns = 0; turns < 3; turns++) {
+        cr_assert(is_open(f, port));
+        f->t->ops->rest(f->t, true);
+        f->t->ops->rest(f->t, true);
+        cr_assert_not(is_open(f, port));
+        turn_for(f, turns * 20); /* what was being accepted from ends, or does later */
+        cr_assert_not(is_open(f, port));
+        f->t->ops->rest(f->t, false);
+    }
+    f->t->ops->rest(f->t, true);
+    f->t->ops->stop_listening(f->t);
+    f->t->ops->rest(f->t, false);
+    cr_assert_not(is_open(f, port));
+    fake_free(f);
+}
+
+Test(transport_uring, a_port_that_was_taken_meanwhile_is_listened_on_when_it_is_free)
+{
+    struct fake *f = fake_new(10);
+    uint16_t port = listen_on(f, "127.0.0.1:0", 0);
+    cr_assert(is_open(f, port));
+    f->t->ops->rest(f->t, true);
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int other = socket(AF_INET, SOCK_STREAM, 0), yes = 1;
+    cr_assert_eq(setsockopt(other, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes), 0);
+    cr_assert_eq(bind(other, (struct sockaddr *)&at, sizeof at), 0);
+    cr_assert_eq(listen(other, 1), 0);
+    f->t->ops->rest(f->t, false);
+    turn_for(f, 150);
+    close(other);
+    turn_for(f, 150);
+    cr_assert(is_open(f, port));
+    fake_free(f);
+}
+
 Test(transport_uring, ids_are_never_reused_and_stop_listening_stops)
 {
     struct fake *f = fake_new(10);

@@ -102,8 +102,9 @@ static void take(struct top_list *list, struct table *table, uint64_t at_ns)
     qsort(list->row, list->rows, sizeof *list->row, by_name);
     for (size_t i = 0; i < list->rows; i++) {
         list->order[i] = &list->row[i];
-        compare(&list->row[i], bsearch(&list->row[i], before, rows_before, sizeof *before, by_name), list,
-                seconds);
+        const struct top_row *was =
+            rows_before ? bsearch(&list->row[i], before, rows_before, sizeof *before, by_name) : NULL;
+        compare(&list->row[i], was, list, seconds);
     }
     free_rows(before, rows_before);
     list->read_ns = at_ns;

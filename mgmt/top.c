@@ -210,8 +210,9 @@ static int run(struct top *top)
     if (top->interval_ms < 0)
         return complain("--interval needs whole seconds from 1 to %d, not '%s'", INTERVAL_MAX_MS / 1000,
                         flag[FLAG_INTERVAL]);
-    if (flag[FLAG_SORT] && !(top_list_choose(&top->queues, flag[FLAG_SORT]) |
-                             top_list_choose(&top->connections, flag[FLAG_SORT])))
+    bool of_queues = flag[FLAG_SORT] && top_list_choose(&top->queues, flag[FLAG_SORT]);
+    bool of_connections = flag[FLAG_SORT] && top_list_choose(&top->connections, flag[FLAG_SORT]);
+    if (flag[FLAG_SORT] && !of_queues && !of_connections)
         return complain("--sort needs the title of a column, such as messages, publish or in: not '%s'",
                         flag[FLAG_SORT]);
     top->queues.rising = top->connections.rising = false;

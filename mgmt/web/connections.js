@@ -86,7 +86,7 @@ export const connection = {
                 ['Heartbeat', one.timeout ? `${one.timeout} s` : 'none'], ['Frames up to', bytes(one.frame_max)],
                 ['Received', `${bytes(one.recv_oct)}, ${speed(now.recv_oct)}`], ['Sent', `${bytes(one.send_oct)}, ${speed(now.send_oct)}`]])),
             card('What the client says', facts(clientFacts(one.client_properties)))),
-        card(`Channels (${count(channels.total_count)})`, table([{title: 'Number', main: true, number: true, cell: row => String(row.number)}, ...CHANNEL_COLUMNS.slice(2)], channels.items,
+        card(`Channels (${count(channels.total_count)})`, table([{title: 'Number', main: true, cell: row => String(row.number)}, ...CHANNEL_COLUMNS.slice(2)], channels.items,
             row => String(row.number), 'It has none open.')),
     ],
 };

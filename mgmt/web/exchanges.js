@@ -29,8 +29,8 @@ function columns(severalVhosts) {
 function declare(app, vhost) {
     ask({
         title: 'Declare an exchange', button: 'Declare', fields: [
-            {name: 'vhost', label: 'Virtual host', type: 'select', options: app.vhosts, value: vhost},
             {name: 'name', label: 'Name', required: true},
+            {name: 'vhost', label: 'Virtual host', type: 'select', options: app.vhosts, value: vhost},
             {name: 'type', label: 'Type', type: 'select', options: ['direct', 'topic', 'fanout', 'headers']},
             {name: 'durable', label: 'Durable: it is there after a restart', type: 'checkbox', value: true},
             {name: 'auto_delete', label: 'Auto-delete: gone with its last binding', type: 'checkbox'},

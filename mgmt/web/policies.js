@@ -16,8 +16,8 @@ const KINDS = {'policies': 'policy', 'operator-policies': 'operator policy'};
 function set(app, kind, old) {
     ask({
         title: old ? `The ${KINDS[kind]} ${old.name}` : `Add ${kind === 'policies' ? 'a policy' : 'an operator policy'}`, button: old ? 'Set' : 'Add', fields: [
-            !old && {name: 'vhost', label: 'Virtual host', type: 'select', options: app.vhosts},
             !old && {name: 'name', label: 'Name', required: true},
+            !old && {name: 'vhost', label: 'Virtual host', type: 'select', options: app.vhosts},
             {name: 'pattern', label: 'Pattern', required: true, value: old?.pattern, hint: 'PCRE2, of names: ^orders\\. fits all that begin so.'},
             {name: 'to', label: 'Applies to', type: 'select', options: kind === 'policies' ? ['all', 'queues', 'classic_queues', 'quorum_queues', 'streams', 'exchanges']
                 : ['queues', 'classic_queues', 'quorum_queues', 'streams'], value: old?.['apply-to']},
@@ -45,7 +45,7 @@ function drop(app, kind, row) {
 function list(app, kind, rows, mayChange) {
     const columns = [
         {title: 'Name', main: true, cell: row => row.name}, {title: 'Virtual host', wide: true, cell: row => row.vhost}, {title: 'Pattern', cell: row => el('code', {}, row.pattern)},
-        {title: 'Applies to', wide: true, cell: row => row['apply-to']}, {title: 'Priority', number: true, cell: row => String(row.priority)},
+        {title: 'Applies to', wide: true, cell: row => row['apply-to']}, {title: 'Priority', number: true, wide: true, cell: row => String(row.priority)},
         {title: 'Definition', cell: row => settings(row.definition)},
         mayChange && {title: '', acts: true, cell: row => el('span', {class: 'actions'}, button('Change', () => set(app, kind, row), 'small'), button('Delete', () => drop(app, kind, row), 'small'))},
     ].filter(Boolean);

@@ -37,8 +37,8 @@ function declare(app, streams, vhost) {
     const types = streams ? ['stream'] : ['classic', 'quorum', 'stream'];
     ask({
         title: streams ? 'Declare a stream' : 'Declare a queue', button: 'Declare', fields: [
-            {name: 'vhost', label: 'Virtual host', type: 'select', options: app.vhosts, value: vhost},
             {name: 'name', label: 'Name', required: true},
+            {name: 'vhost', label: 'Virtual host', type: 'select', options: app.vhosts, value: vhost},
             {name: 'type', label: 'Type', type: 'select', options: types, value: types[0]},
             {name: 'durable', label: 'Durable: it is there after a restart', type: 'checkbox', value: true},
             {name: 'auto_delete', label: 'Auto-delete: gone with its last consumer', type: 'checkbox'},

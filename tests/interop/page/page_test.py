@@ -186,7 +186,7 @@ class Queues(Site):
         self.tab.until("!document.querySelector('dialog')", "its end")
         self.tab.until("document.activeElement.innerText === 'Declare a queue'", "the focus where it was")
         self.tab.press("Enter")
-        self.tab_to("name", "document.activeElement.name")
+        self.tab.until("document.activeElement.name === 'name'", "the focus on the name")
         self.tab.type("by-keyboard")
         self.tab_to("auto_delete", "document.activeElement.name")
         self.tab.press(" ")

@@ -18,6 +18,7 @@ static const char usage[] = "gannetd, a durable message broker\n"
                             "      --check-config   say whether the configuration is good, and end\n"
                             "      --help           this text and all keys\n"
                             "      --help-options   all keys, as OPTIONS.md\n"
+                            "      --help-config    all keys, as a configuration file of comments\n"
                             "      --version        the version\n"
                             "\n"
                             "SIGTERM and SIGINT end it cleanly, SIGHUP reads the file again.\n"
@@ -25,13 +26,18 @@ static const char usage[] = "gannetd, a durable message broker\n"
                             "Keys, with their defaults:\n"
                             "\n";
 
-enum { SET = 256, CHECK_CONFIG, HELP, HELP_OPTIONS, VERSION };
+enum { SET = 256, CHECK_CONFIG, HELP, HELP_OPTIONS, HELP_CONFIG, VERSION };
 
 static const struct option long_options[] = {
-    {"config", required_argument, NULL, 'c'}, {"data", required_argument, NULL, 'D'},
-    {"set", required_argument, NULL, SET},    {"check-config", no_argument, NULL, CHECK_CONFIG},
-    {"help", no_argument, NULL, HELP},        {"help-options", no_argument, NULL, HELP_OPTIONS},
-    {"version", no_argument, NULL, VERSION},  {0},
+    {"config", required_argument, NULL, 'c'},
+    {"data", required_argument, NULL, 'D'},
+    {"set", required_argument, NULL, SET},
+    {"check-config", no_argument, NULL, CHECK_CONFIG},
+    {"help", no_argument, NULL, HELP},
+    {"help-options", no_argument, NULL, HELP_OPTIONS},
+    {"help-config", no_argument, NULL, HELP_CONFIG},
+    {"version", no_argument, NULL, VERSION},
+    {0},
 };
 
 static void add_set(struct command_line *line, char *pair)
@@ -78,6 +84,8 @@ static int take(struct command_line *line, int option)
         return print(print_help);
     case HELP_OPTIONS:
         return print(config_reference);
+    case HELP_CONFIG:
+        return print(config_sample);
     case VERSION:
         return print(print_version);
     default:

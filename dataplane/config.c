@@ -269,15 +269,18 @@ static void bounds_text(const struct option *option, char *out, size_t size)
     snprintf(out, size, "%s to %s", least, most);
 }
 
-/* Words, in lines of at most 100 columns. */
-static void put_wrapped(FILE *out, const char *text)
+/* Words, in lines of at most 100 columns, each behind `margin`. */
+static void put_wrapped(FILE *out, const char *margin, const char *text)
 {
     size_t column = 100;
     for (const char *word = text; *word; word += strspn(word, " ")) {
         size_t len = strcspn(word, " ");
         bool fits = column + 1 + len <= 100;
-        fprintf(out, "%s%.*s", fits ? " " : word == text ? "      " : "\n      ", (int)len, word);
-        column = (fits ? column + 1 : 6) + len;
+        if (fits)
+            fprintf(out, " %.*s", (int)len, word);
+        else
+            fprintf(out, "%s%s%.*s", word == text ? "" : "\n", margin, (int)len, word);
+        column = (fits ? column + 1 : strlen(margin)) + len;
         word += len;
     }
     fputc('\n', out);
@@ -292,7 +295,7 @@ void config_help(FILE *out)
         fprintf(out, "  %s = %s\n      %s", option->key, option->preset, value_type_name(option->type));
         fprintf(out, "%s%s%s\n", *bounds ? ", " : "", bounds,
                 option->when == AT_RELOAD ? "; read again at SIGHUP" : "");
-        put_wrapped(out, option->help);
+        put_wrapped(out, "      ", option->help);
     }
 }
 
@@ -309,5 +312,27 @@ void config_reference(FILE *out)
         bounds_text(option, bounds, sizeof bounds);
         fprintf(out, "| `%s` | `%s` | %s | %s | %s | %s |\n", option->key, option->preset,
                 value_type_name(option->type), bounds, option->when == AT_RELOAD ? "yes" : "", option->help);
+    }
+}
+
+void config_sample(FILE *out)
+{
+    fputs("# Configuration of gannetd: every key with its default. Made by gannetd --help-config.\n"
+          "#\n"
+          "# Take the # of a line away to set its key. Sizes are written with B, KiB, MiB or GiB, durations "
+          "with ms, s,\n"
+          "# min or h. gannetd --check-config -c FILE says whether a file is good; SIGHUP (systemctl reload "
+          "gannetd) reads it\n"
+          "# again, for the keys that say so.\n",
+          out);
+    for (unsigned i = 0; i < OPTIONS; i++) {
+        const struct option *option = &options[i];
+        char bounds[160];
+        bounds_text(option, bounds, sizeof bounds);
+        fputc('\n', out);
+        put_wrapped(out, "# ", option->help);
+        fprintf(out, "# (%s%s%s%s)\n#%s =%s%s\n", value_type_name(option->type), *bounds ? ", " : "", bounds,
+                option->when == AT_RELOAD ? "; read again at SIGHUP" : "", option->key,
+                *option->preset ? " " : "", option->preset);
     }
 }

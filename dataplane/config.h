@@ -82,3 +82,6 @@ const char *config_changed(const struct config *old, const struct config *new, u
 /* The table for people: as indented text for --help, and as Markdown for OPTIONS.md. */
 void config_help(FILE *out);
 void config_reference(FILE *out);
+/* The same as a file that config_read takes, in which every key is a comment: what is installed as
+ * gannet.conf. */
+void config_sample(FILE *out);

@@ -142,6 +142,7 @@ static bool make_broker(struct gannetd *g, char *error, size_t error_size)
     if (!access_first_check(&g->first, error, error_size))
         return false;
     const struct broker_options options = broker_options(g);
+    sd_notify(0, "STATUS=reading the journals back");
     g->broker = broker_new(&options, error, error_size);
     for (unsigned i = 0; g->broker && g->network && i < g->broker->fronts; i++)
         g->broker->tcp[i] = network_tcp_stats(g->network, i);

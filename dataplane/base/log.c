@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,12 +42,15 @@ static struct {
     _Atomic bool running;
     _Atomic bool stopping;
     _Atomic int most;
+    bool journal; /* stderr is systemd's journal; set before the writer runs */
     uint64_t (*wall_ns)(void);
     sem_t lines;
     pthread_t writer;
 } log_state = {.most = LOG_DEBUG};
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
+/* The same as syslog(3) numbers them, in the form of sd-daemon(3). */
+static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>"};
 
 static uint64_t round_of(uint64_t n)
 {
@@ -76,10 +80,18 @@ static int format_time(char *out, size_t size, uint64_t wall_ns)
                     tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(wall_ns / 1000000u % 1000u));
 }
 
+/* What stands before a line: its time, or for the journal, which keeps times itself, its priority. */
+static int format_head(char *out, size_t size, const struct slot *slot)
+{
+    if (log_state.journal)
+        return snprintf(out, size, "%s", priorities[slot->level]);
+    return slot->wall_ns ? format_time(out, size, slot->wall_ns) : 0;
+}
+
 static void write_slot(const struct slot *slot)
 {
     char line[LINE_BYTES];
-    int at = slot->wall_ns ? format_time(line, sizeof line, slot->wall_ns) : 0;
+    int at = format_head(line, sizeof line, slot);
     int room = (int)sizeof line - at;
     int len = snprintf(line + at, (size_t)room, "%s %.40s: %s\n", level_names[slot->level], slot->agent,
                        slot->text);
@@ -200,12 +212,24 @@ static bool start_writer(void)
     return error == 0;
 }
 
+/* systemd says in JOURNAL_STREAM which file it made stderr; somebody may have redirected it since
+ * (systemd.exec(5)). */
+static bool stderr_is_journal(void)
+{
+    const char *told = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat file;
+    return told && sscanf(told, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &file) == 0 &&
+           file.st_dev == device && file.st_ino == inode;
+}
+
 void log_start(enum log_level most, uint64_t (*wall_ns)(void))
 {
     static bool registered;
     CHECK(!atomic_load(&log_state.running));
     atomic_store(&log_state.most, (int)most);
     log_state.wall_ns = wall_ns;
+    log_state.journal = stderr_is_journal();
     atomic_store(&log_state.stopping, false);
     CHECK(sem_init(&log_state.lines, 0, 0) == 0);
     if (!start_writer())

@@ -3,6 +3,9 @@
  * message path: lines go into a bounded buffer that a thread of its own writes out; when it is full, lines
  * are counted and the count is reported. Any thread.
  *
+ * Where stderr is systemd's journal (JOURNAL_STREAM) a line begins with its priority, "<4>", instead of the
+ * time: both are kept beside it there.
+ *
  * A process that never calls log_start (simulator, unit tests) has no such thread: lines are written at once,
  * and carry no time, so that two runs of one seed say the same.
  */

@@ -10,6 +10,7 @@ class Notified(unittest.TestCase):
     def life(self, notify):
         with Broker(start=False, env=notify.env) as broker:
             broker.launch()
+            self.assertEqual(notify.told(), {"STATUS": "reading the journals back"})
             told = notify.told()
             self.assertEqual(told["READY"], "1")
             self.assertRegex(told["STATUS"], r"1 fronts?, 1 routers?, \d+ threads?")

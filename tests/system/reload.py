@@ -15,6 +15,7 @@ class Reload(unittest.TestCase):
         self.broker.config = os.path.join(self.broker.own, "gannet.conf")
         self.write("log.level = info\nhandshake_timeout = 5 s\n")
         self.broker.start()
+        self.assertIn("STATUS", self.notify.told())
         self.assertEqual(self.notify.told()["READY"], "1")
 
     def write(self, text):

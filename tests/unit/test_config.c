@@ -209,6 +209,35 @@ Test(config, the_reference_is_up_to_date)
     free(text);
 }
 
+/* As it is, and with every comment that is a key made one: the defaults. */
+Test(config, the_sample_is_a_configuration)
+{
+    for (unsigned set = 0; set < 2; set++) {
+        struct config c, defaults;
+        char path[] = "/tmp/gannet-config-XXXXXX", *text = NULL;
+        size_t size = 0;
+        unsigned next;
+        FILE *out = open_memstream(&text, &size), *file = fdopen(mkstemp(path), "w");
+        config_sample(out);
+        fclose(out);
+        for (char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+            if (set && line[0] == '#' && line[1] != ' ' && line[1] != '\n')
+                line[0] = ' ';
+        fputs(text, file);
+        fclose(file);
+        config_init(&c, 1ull << 30);
+        config_init(&defaults, 1ull << 30);
+        cr_assert_eq(config_read(&c, path, stderr), 0);
+        cr_assert_null(config_changed(&defaults, &c, 0, &next));
+        for (unsigned i = 0; i < OPTIONS; i++)
+            cr_assert_eq(c.line[i] != 0, set == 1);
+        unlink(path);
+        free(text);
+        config_free(&c);
+        config_free(&defaults);
+    }
+}
+
 /* ---- placement ------------------------------------------------------------------------------------- */
 
 static bool eight(unsigned core)

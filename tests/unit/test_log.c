@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -51,6 +52,34 @@ Test(log, a_line_has_its_time_and_stays_one_line)
     cr_assert(fgets(line, sizeof line, captured));
     cr_assert_str_eq(line, "2026-11-21T13:30:00.123Z error router 0: queue 'a?b?'\n");
     cr_assert_null(fgets(line, sizeof line, captured));
+}
+
+/* Told what stderr is, or what it no longer is. */
+static void log_for_the_journal(unsigned long long inode_off, const char *expected)
+{
+    char line[200], told[64];
+    struct stat file;
+    begin_capture();
+    fstat(STDERR_FILENO, &file);
+    snprintf(told, sizeof told, "%llu:%llu", (unsigned long long)file.st_dev,
+             (unsigned long long)file.st_ino + inode_off);
+    setenv("JOURNAL_STREAM", told, 1);
+    log_start(LOG_DEBUG, half_past_one);
+    log_line(LOG_WARNING, "front 0", "slow");
+    log_stop();
+    end_capture();
+    cr_assert(fgets(line, sizeof line, captured));
+    cr_assert_str_eq(line, expected);
+}
+
+Test(log, the_journal_gets_a_priority_and_no_time)
+{
+    log_for_the_journal(0, "<4>warning front 0: slow\n");
+}
+
+Test(log, where_stderr_leads_elsewhere_meanwhile_it_is_not_the_journal)
+{
+    log_for_the_journal(1, "2026-11-21T13:30:00.123Z warning front 0: slow\n");
 }
 
 Test(log, long_texts_are_cut)

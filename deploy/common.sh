@@ -90,3 +90,8 @@ build() {
     fi
     step "building ${dir#"$root"/}" "${runner[@]}" ninja -C "$dir" || fail "the build failed"
 }
+
+# The version of this tree.
+project_version() {
+    sed -n "s/^project('gannet', 'c', version: '\([^']*\)'.*/\1/p" "$root/meson.build"
+}

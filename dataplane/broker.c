@@ -55,6 +55,8 @@ static struct router *make_router(struct broker *broker, const struct broker_opt
         .first = options->first,
         .tallies = broker->tallies,
         .memory_budget = options->memory_budget / broker->routers,
+        .memory_high = options->memory_high,
+        .memory_low = options->memory_low,
         .broker = id,
         .start = start,
         .checkpoint_bytes = options->checkpoint_bytes,
@@ -102,7 +104,9 @@ static bool recover(struct broker *broker, const struct broker_options *options,
 {
     for (unsigned r = 0; r < broker->routers; r++) {
         struct journal_end end = {0};
-        struct journal_options o = {.router = r, .disk_free_limit = options->disk_free_limit};
+        struct journal_options o = {.router = r,
+                                    .disk_free_limit = options->disk_free_limit,
+                                    .disk_free_margin = options->disk_free_margin};
         if (router_recover(broker->router[r], broker->router[0], options->storage[r], &end, error,
                            error_size) < 0)
             return false;

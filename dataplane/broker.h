@@ -23,9 +23,10 @@ struct broker_options {
     struct host_options host;
     enum certificate_name certificate_login;
     uint32_t connections_max;
-    uint64_t memory_budget;    /* bytes of log pages, of all routers together */
-    uint64_t disk_free_limit;  /* bytes */
-    uint64_t checkpoint_bytes; /* 0 for the default */
+    uint64_t memory_budget;                     /* bytes of log pages, of all routers together */
+    unsigned memory_high, memory_low;           /* store_watermarks */
+    uint64_t disk_free_limit, disk_free_margin; /* struct journal_options */
+    uint64_t checkpoint_bytes;                  /* 0 for the default */
     uint64_t producer_silence_ns;
     uint64_t epoch_ns;          /* the time since 1970 at which now_ns was 0 */
     uint64_t (*clock_ns)(void); /* of now_ns, for front_options; or NULL */

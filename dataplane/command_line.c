@@ -107,6 +107,17 @@ int command_line_read(struct command_line *line, int argc, char **argv)
     return status;
 }
 
+static bool watermarks_check(const struct config *config, char *error, size_t error_size)
+{
+    if (config->memory_low_watermark < config->memory_high_watermark)
+        return true;
+    snprintf(error, error_size,
+             "memory.low_watermark is %llu and memory.high_watermark %llu: the first must be the lower one",
+             (unsigned long long)config->memory_low_watermark,
+             (unsigned long long)config->memory_high_watermark);
+    return false;
+}
+
 bool command_line_config(const struct command_line *line, struct config *config, uint64_t memory)
 {
     char error[512];
@@ -122,7 +133,8 @@ bool command_line_config(const struct command_line *line, struct config *config,
             good = false;
         }
     if (good &&
-        (!network_check(config, error, sizeof error) || !listener_ports_check(config, error, sizeof error))) {
+        (!network_check(config, error, sizeof error) || !watermarks_check(config, error, sizeof error) ||
+         !listener_ports_check(config, error, sizeof error))) {
         fprintf(stderr, "%s\n", error);
         good = false;
     }

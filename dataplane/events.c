@@ -93,7 +93,6 @@ static void front_on_event(struct front *front, unsigned router, const union eve
     }
     if (event->kind == EVENT_GATE) {
         front->gate[router] = event->gate.shut;
-        front->gates_changed = true;
         return;
     }
     if (event->kind == EVENT_CONFIRM && !(event->confirm.flags & CONFIRM_REFUSED))

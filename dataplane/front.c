@@ -108,14 +108,7 @@ static void unlist(struct host *host)
         at = &(*at)->dirty_next;
     if (*at)
         *at = host->dirty_next;
-    at = &front->parked;
-    while (*at && *at != host)
-        at = &(*at)->parked_next;
-    if (*at) {
-        *at = host->parked_next;
-        if (front->parked_end == &host->parked_next)
-            front->parked_end = at;
-    }
+    front_unlist_parked(host);
 }
 
 /* The transport may still look at what it took: then that is kept until it says that it doesn't. */
@@ -178,25 +171,6 @@ static void on_closed(void *owner, void *user, int error)
 
 /* ---- input ---------------------------------------------------------------------------------------- */
 
-void front_park(struct host *host)
-{
-    struct front *front = host->front;
-    host->parked_ns = host->parked_ns ? host->parked_ns : front->now_ns;
-    if (host->waits == WAIT_RATE) {
-        host->transport->ops->pause(host->transport, host->stream);
-        return;
-    }
-    host->parked_next = NULL;
-    *front->parked_end = host;
-    front->parked_end = &host->parked_next;
-    stat_add(&front->stats.parked, 1);
-    host->transport->ops->pause(host->transport, host->stream);
-    if (host->waits == WAIT_GATE && !host->told_blocked) {
-        host->told_blocked = true;
-        host->codec->blocked(host->state, host, "low on disk or memory");
-    }
-}
-
 /* Why there is no more to be had from this stream now. */
 static void hold(struct host *host)
 {
@@ -238,44 +212,6 @@ void front_resume(struct host *host)
     struct transport *t = host->transport;
     if (!host->waits && !host->op_paused && !host->output_paused && !host->draining && !host->stream_closing)
         t->ops->resume(t, host->stream);
-}
-
-static bool gates_open(const struct front *front)
-{
-    for (unsigned r = 0; r < front->options.routers; r++)
-        if (front->gate[r])
-            return false;
-    return true;
-}
-
-/* Publishes that waited for a ring or a gate try again. */
-static unsigned unpark(struct front *front)
-{
-    unsigned n = 0;
-    struct host *host = front->parked, *next;
-    /* At the end clients are read from again, whose answer to our farewell stands behind the publish. */
-    bool gates = gates_open(front) || front->gates_changed || front->stopping;
-    front->parked = NULL;
-    front->parked_end = &front->parked;
-    front->gates_changed = false;
-    for (; host; host = next) {
-        next = host->parked_next;
-        if (host->waits == WAIT_GATE && !gates) {
-            host->parked_next = NULL;
-            *front->parked_end = host;
-            front->parked_end = &host->parked_next;
-            continue;
-        }
-        if (host->told_blocked) {
-            host->told_blocked = false;
-            host->codec->blocked(host->state, host, NULL);
-        }
-        host->waits = WAIT_NOTHING;
-        front_resume(host);
-        front_touch(host);
-        n++;
-    }
-    return n;
 }
 
 /* ---- output --------------------------------------------------------------------------------------- */
@@ -398,7 +334,7 @@ unsigned front_poll(struct front *front, uint64_t now_ns)
     if (front->leftovers)
         look_at_leftovers(front);
     if (front->parked)
-        work += unpark(front);
+        work += front_unpark(front);
     work += ports_poll(front);
     work += run_timers(front);
     work += listing_poll(front);

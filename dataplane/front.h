@@ -91,7 +91,7 @@ void front_free_answer(struct op *op);
     "\targuments{"
 
 struct front_stats {
-    uint64_t connections, accepted, closed, logins, refused, bytes_in, bytes_out, parked;
+    uint64_t connections, accepted, closed, logins, refused, bytes_in, bytes_out, parked, blocked;
     uint64_t channels, channels_opened, channels_closed, publishers;
     uint64_t received, received_confirm, confirmed, queues_declared, drained;
     struct histogram message_bytes, receive, deliver; /* the latter two in ns: measure.c */

@@ -100,11 +100,12 @@ struct host {
     struct host *dirty_next; /* of those to be flushed at the end of the turn */
     struct host *parked_next;
     uint64_t bytes_in;
-    unsigned ops;       /* requests that have not come back */
-    uint8_t logging_in; /* enum logging_in */
-    uint8_t waits;      /* enum wait: input has stopped at a publish that can't be sent yet */
-    bool rated;         /* host->login has a rate: each publish asks first */
-    bool rate_paid;     /* the next publish has asked, and waited as long as it had to */
+    unsigned ops;              /* requests that have not come back */
+    uint8_t logging_in;        /* enum logging_in */
+    uint8_t waits;             /* enum wait: input has stopped at a publish that can't be sent yet; */
+    uint8_t gate, gate_router; /* WAIT_GATE: for which of the router's GATE_* */
+    bool rated;                /* host->login has a rate: each publish asks first */
+    bool rate_paid;            /* the next publish has asked, and waited as long as it had to */
     bool trusted;       /* he is whoever he says (FRONT_TRUSTED) */
     bool dirty, told_blocked, op_paused, output_paused, rest, closing, stream_closing;
     bool draining; /* it isn't read from any more until what it has published is confirmed */
@@ -163,7 +164,6 @@ struct front {
     struct attempts *attempts;
     uint8_t certified[NAME_MAX_BYTES]; /* the last name that was asked for */
     uint8_t gate[ROUTERS_MAX];         /* GATE_* that are shut, by router */
-    bool gates_changed;
     struct output_pool pool;
     struct timers timers;  /* of codecs' wake */
     struct timers pauses;  /* of logins, and of who publishes too fast */
@@ -187,9 +187,17 @@ void front_touch(struct host *host);
 void front_free_op(struct front *front, struct op *op);
 /* Lets input go on: the transport gives what is left again. */
 void front_resume(struct host *host);
+void front_done(struct front *front, unsigned router, uint64_t page);
+
+/* parked.c */
+/* Whether a publish with these flags may not go to the router yet: then the host waits for its gate. */
+bool front_is_shut(struct host *host, unsigned router, uint8_t flags);
 /* Its publish must wait: nothing more is read until it may go on. */
 void front_park(struct host *host);
-void front_done(struct front *front, unsigned router, uint64_t page);
+/* Publishes that waited for a ring or a gate try again. Returns how many. */
+unsigned front_unpark(struct front *front);
+/* The host is gone. */
+void front_unlist_parked(struct host *host);
 
 /* port.c */
 /* Data comes from a new receive buffer: the one before is released when all that pointed into it is taken. */

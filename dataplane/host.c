@@ -158,10 +158,9 @@ uint64_t host_exchange_version(const struct host *host)
 static bool can_send(struct host *host, uint64_t routers, uint8_t flags)
 {
     struct front *front = host->front;
-    uint8_t shut = GATE_ALL | (flags & PUBLISH_PERSISTENT ? GATE_DURABLE : 0);
     for (uint64_t left = routers; left; left &= left - 1) {
         unsigned r = (unsigned)__builtin_ctzll(left);
-        if (front->gate[r] & shut)
+        if (front->gate[r] && front_is_shut(host, r, flags))
             host->waits = WAIT_GATE;
         else if (!link_open(&front->router[r], 1))
             host->waits = WAIT_RING;

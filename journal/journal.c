@@ -81,6 +81,7 @@ struct journal *journal_new(struct storage *storage, const struct journal_option
     journal->checkpoint = end->checkpoint;
     journal->stats.disk_free_limit = options->disk_free_limit;
     reserve_init(&journal->reserve, storage, TOKEN_RESERVE, end->lsn, options->disk_free_limit);
+    journal->reserve.margin = options->disk_free_margin;
     return journal;
 }
 

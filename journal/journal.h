@@ -122,7 +122,8 @@ unsigned journal_segments(struct storage *storage, const struct journal_end *end
 
 struct journal_options {
     uint32_t router;
-    uint64_t disk_free_limit; /* bytes that must stay free on the file system: FULL below */
+    uint64_t disk_free_limit;  /* bytes that must stay free on the file system: FULL below; */
+    uint64_t disk_free_margin; /* and so many more until there is ROOM again, unless by what was retired */
 };
 
 struct journal;

@@ -55,8 +55,8 @@ void reserve_retire(struct reserve *reserve, uint64_t segment, uint64_t barrier)
 static unsigned prepare(struct reserve *reserve, uint64_t from)
 {
     reserve->task = from ? RESERVE_RECYCLES : RESERVE_CREATES;
-    reserve->storage->table->prepare(reserve->storage, reserve->ready + 1, from, reserve->leave_free,
-                                     reserve->token);
+    uint64_t leave_free = reserve->leave_free + (reserve->full ? reserve->margin : 0);
+    reserve->storage->table->prepare(reserve->storage, reserve->ready + 1, from, leave_free, reserve->token);
     return 1;
 }
 

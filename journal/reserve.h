@@ -28,7 +28,8 @@ enum reserve_task { RESERVE_RESTS, RESERVE_CREATES, RESERVE_RECYCLES, RESERVE_RE
 struct reserve {
     struct storage *storage;
     uint64_t token;         /* of the task under way */
-    uint64_t leave_free;    /* bytes, on the file system */
+    uint64_t leave_free;    /* bytes, on the file system, */
+    uint64_t margin;        /* and so many more while it is full: the owner's to set */
     uint64_t current;       /* the segment of the newest WRITE */
     uint64_t ready;         /* segments up to this one have their files */
     enum reserve_task task; /* one at a time; RECYCLES and REMOVES are about the oldest retired segment */

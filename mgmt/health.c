@@ -25,7 +25,41 @@ static void say_failed(struct reply *reply, const char *reason, json_t *more)
 
 /* ---- the broker ---------------------------------------------------------------------------------------- */
 
-/* A journal that has failed refuses what is durable until the next start. */
+static const struct {
+    const char *resource, *counter;
+} alarms[] = {{"memory", "router.alarm_memory"}, {"disk", "router.alarm_disk"}};
+
+static json_t *alarms_of(const struct call *call, const struct shm *shm)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < sizeof alarms / sizeof *alarms; i++) {
+        const struct shm_row *row = shm_find(shm, alarms[i].counter);
+        for (uint32_t router = 0; row && router < row->count; router++)
+            if (shm_one(shm, row, router))
+                json_array_append_new(list, json_pack("{ss,ss,si}", "node", call->mgmtd->node, "resource",
+                                                      alarms[i].resource, "router", (int)router));
+    }
+    return list;
+}
+
+/* "resource alarms in effect: disk of router 0, ..." */
+static void say_alarms(struct reply *reply, json_t *list)
+{
+    char reason[1024] = "resource alarms in effect:";
+    size_t at = strlen(reason), i;
+    json_t *alarm;
+    json_array_foreach(list, i, alarm)
+    {
+        int room = at < sizeof reason ? (int)(sizeof reason - at) : 0;
+        at += (size_t)snprintf(reason + sizeof reason - room, (size_t)room, "%s %s of router %d",
+                               i ? "," : "", json_string_value(json_object_get(alarm, "resource")),
+                               (int)json_integer_value(json_object_get(alarm, "router")));
+    }
+    say_failed(reply, reason, json_pack("{sO}", "alarms", list));
+}
+
+/* A journal that has failed refuses what is durable until the next start; what is short holds publishers
+ * back. */
 void answer_alarms(const struct call *call, struct reply *reply)
 {
     struct shm shm;
@@ -33,12 +67,16 @@ void answer_alarms(const struct call *call, struct reply *reply)
     if (!counters_open(call, reply, &shm))
         return;
     int error = (int)counters_sum(&shm, "router.failed");
+    json_t *list = alarms_of(call, &shm);
     snprintf(reason, sizeof reason, "a journal of the broker has failed: %s; restart it on a sound disk",
              strerror(error));
     if (error)
         say_failed(reply, reason, NULL);
+    else if (json_array_size(list))
+        say_alarms(reply, list);
     else
         say_ok(reply);
+    json_decref(list);
     shm_close(&shm);
 }
 

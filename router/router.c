@@ -13,6 +13,7 @@
 #include "router/access_ops.h"
 #include "router/agent.h"
 #include "router/consumer.h"
+#include "router/gate.h"
 #include "router/lapse.h"
 #include "router/large.h"
 #include "router/shape.h"
@@ -28,6 +29,8 @@ struct router *router_new(const struct router_options *options)
     CHECK(router && options->routers <= ROUTERS_MAX && options->fronts <= FRONTS_MAX);
     router->options = *options;
     store_init(&router->store, options->to_journal, options->index, options->memory_budget);
+    store_watermarks(&router->store, options->memory_high, options->memory_low);
+    stat_set(&router->stats.memory_limit, store_limit(&router->store));
     catalog_init(&router->catalog);
     map_init(&router->large);
     map_init(&router->sessions);
@@ -207,31 +210,7 @@ static unsigned run_queues(struct router *router)
     return sent;
 }
 
-/* ---- gates ---------------------------------------------------------------------------------------- */
-
-static void wake_queue(struct map_node *node, void *owner)
-{
-    queue_wake(owner, container_of(node, struct queue, by_name));
-}
-
-/* Dead letters, too, wait for room on disk. */
-static void set_gate(struct router *router)
-{
-    struct store *store = &router->store;
-    uint8_t gate = (store->full ? GATE_DURABLE : 0) | (store_pressed(store) ? GATE_ALL : 0);
-    if (gate == router->gate)
-        return;
-    if ((router->gate & ~gate) & GATE_DURABLE)
-        map_each(&router->catalog.queues, wake_queue, router);
-    router->gate = gate;
-    for (unsigned f = 0; f < router->options.fronts; f++)
-        router_event(router, f)->gate = (struct event_gate){.kind = EVENT_GATE, .shut = gate};
-    log_line(LOG_WARNING, "router", "router %u %s", router->options.index,
-             gate & GATE_DURABLE
-                 ? "has no room on disk: publishers of persistent messages wait until there is some"
-             : gate ? "is out of memory for messages: publishers wait until consumers or the disk catch up"
-                    : "has room again: publishers go on");
-}
+/* ---- a failed journal ------------------------------------------------------------------------------ */
 
 static void tell_failure(struct router *router)
 {
@@ -285,8 +264,9 @@ unsigned router_poll(struct router *router, uint64_t now_ns)
         work += checkpoint_last(router);
     persist_settled_flush(router);
     work += store_flush(&router->store);
+    router->store.index_bytes = router->stats.messages * sizeof(struct entry);
     store_shrink(&router->store, now_ns);
-    set_gate(router);
+    gate_look(router);
     tell_failure(router);
     stat_set(&router->stats.page_bytes, router->store.resident * PAGE_BYTES);
     stat_set(&router->stats.log_bytes, store_log_bytes(&router->store));

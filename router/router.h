@@ -38,7 +38,8 @@ struct router_options {
     struct ring *to_journal, *from_journal;
     const struct access_first *first; /* or NULL */
     struct tallies *tallies;          /* of all routers and fronts */
-    uint64_t memory_budget;           /* bytes of log pages kept in memory */
+    uint64_t memory_budget;           /* bytes of log pages and index kept in memory */
+    unsigned memory_high, memory_low; /* store_watermarks; 0: its defaults */
     uint64_t broker;                  /* id for a new data directory, random, not 0 */
     uint64_t start;                   /* random at every start, not 0: journal/record.h */
     uint64_t checkpoint_bytes;        /* of log between two checkpoints, 0 for the default */
@@ -85,6 +86,7 @@ struct router_stats {
     uint64_t messages, unacked, queues, consumers, bindings, exchanges;
     uint64_t queues_created, queues_deleted;
     uint64_t page_bytes, log_bytes;
+    uint64_t memory_limit, alarm_memory, alarm_disk, alarms_raised;
     uint64_t failed;        /* the journal's errno, 0 while it is sound */
     struct histogram route; /* ns */
 };

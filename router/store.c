@@ -24,6 +24,7 @@ void store_init(struct store *store, struct ring *to_journal, uint32_t router, s
     *store = (struct store){.to_journal = to_journal, .router = router, .fresh = true};
     size_t pages = budget_bytes / PAGE_BYTES;
     store->budget = pages < STORE_PAGES_MIN ? STORE_PAGES_MIN : pages;
+    store_watermarks(store, 0, 0);
     store->spare = calloc(STORE_SPARES, sizeof *store->spare);
     CHECK(store->spare);
     store->end[TRANSIENT] = POSITION_TRANSIENT;

@@ -67,8 +67,11 @@ struct store {
     struct page *open[2];
     uint64_t end[2]; /* position of the next byte */
     struct page *newest, *oldest;
-    size_t resident, budget; /* pages in memory, and how many there should be at most */
-    uint8_t **spare;         /* page memory to use again, last used first */
+    size_t resident, budget; /* pages in memory, and how many there should be at most, with */
+    uint64_t index_bytes;    /* what finds messages in them: the owner's to set */
+    unsigned high, low;      /* percent of the budget */
+    bool pressed;
+    uint8_t **spare; /* page memory to use again, last used first */
     size_t spares, spares_max;
     struct ring *to_journal;
     uint64_t now_ns; /* of the router's turn: when what is sealed in it was */
@@ -107,6 +110,11 @@ struct store {
 };
 
 void store_init(struct store *store, struct ring *to_journal, uint32_t router, size_t budget_bytes);
+/* At how many percent of the budget publishers must wait, and at how many they need not any more: 100 at
+ * least, high above low. 0: 125 and 110. */
+void store_watermarks(struct store *store, unsigned high, unsigned low);
+/* The bytes at which they must wait. */
+uint64_t store_limit(const struct store *store);
 void store_free(struct store *store);
 /* After recovery: where to append. broker: id of the data directory; start: a number drawn for this start.
  * Returns where to put what the page of end->lsn already holds (from its beginning to end->lsn), so that it
@@ -143,11 +151,11 @@ void store_unpin(struct store *store, uint64_t page_id, uint32_t count);
 /* Hands to the journal what is full, and seals what is open if the disk is ready for another write. Returns
  * the work done. */
 unsigned store_flush(struct store *store);
-/* Drops or spills what is over the budget. */
+/* Drops or spills what is over the budget, and looks at the watermarks. */
 void store_shrink(struct store *store, uint64_t now_ns);
 /* When store_shrink must be called though nothing else happened. */
 uint64_t store_deadline(const struct store *store);
-/* Whether there is so much in memory that publishers must wait. */
+/* Whether there was so much in memory, when store_shrink was last called, that publishers must wait. */
 bool store_pressed(const struct store *store);
 /* Takes one event of the journal. Returns the waiters to be woken (linked), if any. */
 struct waiter *store_on_journal(struct store *store, const struct journal_event *event);

@@ -15,6 +15,8 @@
 
 #define SPILL_RETRY_NS 1000000000ull
 
+enum { HIGH_PERCENT = 125, LOW_PERCENT = 110 };
+
 uint8_t *store_memory(struct store *store)
 {
     store->resident++;
@@ -198,15 +200,39 @@ static bool may_spill(struct store *store, uint64_t now_ns)
     return now_ns >= store->spill_at_ns && store->spilling < WRITES_IN_FLIGHT;
 }
 
+/* Pages that may stay: the index has the rest of the budget, but what delivers and reads needs some. */
+static size_t allowed(const struct store *store)
+{
+    size_t index = store->index_bytes / PAGE_BYTES, half = store->budget / 2;
+    return index < half ? store->budget - index : store->budget - half;
+}
+
 uint64_t store_deadline(const struct store *store)
 {
-    return store->spill_at_ns && store->resident > store->budget ? store->spill_at_ns : UINT64_MAX;
+    return store->spill_at_ns && store->resident > allowed(store) ? store->spill_at_ns : UINT64_MAX;
+}
+
+void store_watermarks(struct store *store, unsigned high, unsigned low)
+{
+    store->high = high ? high : HIGH_PERCENT;
+    store->low = low ? low : LOW_PERCENT;
+}
+
+static uint64_t percent(const struct store *store, unsigned of)
+{
+    return (uint64_t)store->budget * PAGE_BYTES * of / 100;
+}
+
+uint64_t store_limit(const struct store *store)
+{
+    return percent(store, store->high);
 }
 
 void store_shrink(struct store *store, uint64_t now_ns)
 {
     struct page *page = store->oldest;
-    for (unsigned n = 0; page && n < 64 && store->resident > store->budget + store->spilling; n++) {
+    size_t most = allowed(store);
+    for (unsigned n = 0; page && n < 64 && store->resident > most + store->spilling; n++) {
         struct page *newer = page->newer;
         bool idle = page->state == PAGE_CLOSED && page->pins == 0;
         if (idle && (page->on_scratch || (stream_of(page->at) && is_safe(store, page))))
@@ -215,11 +241,13 @@ void store_shrink(struct store *store, uint64_t now_ns)
             spill(store, page);
         page = newer;
     }
+    uint64_t used = store->resident * PAGE_BYTES + store->index_bytes;
+    store->pressed = used > percent(store, store->pressed ? store->low : store->high);
 }
 
 bool store_pressed(const struct store *store)
 {
-    return store->resident > store->budget + store->budget / 4;
+    return store->pressed;
 }
 
 static void spilled(struct store *store, struct page *page, uint32_t error)
@@ -232,7 +260,7 @@ static void spilled(struct store *store, struct page *page, uint32_t error)
         page->on_scratch = false;
     } else {
         store->spill_at_ns = 0;
-        if (page->pins == 0 && store->resident > store->budget)
+        if (page->pins == 0 && store->resident > allowed(store))
             drop_bytes(store, page);
     }
     store_settle_page(store, page);

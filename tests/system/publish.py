@@ -8,11 +8,12 @@ class Publishing:
     """
     Sends bodies, at most `window` unconfirmed. An iterator that ends ends the publishing; the numbers of what was
     confirmed and refused are in .confirmed and .nacked, returned messages in .returned, the reason why the
-    connection ended in .ended. on_blocked(True or False) is called when the broker holds us back, or no longer.
+    connection ended in .ended. on_blocked(True or False) is called when the broker holds us back, or no longer; why it does
+    is in .reasons.
     """
 
     def __init__(self, parameters, bodies, exchange="", key="", properties=PERSISTENT, window=500, mandatory=False,
-                 on_blocked=None):
+                 on_blocked=None, reasons=None):
         self.parameters = parameters
         self.bodies = iter(bodies)
         self.exchange = exchange
@@ -21,6 +22,7 @@ class Publishing:
         self.window = window
         self.mandatory = mandatory
         self.on_blocked = on_blocked
+        self.reasons = [] if reasons is None else reasons
         self.sent = 0
         self.waiting = set()
         self.confirmed = set()
@@ -33,10 +35,14 @@ class Publishing:
         connection = pika.SelectConnection(self.parameters, on_open_callback=self._on_open,
                                            on_open_error_callback=self._on_end, on_close_callback=self._on_end)
         if self.on_blocked:
-            connection.add_on_connection_blocked_callback(lambda *_: self.on_blocked(True))
+            connection.add_on_connection_blocked_callback(self._on_blocked)
             connection.add_on_connection_unblocked_callback(lambda *_: self.on_blocked(False))
         connection.ioloop.start()
         return self
+
+    def _on_blocked(self, _, frame):
+        self.reasons.append(frame.method.reason)
+        self.on_blocked(True)
 
     def _on_open(self, connection):
         connection.channel(on_open_callback=self._on_channel)

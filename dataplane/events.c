@@ -102,6 +102,10 @@ static void front_on_event(struct front *front, unsigned router, const union eve
         undo(front, router, event);
         return;
     }
+    if (event->kind == EVENT_OP && event->op.op->kind == OP_ROOM) {
+        front_on_room(host, event->op.op);
+        return;
+    }
     bool waited = host->waits;
     host->codec->event(host->state, host, router, event);
     front_touch(host);

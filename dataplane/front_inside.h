@@ -104,6 +104,9 @@ struct host {
     uint8_t logging_in;        /* enum logging_in */
     uint8_t waits;             /* enum wait: input has stopped at a publish that can't be sent yet; */
     uint8_t gate, gate_router; /* WAIT_GATE: for which of the router's GATE_* */
+    bool asked;                /* OP_ROOM is under way for this publish */
+    uint64_t room_asked;       /* how many have ever been sent, */
+    uint64_t admitted;         /* and the routers that have said yes to this publish, a bit each */
     bool rated;                /* host->login has a rate: each publish asks first */
     bool rate_paid;            /* the next publish has asked, and waited as long as it had to */
     bool trusted;       /* he is whoever he says (FRONT_TRUSTED) */
@@ -196,6 +199,11 @@ bool front_is_shut(struct host *host, unsigned router, uint8_t flags);
 void front_park(struct host *host);
 /* Publishes that waited for a ring or a gate try again. Returns how many. */
 unsigned front_unpark(struct front *front);
+/* The publish can't go on: if that is for want of disk, the router is asked whether it may all the same. */
+void front_ask_room(struct host *host, const struct exchange_row *exchange,
+                    const struct command_publish *publish);
+/* The router has answered; the op is freed or sent again. */
+void front_on_room(struct host *host, struct op *op);
 /* The host is gone. */
 void front_unlist_parked(struct host *host);
 

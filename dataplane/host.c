@@ -201,8 +201,11 @@ unsigned host_publish(struct host *host, const struct exchange_row *exchange, st
     struct front *front = host->front;
     uint64_t routers = routers_for(host, exchange, publish);
     unsigned count = (unsigned)__builtin_popcountll(routers);
-    if (!can_send(host, routers, publish->flags) && !rate_allows(host, publish))
+    if (!can_send(host, routers, publish->flags) && !rate_allows(host, publish)) {
+        front_ask_room(host, exchange, publish);
         return 0;
+    }
+    host->admitted = 0;
     publish->kind = COMMAND_PUBLISH;
     publish->exchange = exchange->id;
     publish->flags |= count > 1 ? PUBLISH_SHARED | PUBLISH_KEEPER : 0;

@@ -3,14 +3,18 @@
  * Input of their connections stops there, and only of theirs; who is held by a gate is told what is short.
  */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "base/log.h"
+#include "base/check.h"
 #include "front_inside.h"
 
 bool front_is_shut(struct host *host, unsigned router, uint8_t flags)
 {
     uint8_t shut = host->front->gate[router];
     shut &= GATE_ALL | (flags & PUBLISH_PERSISTENT ? GATE_DURABLE : 0);
+    if (host->admitted >> router & 1)
+        shut &= GATE_ALL;
     if (!shut)
         return false;
     host->gate = shut;
@@ -62,8 +66,56 @@ void front_park(struct host *host)
     list(host);
     stat_add(&front->stats.parked, 1);
     host->transport->ops->pause(host->transport, host->stream);
-    if (host->waits == WAIT_GATE && !host->told_blocked)
+    if (host->waits == WAIT_GATE && !host->told_blocked && !host->asked)
         tell_blocked(host);
+}
+
+/* ---- reservations -------------------------------------------------------------------------------- */
+
+static void send_room(struct host *host, struct op *op)
+{
+    op->tag = ++host->room_asked;
+    host->asked = true;
+    front_command(host->front, host->gate_router)->op = (struct command_op){.kind = COMMAND_OP, .op = op};
+}
+
+void front_ask_room(struct host *host, const struct exchange_row *exchange,
+                    const struct command_publish *publish)
+{
+    bool asks = host->waits == WAIT_GATE && host->gate == GATE_DURABLE;
+    if (!asks || !(host->front->gate[host->gate_router] & GATE_RESERVED))
+        return;
+    size_t len = publish->body_at;
+    struct op *op = host_op(host);
+    struct command_publish copy = *publish;
+    uint8_t *at = malloc(sizeof copy + len);
+    CHECK(at);
+    copy.exchange = exchange->id;
+    memcpy(at, &copy, sizeof copy);
+    memcpy(at + sizeof copy, publish->bytes, len);
+    op->kind = OP_ROOM;
+    op->vhost = exchange->vhost;
+    op->arguments = span_of(at, sizeof copy + len);
+    send_room(host, op);
+}
+
+/* While there is none it is asked for again, in case the queue's consumers make some. */
+void front_on_room(struct host *host, struct op *op)
+{
+    struct front *front = host->front;
+    bool waits = host->asked && op->tag == host->room_asked && host->waits == WAIT_GATE;
+    if (waits && op->got) {
+        host->admitted |= UINT64_C(1) << host->gate_router;
+        host->gate = 0; /* front_unpark lets it go on */
+    } else if (waits && !host->closing && front->gate[host->gate_router] & GATE_DURABLE) {
+        if (!host->told_blocked)
+            tell_blocked(host);
+        op->got = true;
+        send_room(host, op);
+        return;
+    }
+    host->asked = false;
+    front_free_op(front, op);
 }
 
 static void go_on(struct host *host)
@@ -74,6 +126,7 @@ static void go_on(struct host *host)
         host->codec->blocked(host->state, host, NULL);
     }
     host->waits = WAIT_NOTHING;
+    host->asked = false;
     front_resume(host);
     front_touch(host);
 }

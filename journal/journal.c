@@ -20,7 +20,7 @@
 #define JOURNAL_MAGIC  0x6a6f75726e616c31u
 #define SIDES          16u /* side tasks in flight */
 #define TAKE           16u /* commands or answers taken at once */
-#define EVENTS_IN_HAND 4u  /* of the event ring, for SAFE, FULL or ROOM, and FAILED */
+#define EVENTS_IN_HAND 5u  /* of the event ring, for SAFE, SET, FULL or ROOM, and FAILED */
 
 static_assert(WRITES_IN_FLIGHT + SIDES + 1 <= STORAGE_REQUESTS, "what is under way at once");
 static_assert(PAGE_BYTES <= WRITE_BYTES && RING_SLOTS > EVENTS_IN_HAND + 1, "progress is possible");
@@ -56,7 +56,8 @@ struct journal {
     uint64_t safe_told;  /* LSN */
     uint64_t checkpoint; /* LSN, named by a header that is safe */
     uint32_t error;      /* errno of the failure, for good */
-    bool failed_told, full_told;
+    bool failed_told, aside_asked;
+    enum reserve_level level_told;
     uint32_t router;
     uint64_t broker;
     struct backlog writes, asides;
@@ -206,6 +207,10 @@ static void take_command(struct journal *journal, const struct journal_command *
         CHECK(command->lsn % SEGMENT_BYTES == 0 && command->lsn + SEGMENT_BYTES <= journal->taken);
         if (!journal->error)
             reserve_retire(&journal->reserve, segment_of(command->lsn), journal->taken);
+        return;
+    case JOURNAL_ASIDE:
+        reserve_put_aside(&journal->reserve, command->lsn);
+        journal->aside_asked = true;
         return;
     case JOURNAL_READ:
     case JOURNAL_SPILL:
@@ -366,14 +371,18 @@ static bool tell_one(struct journal *journal, enum journal_event_kind kind, uint
 static unsigned tell(struct journal *journal)
 {
     unsigned told = 0;
-    bool full = journal->reserve.full;
+    enum reserve_level level = reserve_level(&journal->reserve);
     if (journal->safe > journal->safe_told && tell_one(journal, JOURNAL_SAFE, journal->safe, 0)) {
         journal->safe_told = journal->safe;
         told++;
     }
-    if (full != journal->full_told && !journal->error &&
-        tell_one(journal, full ? JOURNAL_FULL : JOURNAL_ROOM, 0, 0)) {
-        journal->full_told = full;
+    if (level != journal->level_told && !journal->error &&
+        tell_one(journal, level == RESERVE_ROOM ? JOURNAL_ROOM : JOURNAL_FULL, level == RESERVE_ASIDE, 0)) {
+        journal->level_told = level;
+        told++;
+    }
+    if (journal->aside_asked && tell_one(journal, JOURNAL_SET, reserve_more(&journal->reserve), 0)) {
+        journal->aside_asked = false;
         told++;
     }
     if (journal->error && !journal->failed_told && tell_one(journal, JOURNAL_FAILED, 0, journal->error)) {

@@ -31,6 +31,8 @@ enum journal_command_kind {
                        this segment */
     JOURNAL_SPILL,  /* bytes to position lsn of the scratch file (lost at a restart); answered by DONE */
     JOURNAL_FETCH,  /* whole blocks from position lsn of the scratch file; answered by DONE */
+    JOURNAL_ASIDE,  /* lsn: so many segments are to be had though the disk is full, besides what
+                       acknowledgements  need; answered by SET */
 };
 
 struct journal_command {
@@ -45,10 +47,12 @@ struct journal_command {
 };
 
 enum journal_event_kind {
-    JOURNAL_SAFE,   /* everything below lsn is on stable storage */
-    JOURNAL_DONE,   /* READ, SPILL or FETCH of tag; error: 0 or an errno */
-    JOURNAL_FULL,   /* no room for another segment: hold publishers back. What is open can still be filled */
-    JOURNAL_ROOM,   /* there is room again */
+    JOURNAL_SAFE, /* everything below lsn is on stable storage */
+    JOURNAL_DONE, /* READ, SPILL or FETCH of tag; error: 0 or an errno */
+    JOURNAL_FULL, /* no room for another segment: hold publishers back. What is open can still be filled; lsn:
+                     not 0 if some of what was put aside is left, told again when that changes */
+    JOURNAL_ROOM, /* there is room again */
+    JOURNAL_SET,  /* ASIDE has been heard; lsn: so many segments more there is room for */
     JOURNAL_FAILED, /* a write or sync failed with error (errno): nothing will ever be safe again here */
 };
 

@@ -11,7 +11,7 @@
 
 static uint64_t wanted(const struct reserve *reserve)
 {
-    return reserve->current + RESERVE_SEGMENTS + 1;
+    return reserve->current + RESERVE_SEGMENTS + 1 + reserve->aside;
 }
 
 /* The last of the segments that exist from `number` on without a gap; number - 1 if it does not. */
@@ -29,16 +29,48 @@ static uint64_t last_ready(struct storage *storage, uint64_t number)
     return ready;
 }
 
+static uint64_t missing(const struct reserve *reserve)
+{
+    return wanted(reserve) > reserve->ready ? wanted(reserve) - reserve->ready : 0;
+}
+
+/* Segments for which there is room. */
+static uint64_t creatable(const struct reserve *reserve)
+{
+    uint64_t room = reserve->storage->table->room(reserve->storage);
+    return room > reserve->leave_free ? (room - reserve->leave_free) / SEGMENT_BYTES : 0;
+}
+
 void reserve_init(struct reserve *reserve, struct storage *storage, uint64_t token, uint64_t lsn,
                   uint64_t leave_free)
 {
     *reserve = (struct reserve){.storage = storage, .token = token, .leave_free = leave_free};
     reserve->current = segment_of(lsn);
     reserve->ready = last_ready(storage, reserve->current);
-    if (reserve->ready >= wanted(reserve))
-        return;
-    uint64_t missing = (wanted(reserve) - reserve->ready) * SEGMENT_BYTES;
-    reserve->full = storage->table->room(storage) < leave_free + missing;
+    reserve->full = missing(reserve) > creatable(reserve);
+}
+
+void reserve_put_aside(struct reserve *reserve, uint64_t segments)
+{
+    reserve->aside = segments;
+    reserve->aside_known = true;
+    if (missing(reserve) == 0)
+        reserve->full = false;
+    else if (missing(reserve) > creatable(reserve))
+        reserve->full = true;
+}
+
+uint64_t reserve_more(const struct reserve *reserve)
+{
+    uint64_t can = creatable(reserve), must = missing(reserve);
+    return can > must ? can - must : 0;
+}
+
+enum reserve_level reserve_level(const struct reserve *reserve)
+{
+    if (!reserve->full)
+        return RESERVE_ROOM;
+    return reserve->ready + reserve->aside >= wanted(reserve) ? RESERVE_ASIDE : RESERVE_FULL;
 }
 
 bool reserve_takes(const struct reserve *reserve)
@@ -50,6 +82,11 @@ void reserve_retire(struct reserve *reserve, uint64_t segment, uint64_t barrier)
 {
     CHECK(reserve_takes(reserve));
     reserve->retired[(reserve->first + reserve->count++) % RING_SLOTS] = (struct retired){segment, barrier};
+}
+
+static uint64_t most(const struct reserve *reserve)
+{
+    return reserve->current + RESERVE_MOST + reserve->aside;
 }
 
 static unsigned prepare(struct reserve *reserve, uint64_t from)
@@ -67,10 +104,15 @@ unsigned reserve_poll(struct reserve *reserve, uint64_t safe, uint64_t checkpoin
     const struct retired *oldest = &reserve->retired[reserve->first];
     bool spare =
         reserve->count && oldest->barrier <= safe && segment_start(oldest->segment + 1) <= checkpoint;
-    if (spare && reserve->ready < reserve->current + RESERVE_MOST)
+    if (spare && reserve->ready < most(reserve))
         return prepare(reserve, oldest->segment);
     if (reserve->ready < wanted(reserve) && (!reserve->full || now_ns >= reserve->create_ns))
         return prepare(reserve, 0);
+    if (reserve->aside_known && reserve->ready > most(reserve)) {
+        reserve->task = RESERVE_TRIMS;
+        reserve->storage->table->remove(reserve->storage, reserve->ready--, reserve->token);
+        return 1;
+    }
     if (!spare)
         return 0;
     reserve->task = RESERVE_REMOVES;

@@ -4,6 +4,8 @@
  * follow the current segment's; a retired segment is renamed to the next number wanted, or removed when there
  * are enough.
  *
+ * What is put aside for queues that have a reservation are files, too: then nobody else can take that room.
+ *
  * Part of a journal, on its thread.
  */
 #pragma once
@@ -23,16 +25,22 @@ struct retired {
     uint64_t barrier; /* LSN: what led to the retirement is safe when this is */
 };
 
-enum reserve_task { RESERVE_RESTS, RESERVE_CREATES, RESERVE_RECYCLES, RESERVE_REMOVES };
+enum reserve_task { RESERVE_RESTS, RESERVE_CREATES, RESERVE_RECYCLES, RESERVE_REMOVES, RESERVE_TRIMS };
+
+/* ASIDE: there is no room but what was put aside; FULL: none at all. */
+enum reserve_level { RESERVE_ROOM, RESERVE_ASIDE, RESERVE_FULL };
 
 struct reserve {
     struct storage *storage;
     uint64_t token;         /* of the task under way */
     uint64_t leave_free;    /* bytes, on the file system, */
     uint64_t margin;        /* and so many more while it is full: the owner's to set */
+    uint64_t aside;         /* segments wanted besides, */
+    bool aside_known;       /* once that has been said: before, what is ready may be what was put aside */
     uint64_t current;       /* the segment of the newest WRITE */
     uint64_t ready;         /* segments up to this one have their files */
-    enum reserve_task task; /* one at a time; RECYCLES and REMOVES are about the oldest retired segment */
+    enum reserve_task task; /* one at a time; RECYCLES and REMOVES are about the oldest retired segment, TRIMS
+                               about the last one that is ready */
     bool full;              /* the next segment could not be prepared */
     uint64_t create_ns;     /* when to try to create one again */
     uint64_t retry_ns;      /* when to try anything again */
@@ -44,6 +52,11 @@ struct reserve {
 /* lsn: where the log goes on. May block: at start. Finds out whether the disk is full. */
 void reserve_init(struct reserve *reserve, struct storage *storage, uint64_t token, uint64_t lsn,
                   uint64_t leave_free);
+/* So many segments are to be ready besides. Asks the file system for its room. */
+void reserve_put_aside(struct reserve *reserve, uint64_t segments);
+/* How many more could be put aside. Asks likewise. */
+uint64_t reserve_more(const struct reserve *reserve);
+enum reserve_level reserve_level(const struct reserve *reserve);
 /* Whether reserve_retire can take another. */
 bool reserve_takes(const struct reserve *reserve);
 void reserve_retire(struct reserve *reserve, uint64_t segment, uint64_t barrier);

@@ -40,7 +40,8 @@ struct storage_table {
     /* Everything that a read of this segment finds, and its name, is on stable storage afterwards. 0 or
      * errno. */
     int (*sync)(struct storage *storage, uint64_t segment);
-    /* Bytes that new files may take. */
+    /* Bytes that new files may take: statfs, also while the journal runs, when a queue asks for a
+     * reservation. */
     uint64_t (*room)(struct storage *storage);
     /* Returns when poll would find something; something must be under way. */
     void (*wait)(struct storage *storage);

@@ -299,3 +299,16 @@ unsigned access_poll(struct router *router)
     }
     return told;
 }
+
+/* ---- what is counted ----------------------------------------------------------------------------------- */
+
+bool router_queue_counts(struct router *router, struct op *op)
+{
+    if (access_add_queue(router->access, op->vhost, false))
+        return true;
+    router_refuse(router, op, ERR_PRECONDITION_FAILED,
+                  "cannot declare queue '%.*s': queue limit in vhost '%s' (%lld) is reached", op->name.len,
+                  op->name.bytes, router_vhost_name(router, op->vhost),
+                  (long long)access_vhost_limits(router->access, op->vhost)->most[LIMIT_QUEUES]);
+    return false;
+}

@@ -22,6 +22,7 @@
 #include "router/publish.h"
 #include "router/queue.h"
 #include "router/registrar.h"
+#include "router/reservation.h"
 #include "router/router.h"
 #include "router/sender.h"
 #include "router/store.h"
@@ -78,6 +79,7 @@ struct router {
     } settled; /* acknowledgements not yet in a record */
     struct checkpoint checkpoint;
     struct compaction compaction;
+    struct reservations reservations;
     uint64_t checkpoint_from; /* LSN from which the log since the last one is counted */
     uint8_t gate;             /* GATE_* as the fronts know it */
     uint64_t started;         /* LSN that must be safe before anything is delivered; 0: it is */

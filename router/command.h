@@ -300,8 +300,9 @@ struct event_op {
 };
 
 enum gate {
-    GATE_DURABLE = 1, /* persistent publishes wait: no room on disk */
-    GATE_ALL = 2,     /* every publish waits: no memory */
+    GATE_DURABLE = 1,  /* persistent publishes wait: no room on disk */
+    GATE_ALL = 2,      /* every publish waits: no memory */
+    GATE_RESERVED = 4, /* with DURABLE: some queue has a reservation; it is to be asked with OP_ROOM */
 };
 
 struct event_gate {

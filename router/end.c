@@ -105,6 +105,8 @@ void router_free(struct router *router)
     router->recovering = true; /* nothing more is written */
     sessions_free(router);
     free_ops(router->waiting);
+    free_ops(router->reservations.declares);
+    free_ops(router->reservations.rooms);
     map_each(&router->catalog.queues, free_queue, router);
     free_links(router);
     drain_peers(router);

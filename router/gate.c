@@ -38,7 +38,9 @@ static void tell(struct router *router, uint8_t gate)
 void gate_look(struct router *router)
 {
     struct store *store = &router->store;
-    uint8_t gate = (store->full ? GATE_DURABLE : 0) | (store_pressed(store) ? GATE_ALL : 0);
+    bool reserved = store->full && store->aside && router->reservations.first;
+    uint8_t gate = (store->full ? GATE_DURABLE : 0) | (store_pressed(store) ? GATE_ALL : 0) |
+                   (reserved ? GATE_RESERVED : 0);
     if (gate == router->gate)
         return;
     if ((router->gate & ~gate) & GATE_DURABLE)

@@ -45,6 +45,8 @@ enum op_kind {
     OP_ACCESS_CHANGE, /* NEW, arguments: the change, packed (access_change.h) → registrar */
     OP_ACCESS_LIST, /* type: what, name: of which user, other: of which virtual host → registrar: list, one
                        line each, with tabs between */
+    OP_ROOM, /* arguments: a struct command_publish and its bytes but for the body → got: it may come though
+                the gate is shut. Sent with got: it is answered later (reservation.h) */
 };
 
 enum {

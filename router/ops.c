@@ -165,17 +165,6 @@ static bool read_settings(struct router *router, struct op *op, struct settings 
     return false;
 }
 
-bool router_queue_counts(struct router *router, struct op *op)
-{
-    if (access_add_queue(router->access, op->vhost, false))
-        return true;
-    router_refuse(router, op, ERR_PRECONDITION_FAILED,
-                  "cannot declare queue '%.*s': queue limit in vhost '%s' (%lld) is reached", NAME(op->name),
-                  router_vhost_name(router, op->vhost),
-                  (long long)access_vhost_limits(router->access, op->vhost)->most[LIMIT_QUEUES]);
-    return false;
-}
-
 struct queue *router_make_queue(struct router *router, const struct op *op)
 {
     struct queue *queue = queue_new(router, op->vhost, name_span(&op->name));
@@ -203,7 +192,7 @@ static void create(struct router *router, struct op *op)
     struct settings settings;
     if (!read_settings(router, op, &settings))
         return;
-    if (!router_queue_counts(router, op))
+    if (reservation_holds(router, op, &settings) || !router_queue_counts(router, op))
         return;
     counts(router_make_queue(router, op), op);
     router_answer(router, op);
@@ -495,6 +484,9 @@ void router_on_op(struct router *router, struct op *op)
         return;
     case OP_BARRIER:
         barrier(router, op);
+        return;
+    case OP_ROOM:
+        reservation_on_room(router, op);
         return;
     default:
         router_on_operators_op(router, op);

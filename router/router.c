@@ -32,6 +32,7 @@ struct router *router_new(const struct router_options *options)
     store_watermarks(&router->store, options->memory_high, options->memory_low);
     stat_set(&router->stats.memory_limit, store_limit(&router->store));
     catalog_init(&router->catalog);
+    reservations_init(router);
     map_init(&router->large);
     map_init(&router->sessions);
     map_init(&router->open);
@@ -174,8 +175,11 @@ static unsigned take_journal(struct router *router)
 {
     struct journal_event events[COMMANDS_AT_ONCE];
     unsigned n = ring_take(router->options.from_journal, events, COMMANDS_AT_ONCE);
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
         router_wake(router, store_on_journal(&router->store, &events[i]));
+        if (events[i].kind == JOURNAL_SET)
+            reservation_on_set(router, events[i].lsn);
+    }
     if (n)
         streams_release(router);
     if (n && router->early)
@@ -266,6 +270,7 @@ unsigned router_poll(struct router *router, uint64_t now_ns)
     work += store_flush(&router->store);
     router->store.index_bytes = router->stats.messages * sizeof(struct entry);
     store_shrink(&router->store, now_ns);
+    reservation_poll(router);
     gate_look(router);
     tell_failure(router);
     stat_set(&router->stats.page_bytes, router->store.resident * PAGE_BYTES);

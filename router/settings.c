@@ -310,6 +310,9 @@ bool settings_read(struct settings *s, struct span arguments, const struct decla
             !read_argument(s, (enum setting)i, &field, d, text, text_size))
             return false;
     look_for_any(s);
+    if (settings_has(s, SETTING_RESERVATION) && (!d->durable || d->exclusive))
+        return refuse(rows[SETTING_RESERVATION].argument, d->what,
+                      ": it needs a durable queue that isn't exclusive", text, text_size);
     return last_value_fits(s, d, text, text_size) && property_fits(s, d, text, text_size);
 }
 

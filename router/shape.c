@@ -131,6 +131,7 @@ void shape_apply(struct router *router, struct queue *queue, const struct settin
     }
     sum_up(shape);
     order(router, queue);
+    reservation_apply(router, queue, settings);
     if (router->recovering)
         return;
     shape_used(router, queue);
@@ -184,6 +185,7 @@ void shape_free(struct router *router, struct queue *queue)
     struct shape *shape = queue->shape;
     if (!shape)
         return;
+    reservation_apply(router, queue, NULL);
     alarm_cancel(router, &shape->expiry);
     alarm_cancel(router, &shape->idle);
     alarm_cancel(router, &shape->retry);

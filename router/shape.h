@@ -15,6 +15,7 @@
 #include "router/dead_letter.h"
 #include "router/gaps.h"
 #include "router/index.h"
+#include "router/reservation.h"
 #include "router/settings.h"
 
 struct consumer;
@@ -36,7 +37,8 @@ struct shape {
     struct alarm retry;  /* a dead letter that found no queue is tried again */
     uint64_t used_ns;    /* when it was last used */
     struct dead_letters dead;
-    struct gaps gaps;        /* where deliveries carry their number */
+    struct gaps gaps; /* where deliveries carry their number */
+    struct reservation reservation;
     bool history;            /* it is what an exchange remembers: history.h */
     struct delay *delay;     /* not NULL: clients don't see the queue, its messages wait (delay.h); owned */
     struct consumer *active; /* the single one, of a queue that is so; NULL: it has no consumer */

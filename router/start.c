@@ -93,6 +93,7 @@ static void start_queue(struct map_node *node, void *owner)
 void router_start(struct router *router)
 {
     access_start(router);
+    reservations_start(router);
     map_each(&router->catalog.queues, start_queue, router);
     map_each(&router->catalog.exchanges, tell_bound, router);
     map_each(&router->catalog.exchanges, attach_history, router);

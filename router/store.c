@@ -294,9 +294,12 @@ struct waiter *store_on_journal(struct store *store, const struct journal_event 
         return store_on_done(store, event);
     case JOURNAL_FULL:
         store->full = true;
+        store->aside = event->lsn;
         return NULL;
     case JOURNAL_ROOM:
-        store->full = false;
+        store->full = store->aside = false;
+        return NULL;
+    case JOURNAL_SET: /* take_journal's */
         return NULL;
     case JOURNAL_FAILED:
         store->failed = true;

@@ -87,6 +87,7 @@ struct store {
     struct record *pending; /* between store_begin and store_end */
     int pending_stream;
     bool full, failed;
+    bool aside;     /* full, but for what was put aside */
     uint32_t error; /* errno of the failure */
 
     struct segment *segments; /* ring of segment_mask + 1, the oldest at segment_head */

@@ -99,22 +99,25 @@ void front_ask_room(struct host *host, const struct exchange_row *exchange,
     send_room(host, op);
 }
 
-/* While there is none it is asked for again, in case the queue's consumers make some. */
+/* While there is none it is asked for again, in case the queue's consumers make some. What was asked for an
+ * earlier publish, which has gone on by itself, counts no more. */
 void front_on_room(struct host *host, struct op *op)
 {
     struct front *front = host->front;
-    bool waits = host->asked && op->tag == host->room_asked && host->waits == WAIT_GATE;
-    if (waits && op->got) {
-        host->admitted |= UINT64_C(1) << host->gate_router;
-        host->gate = 0; /* front_unpark lets it go on */
-    } else if (waits && !host->closing && front->gate[host->gate_router] & GATE_DURABLE) {
+    bool counts = host->asked && op->tag == host->room_asked;
+    bool shut = front->gate[host->gate_router] & GATE_DURABLE;
+    if (counts && !op->got && shut && !host->closing) {
         if (!host->told_blocked)
             tell_blocked(host);
         op->got = true;
         send_room(host, op);
         return;
     }
-    host->asked = false;
+    if (counts && op->got) {
+        host->admitted |= UINT64_C(1) << host->gate_router;
+        host->gate = 0; /* front_unpark lets it go on */
+    }
+    host->asked = host->asked && !counts;
     front_free_op(front, op);
 }
 

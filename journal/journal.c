@@ -381,7 +381,8 @@ static unsigned tell(struct journal *journal)
         journal->level_told = level;
         told++;
     }
-    if (journal->aside_asked && tell_one(journal, JOURNAL_SET, reserve_more(&journal->reserve), 0)) {
+    if (journal->aside_asked && journal->reserve.measured &&
+        tell_one(journal, JOURNAL_SET, journal->reserve.more, 0)) {
         journal->aside_asked = false;
         told++;
     }

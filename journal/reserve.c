@@ -41,29 +41,31 @@ static uint64_t creatable(const struct reserve *reserve)
     return room > reserve->leave_free ? (room - reserve->leave_free) / SEGMENT_BYTES : 0;
 }
 
+/* Not while a file is being made: it has some of the room, and isn't ready. */
+static void measure(struct reserve *reserve)
+{
+    uint64_t can = creatable(reserve), must = missing(reserve);
+    reserve->more = can + reserve->ready > wanted(reserve) ? can + reserve->ready - wanted(reserve) : 0;
+    reserve->full = must && (reserve->full || must > can);
+    reserve->measured = true;
+}
+
 void reserve_init(struct reserve *reserve, struct storage *storage, uint64_t token, uint64_t lsn,
                   uint64_t leave_free)
 {
     *reserve = (struct reserve){.storage = storage, .token = token, .leave_free = leave_free};
     reserve->current = segment_of(lsn);
     reserve->ready = last_ready(storage, reserve->current);
-    reserve->full = missing(reserve) > creatable(reserve);
+    measure(reserve);
 }
 
 void reserve_put_aside(struct reserve *reserve, uint64_t segments)
 {
     reserve->aside = segments;
     reserve->aside_known = true;
-    if (missing(reserve) == 0)
-        reserve->full = false;
-    else if (missing(reserve) > creatable(reserve))
-        reserve->full = true;
-}
-
-uint64_t reserve_more(const struct reserve *reserve)
-{
-    uint64_t can = creatable(reserve), must = missing(reserve);
-    return can > must ? can - must : 0;
+    reserve->measured = false;
+    if (reserve->task != RESERVE_CREATES)
+        measure(reserve);
 }
 
 enum reserve_level reserve_level(const struct reserve *reserve)
@@ -132,7 +134,7 @@ static void forget_retired(struct reserve *reserve)
     reserve->count--;
 }
 
-void reserve_on_done(struct reserve *reserve, uint32_t error, uint64_t now_ns)
+static void finish(struct reserve *reserve, uint32_t error, uint64_t now_ns)
 {
     enum reserve_task task = reserve->task;
     CHECK(task != RESERVE_RESTS);
@@ -152,4 +154,11 @@ void reserve_on_done(struct reserve *reserve, uint32_t error, uint64_t now_ns)
         forget_retired(reserve);
     if (reserve->ready >= wanted(reserve))
         reserve->full = false;
+}
+
+void reserve_on_done(struct reserve *reserve, uint32_t error, uint64_t now_ns)
+{
+    finish(reserve, error, now_ns);
+    if (!reserve->measured)
+        measure(reserve);
 }

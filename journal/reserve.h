@@ -41,6 +41,8 @@ struct reserve {
     uint64_t ready;         /* segments up to this one have their files */
     enum reserve_task task; /* one at a time; RECYCLES and REMOVES are about the oldest retired segment, TRIMS
                                about the last one that is ready */
+    bool measured;          /* since aside was last set: */
+    uint64_t more;          /* how many more could be put aside */
     bool full;              /* the next segment could not be prepared */
     uint64_t create_ns;     /* when to try to create one again */
     uint64_t retry_ns;      /* when to try anything again */
@@ -52,10 +54,9 @@ struct reserve {
 /* lsn: where the log goes on. May block: at start. Finds out whether the disk is full. */
 void reserve_init(struct reserve *reserve, struct storage *storage, uint64_t token, uint64_t lsn,
                   uint64_t leave_free);
-/* So many segments are to be ready besides. Asks the file system for its room. */
+/* So many segments are to be ready besides: asks the file system for its room, now or when the file under way
+ * is made. */
 void reserve_put_aside(struct reserve *reserve, uint64_t segments);
-/* How many more could be put aside. Asks likewise. */
-uint64_t reserve_more(const struct reserve *reserve);
 enum reserve_level reserve_level(const struct reserve *reserve);
 /* Whether reserve_retire can take another. */
 bool reserve_takes(const struct reserve *reserve);

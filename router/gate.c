@@ -3,35 +3,39 @@
 #include "base/log.h"
 #include "router/agent.h"
 
-/* What is logged when an alarm is raised, and when it is cleared: behind "router N ". */
-static const struct alarm_text {
-    uint8_t gate;
-    const char *raised, *cleared;
-} texts[] = {
-    {GATE_DURABLE, "has no room on disk: publishers of persistent messages wait until there is some",
-     "has room on disk again: publishers of persistent messages go on"},
-    {GATE_ALL, "is out of memory for messages: publishers wait until consumers or the disk catch up",
-     "has memory for messages again: publishers go on"},
-};
-
 static void wake_queue(struct map_node *node, void *owner)
 {
     queue_wake(owner, container_of(node, struct queue, by_name));
 }
 
+static void tell_disk(struct router *router, uint8_t gate)
+{
+    log_line(LOG_WARNING, "router", "router %u %s", router->options.index,
+             !(gate & GATE_DURABLE) ? "has room on disk again: publishers of persistent messages go on"
+             : gate & GATE_RESERVED
+                 ? "has no room on disk but for queues with a reservation: other publishers of persistent "
+                   "messages wait"
+                 : "has no room on disk: publishers of persistent messages wait until there is some");
+    stat_set(&router->stats.alarm_disk, (gate & GATE_DURABLE) != 0);
+}
+
+static void tell_memory(struct router *router, uint8_t gate)
+{
+    log_line(LOG_WARNING, "router", "router %u %s", router->options.index,
+             gate & GATE_ALL
+                 ? "is out of memory for messages: publishers wait until consumers or the disk catch up"
+                 : "has memory for messages again: publishers go on");
+    stat_set(&router->stats.alarm_memory, (gate & GATE_ALL) != 0);
+}
+
 static void tell(struct router *router, uint8_t gate)
 {
-    uint8_t changed = gate ^ router->gate;
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        if (!(changed & texts[i].gate))
-            continue;
-        bool raised = gate & texts[i].gate;
-        stat_add(&router->stats.alarms_raised, raised);
-        log_line(LOG_WARNING, "router", "router %u %s", router->options.index,
-                 raised ? texts[i].raised : texts[i].cleared);
-    }
-    stat_set(&router->stats.alarm_disk, (gate & GATE_DURABLE) != 0);
-    stat_set(&router->stats.alarm_memory, (gate & GATE_ALL) != 0);
+    uint8_t changed = gate ^ router->gate, raised = gate & changed;
+    stat_add(&router->stats.alarms_raised, ((raised & GATE_DURABLE) != 0) + ((raised & GATE_ALL) != 0));
+    if (changed & (GATE_DURABLE | GATE_RESERVED))
+        tell_disk(router, gate);
+    if (changed & GATE_ALL)
+        tell_memory(router, gate);
 }
 
 /* Dead letters, too, wait for room on disk. */

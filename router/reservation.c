@@ -21,8 +21,9 @@ static uint64_t segments_for(uint64_t bytes)
 
 static uint64_t left_of_all(const struct router *router)
 {
+    const uint64_t most = UINT64_C(1) << 60;
     uint64_t left = 0;
-    for (const struct shape *s = router->reservations.first; s; s = s->reservation.next) {
+    for (const struct shape *s = router->reservations.first; s && left < most; s = s->reservation.next) {
         uint64_t has = used(s->queue);
         left += s->reservation.bytes > has ? s->reservation.bytes - has : 0;
     }

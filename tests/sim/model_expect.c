@@ -237,6 +237,8 @@ static unsigned expect_queue_declare(const struct model *model, const struct kno
     const struct known_queue *queue = model_queue(model, &q->name);
     unsigned fresh =
         (model_settings_wrong(q) ? MAY_406 : MAY_OK) | (q->durable && model->failed ? MAY_541 : 0);
+    if (q->settings.reservation >= 0 && model->now_ns < model->room_ns)
+        fresh |= MAY_406; /* a full disk has nothing to reserve */
     if (q->passive)
         return with_queue(model, channel, q, MAY_OK, MAY_404);
     if (!queue || !q->name.s[0])

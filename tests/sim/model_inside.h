@@ -72,7 +72,7 @@ struct known_consumer {
 
 /* What a queue was told. Numbers: -1 if nothing was said; ms. Compared as bytes. */
 struct known_settings {
-    int64_t ttl, expires, length, bytes, highest, deliveries, timeout;
+    int64_t ttl, expires, length, bytes, highest, deliveries, timeout, reservation;
     bool single;
     enum { MODEL_DROPS_HEAD, MODEL_REFUSES, MODEL_REFUSES_TO_TARGET } overflow;
     bool stream, sequence;

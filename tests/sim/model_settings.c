@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "model_leave.h"
 
 enum { DELIVERIES_USUALLY = 20 };
@@ -25,6 +26,7 @@ static const struct number_row numbers[] = {
     {"x-stream-max-segment-size-bytes", NUMBER_AT(segment), 0, INT64_MAX},
     {"x-delivery-limit", NUMBER_AT(deliveries), 0, INT64_MAX},
     {"x-consumer-timeout", NUMBER_AT(timeout), 0, INT64_MAX},
+    {"x-disk-reservation", NUMBER_AT(reservation), PAGE_BYTES, INT64_MAX},
     {"x-conflation-interval-ms", NUMBER_AT(conflation), 0, INT64_MAX},
 };
 
@@ -85,7 +87,7 @@ void model_read_setting(struct known_settings *s, const struct table_field *fiel
 void model_no_settings(struct known_settings *s)
 {
     memset(s, 0, sizeof *s);
-    s->stream_bytes = s->segment = s->age_ms = s->timeout = s->conflation = -1;
+    s->stream_bytes = s->segment = s->age_ms = s->timeout = s->conflation = s->reservation = -1;
     s->ttl = s->expires = s->length = s->bytes = s->highest = s->deliveries = -1;
 }
 
@@ -101,7 +103,8 @@ bool model_settings_wrong(const struct known_request *q)
     bool passing = !q->durable || q->auto_delete;
     bool limited = s->ttl >= 0 || s->length >= 0 || s->bytes >= 0 || s->has_target || s->said_overflow;
     bool clashes = s->last_value.s[0] ? limited || s->highest >= 0 : s->conflation >= 0;
-    return s->wrong || clashes || (s->stream && passing) || (s->has_key && !s->has_target) ||
+    bool homeless = s->reservation >= 0 && (!q->durable || q->exclusive);
+    return s->wrong || clashes || homeless || (s->stream && passing) || (s->has_key && !s->has_target) ||
            (only_quorum && !s->quorum) || (s->quorum && (s->highest >= 0 || !q->durable || q->auto_delete));
 }
 

@@ -140,6 +140,7 @@ static void draw_features(struct plan *plan, struct prng *prng)
     intervals_draw(plan, prng);
     targets_draw(plan, prng);
     guard_plan_draw(&plan->guard, plan, prng);
+    reservations_draw(plan, prng);
 }
 
 void plan_draw(struct plan *plan, struct prng *prng)

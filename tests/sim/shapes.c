@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/limits.h"
 #include "plan.h"
 
 enum { USUAL_MS = 40 }; /* a run of 800 deeds lasts about a second */
@@ -153,7 +154,8 @@ struct shape_plan shape_none(void)
                                .length = SHAPE_UNSAID,
                                .bytes = SHAPE_UNSAID,
                                .highest = SHAPE_UNSAID,
-                               .deliveries = SHAPE_UNSAID};
+                               .deliveries = SHAPE_UNSAID,
+                               .reservation = SHAPE_UNSAID};
 }
 
 void shapes_draw(struct plan *plan, struct prng *prng)
@@ -217,6 +219,7 @@ void shapes_write(const struct shape_plan *s, struct prng *prng, bool wrong, str
         add_text_field(arguments, "x-confirm", s->level);
     if (s->last_value)
         add_text_field(arguments, "x-last-value-key", s->last_value);
+    add_number(arguments, "x-disk-reservation", s->reservation);
     if (s->stream) {
         streams_write(s, arguments);
         return;
@@ -241,6 +244,20 @@ void shapes_write(const struct shape_plan *s, struct prng *prng, bool wrong, str
         add_text_field(arguments, "x-dead-letter-routing-key", s->key);
     if (s->at_least_once)
         add_text_field(arguments, "x-dead-letter-strategy", "at-least-once");
+}
+
+/* Seldom one that a queue can't have, because it isn't durable or is exclusive. */
+void reservations_draw(struct plan *plan, struct prng *prng)
+{
+    bool some = plan->shaped && one_in(prng, 3);
+    if (some)
+        plan->troubles[TROUBLE_FULL_DISK] *= 3;
+    for (unsigned i = 0; some && i < PLAN_QUEUES; i++) {
+        struct queue_plan *q = &plan->queues[i];
+        bool may = q->durable && !q->exclusive;
+        if (may ? prng_below(prng, 3) != 0 : one_in(prng, 8))
+            q->shape.reservation = (int32_t)(PAGE_BYTES + prng_below(prng, 4 * SEGMENT_BYTES));
+    }
 }
 
 void sequences_draw(struct plan *plan, struct prng *prng)

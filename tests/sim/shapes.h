@@ -24,6 +24,7 @@ struct shape_plan {
     bool quorum, at_least_once;
     int32_t ttl, expires; /* ms */
     int32_t length, bytes, highest, deliveries;
+    int32_t reservation;           /* bytes */
     const char *overflow;          /* NULL: unsaid */
     const char *level;             /* of confirms; NULL: unsaid */
     bool dead, rekeyed;            /* there is a target, a key */
@@ -43,6 +44,7 @@ void levels_draw(struct plan *plan, struct prng *prng);
 void consumers_draw(struct plan *plan, struct prng *prng);
 void producers_draw(struct plan *plan, struct prng *prng);
 void images_draw(struct plan *plan, struct prng *prng);
+void reservations_draw(struct plan *plan, struct prng *prng);
 void intervals_draw(struct plan *plan, struct prng *prng);
 void streams_draw(struct plan *plan, struct prng *prng);
 void streams_write(const struct shape_plan *shape, struct buffer *arguments);

@@ -86,6 +86,8 @@ static void check_asked(struct fake_journal *journal, const struct journal_comma
         cr_assert_leq(command->lsn + command->len, journal->safe, "what is read must be there");
         cr_assert(!journal->retired[command->lsn / SEGMENT_BYTES]);
         return;
+    case JOURNAL_ASIDE:
+        cr_assert_fail("a store puts nothing aside");
     case JOURNAL_RETIRE:
         cr_assert_eq(command->lsn % SEGMENT_BYTES, 0);
         cr_assert(!journal->retired[command->lsn / SEGMENT_BYTES], "retired twice");

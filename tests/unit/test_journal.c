@@ -237,6 +237,56 @@ Test(journal, a_start_on_a_full_disk_says_so_first)
     writer_close(&w);
 }
 
+static void put_aside(uint64_t segments)
+{
+    writer_command(&w, JOURNAL_ASIDE, segments, NULL, 0, 0);
+    writer_polls(&w, 500);
+}
+
+Test(journal, what_is_put_aside_is_files_that_go_again)
+{
+    sim_disk_faults(disk)->capacity = 20 * SEGMENT_BYTES;
+    open_sim();
+    writer_append(&w, 100);
+    cr_assert(writer_settle(&w));
+    put_aside(4);
+    cr_assert_eq(files_on_disk(), 1 + RESERVE_SEGMENTS + 1 + 4);
+    put_aside(4);
+    cr_assert_eq(w.more, 20 - 8);
+    put_aside(0);
+    cr_assert_eq(files_on_disk(), 1 + RESERVE_MOST);
+    put_aside(0);
+    cr_assert_eq(w.more, 20 - 4, "what is ready besides can be put aside, too");
+    cr_assert_eq(w.fulls, 0);
+    writer_close(&w);
+}
+
+Test(journal, a_full_disk_still_has_what_was_put_aside)
+{
+    sim_disk_faults(disk)->capacity = 8 * SEGMENT_BYTES;
+    open_sim();
+    put_aside(2);
+    while (w.fulls == 0) {
+        writer_fill(&w, 1);
+        cr_assert(writer_settle(&w));
+    }
+    uint64_t current = segment_of(w.lsn - 1);
+    cr_assert(w.aside_left && current <= 8 - RESERVE_SEGMENTS - 2);
+    while (w.aside_left) {
+        writer_fill(&w, 1);
+        cr_assert(writer_settle(&w));
+    }
+    cr_assert(w.rooms == 0 && segment_of(w.lsn - 1) > current);
+    cr_assert(8 - segment_of(w.lsn - 1) >= RESERVE_SEGMENTS, "acknowledgements have somewhere to go");
+    put_aside(100);
+    cr_assert(w.rooms == 0 && w.more == 0);
+    put_aside(0);
+    sim_disk_faults(disk)->capacity = 20 * SEGMENT_BYTES;
+    writer_polls(&w, 2000);
+    cr_assert(w.rooms == 1 && w.fulls == 1);
+    writer_close(&w);
+}
+
 Test(journal, a_failing_disk_is_not_a_full_one)
 {
     open_sim();

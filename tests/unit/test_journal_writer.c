@@ -263,8 +263,12 @@ static void on_event(struct writer *w, const struct journal_event *event)
         w->done_tag = event->tag;
         return;
     case JOURNAL_FULL:
-        CHECK(w->fulls == w->rooms);
-        w->fulls++;
+        CHECK(w->fulls == w->rooms || event->lsn != w->aside_left);
+        w->fulls += w->fulls == w->rooms;
+        w->aside_left = event->lsn;
+        return;
+    case JOURNAL_SET:
+        w->more = event->lsn;
         return;
     case JOURNAL_ROOM:
         w->rooms++;

@@ -46,6 +46,7 @@ struct writer {
     size_t replayed_count, replayed_room;
 
     unsigned fulls, rooms, dones;
+    uint64_t aside_left, more; /* as FULL and SET say */
     uint32_t failed, done_error;
     uint64_t done_tag;
     char error[1024];

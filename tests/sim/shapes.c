@@ -249,14 +249,17 @@ void shapes_write(const struct shape_plan *s, struct prng *prng, bool wrong, str
 /* Seldom one that a queue can't have, because it isn't durable or is exclusive. */
 void reservations_draw(struct plan *plan, struct prng *prng)
 {
+    static const uint32_t most[] = {4 * PAGE_BYTES, 8 * SEGMENT_BYTES, 24 * SEGMENT_BYTES};
     bool some = plan->shaped && one_in(prng, 3);
-    if (some)
-        plan->troubles[TROUBLE_FULL_DISK] *= 3;
+    if (some) {
+        plan->troubles[TROUBLE_FULL_DISK] *= 8;
+        plan->persistent_ppm = plan->persistent_ppm < 500000 ? 500000 : plan->persistent_ppm;
+    }
     for (unsigned i = 0; some && i < PLAN_QUEUES; i++) {
         struct queue_plan *q = &plan->queues[i];
         bool may = q->durable && !q->exclusive;
         if (may ? prng_below(prng, 3) != 0 : one_in(prng, 8))
-            q->shape.reservation = (int32_t)(PAGE_BYTES + prng_below(prng, 4 * SEGMENT_BYTES));
+            q->shape.reservation = (int32_t)(PAGE_BYTES + prng_below(prng, most[prng_below(prng, 3)]));
     }
 }
 

@@ -36,18 +36,18 @@ static json_t *node_of(const struct call *call, const struct shm *shm)
         json_pack("{ss,ss,sb,ss,sI,sI,ss,sI,sI,sI,sI,sI,sI,sI}", "name", call->mgmtd->node, "type", "disc",
                   "running", 1, "os_pid", text, "uptime", (json_int_t)(head->written_ms - head->started_ms),
                   "processors", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "rates_mode", "none", "mem_used",
-                  (json_int_t)process_memory(pid), "mem_limit", (json_int_t)counters_sum(shm, "router.memory_limit"), "fd_used",
+                  (json_int_t)process_memory(pid), "mem_limit",
+                  (json_int_t)counters_sum(shm, "router.memory_limit"), "fd_used",
                   (json_int_t)process_descriptors(pid), "fd_total", (json_int_t)process_descriptors_most(pid),
                   "sockets_used", (json_int_t)counters_sum(shm, "front.connections"), "disk_free",
                   (json_int_t)disk_free_bytes(call->mgmtd->data_dir), "disk_free_limit",
                   (json_int_t)counters_sum(shm, "journal.disk_free_limit"));
     /* Erlang's run queue and processes have no likeness here. */
-    json_t *more = json_pack("{sb,sb,sI,sI,sb,s[],s[],s[],s[],s[]}", "mem_alarm",
- counters_sum(shm, "router.alarm_memory") != 0, "disk_free_alarm",
- counters_sum(shm, "router.alarm_disk") != 0,
-                             "run_queue", (json_int_t)0, "proc_total", (json_int_t)0, "being_drained",
-                             counters_sum(shm, "front.drained") > 0, "enabled_plugins", "partitions",
-                             "exchange_types", "auth_mechanisms", "contexts");
+    json_t *more = json_pack(
+        "{sb,sb,sI,sI,sb,s[],s[],s[],s[],s[]}", "mem_alarm", counters_sum(shm, "router.alarm_memory") != 0,
+        "disk_free_alarm", counters_sum(shm, "router.alarm_disk") != 0, "run_queue", (json_int_t)0,
+        "proc_total", (json_int_t)0, "being_drained", counters_sum(shm, "front.drained") > 0,
+        "enabled_plugins", "partitions", "exchange_types", "auth_mechanisms", "contexts");
     json_object_update_missing(node, more);
     json_decref(more);
     return node;

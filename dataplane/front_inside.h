@@ -109,7 +109,7 @@ struct host {
     uint64_t admitted;         /* and the routers that have said yes to this publish, a bit each */
     bool rated;                /* host->login has a rate: each publish asks first */
     bool rate_paid;            /* the next publish has asked, and waited as long as it had to */
-    bool trusted;       /* he is whoever he says (FRONT_TRUSTED) */
+    bool trusted;              /* he is whoever he says (FRONT_TRUSTED) */
     bool dirty, told_blocked, op_paused, output_paused, rest, closing, stream_closing;
     bool draining; /* it isn't read from any more until what it has published is confirmed */
     uint16_t local_port;

@@ -11,15 +11,15 @@ QUEUES = 100_000
 
 
 class Lists:
-    def declare_many(self, gannet):
+    def declare_many(self, gannet, durable=False):
         import pika
         with pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", gannet.ports["amqp"])) as connection:
             channel = connection.channel()
             for n in range(QUEUES):
                 # pylint: disable-next=protected-access
-                channel._impl._send_method(pika.spec.Queue.Declare(queue=f"orders.{n:06d}", nowait=True, arguments={}))
+                channel._impl._send_method(pika.spec.Queue.Declare(queue=f"orders.{n:06d}", nowait=True, durable=durable, arguments={}))
                 if n % 1000 == 999:
-                    channel.queue_declare("orders.000000")
+                    channel.queue_declare("orders.000000", durable=durable)
 
     def list_once(self, gannet):
         """Seconds."""

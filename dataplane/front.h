@@ -90,6 +90,8 @@ void front_free_answer(struct op *op);
     "count#"                                                                                                 \
     "\targuments{"
 
+#define DELIVERY_COLUMNS "connection\tuser\tconnected_at#\tchannel#\tconsumer_tag\tdelivery_tag#\tmessage#"
+
 struct front_stats {
     uint64_t connections, accepted, closed, logins, refused, bytes_in, bytes_out, parked, blocked;
     uint64_t channels, channels_opened, channels_closed, publishers;

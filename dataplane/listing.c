@@ -131,6 +131,11 @@ static void put_properties(struct rows *rows, const struct connection_facts *fac
     rows_table(rows, at == table ? facts->client_properties : span_of(table, (size_t)(at - table)));
 }
 
+static uint64_t since_1970_ms(const struct slice *s, const struct host *h)
+{
+    return (s->front->options.epoch_ns + h->accepted_ns) / 1000000;
+}
+
 static void put_connection(struct slice *s, const struct host *h)
 {
     struct rows *rows = &s->rows;
@@ -144,7 +149,7 @@ static void put_connection(struct slice *s, const struct host *h)
     put_address(rows, h->peer);
     put_address(rows, h->local);
     rows_flag(rows, h->transport->encrypted);
-    rows_number(rows, (s->front->options.epoch_ns + h->accepted_ns) / 1000000);
+    rows_number(rows, since_1970_ms(s, h));
     rows_text(rows, about_part(h->about, 2));
     put_properties(rows, &facts);
     rows_text(rows, span_str(state_of(h)));
@@ -196,6 +201,24 @@ static bool put_consumer(struct slice *s, const struct host *h)
     rows_flag(rows, facts.exclusive);
     rows_number(rows, facts.prefetch);
     rows_table(rows, facts.arguments);
+    rows_end(rows);
+    return true;
+}
+
+static bool put_delivery(struct slice *s, const struct host *h)
+{
+    struct rows *rows = &s->rows;
+    const struct delivery_wish wish = {s->op->router, s->op->which[0], s->op->which[1], s->op->which[2]};
+    struct delivery_facts facts;
+    if (!h->codec->delivery || !h->codec->delivery(h->state, &wish, &s->place.within, &s->steps, &facts))
+        return false;
+    put_conn_name(rows, h, 0);
+    rows_text(rows, user_of(h));
+    rows_number(rows, since_1970_ms(s, h));
+    rows_number(rows, facts.channel);
+    rows_text(rows, facts.tag);
+    rows_number(rows, facts.number);
+    rows_number(rows, facts.seq);
     rows_end(rows);
     return true;
 }
@@ -258,7 +281,9 @@ static void list(struct front *front, struct op *op)
     if (op->place.of == LIST_CONNECTIONS)
         put_connections(&s);
     else
-        put_parts(&s, op->place.of == LIST_CHANNELS ? put_channel : put_consumer);
+        put_parts(&s, op->place.of == LIST_CHANNELS    ? put_channel
+                      : op->place.of == LIST_CONSUMERS ? put_consumer
+                                                       : put_delivery);
     s.place.end = s.place.at >= front->conns.count;
     op->place = s.place;
     op->list = s.rows.text;

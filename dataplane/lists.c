@@ -10,22 +10,29 @@
 #include "router/access.h"
 #include "router/command.h"
 #include "router/listing.h"
+#include "router/pinned.h"
 
 /* Who has a part of it. */
-enum lister { REGISTRAR, EACH_ROUTER, EACH_FRONT };
+enum lister { REGISTRAR, EACH_ROUTER, ONE_ROUTER, EACH_FRONT };
+
+enum { NUMBERS_MAX = 4 };
 
 static const struct list {
     const char *word;
     enum lister lister;
-    bool by_vhost; /* it may be of one virtual host */
+    bool by_vhost;       /* it may be of one virtual host */
+    unsigned by_numbers; /* so many must stand behind its name: the first is of a router */
     const char *columns;
 } lists[LISTS] = {
-    [LIST_QUEUES] = {"queues", EACH_ROUTER, true, QUEUE_COLUMNS},
-    [LIST_EXCHANGES] = {"exchanges", REGISTRAR, true, EXCHANGE_COLUMNS},
-    [LIST_BINDINGS] = {"bindings", EACH_ROUTER, true, BINDING_COLUMNS},
-    [LIST_CONNECTIONS] = {"connections", EACH_FRONT, false, CONNECTION_COLUMNS},
-    [LIST_CHANNELS] = {"channels", EACH_FRONT, false, CHANNEL_COLUMNS},
-    [LIST_CONSUMERS] = {"consumers", EACH_FRONT, true, CONSUMER_COLUMNS},
+    [LIST_QUEUES] = {"queues", EACH_ROUTER, true, 0, QUEUE_COLUMNS},
+    [LIST_EXCHANGES] = {"exchanges", REGISTRAR, true, 0, EXCHANGE_COLUMNS},
+    [LIST_BINDINGS] = {"bindings", EACH_ROUTER, true, 0, BINDING_COLUMNS},
+    [LIST_SEGMENTS] = {"segments", EACH_ROUTER, false, 0, SEGMENT_COLUMNS},
+    [LIST_PINS] = {"pins", ONE_ROUTER, false, 3, PIN_COLUMNS},
+    [LIST_CONNECTIONS] = {"connections", EACH_FRONT, false, 0, CONNECTION_COLUMNS},
+    [LIST_CHANNELS] = {"channels", EACH_FRONT, false, 0, CHANNEL_COLUMNS},
+    [LIST_CONSUMERS] = {"consumers", EACH_FRONT, true, 0, CONSUMER_COLUMNS},
+    [LIST_DELIVERIES] = {"deliveries", EACH_FRONT, false, 4, DELIVERY_COLUMNS},
 };
 
 /* What is asked for by its name. */
@@ -49,11 +56,12 @@ struct listed {
     const struct list *list;
     struct name vhost; /* with by_vhost: the only one */
     bool of_one;
-    const struct one *one;  /* NULL: all of them */
-    struct name name;       /* in a virtual host */
-    struct span connection; /* the name of one, and */
-    uint32_t channel;       /* the number of one of its channels; 0: any */
-    bool begun;             /* its columns are written */
+    const struct one *one;        /* NULL: all of them */
+    struct name name;             /* in a virtual host */
+    struct span connection;       /* the name of one, and */
+    uint32_t channel;             /* the number of one of its channels; 0: any */
+    uint64_t number[NUMBERS_MAX]; /* with by_numbers */
+    bool begun;                   /* its columns are written */
     FILE *out;
 };
 
@@ -62,7 +70,8 @@ static struct op *slice_op(const struct listed *listed, unsigned agent, const st
     struct op *op = calloc(1, sizeof *op);
     CHECK(op);
     op->kind = OP_LIST;
-    op->router = listed->list->lister == EACH_ROUTER ? agent : 0;
+    op->router = listed->list->lister == EACH_ROUTER ? agent : (uint32_t)listed->number[0];
+    memcpy(op->which, listed->number + 1, sizeof op->which);
     op->place = *place;
     op->other = listed->vhost;
     op->flags = listed->one ? OP_ONE : 0;
@@ -189,6 +198,28 @@ static bool is_word(const char *word, const char *request, size_t len)
     return strlen(word) == len && memcmp(request, word, len) == 0;
 }
 
+/* Numbers with tabs before them, as many as the list wants. */
+static bool are_numbers(struct listed *listed, const char *at)
+{
+    const struct list *list = listed->list;
+    char *end = (char *)(uintptr_t)at;
+    for (unsigned i = 0; i < list->by_numbers; i++, at = end) {
+        if (*at != '\t' || at[1] < '0' || at[1] > '9')
+            return false;
+        listed->number[i] = strtoull(at + 1, &end, 10);
+    }
+    return !*end && listed->number[0] < listed->gannetd->placement.routers;
+}
+
+static bool take_numbers(struct listed *listed, const char *at)
+{
+    if (are_numbers(listed, at))
+        return true;
+    request_error(listed->out,
+                  "this list wants the number of a router that there is, and others: ", listed->list->word);
+    return false;
+}
+
 bool lists_answer(struct gannetd *g, const char *request, FILE *out)
 {
     size_t len = strcspn(request, "\t");
@@ -204,7 +235,9 @@ bool lists_answer(struct gannetd *g, const char *request, FILE *out)
         }
     if (!listed.list)
         return false;
-    if (listed.one ? take_one(&listed, rest ? rest : "") : take_vhost(&listed, rest))
+    if (listed.list->by_numbers ? take_numbers(&listed, request + len)
+        : listed.one            ? take_one(&listed, rest ? rest : "")
+                                : take_vhost(&listed, rest))
         answer(&listed);
     return true;
 }

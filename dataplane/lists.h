@@ -3,6 +3,9 @@
  * and its rows are written as they come.
  *
  *   queues [VHOST], exchanges [VHOST], bindings [VHOST]     columns: router/listing.h
+ *   segments                                                columns: router/pinned.h
+ *   pins ROUTER FIRST LAST: what segments FIRST to LAST have that is needed     the same
+ *   deliveries ROUTER QUEUE FIRST LAST: who has the queue's messages FIRST to LAST
  *   connections, channels, consumers [VHOST]                columns: front.h
  *
  *   queue VHOST NAME, exchange VHOST NAME                   the one, found by its name

@@ -45,15 +45,20 @@ static void print_json(const struct table *table)
     json_decref(rows);
 }
 
-int show_answer(const struct line *line, char *request)
+bool wants_json(const struct line *line)
 {
     const char *form = line->flag[FLAG_FORMATTER];
+    return line->flag[FLAG_JSON] || (form && strcmp(form, "json") == 0);
+}
+
+int show_answer(const struct line *line, char *request)
+{
     struct table table;
     bool ok = request && ask_broker(line, request, &table);
     free(request);
     if (!ok)
         return 1;
-    if (line->flag[FLAG_JSON] || (form && strcmp(form, "json") == 0))
+    if (wants_json(line))
         print_json(&table);
     else
         table_print(&table);

@@ -53,6 +53,8 @@ bool verb_takes(const struct verb *verb, const struct flag *flag);
 void verb_usage(const struct verb *verb, char *text, size_t size);
 /* Reads it. False, with one sentence in error: it makes none. Without a verb, line->verb is NULL. */
 bool line_read(struct line *line, int argc, char **argv, char *error, size_t error_size);
+/* Whether JSON is wanted, by either flag. */
+bool wants_json(const struct line *line);
 /* The virtual host that is meant. */
 const char *line_vhost(const struct line *line);
 

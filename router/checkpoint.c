@@ -213,6 +213,21 @@ static void finish(struct router *router)
 
 /* ---- when ---------------------------------------------------------------------------------------- */
 
+/* Bytes of the log from one to the next. */
+static uint64_t bytes_between(const struct router *router)
+{
+    uint64_t most = router->options.checkpoint_bytes ? router->options.checkpoint_bytes
+                                                     : (uint64_t)SEGMENTS_BETWEEN * SEGMENT_BYTES;
+    /* A large state is not written more often than the log grows by four times as much. */
+    return most < 4 * router->checkpoint.written ? 4 * router->checkpoint.written : most;
+}
+
+uint64_t checkpoint_waits(const struct router *router)
+{
+    uint64_t due = router->checkpoint_from + bytes_between(router), end = router->store.end[1];
+    return !router->checkpoint.running && due > end ? due - end : 0;
+}
+
 static bool is_due(const struct router *router)
 {
     const struct store *store = &router->store;
@@ -220,12 +235,7 @@ static bool is_due(const struct router *router)
         return false;
     if (store->full)
         return store->end[1] != router->checkpoint_from && store_dead_segments(store) > 1;
-    uint64_t most = router->options.checkpoint_bytes ? router->options.checkpoint_bytes
-                                                     : (uint64_t)SEGMENTS_BETWEEN * SEGMENT_BYTES;
-    /* A large state is not written more often than the log grows by four times as much. */
-    if (most < 4 * router->checkpoint.written)
-        most = 4 * router->checkpoint.written;
-    return store->end[1] - router->checkpoint_from > most;
+    return store->end[1] - router->checkpoint_from > bytes_between(router);
 }
 
 static void complete(struct router *router)

@@ -28,6 +28,8 @@ struct checkpoint {
 /* Begins one if enough has been written since the last, goes on with the one under way. Returns the work
  * done. */
 unsigned checkpoint_poll(struct router *router);
+/* How much the log must grow until the next one is begun; 0: one is under way. */
+uint64_t checkpoint_waits(const struct router *router);
 /* The last record of a clean end has been written: nothing may follow it. */
 bool checkpoint_is_closed(const struct router *router);
 /* Begins one now, the last of a clean end. False: one is under way. */

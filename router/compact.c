@@ -206,6 +206,11 @@ static void choose(struct router *router)
     c->page = segment * PAGES_PER_SEGMENT;
 }
 
+uint64_t compact_begins(uint64_t segment)
+{
+    return (segment + AGE + 1) * SEGMENT_BYTES;
+}
+
 unsigned compact_poll(struct router *router)
 {
     struct compaction *c = &router->compaction;

@@ -15,5 +15,7 @@ struct compaction {
     uint64_t tried;   /* a segment that could not be emptied: not tried again until the log has moved on */
 };
 
+/* The end of the log at which it is time to look whether that segment is to be emptied. */
+uint64_t compact_begins(uint64_t segment);
 /* Returns the work done. */
 unsigned compact_poll(struct router *router);

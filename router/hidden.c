@@ -21,6 +21,14 @@ static struct span name_of(struct hidden_name *name)
     return span_of(name, NAME_BYTES);
 }
 
+static struct hidden_name named(const struct queue *queue)
+{
+    struct hidden_name name;
+    CHECK(queue->name.len == NAME_BYTES);
+    memcpy(&name, queue->name.bytes, NAME_BYTES);
+    return name;
+}
+
 struct queue *hidden_find(struct router *router, const struct catalog_exchange *exchange, enum hidden kind)
 {
     struct hidden_name name = {exchange->exchange.id, (uint8_t)kind};
@@ -57,12 +65,18 @@ struct queue *hidden_queue(struct router *router, const struct catalog_exchange 
 
 bool hidden_recover(struct router *router, struct queue *queue)
 {
-    struct hidden_name name;
-    CHECK(queue->name.len == NAME_BYTES);
-    memcpy(&name, queue->name.bytes, NAME_BYTES);
+    struct hidden_name name = named(queue);
     const struct catalog_exchange *exchange = catalog_exchange_by_id(&router->catalog, name.exchange);
     become(queue, &name, exchange);
     return exchange;
+}
+
+const struct catalog_exchange *hidden_whose(struct router *router, const struct queue *queue,
+                                            enum hidden *kind)
+{
+    struct hidden_name name = named(queue);
+    *kind = (enum hidden)name.kind;
+    return catalog_exchange_by_id(&router->catalog, name.exchange);
 }
 
 void hidden_drop(struct router *router, const struct catalog_exchange *exchange)

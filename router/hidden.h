@@ -22,6 +22,10 @@ static inline bool is_hidden(uint32_t vhost)
 
 /* NULL: there is none. */
 struct queue *hidden_find(struct router *router, const struct catalog_exchange *exchange, enum hidden kind);
+/* The exchange that one of these queues is kept for, and what for; NULL: it is gone, and the queue about to.
+ */
+const struct catalog_exchange *hidden_whose(struct router *router, const struct queue *queue,
+                                            enum hidden *kind);
 /* Makes it if there is none. */
 struct queue *hidden_queue(struct router *router, const struct catalog_exchange *exchange, enum hidden kind);
 /* During a replay: the queue, just made, is one of these. False: its exchange is gone. */

@@ -2,6 +2,7 @@
 
 #include "router/agent.h"
 #include "router/hidden.h"
+#include "router/pinned.h"
 #include "router/rows.h"
 #include "router/shape.h"
 #include "router/table.h"
@@ -242,6 +243,14 @@ void listing_on_op(struct router *router, struct op *op)
     if (op->vhost && !access_has_vhost(router->access, op->vhost)) {
         router_refuse(router, op, ERR_NOT_FOUND, "virtual host '%.*s' does not exist", op->other.len,
                       op->other.bytes);
+        return;
+    }
+    if (op->place.of == LIST_SEGMENTS) {
+        pinned_segments(router, op);
+        return;
+    }
+    if (op->place.of == LIST_PINS) {
+        pinned_pins(router, op);
         return;
     }
     if (op->flags & OP_ONE) {

@@ -88,9 +88,12 @@ enum list_of {
     LIST_QUEUES,
     LIST_EXCHANGES,
     LIST_BINDINGS,
+    LIST_SEGMENTS, /* each router's: pinned.h */
+    LIST_PINS,
     LIST_CONNECTIONS, /* these are a front's own: */
     LIST_CHANNELS,
     LIST_CONSUMERS,
+    LIST_DELIVERIES,
     LISTS
 };
 
@@ -184,6 +187,8 @@ struct op {
     uint32_t router;  /* of an operator's op: whom it is for */
 
     struct list_place place; /* LIST */
+    uint64_t which[3]; /* LIST of pins: from which segment to which; of deliveries: the queue's handle at
+                          `router`, and from which of its numbers to which */
 
     /* OP_CONSUME */
     uint64_t tag;      /* the front's name for the consumer, echoed in each DELIVER */

@@ -170,8 +170,10 @@ size_t store_dead_segments(const struct store *store);
 void store_new_segment(struct store *store);
 /* Which segments exist on disk, ascending (recovery). */
 void store_found_segments(struct store *store, const uint64_t *numbers, size_t count);
-/* The oldest segment before replay_from, and at least `age` segments old, of which less than a quarter is
- * alive; 0 if none is. */
+/* A segment of which less is alive is sparse. */
+#define SEGMENT_SPARSE_BYTES (SEGMENT_BYTES / 4)
+
+/* The oldest sparse segment before replay_from that is at least `age` segments old; 0 if there is none. */
 uint64_t store_sparse_segment(const struct store *store, uint64_t age);
 /* Whether anything in the segment is alive. */
 bool store_segment_alive(const struct store *store, uint64_t number);

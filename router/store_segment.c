@@ -105,7 +105,7 @@ uint64_t store_sparse_segment(const struct store *store, uint64_t age)
     for (uint64_t n = store->segment_first; n + age < now && (n + 1) * SEGMENT_BYTES <= store->replay_from;
          n++) {
         const struct segment *segment = segment_get(store, n);
-        if (segment && !segment->retired && segment->live && segment->live_bytes < SEGMENT_BYTES / 4)
+        if (segment && !segment->retired && segment->live && segment->live_bytes < SEGMENT_SPARSE_BYTES)
             return n;
     }
     return 0;

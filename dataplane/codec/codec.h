@@ -38,6 +38,26 @@ struct consumer_facts {
     struct span arguments; /* a field table */
 };
 
+/* A message that has been delivered and not yet answered for. */
+struct delivery_facts {
+    uint32_t channel;
+    struct span tag; /* of the consumer; empty: it was got */
+    uint64_t number; /* the delivery's, as the client knows it */
+    uint64_t seq;    /* in the queue */
+};
+
+/* Which deliveries are wanted: of that queue (its router's handle), from one of its numbers to another. */
+struct delivery_wish {
+    unsigned router;
+    uint64_t queue, first, last;
+};
+
+static inline bool delivery_is_wanted(const struct delivery_wish *wish, unsigned router, uint64_t queue,
+                                      uint64_t seq)
+{
+    return router == wish->router && queue == wish->queue && seq >= wish->first && seq <= wish->last;
+}
+
 struct codec {
     const char *name; /* as in listeners.<name> and in the log */
     size_t state_bytes;
@@ -70,10 +90,12 @@ struct codec {
      * is held. Events for this connection are from now on answered by the front itself. */
     void (*gone)(void *state, struct host *host);
 
-    /* For lists. channel, consumer: the first at place *at (from 0) or behind it, and *at is behind that.
-     * *steps, which counts what is looked at down, may end it early. False: there is none, or *steps is 0.
-     * NULL: the protocol has none. */
+    /* For lists. channel, consumer, delivery: the first at place *at (from 0) or behind it, and *at is behind
+     * that. *steps, which counts what is looked at down, may end it early. False: there is none, or *steps is
+     * 0. NULL: the protocol has none. */
     void (*about)(const void *state, struct connection_facts *facts);
     bool (*channel)(const void *state, uint64_t *at, unsigned *steps, struct channel_facts *facts);
     bool (*consumer)(const void *state, uint64_t *at, unsigned *steps, struct consumer_facts *facts);
+    bool (*delivery)(const void *state, const struct delivery_wish *wish, uint64_t *at, unsigned *steps,
+                     struct delivery_facts *facts);
 };

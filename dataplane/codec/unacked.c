@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "codec/codec.h"
 
 #define FIRST_ROOM 64u
 
@@ -52,17 +53,13 @@ bool unacked_push(struct unacked *u, const struct delivery *delivery)
     return true;
 }
 
-/* Tags only grow, so a tag stands no further behind the first entry, nor before the last, than the tags
- * differ. */
-struct delivery *unacked_find(struct unacked *u, uint64_t tag)
+/* The place of the first whose tag is that or more, if there is one; else the last. Tags only grow, so a tag
+ * stands no further behind the first entry, nor before the last, than the tags differ. */
+static uint32_t place_of(const struct unacked *u, uint64_t tag)
 {
-    if (!u->count)
-        return NULL;
     uint64_t first = unacked_at(u, 0)->tag, last = unacked_at(u, u->count - 1)->tag;
-    if (tag < first || tag > last)
-        return NULL;
     uint32_t high = tag - first < u->count ? (uint32_t)(tag - first) : u->count - 1;
-    uint32_t low = last - tag < u->count ? u->count - 1 - (uint32_t)(last - tag) : 0;
+    uint32_t low = tag <= last && last - tag < u->count ? u->count - 1 - (uint32_t)(last - tag) : 0;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (unacked_at(u, middle)->tag < tag)
@@ -70,8 +67,36 @@ struct delivery *unacked_find(struct unacked *u, uint64_t tag)
         else
             high = middle;
     }
-    struct delivery *found = unacked_at(u, low);
+    return low;
+}
+
+struct delivery *unacked_find(struct unacked *u, uint64_t tag)
+{
+    if (!u->count)
+        return NULL;
+    uint64_t first = unacked_at(u, 0)->tag, last = unacked_at(u, u->count - 1)->tag;
+    if (tag < first || tag > last)
+        return NULL;
+    struct delivery *found = unacked_at(u, place_of(u, tag));
     return found->tag == tag && found->state == UNACKED_LIVE ? found : NULL;
+}
+
+const struct delivery *unacked_walk(const struct unacked *u, const struct delivery_wish *wish, uint64_t *tag,
+                                    unsigned *steps)
+{
+    uint32_t i = u->count && *tag > unacked_at(u, 0)->tag ? place_of(u, *tag) : 0;
+    for (; i < u->count && *steps; i++) {
+        const struct delivery *d = unacked_at(u, i);
+        if (d->tag < *tag)
+            continue;
+        --*steps;
+        *tag = d->tag + 1;
+        if (d->state != UNACKED_HOLE && delivery_is_wanted(wish, d->router, d->queue, d->seq))
+            return d;
+    }
+    if (i >= u->count)
+        *tag = UINT64_MAX;
+    return NULL;
 }
 
 struct delivery *unacked_oldest(struct unacked *u)

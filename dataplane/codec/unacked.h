@@ -31,6 +31,8 @@ struct delivery {
     uint8_t lapsed; /* held, and its consumer took too long: it goes back if the transaction is rolled back */
 };
 
+struct delivery_wish;
+
 struct unacked {
     struct delivery *ring;
     uint32_t room; /* a power of two, or 0 */
@@ -46,6 +48,12 @@ struct delivery *unacked_find(struct unacked *u, uint64_t tag);
 void unacked_remove(struct unacked *u, struct delivery *delivery);
 /* The oldest that is no hole, or NULL. */
 struct delivery *unacked_oldest(struct unacked *u);
+
+/* For lists: the first delivery of the queue's that is wanted and no hole, whose tag is *tag or more. *tag is
+ * then behind it; *steps counts what is looked at down. NULL: there is none (then *tag is UINT64_MAX), or
+ * *steps is 0. */
+const struct delivery *unacked_walk(const struct unacked *u, const struct delivery_wish *wish, uint64_t *tag,
+                                    unsigned *steps);
 
 /* Number i from the oldest, holes included; i is below u->count. */
 static inline struct delivery *unacked_at(const struct unacked *u, uint32_t i)

@@ -455,4 +455,5 @@ const struct codec codec_amqp = {
     .about = amqp_about,
     .channel = amqp_channel,
     .consumer = amqp_consumer,
+    .delivery = amqp_delivery,
 };

@@ -61,3 +61,40 @@ bool amqp_consumer(const void *state, uint64_t *at, unsigned *steps, struct cons
     }
     return false;
 }
+
+/* Of the channel; NULL: the message was got, or its consumer has been cancelled. */
+static const struct consumer *consumer_of(const struct channel *ch, uint64_t id, unsigned *steps)
+{
+    const struct consumer *consumer = id ? ch->consumers : NULL;
+    for (; consumer && consumer->id != id; consumer = consumer->next)
+        *steps -= *steps > 0;
+    return consumer;
+}
+
+/* *at: the channel's number, and in it the tag, of which so many bits are enough. */
+enum { TAG_BITS = 48 };
+
+bool amqp_delivery(const void *state, const struct delivery_wish *wish, uint64_t *at, unsigned *steps,
+                   struct delivery_facts *facts)
+{
+    const struct amqp *c = state;
+    for (uint64_t number = *at >> TAG_BITS; number < c->channel_room && *steps; --*steps, number++) {
+        const struct channel *ch = c->channels[number];
+        uint64_t tag = *at & ((UINT64_C(1) << TAG_BITS) - 1);
+        const struct delivery *d = ch ? unacked_walk(&ch->unacked, wish, &tag, steps) : NULL;
+        if (d || (ch && !*steps)) {
+            *at = number << TAG_BITS | tag;
+        } else {
+            *at = (number + 1) << TAG_BITS;
+            continue;
+        }
+        if (!d)
+            return false;
+        const struct consumer *consumer = consumer_of(ch, d->consumer, steps);
+        *facts = (struct delivery_facts){.channel = ch->number, .number = d->tag, .seq = d->seq};
+        if (consumer)
+            facts->tag = consumer_tag(consumer);
+        return true;
+    }
+    return false;
+}

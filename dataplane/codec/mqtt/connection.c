@@ -397,6 +397,20 @@ static bool mqtt_consumer(const void *state, uint64_t *at, unsigned *steps, stru
     return false;
 }
 
+static bool mqtt_delivery(const void *state, const struct delivery_wish *wish, uint64_t *at, unsigned *steps,
+                          struct delivery_facts *facts)
+{
+    const struct mqtt *c = state;
+    const struct sent *sent = NULL;
+    uint16_t id;
+    while ((sent = inflight_walk(&c->inflight, at, steps, &id)))
+        if (delivery_is_wanted(wish, sent->router, sent->queue, sent->seq)) {
+            *facts = (struct delivery_facts){.number = id, .seq = sent->seq};
+            return true;
+        }
+    return false;
+}
+
 const struct codec codec_mqtt = {
     .name = "mqtt",
     .state_bytes = sizeof(struct mqtt),
@@ -413,4 +427,5 @@ const struct codec codec_mqtt = {
     .gone = mqtt_gone,
     .about = mqtt_about,
     .consumer = mqtt_consumer,
+    .delivery = mqtt_delivery,
 };

@@ -66,3 +66,19 @@ void inflight_each(struct inflight *inflight, void (*visit)(void *owner, uint16_
             visit(owner, (uint16_t)id, sent);
     }
 }
+
+const struct sent *inflight_walk(const struct inflight *inflight, uint64_t *at, unsigned *steps, uint16_t *id)
+{
+    while (inflight->count && *at < 65536 && *steps) {
+        --*steps;
+        if (!inflight->pages[*at / INFLIGHT_PAGE]) {
+            *at = (*at / INFLIGHT_PAGE + 1) * INFLIGHT_PAGE;
+            continue;
+        }
+        *id = (uint16_t)(*at)++;
+        const struct sent *sent = inflight_find(inflight, *id);
+        if (sent)
+            return sent;
+    }
+    return NULL;
+}

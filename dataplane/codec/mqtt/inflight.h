@@ -43,6 +43,10 @@ struct sent *inflight_use(struct inflight *inflight, uint16_t id);
 /* The one in use, or NULL. */
 struct sent *inflight_find(const struct inflight *inflight, uint16_t id);
 void inflight_remove(struct inflight *inflight, uint16_t id);
+/* For lists: the first in use whose identifier is *at or more; *at is then behind it, and *steps counts what
+ * is looked at down. NULL: there is none, or *steps is 0. */
+const struct sent *inflight_walk(const struct inflight *inflight, uint64_t *at, unsigned *steps,
+                                 uint16_t *id);
 /* Calls visit for each, by identifier. */
 void inflight_each(struct inflight *inflight, void (*visit)(void *owner, uint16_t id, struct sent *sent),
                    void *owner);

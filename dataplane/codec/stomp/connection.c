@@ -454,27 +454,6 @@ static void stomp_access_changed(void *state, struct host *host)
         s = s->next;
 }
 
-/* ---- for lists ------------------------------------------------------------------------------------ */
-
-static void stomp_about(const void *state, struct connection_facts *facts)
-{
-    const struct stomp *c = state;
-    facts->heartbeat_s = c->hear_ms / 1000;
-}
-
-static bool stomp_consumer(const void *state, uint64_t *at, unsigned *steps, struct consumer_facts *facts)
-{
-    const struct stomp *c = state;
-    const struct stomp_subscription *s;
-    while ((s = slots_walk(&c->handles, at, steps)))
-        if (s->id) {
-            *facts = (struct consumer_facts){
-                .ack_required = s->ack != STOMP_ACK_AUTO, .queue = s->queue, .tag = s->name};
-            return true;
-        }
-    return false;
-}
-
 const struct codec codec_stomp = {
     .name = "stomp",
     .state_bytes = sizeof(struct stomp),
@@ -491,4 +470,5 @@ const struct codec codec_stomp = {
     .gone = stomp_gone,
     .about = stomp_about,
     .consumer = stomp_consumer,
+    .delivery = stomp_delivery,
 };

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/slots.h"
+#include "codec/codec.h"
 #include "codec/host.h"
 #include "codec/settle.h"
 #include "codec/stomp/destination.h"
@@ -180,5 +181,10 @@ bool stomp_hold(struct stomp *c, const struct stomp_frame *f, struct span body, 
 bool stomp_hold_head(struct stomp *c, const struct stomp_frame *f, struct span head);
 bool stomp_hold_piece(struct stomp *c, struct span piece);
 void stomp_transactions_free(struct stomp *c);
+/* facts.c: for lists, as codec.h has them */
+void stomp_about(const void *state, struct connection_facts *facts);
+bool stomp_consumer(const void *state, uint64_t *at, unsigned *steps, struct consumer_facts *facts);
+bool stomp_delivery(const void *state, const struct delivery_wish *wish, uint64_t *at, unsigned *steps,
+                    struct delivery_facts *facts);
 /* subscribe.c: gives up all that the connection has; once. */
 void stomp_release(struct stomp *c);

@@ -116,6 +116,15 @@ typedef void journal_replay(void *owner, const struct record *record, uint64_t l
 int journal_recover(struct storage *storage, uint32_t router, struct journal_end *end, journal_replay *replay,
                     void *owner, char *error, size_t error_size);
 
+/*
+ * For who only looks: goes through the segments from number `first` up to, not into, `until`, wherever the
+ * checkpoint is, as recovery does, and tells replay what stands there; syncs nothing. That `first` follows
+ * what was before it can't be checked. 0, or -1 with error as above; end->lsn is how far it came in any case.
+ */
+int journal_check(struct storage *storage, uint32_t router, uint64_t first, uint64_t until,
+                  struct journal_end *end, journal_replay *replay, void *owner, char *error,
+                  size_t error_size);
+
 /* Segments that exist after recovery, oldest first, at most max numbers put into `segments`; returns how many
  * there are. Those in which the router finds nothing alive are to be RETIREd by it. end: as journal_recover
  * found it. */

@@ -58,7 +58,8 @@ struct recovery {
     struct reader reader;
     const uint8_t *page; /* the one at page_lsn */
     uint64_t page_lsn;
-    uint64_t lsn;     /* of the walk */
+    uint64_t lsn;     /* of the walk, */
+    uint64_t until;   /* which ends here, if nothing ends it before */
     uint32_t before;  /* sum of the last record or header kept */
     uint64_t written; /* LSN behind the last valid commit seen beyond the end */
     uint64_t proof;   /* LSN of what stands beyond the break and */
@@ -351,7 +352,7 @@ static void keep(struct recovery *r, const struct record *record, journal_replay
 
 static int walk(struct recovery *r, journal_replay *replay, void *owner)
 {
-    for (;;) {
+    while (r->lsn < r->until) {
         unsigned facts;
         const struct record *record;
         if (look(r, &facts, &record) != 0)
@@ -372,6 +373,15 @@ static int walk(struct recovery *r, journal_replay *replay, void *owner)
             return stop_damaged(r);
         }
     }
+    return 0;
+}
+
+static void conclude(struct recovery *r)
+{
+    r->end->lsn = block_round(r->lsn);
+    r->end->safe = r->lsn;
+    r->end->before = r->before;
+    r->end->cut_bytes = (r->written > r->end->lsn ? r->written : r->end->lsn) - r->lsn;
 }
 
 /* Writes that were in flight may have reached into this many segments before the end, or behind it. */
@@ -384,18 +394,19 @@ static int settle(struct recovery *r)
         if (error)
             return stop(r, segment_start(r->numbers[i]), "cannot be synced: %s", strerror(error));
     }
-    r->end->lsn = block_round(r->lsn);
-    r->end->safe = r->lsn;
-    r->end->before = r->before;
-    r->end->cut_bytes = (r->written > r->end->lsn ? r->written : r->end->lsn) - r->lsn;
+    conclude(r);
     return 0;
 }
 
 int journal_recover(struct storage *storage, uint32_t router, struct journal_end *end, journal_replay *replay,
                     void *owner, char *error, size_t error_size)
 {
-    struct recovery r = {
-        .storage = storage, .router = router, .end = end, .error = error, .error_size = error_size};
+    struct recovery r = {.storage = storage,
+                         .router = router,
+                         .until = UINT64_MAX,
+                         .end = end,
+                         .error = error,
+                         .error_size = error_size};
     *end = (struct journal_end){0};
     int result = -1;
     if (list_segments(&r) == 0) {
@@ -403,6 +414,33 @@ int journal_recover(struct storage *storage, uint32_t router, struct journal_end
         if (read_headers(&r) == 0 && find_checkpoint(&r) == 0 && begin(&r) == 0 &&
             walk(&r, replay, owner) == 0)
             result = settle(&r);
+        reader_free(&r.reader);
+    }
+    free(r.numbers);
+    free(r.found);
+    return result;
+}
+
+int journal_check(struct storage *storage, uint32_t router, uint64_t first, uint64_t until,
+                  struct journal_end *end, journal_replay *replay, void *owner, char *error,
+                  size_t error_size)
+{
+    struct recovery r = {.storage = storage,
+                         .router = router,
+                         .lsn = segment_start(first),
+                         .until = segment_start(until),
+                         .end = end,
+                         .error = error,
+                         .error_size = error_size};
+    *end = (struct journal_end){0};
+    int result = -1;
+    if (list_segments(&r) == 0) {
+        reader_init(&r.reader, storage, r.numbers, r.count);
+        result = read_headers(&r);
+        const struct found *found = found_at(&r, first);
+        r.before = found && found->state == SEGMENT_VALID ? found->header.before : 0;
+        result = result == 0 ? walk(&r, replay, owner) : result;
+        conclude(&r);
         reader_free(&r.reader);
     }
     free(r.numbers);

@@ -218,6 +218,12 @@ void rows_table(struct rows *rows, struct span table)
     json_table(rows, table);
 }
 
+void rows_string(struct rows *rows, struct span text)
+{
+    begin_cell(rows);
+    json_string(rows, text);
+}
+
 void rows_end(struct rows *rows)
 {
     put_char(rows, '\n');

@@ -25,5 +25,7 @@ void rows_number(struct rows *rows, uint64_t number);
 void rows_flag(struct rows *rows, bool flag);
 /* A checked field table as a JSON object. What isn't UTF-8 in it is replaced. */
 void rows_table(struct rows *rows, struct span table);
+/* The next cell: a text as a JSON string. What isn't UTF-8 in it is replaced. */
+void rows_string(struct rows *rows, struct span text);
 /* The row is complete. */
 void rows_end(struct rows *rows);

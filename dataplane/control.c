@@ -28,6 +28,7 @@
 #include "status.h"
 #include "sys_topics.h"
 #include "tls.h"
+#include "trace.h"
 #include "transport/socket.h"
 #include "upkeep.h"
 #include "users.h"
@@ -38,6 +39,7 @@ enum {
     ANSWER_PIECE_BYTES = 65536,
     ANSWER_MS = 5000, /* an agent that takes longer is reported */
     TELL_MS = 1000,   /* between two looks at the counters for other processes */
+    TRACE_MS = 5,     /* and at what is traced */
 };
 
 struct control {
@@ -48,6 +50,7 @@ struct control {
     struct shm counters;
     uint64_t counted_ns;
     pthread_t thread;
+    struct trace *trace; /* or NULL */
 };
 
 /* ---- answers --------------------------------------------------------------------------------------- */
@@ -168,10 +171,20 @@ static int tell_counters(struct control *control)
     return (int)((control->counted_ns + every - now) / 1000000 + 1);
 }
 
+static void end_trace(struct control *control)
+{
+    trace_end(control->trace);
+    control->trace = NULL;
+}
+
 /* In ms. */
 static int sleep_for(struct control *control)
 {
     int counters = tell_counters(control), topics = tell_topics(control);
+    if (control->trace && !trace_move(control->trace))
+        end_trace(control);
+    if (control->trace)
+        return TRACE_MS;
     return topics >= 0 && topics < counters ? topics : counters;
 }
 
@@ -193,7 +206,22 @@ static ssize_t send_piece(void *cookie, const char *bytes, size_t size)
     return sent < 0 ? 0 : sent;
 }
 
-static void serve(struct control *control, int fd)
+/* True: the client stays. */
+static bool trace(struct control *control, char *request, int fd)
+{
+    static const char busy[] = "error somebody is tracing already: one trace at a time\n";
+    if (control->trace && !trace_move(control->trace))
+        end_trace(control);
+    if (control->trace) {
+        (void)!send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL);
+        return false;
+    }
+    control->trace = trace_begin(control->gannetd, request, fd);
+    return control->trace;
+}
+
+/* True: the client stays. */
+static bool serve(struct control *control, int fd)
 {
     struct gannetd *g = control->gannetd;
     struct answered to = {control, fd, g->clock_ns() + CLIENT_MOST_S * UINT64_C(1000000000)};
@@ -202,13 +230,16 @@ static void serve(struct control *control, int fd)
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     if (!read_line(fd, line, sizeof line))
-        return;
+        return false;
+    if (trace_is_wanted(line))
+        return trace(control, line, fd);
     FILE *out = fopencookie(&to, "w", (cookie_io_functions_t){.write = send_piece});
     if (!out)
-        return;
+        return false;
     setvbuf(out, piece, _IOFBF, sizeof piece);
     answer(control, line, out);
     fclose(out);
+    return false;
 }
 
 static void *run(void *arg)
@@ -223,9 +254,11 @@ static void *run(void *arg)
         int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
             continue;
-        serve(control, fd);
-        close(fd);
+        if (!serve(control, fd))
+            close(fd);
     }
+    if (control->trace)
+        end_trace(control);
     return NULL;
 }
 

@@ -37,15 +37,6 @@ void front_done(struct front *front, unsigned router, uint64_t page)
         (struct command_done){.kind = COMMAND_DONE, .count = 1, .page = page};
 }
 
-void front_free_op(struct front *front, struct op *op)
-{
-    free((void *)(uintptr_t)op->arguments.at);
-    free(op->list);
-    free(op->will);
-    op->next = front->ops;
-    front->ops = op;
-}
-
 /* ---- connections ---------------------------------------------------------------------------------- */
 
 void front_touch(struct host *host)
@@ -143,6 +134,7 @@ static void forget(struct host *host)
 {
     struct front *front = host->front;
     host->codec->gone(host->state, host);
+    traced_ended(host);
     unlist(host);
     timer_cancel(&front->timers, &host->wake);
     timer_cancel(&front->lingers, &host->linger);
@@ -196,7 +188,9 @@ static size_t on_data(void *owner, void *user, struct span bytes, uint64_t epoch
         return bytes.len;
     if (host->waits || host->op_paused || host->draining)
         return 0;
+    bool logged_in = host->about;
     size_t used = host->codec->input(host->state, host, bytes);
+    traced_input(host, span_of(bytes.at, used), logged_in);
     stat_add(&port->front->stats.bytes_in, used);
     host->bytes_in += used;
     host->rest = used < bytes.len;
@@ -228,6 +222,7 @@ static void send_output(struct host *host)
             offered += iov[i].iov_len;
         size_t took = t->ops->send(t, host->stream, iov, n);
         stat_add(&front->stats.bytes_out, took);
+        traced_output(host, iov, n, took);
         output_taken(&host->output, took);
         if (took < offered)
             break;

@@ -10,6 +10,7 @@
 #include "base/prng.h"
 #include "base/slots.h"
 #include "base/tally.h"
+#include "base/tap.h"
 #include "base/timer.h"
 #include "exchange_table.h"
 #include "front.h"
@@ -96,6 +97,8 @@ struct host {
     const struct codec *codec;
     void *state; /* the codec's */
     struct output output;
+    struct tap *tap; /* not NULL: it is traced, */
+    size_t tap_skip; /* behind so much output */
     struct timer wake, linger, pause;
     struct host *dirty_next; /* of those to be flushed at the end of the turn */
     struct host *parked_next;
@@ -179,6 +182,7 @@ struct front {
     bool stopping;
     struct listing listing;
     struct front_turn turn;
+    struct host *traced; /* or NULL */
     struct front_stats stats;
 };
 
@@ -268,6 +272,31 @@ void front_free_logins(struct front *front);
 void host_expel(struct host *host, const char *why, bool gone);
 /* Who may do what has changed. */
 void front_on_access(struct front *front, unsigned router, struct access_update *update);
+
+/* front_trace.c */
+/* The host is the one that is traced from now on; NULL: none. tap: the tracer's, until this says otherwise or
+ * the host is gone. */
+void front_trace(struct front *front, struct host *host, struct tap *tap);
+void trace_input(struct host *host, struct span bytes, bool logged_in);
+void trace_output(struct host *host, const struct iovec *iov, int n, size_t took);
+void trace_ended(struct host *host);
+/* If it is the one: it has sent these; host->bytes_in doesn't count them yet. */
+static inline void traced_input(struct host *host, struct span bytes, bool logged_in)
+{
+    if (__builtin_expect(host->tap != NULL, 0) && bytes.len)
+        trace_input(host, bytes, logged_in);
+}
+/* `took` bytes of these pieces have been sent; host->output.taken doesn't count them yet. */
+static inline void traced_output(struct host *host, const struct iovec *iov, int n, size_t took)
+{
+    if (__builtin_expect(host->tap != NULL, 0))
+        trace_output(host, iov, n, took);
+}
+static inline void traced_ended(struct host *host)
+{
+    if (host->tap)
+        trace_ended(host);
+}
 
 /* listing.c */
 void listing_init(struct front *front);

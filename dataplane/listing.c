@@ -21,6 +21,15 @@ void listing_init(struct front *front)
     sem_init(&front->listing.answers, 0, 0);
 }
 
+void front_free_op(struct front *front, struct op *op)
+{
+    free((void *)(uintptr_t)op->arguments.at);
+    free(op->list);
+    free(op->will);
+    op->next = front->ops;
+    front->ops = op;
+}
+
 void front_free_answer(struct op *op)
 {
     if (!op)
@@ -392,6 +401,37 @@ static void revive(struct front *front, struct op *op)
     listing_answer(front, op);
 }
 
+/* ---- tracing --------------------------------------------------------------------------------------- */
+
+static void put_traced(struct op *op, const struct host *h)
+{
+    struct rows rows = {0};
+    put_conn_name(&rows, h, 0);
+    rows_text(&rows, span_str(h->codec->name));
+    rows_text(&rows, span_str(h->peer));
+    rows_text(&rows, span_str(h->local));
+    rows_text(&rows, user_of(h));
+    rows_end(&rows);
+    op->list = rows.text;
+}
+
+/* In slices, as lists are. */
+static void trace(struct front *front, struct op *op)
+{
+    unsigned steps = LIST_SLICE_STEPS;
+    struct host *h;
+    if (!op->tap)
+        front_trace(front, NULL, NULL);
+    while (op->tap && steps && !op->messages && (h = slots_walk(&front->conns, &op->place.at, &steps)))
+        if (is_meant(op, h) || span_is(op->arguments, h->peer)) {
+            front_trace(front, h, op->tap);
+            put_traced(op, h);
+            op->messages = 1;
+        }
+    op->place.end = !op->tap || op->messages || op->place.at >= front->conns.count;
+    listing_answer(front, op);
+}
+
 /* ---- the turn ------------------------------------------------------------------------------------ */
 
 unsigned listing_poll(struct front *front)
@@ -406,6 +446,8 @@ unsigned listing_poll(struct front *front)
         drain(front, op);
     else if (op->flags & OP_REVIVES)
         revive(front, op);
+    else if (op->flags & OP_TRACES && op->place.of == LIST_CONNECTIONS)
+        trace(front, op);
     else if (op->kind == OP_LIST && op->place.of >= LIST_CONNECTIONS)
         list(front, op);
     else

@@ -162,3 +162,9 @@ bool control_client_copy(const char *path, const char *request, FILE *to, enum c
     close(fd);
     return ok;
 }
+
+int control_client_open(const char *path, const char *request, char *error, size_t error_size)
+{
+    enum control_trouble unwanted;
+    return ask(path, request, &unwanted, error, error_size);
+}

@@ -18,6 +18,9 @@ enum control_trouble {
 
 /* A connection to a Unix socket of the broker's. Returns the descriptor, or -1 with errno. */
 int control_connect(const char *path);
+/* Sends the request, as below, and returns the socket that the answer will come from, to be closed; -1 with
+ * one sentence in error. */
+int control_client_open(const char *path, const char *request, char *error, size_t error_size);
 /* Sends the request, a line without its end, to the socket at path. Returns what follows "ok", malloc'd: the
  * columns' names and rows; NULL with one sentence in error, and which kind it is in *trouble, if that isn't
  * NULL. */

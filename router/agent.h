@@ -80,6 +80,8 @@ struct router {
     struct checkpoint checkpoint;
     struct compaction compaction;
     struct reservations reservations;
+    struct tap *tap;          /* the tracer's; NULL: no queue is traced, */
+    uint64_t traced;          /* else the one with this handle is */
     uint64_t checkpoint_from; /* LSN from which the log since the last one is counted */
     uint8_t gate;             /* GATE_* as the fronts know it */
     uint64_t started;         /* LSN that must be safe before anything is delivered; 0: it is */

@@ -12,6 +12,7 @@
 #include "router/lapse.h"
 #include "router/shape.h"
 #include "router/stream.h"
+#include "router/trace.h"
 
 void deliver_wake(struct router *router, struct waiter *waiter)
 {
@@ -73,7 +74,10 @@ static void send(struct router *router, struct queue *queue, unsigned front, str
     queue->delivered++;
     router->turn.redelivered += head->entry->redelivered;
     router->turn.to[front]++;
-    router_event(router, front)->deliver = to;
+    union event *event = router_event(router, front);
+    event->deliver = to;
+    if (__builtin_expect(queue->traced, 0)) /* from there: `to` needn't be in memory otherwise */
+        trace_delivered(router, &event->deliver, head->entry->body);
 }
 
 static void deliver(struct router *router, struct queue *queue, struct consumer *c, const struct head *head,

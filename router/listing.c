@@ -6,6 +6,7 @@
 #include "router/rows.h"
 #include "router/shape.h"
 #include "router/table.h"
+#include "router/trace.h"
 
 /* A slice of a list, being made. */
 struct slice {
@@ -243,6 +244,10 @@ void listing_on_op(struct router *router, struct op *op)
     if (op->vhost && !access_has_vhost(router->access, op->vhost)) {
         router_refuse(router, op, ERR_NOT_FOUND, "virtual host '%.*s' does not exist", op->other.len,
                       op->other.bytes);
+        return;
+    }
+    if (op->flags & OP_TRACES) {
+        trace_on_op(router, op);
         return;
     }
     if (op->place.of == LIST_SEGMENTS) {

@@ -73,6 +73,8 @@ enum {
     OP_ONE = 33554432, /* LIST of queues or exchanges: only the one `name`; of connections or channels: only
                             those of the connection whose name is `arguments`, and of its channels only the
                           one of number `prefetch`, if that isn't 0 */
+    OP_TRACES = 67108864, /* LIST of connections or queues: traces the one whose name (or a client's address)
+                            is `arguments`, into `tap`; NULL: no longer. messages: whether it is there */
     OP_ONLY_CHECK = 2097152,  /* POLICY_SET: nothing is changed */
     OP_NO_PREFETCH = 4096,    /* CONSUME: the client has set no bound for the consumer, */
     OP_LIMITED = 8192,        /* but one for all of its channel */
@@ -96,6 +98,8 @@ enum list_of {
     LIST_DELIVERIES,
     LISTS
 };
+
+struct tap;
 
 /* How far a list has come. It is made in slices, each of which looks at LIST_SLICE_STEPS entries at most.
  * What comes or goes between two of them may be in it or not; what is there all the time is in it once.
@@ -187,6 +191,7 @@ struct op {
     uint32_t router;  /* of an operator's op: whom it is for */
 
     struct list_place place; /* LIST */
+    struct tap *tap;         /* with OP_TRACES: the tracer's */
     uint64_t which[3]; /* LIST of pins: from which segment to which; of deliveries: the queue's handle at
                           `router`, and from which of its numbers to which */
 

@@ -33,6 +33,7 @@ struct queue {
     bool said_durable; /* declared durable, but not kept: it is exclusive */
     bool had_consumer;
     bool runnable, waiting; /* in the router's list of those; on a page's list of waiters */
+    bool traced;            /* what happens to it goes to router->tap, too */
     bool early;             /* in the router's list of those whose head must be on disk first */
     uint32_t owner_front;   /* of an exclusive queue */
     uint64_t owner_conn;

@@ -12,6 +12,7 @@
 #include "router/shape.h"
 #include "router/stream.h"
 #include "router/table.h"
+#include "router/trace.h"
 
 /* Messages that a reader looks at in one turn, sent or passed over; and rounds end when so many times `most`
  * were sent. */
@@ -292,10 +293,13 @@ static void send(struct router *router, struct queue *queue, struct reader *read
         to.flags = 0;
         shape_annotate(queue, head->seq, since, &to);
     }
-    router_event(router, c->front)->deliver = to;
     router->turn.to[c->front]++;
     router->turn.delivered[c->no_ack ? DELIVERY_AUTO : DELIVERY_MANUAL]++;
     router->turn.out--;
+    union event *event = router_event(router, c->front);
+    event->deliver = to;
+    if (__builtin_expect(queue->traced, 0))
+        trace_delivered(router, &event->deliver, head->entry->body);
     c->credit -= !c->no_ack;
     c->window -= head->entry->body + 1; /* an empty message counts for something */
 }

@@ -89,7 +89,7 @@ static struct broker_options options_of(struct site *site)
 static void attach(struct site *site)
 {
     for (unsigned f = 0; f < site->fronts; f++) {
-        site->transport[f] = tap_new(site->taps, front_transport_user(site->broker->front[f]));
+        site->transport[f] = taps_transport(site->taps, front_transport_user(site->broker->front[f]));
         front_attach(site->broker->front[f], site->transport[f]);
     }
 }

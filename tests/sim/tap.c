@@ -315,7 +315,7 @@ static const struct transport_ops tap_ops = {
     .free = tap_free,
 };
 
-struct transport *tap_new(struct taps *taps, struct transport_user up)
+struct transport *taps_transport(struct taps *taps, struct transport_user up)
 {
     struct tap *tap = calloc(1, sizeof *tap);
     CHECK(tap);

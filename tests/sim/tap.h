@@ -32,7 +32,7 @@ struct taps *taps_new(struct network *network, struct tap_watch watch);
 void taps_free(struct taps *taps);
 
 /* A transport for a front. */
-struct transport *tap_new(struct taps *taps, struct transport_user up);
+struct transport *taps_transport(struct taps *taps, struct transport_user up);
 enum tap_speaks { TAP_MQTT, TAP_STOMP, TAP_GUARDED };
 /* The stream that has just been connected is none of AMQP, or its user is guarded: it goes to that codec, and
  * its client judges what is said there. */

@@ -32,16 +32,16 @@ static json_t *node_of(const struct call *call, const struct shm *shm)
     pid_t pid = (pid_t)head->pid;
     char text[32];
     snprintf(text, sizeof text, "%d", (int)pid);
-    json_t *node =
-        json_pack("{ss,ss,sb,ss,sI,sI,ss,sI,sI,sI,sI,sI,sI,sI}", "name", call->mgmtd->node, "type", "disc",
-                  "running", 1, "os_pid", text, "uptime", (json_int_t)(head->written_ms - head->started_ms),
-                  "processors", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "rates_mode", "none", "mem_used",
-                  (json_int_t)process_memory(pid), "mem_limit",
-                  (json_int_t)counters_sum(shm, "router.memory_limit"), "fd_used",
-                  (json_int_t)process_descriptors(pid), "fd_total", (json_int_t)process_descriptors_most(pid),
-                  "sockets_used", (json_int_t)counters_sum(shm, "front.connections"), "disk_free",
-                  (json_int_t)disk_free_bytes(call->mgmtd->data_dir), "disk_free_limit",
-                  (json_int_t)counters_sum(shm, "journal.disk_free_limit"));
+    json_t *node = json_pack(
+        "{ss,ss,sb,ss,sI,sI,ss,sI,sI,sI,sI,sI,sI,sI}", "name", call->mgmtd->node, "type", "disc", "running",
+        1, "os_pid", text, "uptime", (json_int_t)(head->written_ms - head->started_ms), "processors",
+        (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "rates_mode", "none", "mem_used",
+        (json_int_t)process_memory(pid), "mem_limit", (json_int_t)counters_sum(shm, "router.memory_limit"),
+        "fd_used", (json_int_t)process_descriptors(pid, counters_sum(shm, "front.connections")), "fd_total",
+        (json_int_t)process_descriptors_most(pid), "sockets_used",
+        (json_int_t)counters_sum(shm, "front.connections"), "disk_free",
+        (json_int_t)disk_free_bytes(call->mgmtd->data_dir), "disk_free_limit",
+        (json_int_t)counters_sum(shm, "journal.disk_free_limit"));
     /* Erlang's run queue and processes have no likeness here. */
     json_t *more = json_pack(
         "{sb,sb,sI,sI,sb,s[],s[],s[],s[],s[]}", "mem_alarm", counters_sum(shm, "router.alarm_memory") != 0,

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -33,22 +34,20 @@ uint64_t process_descriptors_most(pid_t pid)
     return number_behind(pid, "limits", "Max open files");
 }
 
-uint64_t process_descriptors(pid_t pid)
+uint64_t process_descriptors(pid_t pid, uint64_t connections)
 {
     char path[64];
     uint64_t count = 0;
+    struct stat facts = {0};
     snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
     DIR *directory = opendir(path);
     for (struct dirent *entry; directory && (entry = readdir(directory));)
         count += entry->d_name[0] != '.';
     if (directory)
         closedir(directory);
+    else if (stat(path, &facts) == 0)
+        count = facts.st_size > 0 ? (uint64_t)facts.st_size : connections;
     return count;
-}
-
-uint64_t machine_memory_bytes(void)
-{
-    return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 uint64_t disk_free_bytes(const char *directory)

@@ -43,9 +43,7 @@ class Site(unittest.TestCase):
         self.tab.evaluate("1")
         self.assertEqual([url for url in self.tab.asked if not url.startswith(self.url)], [])
         words = ["with a status of %d" % status for status in self.allowed]  # Chromium says it by itself
-        # Whether the broker counts latencies is learnt by asking.
-        errors = [one for one in self.tab.errors if not any(word in one for word in words) and "/api/gannet/latency" not in one]
-        self.assertEqual(errors, [])
+        self.assertEqual([one for one in self.tab.errors if not any(word in one for word in words)], [])
 
     def log_in(self, user="guest", password="guest"):
         self.tab.fill("user", user)

@@ -76,8 +76,9 @@ static bool may_take_over(const struct known_consumer *c, const struct known_con
     if (!active || active == c || !is_there(active))
         return true;
     bool hurries = c->queue->settings.quorum && c->priority != active->priority;
-    if (hurries && (c->no_ack || active->no_ack))
-        return true; /* what had been sent before may come after */
+    /* What had been sent before may come after; what is void, too. */
+    if (hurries && (c->no_ack || active->no_ack || c->channel->recovering))
+        return true;
     return hurries && c->priority > active->priority && active->out == 0;
 }
 

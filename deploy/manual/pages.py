@@ -39,8 +39,10 @@ def words(arguments):
     """Words of a usage, as arguments of a macro."""
     text = ""
     for word in arguments.split():
-        plain = roff(word.strip("[]"))
-        text += (" Oo" if word.startswith("[") else "") + (" " if plain == "..." else " Ar ") + plain + " Oc" * word.count("]")
+        bare = word.removeprefix("[")
+        ends = bare.count("]") - bare.count("[")  # what is in brackets within a word stays in it
+        plain = roff(bare.removesuffix("]" * ends))
+        text += (" Oo" if bare != word else "") + (" " if plain == "..." else " Ar ") + plain + " Oc" * ends
     return text
 
 

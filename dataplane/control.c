@@ -117,9 +117,11 @@ static void answer(const struct control *control, char *request, FILE *out)
 
 /* ---- one client ------------------------------------------------------------------------------------ */
 
-static bool read_line(int fd, char *line, size_t size)
+/* False: there is none. */
+static bool read_line(int fd, char *line, size_t size, bool *too_long)
 {
     size_t n = 0;
+    *too_long = false;
     while (n < size) {
         ssize_t got = recv(fd, line + n, size - n, 0);
         if (got <= 0)
@@ -131,7 +133,13 @@ static bool read_line(int fd, char *line, size_t size)
             return true;
         }
     }
+    *too_long = true;
     return false;
+}
+
+static void refuse(int fd, const char *why)
+{
+    (void)!send(fd, why, strlen(why), MSG_NOSIGNAL);
 }
 
 /* ns between two publishes of $SYS topics; 0: there is nobody to want them. */
@@ -209,11 +217,10 @@ static ssize_t send_piece(void *cookie, const char *bytes, size_t size)
 /* True: the client stays. */
 static bool trace(struct control *control, char *request, int fd)
 {
-    static const char busy[] = "error somebody is tracing already: one trace at a time\n";
     if (control->trace && !trace_move(control->trace))
         end_trace(control);
     if (control->trace) {
-        (void)!send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL);
+        refuse(fd, "error somebody is tracing already: one trace at a time\n");
         return false;
     }
     control->trace = trace_begin(control->gannetd, request, fd);
@@ -229,8 +236,12 @@ static bool serve(struct control *control, int fd)
     const struct timeval limit = {.tv_sec = CLIENT_S};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    if (!read_line(fd, line, sizeof line))
+    bool too_long;
+    if (!read_line(fd, line, sizeof line, &too_long)) {
+        if (too_long)
+            refuse(fd, "error this is too long for a request: with its end it has at most 16384 bytes\n");
         return false;
+    }
     if (trace_is_wanted(line))
         return trace(control, line, fd);
     FILE *out = fopencookie(&to, "w", (cookie_io_functions_t){.write = send_piece});

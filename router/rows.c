@@ -193,7 +193,8 @@ void rows_text(struct rows *rows, struct span text)
             put_format(rows, "\\x%02x", c);
         plain = i + 1;
     }
-    put(rows, text.at + plain, text.len - plain);
+    if (plain < text.len)
+        put(rows, text.at + plain, text.len - plain);
 }
 
 void rows_number(struct rows *rows, uint64_t number)

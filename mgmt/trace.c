@@ -199,6 +199,8 @@ int trace(const struct line *line)
     struct tracing t = {.line = line};
     uint64_t seconds;
     char error[512];
+    if (wants_json(line))
+        return complain("trace has no JSON: it shows lines for people, and --pcap FILE is for programs");
     t.of_queue = line->argc && strcmp(line->argv[0], "queue") == 0;
     if (line->argc != 2 || (!t.of_queue && strcmp(line->argv[0], "connection") != 0) ||
         (t.of_queue && line->flag[FLAG_PCAP]) || !number_of(line->flag[FLAG_COUNT], &t.count) ||

@@ -249,6 +249,8 @@ class Trace(unittest.TestCase):
                 self.assertIn(said, Tracer(broker, *words).end(1)[1])
             for words in ((), ("connection",), ("queue", "q", "--pcap", "/tmp/x"), ("thing", "q"), ("queue", "q", "--count", "0"), ("queue", "q", "--seconds", "x")):
                 self.assertRegex(Tracer(broker, *words).end(1)[1], "trace takes|usage: gannetctl trace")
+            for words in ("queue", "q", "--json"), ("connection", "x", "--formatter", "json"):
+                self.assertIn("trace has no JSON", Tracer(broker, *words).end(1)[1])
             self.assertIn("can't be written", Tracer(broker, "connection", self.name(broker), "--pcap", broker.own + "/no/where").end(1)[1])
             first = Tracer(broker, "queue", "q")
             self.begun(broker)

@@ -99,6 +99,8 @@ static void answer(const struct control *control, char *request, FILE *out)
     struct gannetd *g = control->gannetd;
     if (strcmp(request, "status") == 0)
         status_write(g->broker, out);
+    else if (strcmp(request, "alarms") == 0)
+        status_write_alarms(g->broker, out);
     else if (strcmp(request, "limits") == 0)
         fprintf(out, "ok\nname\tvalue#\nconnections\t%u\n", g->connections_max);
     else if (strcmp(request, "version") == 0)

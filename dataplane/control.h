@@ -2,12 +2,12 @@
  * The control socket, DATADIR/control.sock: what gannetctl talks to. A thread of its own, which waits for
  * agents but never makes one wait.
  *
- * A client sends one line: status, version, limits, listeners, certificates, a trace (trace.h), or one of
- * what lists.h, policies.h, users.h, parameters.h, connections.h and upkeep.h have. The answer is "ok", then
- * a line with the columns' names, and the rows, tabs between columns; then the end of the stream. What stands
- * behind a column's name says what it holds: # numbers, ? true or false, { JSON. Or it is "missing TEXT"
- * (what the request is about isn't there), "failed TEXT" (the broker can't, whatever is asked) or "error
- * TEXT".
+ * A client sends one line: status, alarms, version, limits, listeners, certificates, a trace (trace.h), or
+ * one of what lists.h, policies.h, users.h, parameters.h, connections.h and upkeep.h have. The answer is
+ * "ok", then a line with the columns' names, and the rows, tabs between columns; then the end of the stream.
+ * What stands behind a column's name says what it holds: # numbers, ? true or false, { JSON. Or it is
+ * "missing TEXT" (what the request is about isn't there), "failed TEXT" (the broker can't, whatever is asked)
+ * or "error TEXT".
  */
 #pragma once
 

@@ -139,3 +139,17 @@ void status_write(const struct broker *broker, FILE *out)
         fprintf(out, "%s\t%llu\t%s\t%s\n", rows[i].name, (unsigned long long)over_all(&rows[i], broker),
                 rows[i].kind == SHM_HISTOGRAM ? "values" : rows[i].unit, rows[i].help);
 }
+
+void status_write_alarms(const struct broker *broker, FILE *out)
+{
+    fputs("ok\nrouter#\tresource\n", out);
+    for (unsigned i = 0; i < broker->routers; i++) {
+        const struct router_stats *stats = router_stats(broker->router[i]);
+        if (stat_read(&stats->failed))
+            fprintf(out, "%u\tjournal\n", i);
+        if (stat_read(&stats->alarm_memory))
+            fprintf(out, "%u\tmemory\n", i);
+        if (stat_read(&stats->alarm_disk))
+            fprintf(out, "%u\tdisk\n", i);
+    }
+}

@@ -13,6 +13,8 @@ struct shm;
 uint64_t status_value(const struct broker *broker, const char *name);
 /* Writes an answer of the control socket: "ok", the columns' names, a row for each counter. */
 void status_write(const struct broker *broker, FILE *out);
+/* Another: a row for each router that is short of something, or whose journal has failed. */
+void status_write_alarms(const struct broker *broker, FILE *out);
 
 /* Makes the file in which other processes find them (base/shm.h). Returns false with one sentence in error.
  */

@@ -42,6 +42,31 @@ int check_alone(const struct line *line)
     return 0;
 }
 
+/* ---- alarms ------------------------------------------------------------------------------------------ */
+
+int check_alarms(const struct line *line)
+{
+    struct table table;
+    if (!ask_broker(line, "alarms", &table))
+        return 1;
+    for (size_t row = 1; row < table.rows; row++) {
+        const char *router = table_cell(&table, row, "router"),
+                   *resource = table_cell(&table, row, "resource");
+        if (strcmp(resource, "journal") == 0)
+            complain(
+                "the journal of router %s has failed: nothing durable is taken until the broker is started "
+                "again on a sound disk",
+                router);
+        else
+            complain("router %s is short of %s: its publishers are held back", router, resource);
+    }
+    int status = table.rows > 1;
+    if (status == 0)
+        puts("No alarm is on");
+    table_free(&table);
+    return status;
+}
+
 /* ---- listeners -------------------------------------------------------------------------------------- */
 
 static bool is_port(const struct table *table, size_t row, const char *wanted)

@@ -14,12 +14,12 @@ struct line;
 /* A counter of dataplane/stats.def. */
 struct top_count {
     const char *label, *name;
-    enum { TOP_TOTAL, TOP_TOTAL_BYTES, TOP_NOW, TOP_NOW_BYTES } kind;
+    enum { TOP_TOTAL, TOP_TOTAL_BYTES, TOP_NOW, TOP_NOW_BYTES, TOP_STATE } kind; /* STATE: only said */
     uint64_t value;
     double rate; /* a second; of totals */
 };
 
-enum { TOP_COUNTS = 18 };
+enum { TOP_COUNTS = 20 };
 
 struct top_counts {
     struct top_count count[TOP_COUNTS];

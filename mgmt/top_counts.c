@@ -23,8 +23,10 @@ static const struct top_count known[] = {
     {"messages", "router.messages", TOP_NOW},
     {"in memory", "router.page_bytes", TOP_NOW_BYTES},
     {"on disk", "router.log_bytes", TOP_NOW_BYTES},
-    {"drained", "front.drained", TOP_NOW},
-    {"failed", "router.failed", TOP_NOW},
+    {"drained", "front.drained", TOP_STATE},
+    {"failed", "router.failed", TOP_STATE},
+    {"short of memory", "router.alarm_memory", TOP_STATE},
+    {"short of disk", "router.alarm_disk", TOP_STATE},
 };
 static_assert(sizeof known / sizeof *known <= TOP_COUNTS, "room for them");
 

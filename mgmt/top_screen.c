@@ -80,8 +80,7 @@ static void put_counts(struct page *page, const char *title, const struct top_co
     for (unsigned i = 0; i < counts->counts; i++) {
         const struct top_count *count = &counts->count[i];
         bool bytes = count->kind == kind_of_bytes;
-        if ((count->kind != kind && !bytes) || strcmp(count->label, "drained") == 0 ||
-            strcmp(count->label, "failed") == 0)
+        if (count->kind != kind && !bytes)
             continue;
         double shown = kind == TOP_TOTAL ? count->rate : (double)count->value;
         len += (size_t)snprintf(text + len, sizeof text - len, "  %s %s", count->label,
@@ -91,6 +90,24 @@ static void put_counts(struct page *page, const char *title, const struct top_co
 }
 
 /* ---- the head ---------------------------------------------------------------------------------------- */
+
+/* The worst that there is to be said of it. */
+static void put_state(struct page *page, const struct top_counts *counts)
+{
+    uint64_t memory = find(counts, "short of memory")->value, disk = find(counts, "short of disk")->value;
+    if (find(counts, "failed")->value)
+        put_line(page, "\x1b[31;1m", "ALARM: a journal has failed: %s; restart the broker on a sound disk",
+                 strerror((int)find(counts, "failed")->value));
+    else if (memory || disk)
+        put_line(page, "\x1b[31;1m",
+                 "ALARM: short of %s%s%s: publishers are held back (gannetctl check_alarms)",
+                 memory ? "memory" : "", memory && disk ? " and " : "", disk ? "disk" : "");
+    else if (find(counts, "drained")->value)
+        put_line(page, "\x1b[33;1m",
+                 "The broker is drained: it takes no connections until gannetctl undrain");
+    else
+        put_line(page, "", "%s", counts->known ? "" : "Rates are known in a moment");
+}
 
 static void put_head(struct page *page, const char *where, const struct top_counts *counts,
                      const char *trouble)
@@ -107,14 +124,8 @@ static void put_head(struct page *page, const char *where, const struct top_coun
     put_counts(page, "Now:       ", counts, TOP_NOW, TOP_NOW_BYTES);
     if (*counts->trouble || (trouble && *trouble))
         put_line(page, "\x1b[31;1m", "%s", *counts->trouble ? counts->trouble : trouble);
-    else if (find(counts, "failed")->value)
-        put_line(page, "\x1b[31;1m", "ALARM: a journal has failed: %s; restart the broker on a sound disk",
-                 strerror((int)find(counts, "failed")->value));
-    else if (find(counts, "drained")->value)
-        put_line(page, "\x1b[33;1m",
-                 "The broker is drained: it takes no connections until gannetctl undrain");
     else
-        put_line(page, "", "%s", counts->known ? "" : "Rates are known in a moment");
+        put_state(page, counts);
 }
 
 /* ---- a list ------------------------------------------------------------------------------------------ */

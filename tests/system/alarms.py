@@ -1,10 +1,12 @@
 """Each router has alarms of its own: of its share of memory, and of the disk under its journal. Only who publishes to the one
 that is short is held back, and told what of; it goes on by itself. Router 1's journal is on a small disk of the test's own."""
 import contextlib
+import json
 import os
+import subprocess
 import unittest
 
-from broker import PERSISTENT, TRANSIENT, Broker, ready, take, until
+from broker import GANNETCTL, PERSISTENT, TRANSIENT, Broker, ready, take, until
 from management import Mgmtd
 from publish import Publishing
 from runner import main
@@ -66,6 +68,7 @@ class Alarms(unittest.TestCase):
             if resource:
                 self.assertIn({"node": body["alarms"][0]["node"], "resource": resource, "router": SHORT}, body["alarms"])
                 self.assertIn("%s of router %d" % (resource, SHORT), body["reason"])
+        self.check_gannetctl(resource)
         _, (node, *_) = self.mgmtd.status("/api/nodes")
         if resource:
             self.assertTrue(node[{"disk": "disk_free_alarm", "memory": "mem_alarm"}[resource]])
@@ -74,6 +77,23 @@ class Alarms(unittest.TestCase):
         else:
             self.assertEqual((node["mem_alarm"], node["disk_free_alarm"]), (False, False))
         self.assertEqual((node["disk_free_limit"], node["mem_limit"]), (16 * MIB, 80 * MIB))
+
+    def check_gannetctl(self, resource):
+        on = json.loads(self.ctl(0, "--json", "alarms"))
+        if resource:
+            self.assertIn({"router": SHORT, "resource": resource}, on)
+            self.assertNotIn(1 - SHORT, [alarm["router"] for alarm in on])
+        else:
+            self.assertEqual(on, [])
+        for verb in "check_alarms", "check_local_alarms":
+            said = self.ctl(1 if resource else 0, verb)
+            self.assertIn("router %d is short of %s" % (SHORT, resource) if resource else "No alarm", said)
+        (self.assertRegex if resource else self.assertNotRegex)(self.ctl(0, "top", "--once"), "ALARM: short of .*%s" % (resource or ""))
+
+    def ctl(self, status, *words):
+        done = subprocess.run([GANNETCTL, "-D", self.broker.data, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, status, done.stdout)
+        return done.stdout
 
     def wanted(self, path, resource):
         status, body = self.mgmtd.status("/api/health/checks/" + path)

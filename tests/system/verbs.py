@@ -150,8 +150,9 @@ class Verbs(unittest.TestCase):
     def test_health_checks(self):
         for words in (["ping"], ["check_running"], ["is_running"], ["check_virtual_hosts"], ["check_port_connectivity"], ["check_port_listener", str(self.broker.port)],
                       ["check_protocol_listener", "amqp"], ["check_certificate_expiration"], ["check_certificate_expiration", "--within", "2", "--unit", "years"],
-                      ["check_if_node_is_quorum_critical"]):
+                      ["check_if_node_is_quorum_critical"], ["check_alarms"], ["check_local_alarms"]):
             self.assertNotEqual(self.ctl(*words), "")
+        self.assertEqual(json.loads(self.ctl("--json", "alarms")), [])
         self.assertIn("no listener for port 1; there are %d" % self.broker.port, self.refused("check_port_listener", "1"))
         self.assertIn("there are amqp", self.refused("check_protocol_listener", "mqtt"))
         for words in ["--within", "0"], ["--within", "x"], ["--unit", "hours"]:

@@ -13,7 +13,7 @@
 
 /* One router's. */
 struct journal_look {
-    char path[4096];
+    char path[4200];
     uint32_t router;
     struct storage *storage; /* while it is looked at */
 };

@@ -13,6 +13,7 @@
 #include "bill.h"
 #include "control.h"
 #include "data_dir.h"
+#include "disk.h"
 #include "journal/storage.h"
 #include "journal/storage_uring.h"
 #include "listeners.h"
@@ -70,7 +71,8 @@ static bool open_data(struct gannetd *g, char *error, size_t error_size)
         if (!g->storage[i])
             return false;
     }
-    return web_check(config, error, error_size) && make_tls(g, error, error_size);
+    return disk_check(config, g->placement.routers, error, error_size) &&
+           web_check(config, error, error_size) && make_tls(g, error, error_size);
 }
 
 /* Before recovery too: it is more likely to fail. */

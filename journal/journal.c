@@ -20,7 +20,7 @@
 #define JOURNAL_MAGIC  0x6a6f75726e616c31u
 #define SIDES          16u /* side tasks in flight */
 #define TAKE           16u /* commands or answers taken at once */
-#define EVENTS_IN_HAND 5u  /* of the event ring, for SAFE, SET, FULL or ROOM, and FAILED */
+#define EVENTS_IN_HAND 6u  /* of the event ring, for SAFE, READY, SET, FULL or ROOM, and FAILED */
 
 static_assert(WRITES_IN_FLIGHT + SIDES + 1 <= STORAGE_REQUESTS, "what is under way at once");
 static_assert(PAGE_BYTES <= WRITE_BYTES && RING_SLOTS > EVENTS_IN_HAND + 1, "progress is possible");
@@ -54,6 +54,7 @@ struct journal {
     uint64_t safe;       /* LSN */
     uint64_t claim;      /* LSN that may be called safe in a commit */
     uint64_t safe_told;  /* LSN */
+    uint64_t ready_told; /* number of a segment */
     uint64_t checkpoint; /* LSN, named by a header that is safe */
     uint32_t error;      /* errno of the failure, for good */
     bool failed_told, aside_asked;
@@ -374,6 +375,11 @@ static unsigned tell(struct journal *journal)
     enum reserve_level level = reserve_level(&journal->reserve);
     if (journal->safe > journal->safe_told && tell_one(journal, JOURNAL_SAFE, journal->safe, 0)) {
         journal->safe_told = journal->safe;
+        told++;
+    }
+    if (journal->reserve.ready != journal->ready_told &&
+        tell_one(journal, JOURNAL_READY, segment_start(journal->reserve.ready + 1), 0)) {
+        journal->ready_told = journal->reserve.ready;
         told++;
     }
     if (level != journal->level_told && !journal->error &&

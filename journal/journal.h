@@ -52,7 +52,8 @@ enum journal_event_kind {
     JOURNAL_FULL, /* no room for another segment: hold publishers back. What is open can still be filled; lsn:
                      not 0 if some of what was put aside is left, told again when that changes */
     JOURNAL_ROOM, /* there is room again */
-    JOURNAL_SET,  /* ASIDE has been heard; lsn: so many segments more there is room for */
+    JOURNAL_READY,  /* below lsn are files to be written to, whatever the disk says */
+    JOURNAL_SET,    /* ASIDE has been heard; lsn: so many segments more there is room for */
     JOURNAL_FAILED, /* a write or sync failed with error (errno): nothing will ever be safe again here */
 };
 
@@ -132,6 +133,11 @@ unsigned journal_segments(struct storage *storage, const struct journal_end *end
                           unsigned max);
 
 /* ---- the agent ------------------------------------------------------------------------------------- */
+
+/* Files with which a journal always comes to have room again once all that it holds is dead: the segment in
+ * which the last checkpoint begins, the one whose header names it, where the log goes on, and three ready
+ * (reserve.h). What is alive comes on top. */
+#define JOURNAL_SEGMENTS_LEAST 5u
 
 struct journal_options {
     uint32_t router;

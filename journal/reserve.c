@@ -4,8 +4,12 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "journal/journal.h"
 #include "journal/segment.h"
 #include "journal/storage.h"
+
+static_assert(JOURNAL_SEGMENTS_LEAST == 2 + RESERVE_SEGMENTS + 1,
+              "a checkpoint's segment, the current, what is ready");
 
 #define RETRY_NS 200000000u /* between attempts while the disk is full */
 
@@ -95,6 +99,9 @@ static unsigned prepare(struct reserve *reserve, uint64_t from)
 {
     reserve->task = from ? RESERVE_RECYCLES : RESERVE_CREATES;
     uint64_t leave_free = reserve->leave_free + (reserve->full ? reserve->margin : 0);
+    if (reserve->full &&
+        reserve->current > reserve->ready) /* a write waits: it is no publisher's, they are held back */
+        leave_free = 0;
     reserve->storage->table->prepare(reserve->storage, reserve->ready + 1, from, leave_free, reserve->token);
     return 1;
 }

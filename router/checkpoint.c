@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "router/access_ops.h"
 #include "router/agent.h"
 #include "router/image.h"
@@ -81,7 +82,7 @@ static void save_large(struct map_node *node, void *owner)
 static void begin(struct router *router, bool last)
 {
     struct checkpoint *c = &router->checkpoint;
-    *c = (struct checkpoint){.running = true, .last = last, .seq = 0};
+    *c = (struct checkpoint){.running = true, .last = last, .written = c->written};
     persist_settled_flush(router);
     struct record_checkpoint *r = (struct record_checkpoint *)store_begin(&router->store, true, sizeof *r);
     r->record.type = RECORD_CHECKPOINT;
@@ -228,13 +229,37 @@ uint64_t checkpoint_waits(const struct router *router)
     return !router->checkpoint.running && due > end ? due - end : 0;
 }
 
+/* What the queues hold takes most of a checkpoint by far. */
+static uint64_t estimate(const struct router *router)
+{
+    return router->stats.messages * sizeof(struct saved_entry);
+}
+
+/* On a full disk one is written to what is left for acknowledgements, and then a segment of its own names it.
+ * bytes: yet to come. */
+static bool has_room(const struct router *router, uint64_t bytes)
+{
+    return !router->store.full || store_fits(&router->store, bytes, 1);
+}
+
+/* It must free more than that segment, and come to its end, or it would only take what it is to give. A small
+ * one may wait for a file: the journal makes that of the last of the disk. */
+static bool pays(const struct router *router)
+{
+    const struct checkpoint *c = &router->checkpoint;
+    uint64_t bytes = estimate(router);
+    return store_dead_segments(&router->store) > 1 &&
+           (bytes < PAGE_BYTES ||
+            (has_room(router, bytes) && (!c->given_up || router->stats.messages <= c->given_up / 2)));
+}
+
 static bool is_due(const struct router *router)
 {
     const struct store *store = &router->store;
     if (store->failed || router->stopping)
         return false;
     if (store->full)
-        return store->end[1] != router->checkpoint_from && store_dead_segments(store) > 1;
+        return store->end[1] != router->checkpoint_from && pays(router);
     return store->end[1] - router->checkpoint_from > bytes_between(router);
 }
 
@@ -245,15 +270,30 @@ static void complete(struct router *router)
     c->written = c->end - c->from;
     store_checkpoint(&router->store, c->from);
     /* Segments may go when a header says where to start: where room is wanted, that is not left to the next
-     * record, which may never come. */
-    if (router->store.full) {
+     * record, which may never come. (At a clean end it is left to the next start: ends would use up what is
+     * left, one by one.) */
+    if (router->store.full && !c->last) {
         store_new_segment(&router->store);
-        /* A clean end stays the last thing that is said. */
-        persist_id(router, c->last ? RECORD_CLEAN : RECORD_CHECKPOINT_END, c->from);
+        persist_id(router, RECORD_CHECKPOINT_END, c->from);
     }
     router->checkpoint_from = store_lsn(&router->store);
     if (c->last)
         router->stopped = true;
+}
+
+/* A replay begins with the one before, as it does when one was cut short by a kill. */
+static void give_up(struct router *router)
+{
+    struct checkpoint *c = &router->checkpoint;
+    *c = (struct checkpoint){.last = c->last, .written = c->written, .given_up = router->stats.messages};
+    if (!c->last)
+        return;
+    log_line(
+        LOG_WARNING, "router",
+        "router %u ends on a full disk: there is no room for a checkpoint. Nothing is lost by that, but the "
+        "next start reads more of the journal, and what had been delivered comes as redelivered",
+        router->options.index);
+    router->stopped = true;
 }
 
 unsigned checkpoint_poll(struct router *router)
@@ -271,7 +311,9 @@ unsigned checkpoint_poll(struct router *router)
         return 1;
     }
     if (!c->end) {
-        if (!save_more(router))
+        if (!has_room(router, 0) && (c->last || estimate(router) >= PAGE_BYTES))
+            give_up(router);
+        else if (!save_more(router))
             finish(router);
         return 1;
     }
@@ -288,8 +330,14 @@ bool checkpoint_is_closed(const struct router *router)
 
 bool checkpoint_last(struct router *router)
 {
-    if (router->checkpoint.running)
+    struct checkpoint *c = &router->checkpoint;
+    if (c->running)
         return false;
-    begin(router, true);
+    if (!has_room(router, estimate(router))) {
+        c->last = true;
+        give_up(router);
+    } else {
+        begin(router, true);
+    }
     return true;
 }

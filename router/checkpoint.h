@@ -19,10 +19,11 @@ struct checkpoint {
     bool producers;     /* and that is all of them */
     uint32_t sender;    /* the same of senders */
     bool senders;
-    uint32_t slot;    /* the queue under way, by its slot, */
-    uint64_t seq;     /* and where in it */
-    bool keys;        /* of a last-value queue: its entries are saved, its keys are under way */
-    uint64_t written; /* bytes */
+    uint32_t slot;     /* the queue under way, by its slot, */
+    uint64_t seq;      /* and where in it */
+    bool keys;         /* of a last-value queue: its entries are saved, its keys are under way */
+    uint64_t written;  /* bytes of the last that was completed */
+    uint64_t given_up; /* there was no room for the last that was begun, with so many messages; else 0 */
 };
 
 /* Begins one if enough has been written since the last, goes on with the one under way. Returns the work
@@ -32,5 +33,6 @@ unsigned checkpoint_poll(struct router *router);
 uint64_t checkpoint_waits(const struct router *router);
 /* The last record of a clean end has been written: nothing may follow it. */
 bool checkpoint_is_closed(const struct router *router);
-/* Begins one now, the last of a clean end. False: one is under way. */
+/* Begins one now, the last of a clean end, or ends without where there is no room for it. False: one is under
+ * way. */
 bool checkpoint_last(struct router *router);

@@ -299,6 +299,9 @@ struct waiter *store_on_journal(struct store *store, const struct journal_event 
     case JOURNAL_ROOM:
         store->full = store->aside = false;
         return NULL;
+    case JOURNAL_READY:
+        store->ready = event->lsn;
+        return NULL;
     case JOURNAL_SET: /* take_journal's */
         return NULL;
     case JOURNAL_FAILED:

@@ -80,6 +80,7 @@ struct store {
     uint64_t begin;                   /* LSN that recovery ended at, rounded up to a block */
     uint64_t handed;                  /* LSN up to which the journal has been given everything */
     uint64_t safe;                    /* LSN up to which everything is on stable storage */
+    uint64_t ready;                   /* LSN up to which it can be, whatever room the disk has */
     uint32_t before;                  /* sum of the last record */
     bool fresh;                       /* the next record opens a write */
     uint64_t seals[WRITES_IN_FLIGHT]; /* ends of writes of an open page under way, oldest first */
@@ -164,8 +165,11 @@ struct waiter *store_on_journal(struct store *store, const struct journal_event 
 /* A checkpoint that begins at lsn is complete and safe. When a segment header says so, and is safe too,
  * segments before it that nobody needs are retired. */
 void store_checkpoint(struct store *store, uint64_t lsn);
-/* Segments that could be retired if a checkpoint began now. */
+/* Segments that could be retired if a checkpoint began now; 0 while the header that names the last one is not
+ * safe, as they go by that. */
 size_t store_dead_segments(const struct store *store);
+/* Whether so many bytes more, and then so many segments, have their files already. */
+bool store_fits(const struct store *store, uint64_t bytes, uint64_t segments);
 /* Leaves the rest of the open segment unused: the next record opens a new one. */
 void store_new_segment(struct store *store);
 /* Which segments exist on disk, ascending (recovery). */

@@ -126,11 +126,17 @@ size_t store_dead_segments(const struct store *store)
 {
     size_t dead = 0;
     uint64_t end = store->end[1] / SEGMENT_BYTES;
-    for (uint64_t n = store->segment_first; n < end; n++) {
+    for (uint64_t n = store->segment_first; n < end && !store->header_lsn; n++) {
         const struct segment *segment = segment_get(store, n);
         dead += segment && !segment->retired && !segment->live;
     }
     return dead;
+}
+
+bool store_fits(const struct store *store, uint64_t bytes, uint64_t segments)
+{
+    uint64_t last = (store->end[1] + bytes) / SEGMENT_BYTES + segments;
+    return (last + 1) * SEGMENT_BYTES <= store->ready;
 }
 
 uint64_t store_log_bytes(const struct store *store)

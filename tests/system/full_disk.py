@@ -105,6 +105,24 @@ class FullDisk(unittest.TestCase):
         self.assertEqual(got, list(range(left)))
         self.assertGreaterEqual(left, len(flood.confirmed()))
 
+    def test_ends_again_and_again_while_full(self):
+        """No end takes of what is left for acknowledgements so much that there is nothing for the next."""
+        self.begin()
+        flood = Flood(self.broker)
+        flood.until_told(True)
+        for _ in range(5):
+            self.broker.stop()
+            self.broker.start()
+        flood.thread.join(60)
+        with self.broker.channel() as channel:
+            left = ready(channel, "q")
+        self.assertGreaterEqual(left, len(flood.confirmed()))
+        second = Flood(self.broker, first=10 ** 6)
+        second.until_told(True)
+        self.assertEqual(self.consume(left), list(range(left)))
+        second.until_told(False)
+        second.end()
+
     def test_someone_else_makes_room(self):
         """The disk was full of something else."""
         self.begin()
@@ -133,6 +151,47 @@ class FullDisk(unittest.TestCase):
                 channel.confirm_delivery()
                 channel.basic_publish("", "durable", b"there", PERSISTENT)
                 self.assertEqual(channel.basic_get("durable")[2], b"there")
+
+
+class SmallestDisk(unittest.TestCase):
+    """It is refused at the start, or it does as well as any other."""
+
+    @classmethod
+    def setUpClass(cls):
+        own_mounts()
+
+    def broker(self, mib, margin):
+        disk = self.enterContext(small_disk(mib))
+        return Broker(data=os.path.join(disk, "data"), disk__free_limit=FREE_LIMIT, disk__free_margin=margin,
+                      memory__budget="64 MiB")
+
+    def test_too_small(self):
+        for mib, margin in (320, "0"), (400, "64 MiB"):
+            error = self.broker(mib, margin).start_fails()
+            self.assertRegex(error, r"the file system of \S+/router-0 is too small: its journals need \d+ MiB .* and it has \d+ in all")
+
+    def test_just_large_enough(self):
+        """Five segments. What is emptied is used again, and not in vain."""
+        broker = self.enterContext(self.broker(384, "0"))
+        with broker.channel() as channel:
+            channel.queue_declare("q", durable=True)
+        for first in range(0, 3 * 10 ** 6, 10 ** 6):
+            flood = Flood(broker, first)
+            flood.until_told(True)
+            flood.stop = True
+            before = self.last_segment(broker)
+            with broker.channel() as channel:
+                take(channel, "q", ready(channel, "q"))
+            flood.until_told(False)
+            flood.end()
+            with broker.channel() as channel:
+                take(channel, "q", ready(channel, "q"))
+            self.assertLessEqual(self.last_segment(broker), before + 3)
+
+    @staticmethod
+    def last_segment(broker):
+        names = os.listdir(os.path.join(broker.data, "router-0"))
+        return max(int(name.split(".")[0], 16) for name in names if name.endswith(".seg"))
 
 
 if __name__ == "__main__":

@@ -225,6 +225,21 @@ Test(journal, what_must_stay_free_stays_free)
     writer_close(&w);
 }
 
+/* Publishers are held back by then: what still comes are acknowledgements, and what ends the shortage. */
+Test(journal, a_write_that_waits_gets_what_must_stay_free)
+{
+    sim_disk_faults(disk)->capacity = 10 * SEGMENT_BYTES;
+    w.free_limit = 3 * SEGMENT_BYTES;
+    open_sim();
+    for (unsigned i = 0; i < 9; i++) {
+        writer_fill(&w, 1);
+        cr_assert(writer_settle(&w), "segment %u", i);
+    }
+    cr_assert(w.fulls == 1 && w.rooms == 0);
+    cr_assert(files_on_disk() == 10, "%lu", files_on_disk());
+    writer_close(&w);
+}
+
 /* A full disk is told before anything else can happen. */
 Test(journal, a_start_on_a_full_disk_says_so_first)
 {

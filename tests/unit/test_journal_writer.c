@@ -267,6 +267,9 @@ static void on_event(struct writer *w, const struct journal_event *event)
         w->fulls += w->fulls == w->rooms;
         w->aside_left = event->lsn;
         return;
+    case JOURNAL_READY:
+        CHECK(event->lsn >= w->safe && event->lsn % SEGMENT_BYTES == 0);
+        return;
     case JOURNAL_SET:
         w->more = event->lsn;
         return;

@@ -29,7 +29,7 @@ class Bystander:
     """A well-behaved client that publishes and gets in a loop; it must not notice anything."""
 
     def __init__(self, broker):
-        self.connection = broker.connect()
+        self.connection = broker.connect(connection_attempts=5, retry_delay=0.1)
         self.channel = self.connection.channel()
         self.channel.queue_declare("bystander", durable=True)
         self.channel.confirm_delivery()

@@ -38,7 +38,7 @@ export class Chart {
     options() {
         const axis = {stroke: colour('--dim'), font: '11px system-ui, sans-serif', grid: {stroke: colour('--line'), width: 1}, ticks: {show: false}};
         return {
-            ...this.size(), padding: [8, 8, 0, 0], legend: {show: false}, cursor: {y: false, points: {size: 6}},
+            ...this.size(), padding: [8, 30, 0, 0], legend: {show: false}, cursor: {y: false, points: {size: 6}},
             scales: {y: {range: (plot, least, most) => [0, Math.max(most || 0, 1) * 1.1]}},
             axes: [{...axis, space: 80, size: 28, values: (plot, times) => times.map(hour)},
                    {...axis, size: 62, space: 36, values: (plot, values) => values.map(this.text)}],

@@ -89,7 +89,12 @@ class FullDisk(unittest.TestCase):
         self.assertEqual(got, sorted(got))
         self.assertTrue(confirmed <= set(got), "%d confirmed messages are missing" % len(confirmed - set(got)))
         second.until_told(False)
-        until(lambda: len(second.publishing.confirmed) > 300, "the publisher's going on")
+        try:
+            until(lambda: len(second.publishing.confirmed) > 300, "the publisher's going on")
+        except AssertionError:
+            print("of %d sent %d are confirmed; told: %s" % (second.publishing.sent, len(second.publishing.confirmed), second.reasons))
+            print(self.broker.log.text()[-4000:])
+            raise
         second.end()
 
     def test_clean_end_while_full(self):

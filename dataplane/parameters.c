@@ -9,6 +9,7 @@
 #include "request.h"
 #include "router/access.h"
 #include "router/command.h"
+#include "router/rows.h"
 
 /* A list of limits, or of operator policies: of all virtual hosts, or of the one. */
 static struct op *op_of(enum op_kind kind, const struct name *vhost, bool all)
@@ -33,16 +34,12 @@ static void put_limits(char *lines, bool all, FILE *out)
     }
 }
 
-/* As JSON; lines of lists have no control characters. */
 static void put_quoted(const char *text, FILE *out)
 {
-    fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            fputc('\\', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
+    struct rows row = {0};
+    rows_string(&row, span_str(text));
+    fwrite(row.text, 1, row.len, out);
+    free(row.text);
 }
 
 static void put_policies(char *lines, bool all, FILE *out)

@@ -52,7 +52,7 @@ INCLUDES = [
         ("router/access_change.h", "changes go to the registrar packed"), ("router/password.h", "what is kept of a password"),
         ("router/command.h", "it makes ops for the control socket"), ("router/op.h", "the same"), *ERRORS,
         ("router/table_out.h", "a policy's definition goes to the registrar as a table"),
-        ("router/listing.h", "the columns of what routers list"), ("router/pinned.h", "the same"),
+        ("router/listing.h", "the columns of what routers list"), ("router/pinned.h", "the same"), ("router/rows.h", "how a cell is written"),
         ("journal/journal.h", "an agent"), ("journal/storage.h", "it picks one"), ("journal/storage_uring.h", "the one it picks"),
     ]),
     ("mgmt", ["mgmt/*"], [
